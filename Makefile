@@ -1,0 +1,46 @@
+# Everything runs from the virtual environment that the first target makes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup test test-long lint demo demo-long real-sheets clean
+
+help:
+	@echo "make demo         a synthetic two-site study, adapted and proven, in about ten minutes"
+	@echo "make demo-long    the same, larger: about an hour"
+	@echo "make test         linters, types, import rules and the fast tests"
+	@echo "make test-long    the tests that take minutes"
+	@echo "make real-sheets  picture sheets of the real films named by MAMMO_TF_REAL_DATA"
+	@echo "make setup        the virtual environment, and nothing else"
+
+$(READY): setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+setup: $(READY)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+
+test: $(READY) lint
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: $(READY)
+	$(BIN)/python -m pytest -m long
+
+demo: $(READY)
+	$(BIN)/mammo-tf demo -o demo
+
+demo-long: $(READY)
+	$(BIN)/mammo-tf demo -o demo-long --long
+
+real-sheets: $(READY)
+	$(BIN)/python benchmarks/real_sheets.py -o real-sheets
+
+clean:
+	rm -rf $(VENV) demo demo-long real-sheets build *.egg-info

@@ -1,0 +1,34 @@
+"""What an image is: rows, labels, findings, splits, leakage."""
+
+from mammo_tf.study.findings import Finding, findings_from_json, findings_to_json
+from mammo_tf.study.manifest import (
+    COLUMNS,
+    LABELS,
+    SPLITS,
+    make_manifest,
+    positive,
+    read_manifest,
+    resolve_path,
+    write_manifest,
+)
+from mammo_tf.study.rejects import Reject, write_rejects
+from mammo_tf.study.split import assign_splits, check_classes, check_leakage
+
+__all__ = [
+    "COLUMNS",
+    "LABELS",
+    "SPLITS",
+    "Finding",
+    "Reject",
+    "assign_splits",
+    "check_classes",
+    "check_leakage",
+    "findings_from_json",
+    "findings_to_json",
+    "make_manifest",
+    "positive",
+    "read_manifest",
+    "resolve_path",
+    "write_manifest",
+    "write_rejects",
+]

@@ -1,0 +1,90 @@
+"""Findings: what was seen where, in pixels of the image as stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mammo_tf.errors import MammoError
+
+SHAPES = ("box", "circle", "contour", "mask")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding of one image; at most one of the four shapes is given.
+
+    Args:
+        kind: what it is (`mass`, `calcification`, `distortion`, ...), free text of the collection.
+        label: normal, benign, high_risk or malignant.
+        box: x0, y0, x1, y1; the end is one past the last pixel.
+        circle: x, y, radius.
+        contour: corners of a polygon, each x, y.
+        mask: path of a mask picture, relative to the data root.
+
+    Coordinates are pixels of the image as stored: origin at the top left, x to the right, y downwards.
+    """
+
+    kind: str
+    label: str
+    box: tuple[float, float, float, float] | None = None
+    circle: tuple[float, float, float] | None = None
+    contour: tuple[tuple[float, float], ...] | None = None
+    mask: str | None = None
+
+    def bounds(self) -> tuple[float, float, float, float] | None:
+        """The box around the finding as x0, y0, x1, y1; None where its place is not told in numbers."""
+        if self.box is not None:
+            return self.box
+        if self.circle is not None:
+            x, y, radius = self.circle
+            return (x - radius, y - radius, x + radius, y + radius)
+        if self.contour:
+            columns, rows = [point[0] for point in self.contour], [point[1] for point in self.contour]
+            return (min(columns), min(rows), max(columns), max(rows))
+        return None
+
+
+def findings_to_json(findings: Iterable[Finding]) -> str:
+    """The text of the manifest's column `findings`; no finding is the empty text."""
+    rows: list[dict[str, Any]] = []
+    for finding in findings:
+        row: dict[str, Any] = {"kind": finding.kind, "label": finding.label}
+        row |= {shape: getattr(finding, shape) for shape in SHAPES if getattr(finding, shape) is not None}
+        rows.append(row)
+    return json.dumps(rows) if rows else ""
+
+
+def findings_from_json(text: str) -> tuple[Finding, ...]:
+    """Reads the manifest's column `findings`.
+
+    Raises:
+        MammoError: `findings_broken` if the text is not the JSON that `findings_to_json` writes.
+    """
+    if not text.strip():
+        return ()
+    try:
+        return tuple(_finding(row) for row in json.loads(text))
+    except (ValueError, TypeError, KeyError) as error:
+        raise MammoError(
+            "findings_broken", f"findings {text[:80]!r} cannot be read: {error}", "See docs/manifest.md for the form"
+        ) from error
+
+
+def _finding(row: dict[str, Any]) -> Finding:
+    unknown = set(row) - {"kind", "label", *SHAPES}
+    if unknown:
+        raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
+    shapes = {shape: row[shape] for shape in SHAPES if row.get(shape) is not None}
+    if len(shapes) > 1:
+        raise ValueError(f"more than one shape: {', '.join(shapes)}")
+    for shape, length in (("box", 4), ("circle", 3)):
+        if shape in shapes:
+            shapes[shape] = tuple(float(value) for value in shapes[shape])
+            if len(shapes[shape]) != length:
+                raise ValueError(f"a {shape} has {length} numbers")
+    if "contour" in shapes:
+        shapes["contour"] = tuple((float(x), float(y)) for x, y in shapes["contour"])
+    return Finding(kind=str(row["kind"]), label=str(row["label"]), **shapes)

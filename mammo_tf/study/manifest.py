@@ -1,0 +1,154 @@
+"""The manifest: one row for one image. Its columns are the contract between every room."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import atomic_path
+from mammo_tf.study.findings import findings_from_json
+
+NUMBERS = ("age", "spacing_row_mm", "spacing_column_mm")
+COLUMNS = (
+    "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "label", "age", "density",
+    "manufacturer", "site", "spacing_row_mm", "spacing_column_mm", "path", "frame", "split", "findings",
+)  # fmt: skip
+REQUIRED = ("image_id", "patient_id", "label", "path")
+LABELS = ("normal", "benign", "high_risk", "malignant")
+SPLITS = ("train", "validation", "test")
+_ALLOWED: Mapping[str, tuple[str, ...]] = {
+    "label": (*LABELS, ""),
+    "laterality": ("L", "R", ""),
+    "modality": ("FFDM", "DBT", "FILM", ""),
+    "density": ("A", "B", "C", "D", ""),
+    "split": (*SPLITS, ""),
+}
+
+
+def make_manifest(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A manifest from rows; what a row does not say is unknown, extra keys become extra columns.
+
+    Text columns are `str` with "" for unknown, `NUMBERS` are float64 with NaN for unknown.
+    """
+    table = pd.DataFrame([dict(row) for row in rows])
+    for column in COLUMNS:
+        if column not in table:
+            table[column] = np.nan if column in NUMBERS else ""
+    for column in table.columns:
+        if column in NUMBERS:
+            table[column] = pd.to_numeric(table[column].replace("", np.nan)).astype("float64")
+        else:
+            table[column] = table[column].astype("object").where(table[column].notna(), "").map(_text).astype("str")
+    extra = [column for column in table.columns if column not in COLUMNS]
+    return table[[*COLUMNS, *extra]]
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def read_manifest(path: str | Path) -> pd.DataFrame:
+    """Reads and checks a manifest; columns as `make_manifest` gives them.
+
+    Raises:
+        MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_twice`, `manifest_empty`,
+            `value_unknown`, `value_missing`, `number_expected`, `image_id_twice`, `findings_broken`; each names the
+            line of the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MammoError("file_missing", f"the manifest {path} is not there")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.reader(stream, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MammoError("csv_broken", f"{path} is not a CSV file in UTF-8: {error}") from error
+    header = rows[0] if rows else []
+    doubled = {column for column in header if header.count(column) > 1}
+    if doubled:
+        raise MammoError("column_twice", f"{path} has the column {sorted(doubled)[0]!r} more than once")
+    missing = [column for column in REQUIRED if column not in header]
+    if missing:
+        raise MammoError(
+            "column_missing",
+            f"{path} has no column {missing[0]!r}",
+            f"A manifest needs {', '.join(REQUIRED)}; see docs/manifest.md",
+        )
+    body = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
+    if not body:
+        raise MammoError("manifest_empty", f"{path} has no rows")
+    for line, row in body:
+        if len(row) != len(header):
+            raise MammoError("csv_broken", f"{path}, row {line}: {len(row)} fields, the header has {len(header)}")
+    table = pd.DataFrame([row for _, row in body], columns=header, dtype="str")
+    _check(table, [line for line, _ in body], path)
+    return make_manifest(table.to_dict("records"))
+
+
+def _check(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
+    for column in REQUIRED:
+        empty = np.flatnonzero(table[column] == "") if column != "label" else []
+        if len(empty):
+            raise MammoError("value_missing", f"{path}, row {lines[empty[0]]}: {column} is empty")
+    for column, allowed in _ALLOWED.items():
+        if column in table:
+            wrong = np.flatnonzero(~table[column].isin(allowed))
+            if len(wrong):
+                value = table[column].iloc[wrong[0]]
+                raise MammoError(
+                    "value_unknown",
+                    f"{path}, row {lines[wrong[0]]}: {column} {value!r} is unknown",
+                    f"Known are {', '.join(word for word in allowed if word)}, or nothing",
+                )
+    for column in NUMBERS:
+        if column in table:
+            numbers = pd.to_numeric(table[column].replace("", "nan"), errors="coerce")
+            wrong = np.flatnonzero(numbers.isna() & (table[column] != ""))
+            if len(wrong):
+                value = table[column].iloc[wrong[0]]
+                raise MammoError("number_expected", f"{path}, row {lines[wrong[0]]}: {column} {value!r} is no number")
+    doubled = np.flatnonzero(table["image_id"].duplicated())
+    if len(doubled):
+        raise MammoError(
+            "image_id_twice",
+            f"{path}, row {lines[doubled[0]]}: image_id {table['image_id'].iloc[doubled[0]]!r} stands there twice",
+        )
+    for line, text in zip(lines, table.get("findings", pd.Series("", index=table.index)), strict=True):
+        try:
+            findings_from_json(text)
+        except MammoError as error:
+            raise MammoError(error.code, f"{path}, row {line}: {error.sentence}", error.remedy) from error
+
+
+def write_manifest(table: pd.DataFrame, path: str | Path) -> None:
+    """Writes a manifest as CSV in UTF-8; reading it back gives what was written."""
+    with atomic_path(path) as beside:
+        table.to_csv(beside, index=False, lineterminator="\n")
+
+
+def resolve_path(row_path: str, root: str | Path) -> Path:
+    """The file of a row: `path` is relative to the data root (by default the folder of the manifest)."""
+    return Path(root) / row_path
+
+
+def positive(labels: Iterable[str], positives: Iterable[str] = ("malignant", "high_risk")) -> np.ndarray:
+    """1 where a label counts as positive, else 0; int64.
+
+    Raises:
+        MammoError: `label_missing` where a label is empty; `value_unknown` where a positive is no label.
+    """
+    labels, positives = list(labels), set(positives)
+    unknown = positives - set(LABELS)
+    if unknown:
+        raise MammoError(
+            "value_unknown", f"positive label {sorted(unknown)[0]!r} is unknown", f"Known are {', '.join(LABELS)}"
+        )
+    if "" in labels:
+        raise MammoError("label_missing", f"image {labels.index('')} of {len(labels)} has no label")
+    return np.array([label in positives for label in labels], dtype=np.int64)

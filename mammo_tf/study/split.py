@@ -1,0 +1,149 @@
+"""Train, validation and test: by patient, stratified, matched pairs kept together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+from mammo_tf.study.manifest import LABELS, SPLITS, positive
+
+AGE_BAND_YEARS = 5
+
+
+def assign_splits(
+    manifest: pd.DataFrame,
+    fractions: Sequence[float] = (0.7, 0.1, 0.2),
+    stratify: Sequence[str] = (),
+    pairs: bool = False,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The manifest with `split` filled: every patient, or every matched pair, lies in one part.
+
+    Units (patients or pairs) are shuffled within their stratum, and walking through the strata each unit goes to
+    the part that is furthest behind its fraction, so every stratum is shared out in proportion. The number of units
+    in train and validation is rounded down, the rest is test: 191 pairs at 70/10/20 give 133, 19 and 39.
+
+    Args:
+        manifest: rows as `read_manifest` gives them.
+        fractions: of train, validation, test; any positive scale (70, 10, 20 is fine).
+        stratify: columns to balance. `age` counts in bands of five years, `label` by the worst label of the unit,
+            other columns by the unit's first value.
+        pairs: keep patients with the same `pair_id` together; a patient without one is a unit alone.
+        seed: decides the shuffle.
+
+    Raises:
+        MammoError: `fractions_wrong`, `column_missing`, `pairs_missing`, `too_few_patients`.
+    """
+    shares = np.asarray(fractions, dtype=np.float64)
+    if shares.shape != (3,) or not np.isfinite(shares).all() or (shares < 0).any() or shares.sum() <= 0:
+        raise MammoError("fractions_wrong", f"fractions {fractions} are not three shares", "Write 70,10,20")
+    unknown = [column for column in stratify if column not in manifest]
+    if unknown:
+        raise MammoError("column_missing", f"the manifest has no column {unknown[0]!r} to stratify by")
+    if pairs and not (manifest["pair_id"] != "").any():
+        raise MammoError("pairs_missing", "no row has a pair_id", "Leave out --pairs")
+    units = _units(manifest, pairs)
+    names = sorted(set(units))
+    shares = shares / shares.sum()
+    quota = np.floor(shares * len(names) + 1e-9).astype(int)
+    quota[2 if shares[2] > 0 else int(np.argmax(shares))] += len(names) - quota.sum()
+    starved = [SPLITS[part] for part in range(3) if shares[part] > 0 and quota[part] == 0]
+    if starved:
+        kind = "pairs" if pairs else "patients"
+        raise MammoError("too_few_patients", f"{len(names)} {kind} leave none for {starved[0]}", "Change the fractions")
+
+    strata = _strata(manifest, units, names, stratify)
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = sorted(shuffled, key=lambda index: strata[index])
+    counts = np.zeros(3, dtype=int)
+    part_of = {}
+    for done, index in enumerate(order, 1):
+        behind = np.where(counts < quota, quota * done / len(names) - counts, -np.inf)
+        part = int(np.argmax(behind))
+        counts[part] += 1
+        part_of[names[index]] = SPLITS[part]
+    result = manifest.copy()
+    result["split"] = [part_of[unit] for unit in units]
+    return result
+
+
+def _units(manifest: pd.DataFrame, pairs: bool) -> list[str]:
+    if not pairs:
+        return list(manifest["patient_id"])
+    pair_of = manifest[manifest["pair_id"] != ""].groupby("patient_id")["pair_id"].nunique()
+    if (pair_of > 1).any():
+        raise MammoError("pairs_contradictory", "a patient has two pair_ids", "Mend the column pair_id")
+    joined = manifest.assign(pair_id=manifest.groupby("patient_id")["pair_id"].transform("max"))
+    return [
+        f"pair {pair}" if pair else f"patient {patient}"
+        for pair, patient in zip(joined["pair_id"], joined["patient_id"], strict=True)
+    ]
+
+
+def _strata(
+    manifest: pd.DataFrame, units: list[str], names: list[str], stratify: Sequence[str]
+) -> list[tuple[str | float, ...]]:
+    keyed = manifest.assign(_unit=units)
+    columns: list[list[str | float]] = []
+    for column in stratify:
+        if column == "age":
+            bands = keyed.groupby("_unit")["age"].mean() // AGE_BAND_YEARS
+            columns.append([float(bands[name]) if pd.notna(bands[name]) else -1.0 for name in names])
+        elif column == "label":
+            rank = {label: place for place, label in enumerate(("", *LABELS))}
+            worst = keyed["label"].map(rank).groupby(keyed["_unit"]).max()
+            columns.append([float(worst[name]) for name in names])
+        else:
+            first = keyed.groupby("_unit")[column].first()
+            columns.append([str(first[name]) for name in names])
+    return [tuple(values) for values in zip(*columns, strict=True)] if columns else [()] * len(names)
+
+
+def check_leakage(manifest: pd.DataFrame) -> None:
+    """Refuses a manifest in which a patient, a matched pair or a picture stands in two parts.
+
+    Raises:
+        MammoError: `patient_in_two_splits`, `pair_in_two_splits`, `picture_in_two_splits`.
+    """
+    placed = manifest[manifest["split"] != ""]
+    for column, code, what in (
+        ("patient_id", "patient_in_two_splits", "patient"),
+        ("pair_id", "pair_in_two_splits", "pair"),
+    ):
+        known = placed[placed[column] != ""]
+        parts = known.groupby(column)["split"].agg(lambda values: sorted(set(values)))
+        torn = parts[parts.map(len) > 1]
+        if len(torn):
+            raise MammoError(
+                code,
+                f"{len(torn)} {what}(s) in more than one split, first {torn.index[0]!r} in {', '.join(torn.iloc[0])}",
+                "Split again with mammo-tf split",
+            )
+    pictures = placed.assign(_picture=placed["path"] + " " + placed["frame"])
+    parts = pictures.groupby("_picture")["split"].nunique()
+    if (parts > 1).any():
+        raise MammoError(
+            "picture_in_two_splits", f"the file {parts[parts > 1].index[0].strip()} is in more than one split"
+        )
+
+
+def check_classes(manifest: pd.DataFrame, positives: Sequence[str], splits: Sequence[str] = SPLITS) -> None:
+    """Refuses a split without positives or without negatives.
+
+    Raises:
+        MammoError: `split_empty`, `no_positives`, `no_negatives`; `label_missing`, `value_unknown`.
+    """
+    for split in splits:
+        truth = positive(manifest.loc[manifest["split"] == split, "label"], positives)
+        if not len(truth):
+            raise MammoError("split_empty", f"no image is in split {split}", "Run mammo-tf split")
+        if truth.all() or not truth.any():
+            code, what = ("no_positives", "positive") if not truth.any() else ("no_negatives", "negative")
+            raise MammoError(
+                code,
+                f"split {split} has {len(truth)} images and no {what} one (positive is {', '.join(positives)})",
+                "Split again with --stratify label, or change which labels count as positive",
+            )
