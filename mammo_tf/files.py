@@ -23,11 +23,13 @@ def disk_errors(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MammoError("disk_full", f"no space left while writing {path}", "Free some space and run again") from error
+            raise MammoError("disk_full", f"no space left to write {path}", "Free some space, run again") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise MammoError("read_only", f"{path} cannot be written: {error.strerror}", "Choose another folder") from error
+            sentence = f"{path} cannot be written: {error.strerror}"
+            raise MammoError("read_only", sentence, "Choose another folder") from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
-            raise MammoError("not_a_folder", f"{path}: a file is where a folder should be", "Choose another folder") from error
+            sentence = f"{path}: a file is where a folder should be"
+            raise MammoError("not_a_folder", sentence, "Choose another folder") from error
         raise
 
 

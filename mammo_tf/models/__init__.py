@@ -1,0 +1,23 @@
+"""Batches to outputs: networks on `keras.ops` alone, so that they run on any Keras backend."""
+
+from mammo_tf.models.end2end import body, end2end, end2end_from_patch, patch_body, patch_classifier
+from mammo_tf.models.flips import flip_averaged
+from mammo_tf.models.legacy import LegacyImport, import_legacy, read_legacy
+from mammo_tf.models.rebuild import named_layers, rebuild
+from mammo_tf.models.saliency import activation_map_model, activation_maps
+
+__all__ = [
+    "LegacyImport",
+    "activation_map_model",
+    "activation_maps",
+    "body",
+    "end2end",
+    "end2end_from_patch",
+    "flip_averaged",
+    "import_legacy",
+    "named_layers",
+    "patch_body",
+    "patch_classifier",
+    "read_legacy",
+    "rebuild",
+]

@@ -88,13 +88,13 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
             raise MammoError("csv_broken", f"{path}, row {line}: {len(row)} fields, the header has {len(header)}")
     table = pd.DataFrame([row for _, row in body], columns=header, dtype="str")
     _check(table, [line for line, _ in body], path)
-    return make_manifest(table.to_dict("records"))
+    return make_manifest(dict(zip(header, row, strict=True)) for _, row in body)
 
 
 def _check(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
     for column in REQUIRED:
-        empty = np.flatnonzero(table[column] == "") if column != "label" else []
-        if len(empty):
+        empty = np.flatnonzero(table[column] == "")
+        if len(empty) and column != "label":
             raise MammoError("value_missing", f"{path}, row {lines[empty[0]]}: {column} is empty")
     for column, allowed in _ALLOWED.items():
         if column in table:

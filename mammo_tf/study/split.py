@@ -114,20 +114,19 @@ def check_leakage(manifest: pd.DataFrame) -> None:
         ("pair_id", "pair_in_two_splits", "pair"),
     ):
         known = placed[placed[column] != ""]
-        parts = known.groupby(column)["split"].agg(lambda values: sorted(set(values)))
-        torn = parts[parts.map(len) > 1]
+        torn = known.groupby(column)["split"].nunique().loc[lambda parts: parts > 1]
         if len(torn):
+            name = torn.index[0]
+            parts = ", ".join(sorted(set(known.loc[known[column] == name, "split"])))
             raise MammoError(
                 code,
-                f"{len(torn)} {what}(s) in more than one split, first {torn.index[0]!r} in {', '.join(torn.iloc[0])}",
+                f"{len(torn)} {what}(s) in more than one split, first {name!r} in {parts}",
                 "Split again with mammo-tf split",
             )
     pictures = placed.assign(_picture=placed["path"] + " " + placed["frame"])
-    parts = pictures.groupby("_picture")["split"].nunique()
-    if (parts > 1).any():
-        raise MammoError(
-            "picture_in_two_splits", f"the file {parts[parts > 1].index[0].strip()} is in more than one split"
-        )
+    torn = pictures.groupby("_picture")["split"].nunique().loc[lambda parts: parts > 1]
+    if len(torn):
+        raise MammoError("picture_in_two_splits", f"the file {str(torn.index[0]).strip()} is in more than one split")
 
 
 def check_classes(manifest: pd.DataFrame, positives: Sequence[str], splits: Sequence[str] = SPLITS) -> None:

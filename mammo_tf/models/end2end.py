@@ -1,0 +1,206 @@
+"""End2End: a patch classifier turned into a whole-image classifier (Shen et al., Sci Rep 2019; thesis, method C).
+
+Layers are named, ordered and counted as in `tests/golden/end2end/models_1152x896.json`.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import keras
+from keras import layers
+
+from mammo_tf.errors import MammoError
+from mammo_tf.models.backbones import BATCH_NORM, resnet50, scaled, vgg16
+
+BACKBONES = ("vgg16", "resnet50", "resnet50_padded")
+TOPS = ("512x1", "512-512-1024x2")
+SMALLEST = {"512x1": 128, "512-512-1024x2": 32}  # pixels that leave one after all poolings
+BODY = "model_1"
+LAST_OF_BODY = {"vgg16": "block5_pool", "resnet50": "activation_49", "resnet50_padded": "activation_49"}
+
+
+def end2end(
+    backbone: str = "vgg16",
+    top: str = "512x1",
+    input_shape: tuple[int, int, int] = (1152, 896, 3),
+    width: float = 1.0,
+    dropout: float = 0.0,
+    weight_decay: float = 0.001,
+) -> keras.Model:
+    """The whole-image classifier: a nested body `model_1`, two blocks, pooling, a softmax over [negative, positive].
+
+    Args:
+        backbone: "vgg16", "resnet50", or "resnet50_padded" (the stem of Keras up to 2.0.6).
+        top: "512x1", two blocks of 3x3 convolution, batch normalisation, ReLU, dropout, pooling (the thesis's), or
+            "512-512-1024x2", two blocks of two residual bottlenecks.
+        input_shape: rows, columns, channels; float32 pictures after `Preprocessing`.
+        width: fraction of all numbers of filters.
+        dropout: rate of every dropout layer, in [0, 1). A later stage changes it with `rebuild`.
+        weight_decay: L2 factor of the head's kernels (loss + factor x sum of squares); the body has none.
+
+    Returns:
+        Pictures `[batch, rows, columns, channels]` to probabilities `[batch, 2]`. Full width, 1152x896: 19,439,426
+        parameters for VGG16 "512x1", 29,710,146 with the residual top, 40,942,466 for ResNet50 with the residual top.
+
+    Raises:
+        MammoError: `backbone_unknown`, `top_unknown`, `size_too_small`.
+    """
+    return _classifier(body(backbone, input_shape[2], width), top, input_shape, width, dropout, weight_decay)
+
+
+def end2end_from_patch(
+    patch_model: keras.Model,
+    top: str = "512x1",
+    input_shape: tuple[int, int, int] = (1152, 896, 3),
+    dropout: float = 0.0,
+    weight_decay: float = 0.001,
+) -> keras.Model:
+    """The whole-image classifier whose body is the trained `patch_model` up to its last convolutional stage.
+
+    The width of the head follows the body's. Arguments and errors as `end2end`; the patch model keeps its weights.
+    """
+    converted = patch_body(patch_model)
+    width = converted.output.shape[-1] / (512 if "block5_pool" in {layer.name for layer in converted.layers} else 2048)
+    return _classifier(converted, top, input_shape, width, dropout, weight_decay)
+
+
+def patch_classifier(
+    backbone: str = "vgg16",
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
+    classes: int = 5,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    weight_decay: float = 0.01,
+) -> keras.Model:
+    """The patch classifier: body, global average pooling, dropout, softmax over `classes` (background first).
+
+    Flat, as the published patch files are. Arguments and errors as `end2end`; VGG16 with five classes at full width
+    has 14,717,253 parameters, ResNet50 23,597,957.
+    """
+    _check_backbone(backbone)
+    inputs = keras.Input(input_shape, name="input_1")
+    tensor = _run_backbone(backbone, inputs, width)
+    tensor = layers.GlobalAveragePooling2D(name="global_average_pooling2d_1")(tensor)
+    tensor = layers.Dropout(dropout, name="dropout_1")(tensor)
+    tensor = layers.Dense(
+        classes, activation="softmax", kernel_initializer="he_normal",
+        kernel_regularizer=keras.regularizers.L2(weight_decay), dtype=_output_dtype(), name="dense_1",
+    )(tensor)  # fmt: skip
+    return keras.Model(inputs, tensor, name="patch_classifier")
+
+
+def body(backbone: str, channels: int = 3, width: float = 1.0) -> keras.Model:
+    """The convolutional body alone, for pictures of any size; named `model_1`.
+
+    Raises:
+        MammoError: `backbone_unknown`.
+    """
+    _check_backbone(backbone)
+    inputs = keras.Input((None, None, channels), name="input_1")
+    return keras.Model(inputs, _run_backbone(backbone, inputs, width), name=BODY)
+
+
+def patch_body(patch_model: keras.Model) -> keras.Model:
+    """The body of a patch classifier, a new model `model_1` with a copy of its weights.
+
+    Raises:
+        MammoError: `not_a_patch_model` if the model is not one that `patch_classifier` builds.
+    """
+    names = [layer.name for layer in patch_model.layers]
+    backbone = next((name for name in BACKBONES if LAST_OF_BODY[name] in names), None)
+    if backbone is None:
+        raise MammoError("not_a_patch_model", f"the model {patch_model.name} holds no VGG16 and no ResNet50 body")
+    if "zero_padding2d_1" in names:
+        backbone = "resnet50_padded"
+    first = patch_model.get_layer("block1_conv1" if backbone == "vgg16" else "conv1")
+    converted = body(backbone, first.kernel.shape[2], first.filters / 64)
+    for layer in converted.layers:
+        if layer.weights:
+            layer.set_weights(patch_model.get_layer(layer.name).get_weights())
+    return converted
+
+
+def _check_backbone(backbone: str) -> None:
+    if backbone not in BACKBONES:
+        raise MammoError("backbone_unknown", f"backbone {backbone!r} is unknown", f"Known are {', '.join(BACKBONES)}")
+
+
+def _run_backbone(backbone: str, inputs: Any, width: float) -> Any:
+    if backbone == "vgg16":
+        return vgg16(inputs, width)
+    return resnet50(inputs, width, padded_stem=backbone == "resnet50_padded")
+
+
+def _output_dtype() -> str:
+    return "float32"  # probabilities stay float32 under mixed precision
+
+
+def _classifier(
+    converted: keras.Model,
+    top: str,
+    input_shape: tuple[int, int, int],
+    width: float,
+    dropout: float,
+    weight_decay: float,
+) -> keras.Model:
+    if top not in TOPS:
+        raise MammoError("top_unknown", f"top {top!r} is unknown", f"Known are {', '.join(TOPS)}")
+    smallest = SMALLEST[top]
+    if min(input_shape[:2]) < smallest:
+        raise MammoError(
+            "size_too_small",
+            f"{input_shape[0]}x{input_shape[1]} pixels are too few for End2End with the top {top}",
+            f"Rows and columns must be {smallest} or more",
+        )
+    inputs = keras.Input(input_shape, name="input_1")
+    head = _plain_top if top == "512x1" else _residual_top
+    tensor, dropouts = head(converted(inputs), width, dropout, weight_decay)
+    tensor = layers.GlobalAveragePooling2D(name="global_average_pooling2d_1")(tensor)
+    tensor = layers.Dropout(dropout, name=f"dropout_{dropouts + 1}")(tensor)
+    tensor = layers.Dense(
+        2, activation="softmax", kernel_initializer="he_normal",
+        kernel_regularizer=keras.regularizers.L2(weight_decay), dtype=_output_dtype(), name="dense_1",
+    )(tensor)  # fmt: skip
+    return keras.Model(inputs, tensor, name="end2end")
+
+
+def _plain_top(tensor: Any, width: float, dropout: float, weight_decay: float) -> tuple[Any, int]:
+    for block in (1, 2):
+        tensor = layers.Conv2D(
+            scaled(512, width), 3, padding="same", kernel_initializer="he_normal",
+            kernel_regularizer=keras.regularizers.L2(weight_decay), name=f"conv2d_{block}",
+        )(tensor)  # fmt: skip
+        tensor = layers.BatchNormalization(**BATCH_NORM, name=f"batch_normalization_{block}")(tensor)
+        tensor = layers.Activation("relu", name=f"activation_{block}")(tensor)
+        tensor = layers.Dropout(dropout, name=f"dropout_{block}")(tensor)
+        tensor = layers.MaxPooling2D(2, name=f"max_pooling2d_{block}")(tensor)
+    return tensor, 2
+
+
+def _residual_top(tensor: Any, width: float, dropout: float, weight_decay: float) -> tuple[Any, int]:
+    convolutions, activations, additions = count(1), count(1), count(1)
+
+    def convolved(tensor: Any, number: int, filters: int, size: int, stride: int = 1, padding: str = "same") -> Any:
+        tensor = layers.Conv2D(
+            scaled(filters, width), size, strides=stride, padding=padding, kernel_initializer="he_normal",
+            kernel_regularizer=keras.regularizers.L2(weight_decay), name=f"conv2d_{number}",
+        )(tensor)  # fmt: skip
+        return layers.BatchNormalization(**BATCH_NORM, name=f"batch_normalization_{number}")(tensor)
+
+    def activated(tensor: Any) -> Any:
+        number = next(activations)
+        tensor = layers.Activation("relu", name=f"activation_{number}")(tensor)
+        return layers.Dropout(dropout, name=f"dropout_{number}")(tensor)
+
+    for _ in range(2):
+        for stride in (2, 1):
+            inputs = tensor
+            tensor = activated(convolved(inputs, next(convolutions), 512, 1, stride))
+            tensor = activated(convolved(tensor, next(convolutions), 512, 3))
+            tensor = convolved(tensor, next(convolutions), 1024, 1)
+            if stride == 2:
+                inputs = convolved(inputs, next(convolutions), 1024, 1, stride, "valid")
+            tensor = activated(layers.Add(name=f"add_{next(additions)}")([inputs, tensor]))
+    return tensor, 12

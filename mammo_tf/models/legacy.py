@@ -1,0 +1,192 @@
+"""Published Keras 2 full-model files: arrays are read by group and name, nothing in the file is executed.
+
+The architecture comes from our own builders. The stored configuration is read as data, to tell which of the known
+networks the file holds; a file that is not one of them, or not wholly, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from mammo_tf.errors import MammoError
+from mammo_tf.models.end2end import BODY, end2end, patch_classifier
+from mammo_tf.models.rebuild import named_layers
+
+REMEDY = "Known are the End2End files (VGG16 or ResNet50; tops 512x1 and 512-512-1024x2; patch classifiers)"
+DEFAULT_SIZE = (1152, 896)
+
+
+@dataclass(frozen=True)
+class LegacyLayer:
+    """One line of the table of layers: where an array lay in the file, where it went, its shape."""
+
+    stored: str
+    layer: str
+    variable: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LegacyImport:
+    """What a file gave: the model, the table of its arrays, and what was read about its origin."""
+
+    model: keras.Model
+    table: tuple[LegacyLayer, ...]
+    keras_version: str
+    left_out: tuple[str, ...]
+
+
+def import_legacy(path: str | Path) -> keras.Model:
+    """The model of a published Keras 2 `.h5` file, its weights in our architecture; see `read_legacy`."""
+    return read_legacy(path).model
+
+
+def read_legacy(path: str | Path) -> LegacyImport:
+    """Reads a full-model file of Keras 2.0 and maps every array of it.
+
+    Quirks that are met: weights of the nested body listed trainable first, names with a counter (`dense_1_1/kernel:0`),
+    node indices that point at a node that is not there, old key spellings, optimiser state (left out and said so).
+
+    Raises:
+        MammoError: `file_missing`, `not_a_legacy_file`, `weights_only`, `network_unknown`, `array_missing`,
+            `array_unused`, `shape_differs`, `not_finite`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MammoError("file_missing", f"{path} is not there")
+    try:
+        with h5py.File(path, "r") as file:
+            if "model_weights" not in file or "model_config" not in file.attrs:
+                code = "weights_only" if "layer_names" in file.attrs else "not_a_legacy_file"
+                raise MammoError(code, f"{path} holds no full Keras 2 model (configuration and weights)", REMEDY)
+            config = json.loads(_text(file.attrs["model_config"]))
+            version = _text(file.attrs.get("keras_version", "unknown"))
+            arrays = _arrays(file["model_weights"])
+            left_out = tuple(name for name in ("optimizer_weights",) if name in file)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise MammoError("not_a_legacy_file", f"{path} cannot be read as a Keras 2 file: {error}") from error
+    model = _build(config, arrays, path)
+    return LegacyImport(model, tuple(_assign(model, arrays, path)), version, left_out)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _names(group: h5py.Group, key: str) -> list[str]:
+    if key in group.attrs:
+        return [_text(name) for name in group.attrs[key]]
+    chunks = takewhile(lambda number: f"{key}{number}" in group.attrs, count())
+    return [_text(name) for number in chunks for name in group.attrs[f"{key}{number}"]]
+
+
+def _arrays(weights: h5py.Group) -> dict[tuple[str, str, str], np.ndarray]:
+    """Keyed by group, layer and variable: names inside two groups may be equal, or differ from their group's."""
+    arrays = {}
+    for group in _names(weights, "layer_names"):
+        for name in _names(weights[group], "weight_names"):
+            layer, _, variable = name.split(":")[0].rpartition("/")
+            arrays[group, layer.rpartition("/")[2], variable] = np.asarray(weights[group][name], np.float32)
+    return arrays
+
+
+def _layers(config: dict[str, Any]) -> list[dict[str, Any]]:
+    inner = config.get("config", {})
+    return list(inner.get("layers", [])) if isinstance(inner, dict) else []
+
+
+def _build(config: dict[str, Any], arrays: dict[tuple[str, str, str], np.ndarray], path: Path) -> keras.Model:
+    try:
+        outer = {layer["config"]["name"]: layer for layer in _layers(config)}
+        nested = [layer for layer in outer.values() if layer["class_name"] in ("Model", "Functional")]
+        inner = {layer["config"]["name"]: layer for layer in _layers(nested[0])} if nested else outer
+        backbone = _backbone(inner)
+        group = nested[0]["config"]["name"] if nested else None
+        stem = "block1_conv1" if backbone == "vgg16" else "conv1"
+        kernel = next(array for key, array in arrays.items() if key[1:] == (stem, "kernel"))
+        width, channels = kernel.shape[3] / 64, kernel.shape[2]
+        first = next(layer for layer in outer.values() if layer["class_name"] == "InputLayer")
+        size = first["config"]["batch_input_shape"][1:3]
+    except (KeyError, IndexError, StopIteration, TypeError) as error:
+        raise MammoError("network_unknown", f"{path} holds a network that is not End2End", REMEDY) from error
+    if group is None:
+        classes = next((array.shape[1] for key, array in arrays.items() if key[0] == "dense_1" and array.ndim == 2), 0)
+        if not classes:
+            raise MammoError("network_unknown", f"{path} holds no dense layer dense_1", REMEDY)
+        return patch_classifier(backbone, (size[0], size[1], channels), classes, width, dropout=_rate(outer))
+    if group != BODY:
+        arrays_of_body = [key for key in arrays if key[0] == group]
+        for key in arrays_of_body:
+            arrays[BODY, key[1], key[2]] = arrays.pop(key)
+    top = "512x1" if any(layer["class_name"] == "MaxPooling2D" for layer in outer.values()) else "512-512-1024x2"
+    rows, columns = (size[0] or DEFAULT_SIZE[0]), (size[1] or DEFAULT_SIZE[1])
+    return end2end(backbone, top, (rows, columns, channels), width, _rate(outer), _decay(outer))
+
+
+def _backbone(inner: dict[str, Any]) -> str:
+    if "block5_conv3" in inner:
+        return "vgg16"
+    if "res5c_branch2c" in inner:
+        padded = any(layer["class_name"] == "ZeroPadding2D" for layer in inner.values())
+        return "resnet50_padded" if padded else "resnet50"
+    raise KeyError("no known backbone")
+
+
+def _rate(outer: dict[str, Any]) -> float:
+    dropouts = [layer["config"] for layer in outer.values() if layer["class_name"] == "Dropout"]
+    return float(dropouts[0].get("rate", dropouts[0].get("p", 0.0))) if dropouts else 0.0
+
+
+def _decay(outer: dict[str, Any]) -> float:
+    regularizer = outer["conv2d_1"]["config"].get("kernel_regularizer") if "conv2d_1" in outer else None
+    return round(float(regularizer["config"]["l2"]), 9) if regularizer else 0.0
+
+
+def _assign(model: keras.Model, arrays: dict[tuple[str, str, str], np.ndarray], path: Path) -> list[LegacyLayer]:
+    rows = []
+    for place, layer in named_layers(model):
+        if isinstance(layer, keras.Model) or not layer.weights:
+            continue
+        group = place.split("/")[0]
+        values = []
+        for weight in layer.weights:
+            key = _stored_key(arrays, group, layer.name, weight.name)
+            if key is None:
+                raise MammoError("array_missing", f"{path} has no {weight.name} for the layer {place}", REMEDY)
+            array = arrays.pop(key)
+            if array.shape != tuple(weight.shape):
+                needed = tuple(weight.shape)
+                sentence = f"{path}: {'/'.join(key)} has the shape {array.shape}, the layer {place} needs {needed}"
+                raise MammoError("shape_differs", sentence, REMEDY)
+            if not np.isfinite(array).all():
+                raise MammoError("not_finite", f"{path}: {'/'.join(key)} holds values that are not finite")
+            values.append(array)
+            rows.append(LegacyLayer("/".join(key), place, weight.name, array.shape))
+        layer.set_weights(values)
+    if arrays:
+        raise MammoError(
+            "array_unused", f"{path}: {len(arrays)} arrays have no layer, first {'/'.join(next(iter(arrays)))}", REMEDY
+        )
+    return rows
+
+
+def _stored_key(
+    arrays: dict[tuple[str, str, str], np.ndarray], group: str, layer: str, variable: str
+) -> tuple[str, str, str] | None:
+    if (group, layer, variable) in arrays:
+        return group, layer, variable
+    counted = [key for key in arrays if key[0] == group and key[2] == variable and _counted(key[1], layer)]
+    return counted[0] if len(counted) == 1 and group == layer else None
+
+
+def _counted(stored: str, layer: str) -> bool:
+    """Whether `stored` is the layer's name with the counter that Keras 2 added (`dense_1_1` for `dense_1`)."""
+    return stored.startswith(f"{layer}_") and stored.removeprefix(f"{layer}_").isdigit()

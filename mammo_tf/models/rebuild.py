@@ -1,0 +1,66 @@
+"""A model built anew from its configuration, so that new rates are truly in force.
+
+Changing `Dropout.rate` or a kernel's regulariser on a living model changes nothing, or nothing that the compiled step
+sees. Each training stage therefore starts from a model made by `rebuild`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+DROPOUTS = (layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D)
+
+
+def rebuild(
+    model: keras.Model,
+    dropout: float | None = None,
+    weight_decay: float | None = None,
+    synchronized: bool | None = None,
+    dtype: str | None = None,
+) -> keras.Model:
+    """A new model of the same layers, names and weights, with what is named here changed; None leaves it as it is.
+
+    Args:
+        model: functional model, nested models included.
+        dropout: rate of every dropout layer, in [0, 1).
+        weight_decay: L2 factor of every kernel that has a regulariser (0 switches it off and can be undone).
+        synchronized: whether batch statistics are taken over all devices.
+        dtype: policy ("float32", "mixed_bfloat16", "mixed_float16"); layers that end in a softmax stay float32.
+
+    Layers keep their `trainable`. The model is not compiled.
+    """
+
+    def changed(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config: dict[str, Any] = layer.get_config()
+        if dropout is not None and isinstance(layer, DROPOUTS):
+            config["rate"] = dropout
+        if weight_decay is not None and getattr(layer, "kernel_regularizer", None) is not None:
+            config["kernel_regularizer"] = keras.regularizers.L2(weight_decay)
+        if synchronized is not None and isinstance(layer, layers.BatchNormalization):
+            config["synchronized"] = synchronized
+        if dtype is not None and not isinstance(layer, layers.InputLayer):
+            softmax = getattr(layer, "activation", None) is keras.activations.softmax
+            config["dtype"] = "float32" if softmax else dtype
+        return type(layer).from_config(config)
+
+    trainable = {path: layer.trainable for path, layer in named_layers(model)}
+    renewed = keras.models.clone_model(model, clone_function=changed, recursive=True)
+    renewed.set_weights(model.get_weights())
+    for path, layer in named_layers(renewed):
+        if not isinstance(layer, keras.Model):
+            layer.trainable = trainable[path]
+    return renewed
+
+
+def named_layers(model: keras.Model, prefix: str = "") -> list[tuple[str, keras.layers.Layer]]:
+    """Every layer with its path (`model_1/block1_conv1`), nested models before what they hold, in order."""
+    found: list[tuple[str, keras.layers.Layer]] = []
+    for layer in model.layers:
+        path = f"{prefix}{layer.name}"
+        found.append((path, layer))
+        if isinstance(layer, keras.Model):
+            found += named_layers(layer, f"{path}/")
+    return found

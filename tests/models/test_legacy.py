@@ -1,0 +1,135 @@
+"""Published Keras 2 files: outputs as the golden answers, nothing executed, nothing half mapped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.models import flip_averaged, import_legacy, patch_body, read_legacy
+
+WHOLE = {
+    "vgg16_512x1_w16": (2e-5, 1e-4),
+    "vgg16_512x1_w32_resumed_opt": (2e-5, 1e-4),
+    "vgg16_512-512-1024x2_w32_opt": (2e-5, 1e-4),
+    "resnet50_512-512-1024x2_w32_k208": (3e-4, 1e-3),
+    "resnet50_512-512-1024x2_w32_k205": (3e-4, 1e-3),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_outputs_equal_the_golden_ones(name: str, golden: Path, tmp_path: Path) -> None:
+    folder, (tolerance, inner) = golden / "end2end", WHOLE[name]
+    pictures = np.load(folder / "inputs.npz")["x"]
+    expected = np.load(folder / f"{name}.npz")
+    model = import_legacy(folder / f"{name}.h5")
+    model.save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(model(pictures), expected["y"], atol=tolerance)
+    np.testing.assert_allclose(flip_averaged(model)(pictures), expected["y_flipavg"], atol=tolerance)
+    flips = [pictures, pictures[:, :, ::-1], pictures[:, ::-1], pictures[:, ::-1, ::-1]]
+    np.testing.assert_allclose([model(version) for version in flips], expected["y64_flips"], atol=tolerance)
+    np.testing.assert_allclose(model.get_layer("model_1")(pictures), expected["body"], atol=inner, rtol=inner)
+    block = "max_pooling2d_1" if "512x1" in name else "activation_6"
+    for layer, key in ((block, "top_block1"), ("global_average_pooling2d_1", "gap")):
+        part = keras.Model(model.input, model.get_layer(layer).output)
+        np.testing.assert_allclose(part(pictures), expected[key], atol=inner, rtol=inner)
+
+
+def test_patch_file_and_its_conversion(golden: Path) -> None:
+    folder = golden / "end2end"
+    pictures, expected = np.load(folder / "inputs.npz")["x"], np.load(folder / "vgg16_patch_w32.npz")
+    model = import_legacy(folder / "vgg16_patch_w32.h5")
+    top, bottom, left, right = expected["crop"]
+    np.testing.assert_allclose(model(pictures[:, top:bottom, left:right]), expected["y"], atol=2e-5)
+    np.testing.assert_allclose(patch_body(model)(pictures), expected["body"], atol=1e-4, rtol=1e-4)
+
+
+def test_every_array_is_in_the_table_and_optimiser_state_is_named(golden: Path) -> None:
+    found = read_legacy(golden / "end2end" / "vgg16_512x1_w32_resumed_opt.h5")
+    assert len(found.table) == len(found.model.weights)
+    assert found.left_out == ("optimizer_weights",)
+    assert found.keras_version == "2.0.8"
+    fresh = read_legacy(golden / "end2end" / "vgg16_512x1_w16.h5")
+    assert [row.stored for row in fresh.table if row.layer == "dense_1"] == [
+        "dense_1/dense_1_1/kernel", "dense_1/dense_1_1/bias",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def damaged(golden: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "file.h5"
+    shutil.copy(golden / "end2end" / "vgg16_512x1_w16.h5", path)
+    path.chmod(0o644)
+    return path
+
+
+def _rename(path: Path, group: str, change: dict[str, str]) -> None:
+    with h5py.File(path, "r+") as file:
+        attributes = file["model_weights"][group].attrs
+        names = [change.get(name.decode(), name.decode()) for name in attributes["weight_names"]]
+        for old, new in change.items():
+            file["model_weights"][group].move(old, new)
+        attributes["weight_names"] = np.array(names, dtype="S")
+
+
+def test_a_file_that_does_not_map_is_refused(damaged: Path) -> None:
+    _rename(damaged, "conv2d_2", {"conv2d_2/bias:0": "conv2d_2/offset:0"})
+    with pytest.raises(MammoError, match="has no bias for the layer conv2d_2"):
+        import_legacy(damaged)
+
+
+def test_an_array_too_many_is_refused(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        group = file["model_weights"]["dense_1"]
+        group["dense_1_1/extra:0"] = np.zeros(2)
+        group.attrs["weight_names"] = np.array([*group.attrs["weight_names"], b"dense_1_1/extra:0"], dtype="S")
+    with pytest.raises(MammoError, match="1 arrays have no layer, first dense_1/dense_1_1/extra"):
+        import_legacy(damaged)
+
+
+def test_a_wrong_shape_and_a_value_that_is_not_finite_are_refused(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        group = file["model_weights"]["conv2d_1"]
+        group["conv2d_1/bias:0"][0] = np.nan
+    with pytest.raises(MammoError, match="not finite"):
+        import_legacy(damaged)
+    with h5py.File(damaged, "r+") as file:
+        group = file["model_weights"]["conv2d_1"]
+        del group["conv2d_1/bias:0"]
+        group["conv2d_1/bias:0"] = np.zeros(7)
+    with pytest.raises(MammoError, match="has the shape"):
+        import_legacy(damaged)
+
+
+def test_code_in_the_configuration_is_never_run(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"].append(
+            {"name": "evil", "class_name": "Lambda", "config": {"name": "evil", "function": ["boom", None, None]}}
+        )
+        file.attrs["model_config"] = np.bytes_(json.dumps(config))
+    assert import_legacy(damaged).count_params() > 0
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MammoError, match="is not there"):
+        import_legacy(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with pytest.raises(MammoError, match="cannot be read as a Keras 2 file"):
+        import_legacy(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file.attrs["layer_names"] = [b"a"]
+    with pytest.raises(MammoError, match="holds no full Keras 2 model"):
+        import_legacy(tmp_path / "weights.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": []})
+        file.create_group("model_weights").attrs["layer_names"] = np.array([], dtype="S1")
+    with pytest.raises(MammoError, match="not End2End"):
+        import_legacy(tmp_path / "other.h5")

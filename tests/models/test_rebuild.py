@@ -1,0 +1,61 @@
+"""Rates that `rebuild` sets are in force, weights and names stay."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mammo_tf.models import activation_map_model, activation_maps, end2end, named_layers, rebuild
+
+
+def _model(**arguments: object):
+    return end2end(input_shape=(128, 128, 3), width=1 / 32, **arguments)
+
+
+PICTURES = np.random.default_rng(0).normal(0, 30, (2, 128, 128, 3)).astype(np.float32)
+
+
+def test_dropout_of_a_model_built_with_rate_zero() -> None:
+    model = rebuild(_model(dropout=0.0), dropout=0.5)
+    assert not np.allclose(model(PICTURES, training=True), model(PICTURES, training=True), atol=1e-7)
+
+
+def test_decay_counts_in_the_loss_and_can_be_switched_off_and_on() -> None:
+    model = _model(weight_decay=0.001)
+    kernels = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
+    squares = sum(float(np.square(kernel).sum()) for kernel in kernels)
+    assert np.isclose(float(sum(model.losses)), 0.001 * squares, rtol=1e-5)
+    off = rebuild(model, weight_decay=0.0)
+    assert float(sum(off.losses)) == 0.0
+    assert np.isclose(float(sum(rebuild(off, weight_decay=0.002).losses)), 0.002 * squares, rtol=1e-5)
+
+
+def test_trainable_flags_travel() -> None:
+    model = _model()
+    model.get_layer("model_1").get_layer("block1_conv1").trainable = False
+    model.get_layer("conv2d_2").trainable = False
+    renewed = dict(named_layers(rebuild(model)))
+    assert not renewed["model_1/block1_conv1"].trainable
+    assert not renewed["conv2d_2"].trainable
+    assert renewed["model_1/block1_conv2"].trainable
+
+
+def test_synchronised_statistics_are_set() -> None:
+    renewed = rebuild(_model(), synchronized=True)
+    assert renewed.get_layer("batch_normalization_1").synchronized
+
+
+def test_mean_of_the_activation_map_is_the_difference_of_logits() -> None:
+    model = _model()
+    bias = model.get_layer("dense_1").bias.numpy()
+    maps = activation_map_model(model).predict(PICTURES, verbose=0)
+    probabilities = np.asarray(model(PICTURES))
+    logits = np.log(probabilities[:, 1] / probabilities[:, 0])
+    np.testing.assert_allclose(maps.mean((1, 2, 3)) + bias[1] - bias[0], logits, atol=1e-4)
+
+
+def test_finer_maps_hold_the_plain_map() -> None:
+    model = end2end(input_shape=(256, 128, 3), width=1 / 32)
+    pictures = np.random.default_rng(0).normal(0, 30, (1, 256, 128, 3)).astype(np.float32)
+    finer = activation_maps(model, pictures, finer=2)
+    assert finer.shape == (1, 4, 2)
+    np.testing.assert_allclose(finer[:, ::2, ::2], activation_map_model(model)(pictures)[..., 0], atol=1e-5)
