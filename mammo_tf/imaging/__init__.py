@@ -1,0 +1,16 @@
+"""Pictures to arrays: breast, resize, histogram, preprocessing, warps. NumPy and OpenCV only."""
+
+from mammo_tf.imaging.histogram import average_cdf, match, matching_lut
+from mammo_tf.imaging.preprocessing import GeometryResult, Preprocessing
+from mammo_tf.imaging.warp import AffineDraw, affine, random_affine
+
+__all__ = [
+    "AffineDraw",
+    "GeometryResult",
+    "Preprocessing",
+    "affine",
+    "average_cdf",
+    "match",
+    "matching_lut",
+    "random_affine",
+]

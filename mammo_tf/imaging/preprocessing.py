@@ -1,0 +1,232 @@
+"""Preprocessing as data: an ordered list of named steps, JSON both ways, in two halves.
+
+`geometry` (mask outside the breast, crop, resize) runs once per stored picture; `intensity` (histogram look-up,
+scale, mean, channels) runs on prepared pictures, in the stream and in the served graph.
+
+Levels. Every picture enters as round(65535 p) in 16 bits and stays on that grid until the geometry half ends, so a
+picture written to records as uint16 loses nothing. p = 1 is white: 255 in 8 bits, 4095 in 12. An 8-bit picture is
+raised to 16 bits (x 257) before anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import text_digest
+from mammo_tf.imaging import steps
+from mammo_tf.imaging.levels import as_uint16
+from mammo_tf.imaging.steps import GeometryStep, IntensityStep
+
+LEGACY_MEAN = 52.18
+PRESETS = ("legacy", "default")
+
+
+class GeometryResult(NamedTuple):
+    """A picture after the geometry half.
+
+    Attributes:
+        picture: float32 `[rows, columns]` in [0, 1], whole multiples of 1/65535.
+        breast_mask: bool `[rows, columns]`, or None where no step looked for the breast.
+        affine: float64 `[2, 3]`, maps prepared (x, y, 1) to stored (x, y), both in pixels with (0, 0) at the centre of
+            the top left pixel.
+    """
+
+    picture: NDArray[np.float32]
+    breast_mask: NDArray[np.bool_] | None
+    affine: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Steps in order, and the function that runs them.
+
+    Attributes:
+        geometry_steps: from stored to prepared picture; the last one that resizes decides `size`.
+        intensity_steps: from prepared picture to network input; the last one is `Channels`.
+
+    Raises:
+        MammoError: `step_unknown` for a step of the wrong half, `channels_missing`.
+    """
+
+    geometry_steps: tuple[GeometryStep, ...]
+    intensity_steps: tuple[IntensityStep, ...]
+
+    def __post_init__(self) -> None:
+        for half, listed, registry in (
+            ("geometry", self.geometry_steps, steps.GEOMETRY),
+            ("intensity", self.intensity_steps, steps.INTENSITY),
+        ):
+            for step in listed:
+                if type(step) not in registry.values():
+                    raise MammoError("step_unknown", f"{type(step).__name__} is no {half} step", _choices(registry))
+        ends = [index for index, step in enumerate(self.intensity_steps) if isinstance(step, steps.Channels)]
+        if ends != [len(self.intensity_steps) - 1]:
+            raise MammoError("channels_missing", "the intensity steps do not end in exactly one 'channels'")
+
+    @classmethod
+    def preset(
+        cls, name: str, size: tuple[int, int], mean: float = LEGACY_MEAN, channels: int = 3
+    ) -> Preprocessing:
+        """One of the presets.
+
+        `legacy` is what the published models were trained on (`golden/end2end`): no crop, cubic resize of
+        round(65535 p) as uint16 to exactly `size` (aspect not kept), x 0.003891, minus `mean`, channels.
+        `default`: zero outside the breast, the breast's box with a margin of 2 %, resized by area with the aspect kept,
+        padded with 0 on the side away from the chest wall and at the bottom, 255 p minus `mean`, channels.
+
+        Args:
+            name: `legacy` or `default`.
+            size: rows and columns of the result.
+            mean: on the scale 0 to 255; 52.18 is the mean of DDSM's whole images. For own data: the mean of the
+                training pictures after the steps before it.
+            channels: 1 or 3 equal ones.
+
+        Raises:
+            MammoError: `preset_unknown`, `step_parameter_wrong`.
+        """
+        rows, columns = size
+        ending = (steps.SubtractMean(float(mean)), steps.Channels(channels))
+        if name == "legacy":
+            return cls((steps.Resize(rows, columns),), (steps.Scale(65535, 0.003891), *ending))
+        if name == "default":
+            geometry = (steps.MaskBreast(), steps.CropBreast(), steps.Fit(rows, columns))
+            return cls(geometry, (steps.Scale(255), *ending))
+        raise MammoError("preset_unknown", f"no preset {name!r}", f"Choose one of {', '.join(PRESETS)}")
+
+    def for_graph(self) -> Preprocessing:
+        """The same with the steps that need a breast segmentation replaced by what a graph can do.
+
+        `mask_breast` is dropped, and `crop_breast` becomes a `threshold_box` of the same margin.
+        """
+        geometry: list[GeometryStep] = []
+        for step in self.geometry_steps:
+            if isinstance(step, steps.CropBreast):
+                geometry.append(steps.ThresholdBox(margin=step.margin))
+            elif not isinstance(step, steps.MaskBreast):
+                geometry.append(step)
+        return Preprocessing(tuple(geometry), self.intensity_steps)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Rows and columns of the result, or None where they depend on the picture."""
+        for step in reversed(self.geometry_steps):
+            if isinstance(step, steps.Resize | steps.Fit):
+                return (step.rows, step.columns)
+            if not isinstance(step, steps.MaskBreast | steps.TopBits):
+                return None
+        return None
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the result, 1 or 3."""
+        last = self.intensity_steps[-1]
+        return last.channels if isinstance(last, steps.Channels) else 1
+
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Both halves: a stored picture becomes network input, float32 `[rows, columns, channels]`.
+
+        Args:
+            pixels: see `geometry`.
+        """
+        return self.intensity(self.geometry(pixels).picture)
+
+    def geometry(self, pixels: NDArray[Any]) -> GeometryResult:
+        """The first half.
+
+        Args:
+            pixels: `[rows, columns]`, bright is dense; floats in [0, 1], uint16 (white 65535) or uint8 (white 255).
+
+        Raises:
+            MammoError: `pixels_wrong` for another shape or type, values outside [0, 1] or not finite.
+        """
+        view = steps.View(as_uint16(pixels), None, np.eye(2, 3))
+        for step in self.geometry_steps:
+            view = step.geometry(view)
+        picture = np.divide(view.picture, np.float32(steps.WHITE), dtype=np.float32)
+        return GeometryResult(picture, view.breast_mask, view.affine)
+
+    def intensity(self, picture: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """The second half: float `[rows, columns]` in [0, 1] becomes float32 `[rows, columns, channels]`."""
+        values = np.asarray(picture, np.float32)
+        if values.ndim != 2:
+            raise MammoError("pixels_wrong", f"a prepared picture has shape {values.shape}, not [rows, columns]")
+        for step in self.intensity_steps:
+            values = step.intensity(values)
+        return values
+
+    def to_json(self) -> dict[str, list[dict[str, Any]]]:
+        """A plain value for JSON: `{"geometry": [{"step": name, parameter: value ...} ...], "intensity": [...]}`.
+
+        Floats keep all their digits, so reading back gives an equal object.
+        """
+        return {
+            "geometry": [_step_to_json(step) for step in self.geometry_steps],
+            "intensity": [_step_to_json(step) for step in self.intensity_steps],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Preprocessing:
+        """What `to_json` gave, back.
+
+        Raises:
+            MammoError: `preprocessing_broken`, `step_unknown`, `step_parameter_unknown`, `step_parameter_missing`,
+                `step_parameter_wrong`, `channels_missing`.
+        """
+        if not isinstance(value, Mapping) or set(value) != {"geometry", "intensity"}:
+            raise MammoError("preprocessing_broken", "a preprocessing has two keys, 'geometry' and 'intensity'")
+        return cls(
+            tuple(_step_from_json(step, steps.GEOMETRY, "geometry") for step in value["geometry"]),
+            tuple(_step_from_json(step, steps.INTENSITY, "intensity") for step in value["intensity"]),
+        )
+
+    def digest(self) -> str:
+        """SHA-256 of the steps, their order and every parameter, as 64 hexadecimal digits."""
+        return text_digest(json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False))
+
+
+def _choices(registry: Mapping[str, Any]) -> str:
+    return f"Choose among {', '.join(sorted(registry))}"
+
+
+def _step_to_json(step: Any) -> dict[str, Any]:
+    values = {field.name: getattr(step, field.name) for field in fields(step)}
+    lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
+    return {"step": step.name} | values | lists
+
+
+def _step_from_json(value: Any, registry: Mapping[str, Any], half: str) -> Any:
+    name = str(value.get("step")) if isinstance(value, Mapping) else ""
+    if name not in registry:
+        raise MammoError("step_unknown", f"no {half} step {name!r}", _choices(registry))
+    kind = registry[name]
+    hints = get_type_hints(kind)
+    known = {field.name: hints[field.name] for field in fields(kind)}
+    given = {key: setting for key, setting in value.items() if key != "step"}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise MammoError("step_parameter_unknown", f"step {name!r} has no {unknown[0]!r}", _choices(known))
+    try:
+        return kind(**{key: _typed(setting, known[key], f"{name}.{key}") for key, setting in given.items()})
+    except TypeError as error:
+        raise MammoError("step_parameter_missing", f"step {name!r} lacks a parameter", _choices(known)) from error
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    """`value` as the type that the dataclass states: a whole number may stand for a float, nothing else is bent."""
+    if get_origin(kind) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_typed(item, get_args(kind)[0], where) for item in value)
+    stray_flag = isinstance(value, bool) and kind is not bool
+    if kind is float and isinstance(value, int) and not stray_flag:
+        return float(value)
+    if isinstance(kind, types.GenericAlias) or not isinstance(value, kind) or stray_flag:
+        wanted = getattr(kind, "__name__", str(kind))
+        raise MammoError("step_parameter_wrong", f"{where} is {value!r}, not of type {wanted}")
+    return value
