@@ -1,0 +1,238 @@
+"""From a DICOM header to facts, or to the refusal of a picture that is no screening mammogram.
+
+The rules are those of golden/dicom/traits/README.md.
+"""
+
+from __future__ import annotations
+
+from mammo_tf.errors import MammoError
+from mammo_tf.reading import codes
+from mammo_tf.reading.data_set import DataSet
+from mammo_tf.reading.dicom_file import DicomFile
+from mammo_tf.reading.display import choose_voi, display_rules
+from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.groups import holders, per_frame_groups
+from mammo_tf.reading.identity import keyed_hash
+from mammo_tf.reading.stored import Layout
+
+# Contact views have 1.0 to 1.1, magnification views 1.5 and more.
+MAGNIFIED_FROM = 1.3
+_YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+_FREE_TEXT = ("SeriesDescription", "ViewName", "ProtocolName")
+
+
+def header_facts(file: DicomFile, shape: Layout, voi: str, laterality: str | None, view: str | None) -> Facts:
+    """The facts of a file whose pixels have been found sound.
+
+    Args:
+        file, shape: the opened file and its layout.
+        voi: as for `read`.
+        laterality, view: what a table says; counts before the header.
+
+    Raises:
+        MammoError: `wrong_modality`, `projections`, `for_processing`, `quality_control`, `specimen`,
+            `magnification`, `spot`, `implant_displaced`, `tangential`, `implant`, `laterality_missing`,
+            `laterality_both`, `laterality_contradictory`, `view_missing`, `view_contradictory`, `bad_value`,
+            `voi_unknown`.
+    """
+    header, warnings = file.header, file.warnings
+    modality = _modality(file)
+    _refuse_unusual(file)
+    modifiers = _modifiers(header)
+    magnification = _magnification(header)
+    _refuse_diagnostic(header, modifiers, magnification)
+    side = _laterality(header, laterality, warnings)
+    view_word = _view(header, view, warnings)
+    spacing, source = _spacing(header, magnification, warnings)
+    rules = display_rules(header, shape, warnings)
+    burned_in = _yes(header, "BurnedInAnnotation")
+    if burned_in:
+        warnings.append("the header says that lettering in the picture may identify somebody")
+    image_type = header.texts("ImageType")
+    return Facts(
+        path=file.path,
+        rows=shape.rows,
+        columns=shape.columns,
+        frames=shape.frames,
+        bits=shape.bits_stored,
+        modality=modality,
+        laterality=side,
+        view=view_word,
+        modifiers=modifiers,
+        implant=_yes(header, "BreastImplantPresent"),
+        spacing_mm=spacing,
+        spacing_source=source,
+        slice_distance_mm=_slice_distance(header),
+        manufacturer=header.text("Manufacturer"),
+        model=header.text("ManufacturerModelName"),
+        voi=choose_voi(rules, voi),
+        windows=rules.windows,
+        padding=rules.padding,
+        photometric=shape.photometric,
+        flipped=_yes(header, "FieldOfViewHorizontalFlip"),
+        partial=_yes(header, "PartialView"),
+        synthetic_2d=_synthetic(image_type),
+        burned_in=burned_in,
+        age=_age(header),
+        image_id=keyed_hash("image", header.text("SOPInstanceUID") or file.meta.text("MediaStorageSOPInstanceUID")),
+        patient_id=keyed_hash("patient", header.text("PatientID")),
+        exam_id=keyed_hash("exam", header.text("StudyInstanceUID")),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _yes(header: DataSet, keyword: str) -> bool | None:
+    return {"YES": True, "NO": False}.get(header.text(keyword).upper())
+
+
+def _synthetic(image_type: list[str]) -> bool:
+    return any(word in ("TOMO_2D", "GENERATED_2D") for word in image_type)
+
+
+def _says_breast(header: DataSet) -> bool:
+    if header.text("BodyPartExamined").upper() in ("BREAST", "BOTH BREASTS") or header.text("PositionerType").upper() == "MAMMOGRAPHIC":
+        return True
+    regions = [region for holder in holders(header, "FrameAnatomySequence") for region in holder.sequence("AnatomicRegionSequence")]
+    return any(_code(region) in codes.BREAST_CODES for region in regions)
+
+
+def _code(item: DataSet) -> tuple[str, str]:
+    return item.text("CodingSchemeDesignator").upper(), item.text("CodeValue")
+
+
+def _modality(file: DicomFile) -> str:
+    header, sop_class, word = file.header, file.sop_class, file.header.text("Modality").upper()
+    if sop_class in codes.PROJECTION_CLASSES:
+        raise MammoError("projections", "raw projections of a tomosynthesis, not its slices")
+    if sop_class == codes.TOMOSYNTHESIS_CLASS:
+        return "DBT"
+    digitised = header.text("ConversionType").upper() == "DF"
+    breast = _says_breast(header)
+    image_type = header.texts("ImageType")
+    if word == "MG" or (not word and sop_class in codes.MAMMOGRAPHY_CLASSES):
+        if digitised:
+            return "FILM"
+        return "DBT" if "TOMOSYNTHESIS" in image_type and not _synthetic(image_type) else "FFDM"
+    if breast and (word == "RG" or (not word and digitised)):
+        return "FILM"
+    if breast and word in ("DX", "CR"):
+        return "FFDM"
+    if not word and sop_class in codes.DIGITAL_XRAY_CLASSES:
+        # Stripped headers of public collections look like this; without side and view they are refused below.
+        file.warnings.append("nothing in the header says that this is a breast")
+        return "FFDM"
+    raise MammoError("wrong_modality", "the header does not say that this is a mammogram")
+
+
+def _refuse_unusual(file: DicomFile) -> None:
+    header = file.header
+    if file.sop_class in codes.PROCESSING_CLASSES or header.text("PresentationIntentType").upper() == "FOR PROCESSING":
+        raise MammoError("for_processing", "raw data for processing, not for presentation")
+    if _yes(header, "QualityControlImage"):
+        raise MammoError("quality_control", "a quality control image, not a patient")
+    views = [codes.VIEW_OF_CODE.get(_code(item)) for item in header.sequence("ViewCodeSequence")]
+    if codes.SPECIMEN in views or header.sequence("SpecimenDescriptionSequence") or _free_text(header, "SPECIMEN"):
+        raise MammoError("specimen", "a tissue specimen, not a breast")
+
+
+def _free_text(header: DataSet, word: str) -> bool:
+    return any(word in text.upper() for keyword in _FREE_TEXT for text in header.texts(keyword))
+
+
+def _refuse_diagnostic(header: DataSet, modifiers: tuple[str, ...], magnification: float | None) -> None:
+    refused = [word for word in codes.REFUSED_MODIFIERS if word in modifiers]
+    if magnification is not None and magnification > MAGNIFIED_FROM:
+        raise MammoError("magnification", f"a magnification view (factor {magnification:g})")
+    if refused:
+        raise MammoError(refused[0], f"a diagnostic view: {refused[0].replace('_', ' ')}")
+    if any("SPOT" in text.upper() for text in header.texts("PaddleDescription")):
+        raise MammoError("spot", "a spot compression view, by its paddle")
+    if _yes(header, "BreastImplantPresent"):
+        raise MammoError("implant", "the header says that there is an implant")
+
+
+def _modifiers(header: DataSet) -> tuple[str, ...]:
+    items = [m for view in header.sequence("ViewCodeSequence") for m in view.sequence("ViewModifierCodeSequence")]
+    words = (codes.MODIFIER_OF_CODE.get(_code(item)) for item in items)
+    return tuple(dict.fromkeys(word for word in words if word))
+
+
+def _magnification(header: DataSet) -> float | None:
+    for holder in (header, *header.sequence("XRay3DAcquisitionSequence")):
+        for factor in holder.decimals("EstimatedRadiographicMagnificationFactor")[:1]:
+            if factor > 0:
+                return factor
+    return None
+
+
+def _laterality(header: DataSet, given: str | None, warnings: list[str]) -> str:
+    frames = (*header.sequence("SharedFunctionalGroupsSequence"), *per_frame_groups(header))
+    anatomy = [item for group in frames for item in group.sequence("FrameAnatomySequence")]
+    words = [header.text("ImageLaterality"), header.text("Laterality"), *(item.text("FrameLaterality") for item in anatomy)]
+    said = sorted({word.upper() for word in words if word.upper() in ("L", "R", "B")})
+    if given:
+        if given not in ("L", "R"):
+            raise MammoError("value_unknown", f"laterality {given!r} is unknown", "Known are L, R")
+        if said and said != [given]:
+            warnings.append("the laterality given is not that of the header")
+        return given
+    if len(said) > 1:
+        raise MammoError("laterality_contradictory", f"the header says laterality {' and '.join(said)}")
+    if said == ["B"]:
+        raise MammoError("laterality_both", "the picture shows both breasts")
+    if not said:
+        raise MammoError("laterality_missing", "the header has no laterality", "Give laterality and view in a table")
+    return said[0]
+
+
+def _view(header: DataSet, given: str | None, warnings: list[str]) -> str:
+    position = header.text("ViewPosition").upper()
+    coded = [codes.VIEW_OF_CODE.get(_code(item), "") for item in header.sequence("ViewCodeSequence")[:1]]
+    said = list(dict.fromkeys(word for word in (position, *coded) if word in codes.VIEW_WORDS))
+    if given:
+        if given not in codes.VIEW_WORDS:
+            raise MammoError("value_unknown", f"view {given!r} is unknown", f"Known are {', '.join(codes.VIEW_WORDS)}")
+        if said and said != [given]:
+            warnings.append("the view given is not that of the header")
+        return given
+    if len(said) > 1:
+        raise MammoError("view_contradictory", f"the header says view {' and '.join(said)}")
+    if not said:
+        raise MammoError("view_missing", "the header has no view that is known", "Give laterality and view in a table")
+    return said[0]
+
+
+def _spacing(
+    header: DataSet, magnification: float | None, warnings: list[str]
+) -> tuple[tuple[float, float] | None, str | None]:
+    measures = holders(header, "PixelMeasuresSequence")[1:]
+    imager = "ImagerPixelSpacing" if magnification is None else "ImagerPixelSpacing/ERMF"
+    places = [(header, "PixelSpacing", "PixelSpacing", 1.0)]
+    places += [(item, "PixelSpacing", "PixelMeasuresSequence", 1.0) for item in measures]
+    places.append((header, "ImagerPixelSpacing", imager, magnification or 1.0))
+    places.append((header, "NominalScannedPixelSpacing", "NominalScannedPixelSpacing", 1.0))
+    for holder, keyword, source, divisor in places:
+        try:
+            values = holder.decimals(keyword)
+        except MammoError:
+            values = [0.0]
+        if len(values) == 2 and min(values) > 0:
+            return (values[0] / divisor, values[1] / divisor), source
+        if values:
+            warnings.append(f"{keyword} is not two positive numbers and is ignored")
+    return None, None
+
+
+def _slice_distance(header: DataSet) -> float | None:
+    for holder in holders(header, "PixelMeasuresSequence"):
+        for distance in holder.decimals("SpacingBetweenSlices")[:1]:
+            if distance > 0:
+                return distance
+    return None
+
+
+def _age(header: DataSet) -> float | None:
+    text = header.text("PatientAge")
+    if len(text) == 4 and text[:3].isdecimal() and text[3] in _YEARS:
+        return int(text[:3]) * _YEARS[text[3]]
+    return None

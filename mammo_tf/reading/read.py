@@ -1,0 +1,156 @@
+"""Files to pictures and facts, or a refusal with a reason."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import numpy as np
+
+from mammo_tf.errors import MammoError
+from mammo_tf.reading.dicom_file import is_dicom, open_dicom, refusals
+from mammo_tf.reading.display import choose_voi, display_rules, show
+from mammo_tf.reading.facts import Facts, Picture
+from mammo_tf.reading.header_facts import header_facts
+from mammo_tf.reading.identity import keyed_hash
+from mammo_tf.reading.orientation import chest_wall_contradicts
+from mammo_tf.reading.pictures import picture_kind, read_picture
+from mammo_tf.reading.stored import check_pixels, layout, stored_frames
+
+_HEAD_BYTES = 140
+
+
+def file_kind(path: str | Path) -> str:
+    """`dicom` or `picture` (PNG, TIFF, PGM), told by content.
+
+    Raises:
+        MammoError: `file_missing`, `not_a_file`, `unreadable`, `not_dicom`.
+    """
+    path = Path(path)
+    with refusals(path):
+        if not stat.S_ISREG(path.stat().st_mode):
+            what = "a folder" if path.is_dir() else "not a regular file"
+            raise MammoError("not_a_file", f"{path} is {what}", "A folder of slices is read by reading.frames")
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+        if is_dicom(head):
+            return "dicom"
+        # A file that calls itself DICOM and is not was renamed by mistake: golden/dicom/hostile, picture.png.dcm.
+        if picture_kind(head) and path.suffix.lower() not in (".dcm", ".dicom"):
+            return "picture"
+        raise MammoError("not_dicom", "neither a DICOM file nor a PNG, TIFF or PGM", "Leave it out")
+
+
+def inspect_file(
+    path: str | Path, voi: str = "default", laterality: str | None = None, view: str | None = None
+) -> Facts:
+    """Facts of a picture or volume; of a DICOM file no pixel is decoded.
+
+    Args:
+        path: a DICOM, PNG, TIFF or PGM file.
+        voi: which VOI `facts.voi` names; see `read`.
+        laterality, view: what a table says of the file (L or R; CC, MLO, ...); counts before the header, so that
+            files with stripped headers can be taken.
+
+    Raises:
+        MammoError: as `read`, but for what only shows when pixels are decoded.
+    """
+    path = Path(path)
+    with refusals(path):
+        if file_kind(path) == "picture":
+            return _picture_facts(path, read_picture(path), laterality, view)
+        with open_dicom(path) as file:
+            shape = layout(file)
+            facts = header_facts(file, shape, voi, laterality, view)
+            check_pixels(file, shape)
+            return facts
+
+
+def read(
+    path: str | Path, voi: str = "default", laterality: str | None = None, view: str | None = None
+) -> Picture:
+    """One picture as a viewer shows it, with its facts.
+
+    Args:
+        path: a DICOM, PNG, TIFF or PGM file. PNG, TIFF, PGM: 8 bits are divided by 255, 16 bits by 65535.
+        voi: `default` (a table before a window, the first of each), `lut1`, `window2`, ..., or `none`.
+        laterality, view: as for `inspect_file`.
+
+    Returns:
+        `pixels` float32 `[rows, columns]` in [0, 1], bright is dense, padding 0; computed in float64
+        (golden/dicom/display).
+
+    Raises:
+        MammoError: `volume` for a file of several frames; `file_missing`, `not_a_file`, `unreadable`; `not_dicom`,
+            `not_an_image`, `truncated`, `bad_structure`, `too_deep`, `too_large`, `unknown_syntax`, `bad_value`,
+            `no_pixels`, `bad_pixels`, `colour`; `voi_unknown`; `laterality_picture` where the picture lies the other
+            way round than the header says; and those of `header_facts`.
+    """
+    path = Path(path)
+    with refusals(path):
+        if file_kind(path) == "picture":
+            grey = read_picture(path)
+            if voi not in ("default", "none"):
+                raise MammoError("voi_unknown", f"there is no VOI {voi!r} in a picture", "There are default, none")
+            return Picture(_scaled(grey), _picture_facts(path, grey, laterality, view))
+        with open_dicom(path) as file:
+            shape = layout(file)
+            facts = header_facts(file, shape, voi, laterality, view)
+            if shape.frames > 1:
+                check_pixels(file, shape)
+                raise MammoError("volume", f"a volume of {shape.frames} frames", "Read it with reading.frames")
+            rules = display_rules(file.header, shape, [])
+            (stored,) = stored_frames(file, shape, [0])
+            pixels = show(stored, shape, rules, choose_voi(rules, voi))
+            # Films have borders and letters, mosaics may miss the chest wall: only whole digital pictures can tell.
+            if laterality is None and facts.modality == "FFDM" and not facts.partial:
+                if chest_wall_contradicts(pixels, file.header.texts("PatientOrientation")):
+                    raise MammoError(
+                        "laterality_picture",
+                        "the chest wall lies at the other side than Patient Orientation says",
+                        "Give laterality and view in a table",
+                    )
+            return Picture(pixels, facts)
+
+
+def read_stored(path: str | Path) -> np.ndarray:
+    """The stored integers before any table; what the header says of the patient does not matter here.
+
+    Returns:
+        `[rows, columns]`, or `[frames, rows, columns]` in stored order if there are several; (u)int8 or (u)int16.
+
+    Raises:
+        MammoError: those of `read` that concern file and pixels.
+    """
+    path = Path(path)
+    with refusals(path):
+        if file_kind(path) == "picture":
+            return read_picture(path)
+        with open_dicom(path) as file:
+            shape = layout(file)
+            check_pixels(file, shape)
+            frames = stored_frames(file, shape, range(shape.frames))
+            if shape.frames == 1:
+                return next(frames)
+            volume = np.empty((shape.frames, shape.rows, shape.columns), dtype=shape.dtype)
+            for index, frame in enumerate(frames):
+                volume[index] = frame
+            return volume
+
+
+def _scaled(grey: np.ndarray) -> np.ndarray:
+    full = np.iinfo(grey.dtype).max
+    table = (np.arange(full + 1, dtype=np.float64) / full).astype(np.float32)
+    return table[grey]
+
+
+def _picture_facts(path: Path, grey: np.ndarray, laterality: str | None, view: str | None) -> Facts:
+    return Facts(
+        path=path,
+        rows=grey.shape[0],
+        columns=grey.shape[1],
+        bits=8 * grey.dtype.itemsize,
+        laterality=laterality or "",
+        view=view or "",
+        image_id=keyed_hash("image", str(path)),
+    )

@@ -1,0 +1,61 @@
+"""RLE Lossless (DICOM PS3.5 annex G), unpacked no further than the picture needs.
+
+pydicom unpacks a segment to its end, whatever its size, before it compares lengths (golden/dicom/hostile:
+rle_too_much).
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from mammo_tf.errors import MammoError
+
+HEADER_BYTES = 64
+
+
+def decode_rle(data: bytes, rows: int, columns: int, sample_bytes: int) -> np.ndarray:
+    """One frame of one sample a pixel.
+
+    Args:
+        data: the frame with its header of segment offsets.
+        rows, columns: size of the frame in pixels.
+        sample_bytes: bytes of a pixel, 1 or 2; each byte is a segment of its own, the high byte first.
+
+    Returns:
+        uint8 or uint16 `[rows, columns]`.
+
+    Raises:
+        MammoError: `bad_pixels` if the segments are not there, too short or too long.
+    """
+    if len(data) < HEADER_BYTES:
+        raise MammoError("bad_pixels", "the RLE header is cut short")
+    count, *offsets = struct.unpack("<16L", data[:HEADER_BYTES])
+    if count != sample_bytes:
+        raise MammoError("bad_pixels", f"{count} RLE segments where {sample_bytes} are due")
+    bounds = [*offsets[:count], len(data)]
+    if bounds[0] < HEADER_BYTES or any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+        raise MammoError("bad_pixels", "an RLE segment lies outside the compressed pixels")
+    planes = np.empty((rows * columns, count), dtype=np.uint8)
+    for place, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        planes[:, count - 1 - place] = np.frombuffer(_unpack(data[low:high], rows * columns), dtype=np.uint8)
+    return planes.view(f"<u{count}").reshape(rows, columns).astype(f"u{count}", copy=False)
+
+
+def _unpack(segment: bytes, due: int) -> bytearray:
+    unpacked, place = bytearray(), 0
+    while len(unpacked) < due and place < len(segment):
+        head = segment[place]
+        if head < 128:
+            unpacked += segment[place + 1 : place + 2 + head]
+            place += head + 2
+        elif head > 128:
+            unpacked += segment[place + 1 : place + 2] * (257 - head)
+            place += 2
+        else:
+            place += 1
+    if len(unpacked) != due or segment[place:].strip(b"\0\x80"):
+        what = "less" if len(unpacked) < due else "more"
+        raise MammoError("bad_pixels", f"an RLE segment unpacks to {what} than {due} bytes")
+    return unpacked
