@@ -1,7 +1,8 @@
 """Files to pictures and facts, or a refusal with a reason."""
 
+from mammo_tf.reading import collections
 from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.frames import frames, volume_facts
 from mammo_tf.reading.read import inspect_file, read, read_stored
 
-__all__ = ["Facts", "Picture", "frames", "inspect_file", "read", "read_stored", "volume_facts"]
+__all__ = ["Facts", "Picture", "collections", "frames", "inspect_file", "read", "read_stored", "volume_facts"]

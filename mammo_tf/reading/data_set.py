@@ -22,9 +22,7 @@ ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 LONGEST_VALUE_BYTES = 1 << 20
 DEEPEST = 32
-_SHORT_FORM = frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
-)
+_SHORT_FORM = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_FORM = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 
 
@@ -208,7 +206,7 @@ def _undefined(stream: BinaryIO, end: int, form: Form, depth: int, tag: int, rep
 
 def parse_items(stream: BinaryIO, end: int, form: Form, depth: int, delimited: bool) -> tuple[DataSet, ...]:
     """The items of a sequence up to `end`, or to the sequence delimiter if `delimited`."""
-    items = []
+    items: list[DataSet] = []
     while stream.tell() < end:
         tag, _, length = read_tag(stream, form)
         if tag == SEQUENCE_END and delimited:

@@ -55,7 +55,8 @@ def display_rules(header: DataSet, shape: Layout, warnings: list[str]) -> Displa
         MammoError: `bad_value` for a rescale slope of 0 or not finite, a window that is negative or not finite, a
             table shorter than its descriptor.
     """
-    transform = next((h for h in holders(header, "PixelValueTransformationSequence") if h.texts("RescaleSlope")), None)
+    transforms = holders(header, "PixelValueTransformationSequence")
+    transform = next((holder for holder in transforms if holder.texts("RescaleSlope")), None)
     slope = next(iter(transform.decimals("RescaleSlope")), 1.0) if transform else 1.0
     intercept = next(iter(transform.decimals("RescaleIntercept")), 0.0) if transform else 0.0
     if slope == 0:
@@ -68,9 +69,9 @@ def display_rules(header: DataSet, shape: Layout, warnings: list[str]) -> Displa
     shown = header.text("PresentationLUTShape")
     if shown in ("IDENTITY", "INVERSE") and (shown == "INVERSE") != inverted:
         warnings.append("Presentation LUT Shape contradicts Photometric Interpretation, which decides")
-    frame_voi = "FrameVOILUTSequence"
-    tables = next((h.sequence("VOILUTSequence") for h in holders(header, frame_voi) if h.sequence("VOILUTSequence")), ())
-    windowed = next((h for h in holders(header, frame_voi) if h.texts("WindowCenter")), header)
+    voi_holders = holders(header, "FrameVOILUTSequence")
+    tables = next(filter(None, (holder.sequence("VOILUTSequence") for holder in voi_holders)), ())
+    windowed = next((holder for holder in voi_holders if holder.texts("WindowCenter")), header)
     function = windowed.text("VOILUTFunction") or "LINEAR"
     if function not in _FUNCTIONS:
         warnings.append("the VOI LUT function is unknown, LINEAR is taken")

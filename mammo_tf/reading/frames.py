@@ -180,15 +180,15 @@ def _folder_facts(folder: Path, voi: str, laterality: str | None, view: str | No
         facts = header_facts(file, layout(file), voi, laterality, view)
         first = file.header.decimals("ImagePositionPatient")
         normal = _normal([file.header])
+        thickness = file.header.decimals("SliceThickness")[:1]
     distance = facts.slice_distance_mm
     if distance is None and len(files) > 1:
         with refusals(files[1]), open_dicom(files[1]) as file:
             depths = _along(normal, [first, file.header.decimals("ImagePositionPatient")])
-        distance = None if depths is None else abs(depths[1] - depths[0])
+        # Without positions the thickness of a slice stands in; multi-frame objects write that of the breast there.
+        distance = next(iter(thickness), None) if depths is None else abs(depths[1] - depths[0])
     doubt = () if known else ("nothing tells the order of the slices: order of the file names",)
-    return replace(
-        facts, path=folder, frames=len(files), slice_distance_mm=distance, warnings=facts.warnings + doubt
-    )
+    return replace(facts, path=folder, frames=len(files), slice_distance_mm=distance, warnings=facts.warnings + doubt)
 
 
 def _folder_frames(folder: Path, stored: bool, voi: str) -> Iterator[np.ndarray]:

@@ -33,10 +33,11 @@ def header_facts(file: DicomFile, shape: Layout, voi: str, laterality: str | Non
         MammoError: `wrong_modality`, `projections`, `for_processing`, `quality_control`, `specimen`,
             `magnification`, `spot`, `implant_displaced`, `tangential`, `implant`, `laterality_missing`,
             `laterality_both`, `laterality_contradictory`, `view_missing`, `view_contradictory`, `bad_value`,
-            `voi_unknown`.
+            `voi_unknown`, `value_unknown`.
     """
+    check_given(laterality, view)
     header, warnings = file.header, file.warnings
-    modality = _modality(file)
+    modality = _modality(file, shape.frames)
     _refuse_unusual(file)
     modifiers = _modifiers(header)
     magnification = _magnification(header)
@@ -81,6 +82,13 @@ def header_facts(file: DicomFile, shape: Layout, voi: str, laterality: str | Non
     )
 
 
+def check_given(laterality: str | None, view: str | None) -> None:
+    """Refuses a side or a view that a caller gives and that there is not: `value_unknown`."""
+    for what, word, known in (("laterality", laterality, ("L", "R")), ("view", view, codes.VIEW_WORDS)):
+        if word and word not in known:
+            raise MammoError("value_unknown", f"{what} {word!r} is unknown", f"Known are {', '.join(known)}")
+
+
 def _yes(header: DataSet, keyword: str) -> bool | None:
     return {"YES": True, "NO": False}.get(header.text(keyword).upper())
 
@@ -90,17 +98,17 @@ def _synthetic(image_type: list[str]) -> bool:
 
 
 def _says_breast(header: DataSet) -> bool:
-    if header.text("BodyPartExamined").upper() in ("BREAST", "BOTH BREASTS") or header.text("PositionerType").upper() == "MAMMOGRAPHIC":
+    if header.text("BodyPartExamined").upper() == "BREAST" or header.text("PositionerType").upper() == "MAMMOGRAPHIC":
         return True
-    regions = [region for holder in holders(header, "FrameAnatomySequence") for region in holder.sequence("AnatomicRegionSequence")]
-    return any(_code(region) in codes.BREAST_CODES for region in regions)
+    regions = [holder.sequence("AnatomicRegionSequence") for holder in holders(header, "FrameAnatomySequence")]
+    return any(_code(item) in codes.BREAST_CODES for region in regions for item in region)
 
 
 def _code(item: DataSet) -> tuple[str, str]:
     return item.text("CodingSchemeDesignator").upper(), item.text("CodeValue")
 
 
-def _modality(file: DicomFile) -> str:
+def _modality(file: DicomFile, frames: int) -> str:
     header, sop_class, word = file.header, file.sop_class, file.header.text("Modality").upper()
     if sop_class in codes.PROJECTION_CLASSES:
         raise MammoError("projections", "raw projections of a tomosynthesis, not its slices")
@@ -112,7 +120,8 @@ def _modality(file: DicomFile) -> str:
     if word == "MG" or (not word and sop_class in codes.MAMMOGRAPHY_CLASSES):
         if digitised:
             return "FILM"
-        return "DBT" if "TOMOSYNTHESIS" in image_type and not _synthetic(image_type) else "FFDM"
+        slices = "TOMOSYNTHESIS" in image_type and not _synthetic(image_type)
+        return "DBT" if slices or frames > 1 else "FFDM"
     if breast and (word == "RG" or (not word and digitised)):
         return "FILM"
     if breast and word in ("DX", "CR"):
@@ -168,11 +177,10 @@ def _magnification(header: DataSet) -> float | None:
 def _laterality(header: DataSet, given: str | None, warnings: list[str]) -> str:
     frames = (*header.sequence("SharedFunctionalGroupsSequence"), *per_frame_groups(header))
     anatomy = [item for group in frames for item in group.sequence("FrameAnatomySequence")]
-    words = [header.text("ImageLaterality"), header.text("Laterality"), *(item.text("FrameLaterality") for item in anatomy)]
+    words = [header.text("ImageLaterality"), header.text("Laterality")]
+    words += [item.text("FrameLaterality") for item in anatomy]
     said = sorted({word.upper() for word in words if word.upper() in ("L", "R", "B")})
     if given:
-        if given not in ("L", "R"):
-            raise MammoError("value_unknown", f"laterality {given!r} is unknown", "Known are L, R")
         if said and said != [given]:
             warnings.append("the laterality given is not that of the header")
         return given
@@ -190,8 +198,6 @@ def _view(header: DataSet, given: str | None, warnings: list[str]) -> str:
     coded = [codes.VIEW_OF_CODE.get(_code(item), "") for item in header.sequence("ViewCodeSequence")[:1]]
     said = list(dict.fromkeys(word for word in (position, *coded) if word in codes.VIEW_WORDS))
     if given:
-        if given not in codes.VIEW_WORDS:
-            raise MammoError("value_unknown", f"view {given!r} is unknown", f"Known are {', '.join(codes.VIEW_WORDS)}")
         if said and said != [given]:
             warnings.append("the view given is not that of the header")
         return given

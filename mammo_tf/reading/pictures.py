@@ -136,7 +136,7 @@ def _pgm(data: bytes) -> np.ndarray:
     if words[0] == b"P2":
         values = np.array(data[place:].split()[: rows * columns], dtype=np.int64)
     else:
-        values = np.frombuffer(data[place + 1 :], dtype=dtype, count=-1 if dtype.itemsize == 1 else (len(data) - place - 1) // 2)
+        values = np.frombuffer(data, dtype, (len(data) - place - 1) // dtype.itemsize, offset=place + 1)
     if len(values) < rows * columns:
         raise _cut_short("PGM")
     pixels = values[: rows * columns].reshape(rows, columns)

@@ -11,7 +11,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading.dicom_file import is_dicom, open_dicom, refusals
 from mammo_tf.reading.display import choose_voi, display_rules, show
 from mammo_tf.reading.facts import Facts, Picture
-from mammo_tf.reading.header_facts import header_facts
+from mammo_tf.reading.header_facts import check_given, header_facts
 from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.reading.orientation import chest_wall_contradicts
 from mammo_tf.reading.pictures import picture_kind, read_picture
@@ -66,9 +66,7 @@ def inspect_file(
             return facts
 
 
-def read(
-    path: str | Path, voi: str = "default", laterality: str | None = None, view: str | None = None
-) -> Picture:
+def read(path: str | Path, voi: str = "default", laterality: str | None = None, view: str | None = None) -> Picture:
     """One picture as a viewer shows it, with its facts.
 
     Args:
@@ -103,13 +101,13 @@ def read(
             (stored,) = stored_frames(file, shape, [0])
             pixels = show(stored, shape, rules, choose_voi(rules, voi))
             # Films have borders and letters, mosaics may miss the chest wall: only whole digital pictures can tell.
-            if laterality is None and facts.modality == "FFDM" and not facts.partial:
-                if chest_wall_contradicts(pixels, file.header.texts("PatientOrientation")):
-                    raise MammoError(
-                        "laterality_picture",
-                        "the chest wall lies at the other side than Patient Orientation says",
-                        "Give laterality and view in a table",
-                    )
+            tells = laterality is None and facts.modality == "FFDM" and not facts.partial
+            if tells and chest_wall_contradicts(pixels, file.header.texts("PatientOrientation")):
+                raise MammoError(
+                    "laterality_picture",
+                    "the chest wall lies at the other side than Patient Orientation says",
+                    "Give laterality and view in a table",
+                )
             return Picture(pixels, facts)
 
 
@@ -145,6 +143,7 @@ def _scaled(grey: np.ndarray) -> np.ndarray:
 
 
 def _picture_facts(path: Path, grey: np.ndarray, laterality: str | None, view: str | None) -> Facts:
+    check_given(laterality, view)
     return Facts(
         path=path,
         rows=grey.shape[0],

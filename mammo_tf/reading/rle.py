@@ -7,6 +7,7 @@ rle_too_much).
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,18 +30,29 @@ def decode_rle(data: bytes, rows: int, columns: int, sample_bytes: int) -> np.nd
     Raises:
         MammoError: `bad_pixels` if the segments are not there, too short or too long.
     """
-    if len(data) < HEADER_BYTES:
-        raise MammoError("bad_pixels", "the RLE header is cut short")
-    count, *offsets = struct.unpack("<16L", data[:HEADER_BYTES])
-    if count != sample_bytes:
-        raise MammoError("bad_pixels", f"{count} RLE segments where {sample_bytes} are due")
-    bounds = [*offsets[:count], len(data)]
-    if bounds[0] < HEADER_BYTES or any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
-        raise MammoError("bad_pixels", "an RLE segment lies outside the compressed pixels")
+    bounds = segment_bounds(data, sample_bytes)
+    count = sample_bytes
     planes = np.empty((rows * columns, count), dtype=np.uint8)
-    for place, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for place, (low, high) in enumerate(pairwise(bounds)):
         planes[:, count - 1 - place] = np.frombuffer(_unpack(data[low:high], rows * columns), dtype=np.uint8)
     return planes.view(f"<u{count}").reshape(rows, columns).astype(f"u{count}", copy=False)
+
+
+def segment_bounds(data: bytes, count: int) -> list[int]:
+    """Where the `count` segments of a frame begin, and where the last one ends, in bytes.
+
+    Raises:
+        MammoError: `bad_pixels` if the header tells otherwise.
+    """
+    if len(data) < HEADER_BYTES:
+        raise MammoError("bad_pixels", "the RLE header is cut short")
+    told, *offsets = struct.unpack("<16L", data[:HEADER_BYTES])
+    if told != count:
+        raise MammoError("bad_pixels", f"{told} RLE segments where {count} are due")
+    bounds = [*offsets[:count], len(data)]
+    if bounds[0] < HEADER_BYTES or any(low >= high for low, high in pairwise(bounds)):
+        raise MammoError("bad_pixels", "an RLE segment lies outside the compressed pixels")
+    return bounds
 
 
 def _unpack(segment: bytes, due: int) -> bytearray:

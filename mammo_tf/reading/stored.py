@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import struct
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydicom.encaps import encapsulate
@@ -14,8 +14,8 @@ from pydicom.pixels import get_decoder
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.code_stream import CodeStream, read_code_stream
-from mammo_tf.reading.dicom_file import CODE_STREAMS, NATIVE, RLE, DicomFile, PixelElement
-from mammo_tf.reading.rle import decode_rle
+from mammo_tf.reading.dicom_file import CODE_STREAMS, RLE, DicomFile, PixelElement
+from mammo_tf.reading.rle import decode_rle, segment_bounds
 
 # The largest mammograms have about 35 million pixels (film at 43 micrometres).
 MOST_PIXELS = 100_000_000
@@ -23,8 +23,10 @@ MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 # Named, so that the answer does not hang on what else is installed (Pillow, GDCM).
 _PLUGINS = {"jpeg_ls": "pyjpegls"}
-# pydicom logs and warns with the values it stumbles over; none of them may leave this room.
+# pydicom logs and warns with the values it stumbles over; none of them may leave this room. Set once and for all:
+# warnings.catch_warnings is not safe where several threads read.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", module=r"pydicom|mammo_tf\.reading\.stored")
 
 
 class Layout(NamedTuple):
@@ -67,7 +69,7 @@ def layout(file: DicomFile) -> Layout:
     if photometric in _COLOUR and samples in (1, 3):
         raise MammoError("colour", "the picture is in colour")
     if photometric not in MONOCHROME or samples not in (1, None):
-        raise MammoError("bad_value", "Photometric Interpretation and Samples per Pixel are not those of a grey picture")
+        raise MammoError("bad_value", "Photometric Interpretation or Samples per Pixel is not that of a grey picture")
     missing = [name for name in ("Rows", "Columns", "BitsAllocated") if numbers[name] is None]
     if missing:
         raise MammoError("bad_value", f"{missing[0]} is missing")
@@ -118,6 +120,8 @@ def check_pixels(file: DicomFile, shape: Layout) -> None:
     groups = _fragments_of_frames(file, pixels, shape.frames)
     if file.transfer_syntax in CODE_STREAMS:
         check_code_stream(_joined(file, groups[0]), file.transfer_syntax, shape)
+    elif file.transfer_syntax == RLE:
+        segment_bounds(_joined(file, groups[0]), shape.bits_allocated // 8)
 
 
 def check_code_stream(data: bytes, transfer_syntax: str, shape: Layout) -> CodeStream:
@@ -136,7 +140,7 @@ def check_code_stream(data: bytes, transfer_syntax: str, shape: Layout) -> CodeS
             f"the header says {shape.rows} x {shape.columns}",
         )
     if stream.precision > shape.bits_allocated:
-        raise MammoError("bad_pixels", f"the code stream has {stream.precision} bits, {shape.bits_allocated} are allocated")
+        raise MammoError("bad_pixels", f"the code stream has {stream.precision} bits of {shape.bits_allocated}")
     if not stream.complete:
         raise MammoError("bad_pixels", "the code stream ends too early", "Fetch the file again")
     if stream.point_transform:
@@ -191,7 +195,7 @@ def _fragments_of_frames(file: DicomFile, pixels: PixelElement, frames: int) -> 
     places = [*(begins[offset] for offset in offsets), len(fragments)]
     if sorted(set(places)) != places:
         raise MammoError("bad_pixels", "the offset table does not rise")
-    return [fragments[low:high] for low, high in zip(places, places[1:], strict=False)]
+    return [fragments[low:high] for low, high in pairwise(places)]
 
 
 def _native(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
@@ -226,28 +230,28 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
     if file.transfer_syntax not in CODE_STREAMS:
         return _native(data[: shape.frame_bytes], file, shape)
     stream = check_code_stream(data, file.transfer_syntax, shape)
+    options: dict[str, Any] = {
+        "index": 0,
+        "raw": True,
+        "decoding_plugin": _PLUGINS.get(stream.kind, "pylibjpeg"),
+        "number_of_frames": 1,
+        "rows": shape.rows,
+        "columns": shape.columns,
+        "samples_per_pixel": 1,
+        "bits_allocated": shape.bits_allocated,
+        "bits_stored": shape.bits_stored,
+        "pixel_representation": int(shape.signed),
+        "photometric_interpretation": shape.photometric,
+        "pixel_keyword": "PixelData",
+    }
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            decoded, _ = get_decoder(file.transfer_syntax).as_array(
-                encapsulate([data]),
-                index=0,
-                raw=True,
-                decoding_plugin=_PLUGINS.get(stream.kind, "pylibjpeg"),
-                number_of_frames=1,
-                rows=shape.rows,
-                columns=shape.columns,
-                samples_per_pixel=1,
-                bits_allocated=shape.bits_allocated,
-                bits_stored=shape.bits_stored,
-                pixel_representation=int(shape.signed),
-                photometric_interpretation=shape.photometric,
-                pixel_keyword="PixelData",
-            )
+        decoded, _ = get_decoder(file.transfer_syntax).as_array(encapsulate([data]), **options)
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
-    except BaseException:  # Rust decoders raise PanicException, which is no Exception; what they say is not passed on
-        raise MammoError("bad_pixels", "the compressed pixels cannot be decoded", "Decompress it with dcmdjpeg or gdcmconv") from None
+    except BaseException:  # decoders in Rust raise PanicException, which is no Exception
+        raise MammoError(
+            "bad_pixels", "the compressed pixels cannot be decoded", "Decompress it with dcmdjpeg or gdcmconv"
+        ) from None
     if decoded.shape != (shape.rows, shape.columns):
         raise MammoError("bad_pixels", "the decoded picture has another size than the header says")
     words = decoded.astype(f"u{shape.bits_allocated // 8}")

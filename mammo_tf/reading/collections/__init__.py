@@ -1,0 +1,50 @@
+"""Collections: plug-ins that turn the files and tables of a collection into manifest rows.
+
+A plug-in is a module `<name>.py` here with one function `rows(root)`, which yields a dictionary of manifest columns
+for each image that can be used, and a `Reject` for every other file it sees. On the command line underscores are
+dashes (`mini-mias`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+from mammo_tf.study import Reject, make_manifest
+
+
+def names() -> list[str]:
+    """The collections that are known, as the command line writes them."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+def collect(name: str, root: str | Path, **options: Any) -> tuple[pd.DataFrame, list[Reject]]:
+    """The manifest of a collection, and the files that cannot be used; every file seen is in one of the two.
+
+    Args:
+        name: one of `names()`; dashes and underscores are the same.
+        root: folder of the collection, the data root of the manifest's paths.
+        options: what the plug-in takes beside the root, such as `labels` of `folder`.
+
+    Raises:
+        MammoError: `collection_unknown`, `option_unknown`, `folder_missing`, `folder_empty`, and those of the
+            plug-in, about its tables.
+    """
+    if name.replace("_", "-") not in names():
+        raise MammoError("collection_unknown", f"the collection {name!r} is unknown", f"Known are {', '.join(names())}")
+    rows = import_module(f"{__name__}.{name.replace('-', '_')}").rows
+    taken = list(inspect.signature(rows).parameters)[1:]
+    unknown = sorted(set(options) - set(taken))
+    if unknown:
+        remedy = f"It takes {', '.join(taken)}" if taken else "It takes none"
+        raise MammoError("option_unknown", f"the collection {name} takes no option {unknown[0]!r}", remedy)
+    found = list(rows(Path(root), **options))
+    return make_manifest([row for row in found if not isinstance(row, Reject)]), [
+        row for row in found if isinstance(row, Reject)
+    ]

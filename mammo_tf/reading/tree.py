@@ -1,0 +1,65 @@
+"""The files of a folder tree, and whether two of them hold the same picture."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from mammo_tf.errors import MammoError
+from mammo_tf.reading.dicom_file import open_dicom, refusals
+from mammo_tf.reading.read import file_kind
+
+_CHUNK_BYTES = 1 << 20
+
+
+def files_of(root: str | Path) -> list[Path]:
+    """Everything below `root` that is not a folder, sorted; links to folders are not followed.
+
+    Raises:
+        MammoError: `folder_missing`, `folder_empty`, `unreadable`.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise MammoError("folder_missing", f"the folder {root} is not there")
+
+    def refuse(error: OSError) -> None:
+        raise MammoError("unreadable", f"the folder {error.filename} cannot be read: {error.strerror}") from None
+
+    files = []
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        files += [Path(folder) / name for name in names]
+        files += [Path(folder) / name for name in folders if (Path(folder) / name).is_symlink()]
+    if not files:
+        raise MammoError("folder_empty", f"no file is in the folder {root}")
+    return sorted(files)
+
+
+def relative(path: Path, root: Path) -> str:
+    """The path of a file below the data root as manifests and rejects write it, with forward slashes."""
+    return path.relative_to(root).as_posix()
+
+
+def picture_digest(path: str | Path) -> str:
+    """SHA-256 of the pixels as they are written in the file, so that a copy under another identifier is known again.
+
+    Of a PNG, TIFF or PGM it is that of the file. The same picture in another compression has another digest.
+
+    Raises:
+        MammoError: as `read`, but for what only shows when pixels are decoded.
+    """
+    path = Path(path)
+    sums = hashlib.sha256()
+    with refusals(path):
+        if file_kind(path) == "picture":
+            with path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        with open_dicom(path) as file:
+            if file.pixels is None:
+                raise MammoError("no_pixels", "the file has no pixel data")
+            sums.update(f"{file.header.unsigned('Rows')} x {file.header.unsigned('Columns')}".encode())
+            for offset, length in file.pixels.fragments or ((file.pixels.offset, file.pixels.length),):
+                file.stream.seek(offset)
+                for begin in range(0, length, _CHUNK_BYTES):
+                    sums.update(file.stream.read(min(_CHUNK_BYTES, length - begin)))
+    return sums.hexdigest()
