@@ -1,4 +1,18 @@
-"""Where the breast is in a picture."""
+"""Where the breast is in a picture, and on which side the chest wall lies.
+
+Works on film and digital views of any size, at a reduced 512 rows. Written for what surrounds the breast in practice:
+lettering and lead markers, bright or dark plate edges and scanner borders, paddles' shadows, film that is not black.
+
+1. Rows and columns that hardly change along their length are stripped from the edges (`field`): scanner borders, plate
+   edges and empty film alike.
+2. The background's level is the commonest grey below Otsu's threshold; the skin is drawn where the picture
+   has risen by 8 % of the way from there to its 99th percentile.
+3. Opening with a disc cuts off what touches the breast by a bridge, the largest part is kept, its holes are filled,
+   and opening with a larger disc smooths the outline.
+
+Measured on twelve expert outlines of films by `benchmarks/breast_segmentation.py`. A share between 6 and 12 % keeps the
+mean IoU above 0.95 there, so the 8 is no fine tuning.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +22,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_tf.errors import MammoError
+from mammo_tf.imaging.levels import check_pixels, white_of
+
+ROWS = 512
+RISE = 0.08
+STEADY = 0.06  # of the 99th percentile: a row or column that varies less is no tissue
+BRIDGE = 0.012  # radius of the disc that cuts bridges, of the rows
+SMOOTH = 0.03  # radius of the disc that smooths the outline, of the rows
+LIGHT_BACKGROUND = 0.35  # of the 99th percentile: a lighter "background" is tissue, the breast fills the picture
+SIDES = {"L": "left", "R": "right"}
+
 
 def segment(pixels: NDArray[Any]) -> NDArray[np.bool_]:
     """The breast, pectoral muscle included.
@@ -16,9 +41,69 @@ def segment(pixels: NDArray[Any]) -> NDArray[np.bool_]:
         pixels: `[rows, columns]`, bright is dense; floats in [0, 1], uint16 or uint8.
 
     Returns:
-        bool `[rows, columns]`.
+        bool `[rows, columns]`, one part without holes; all False where nothing stands out.
+
+    Raises:
+        MammoError: `pixels_wrong`.
     """
-    return segment_by_threshold(pixels, 0.08)
+    small = np.asarray(cv2.GaussianBlur(reduced(pixels, ROWS), (0, 0), 1.5), np.float32)
+    mask = np.zeros(small.shape, np.bool_)
+    white = float(np.percentile(small, 99)) or float(small.max())
+    if white > 0:
+        small = small / np.float32(white)
+        top, bottom, left, right = field(small)
+        if bottom > top and right > left:
+            mask[top:bottom, left:right] = _inside(small[top:bottom, left:right])
+    return enlarged(mask, pixels.shape)
+
+
+def _inside(view: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The breast in a reduced picture without borders; levels in units of the picture's 99th percentile."""
+    background, white = background_level(view), float(np.percentile(view, 99))
+    if background > LIGHT_BACKGROUND * white:
+        return np.ones(view.shape, np.bool_)
+    mask = largest_part(opened(view > background + RISE * (white - background), BRIDGE * ROWS))
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros(mask.shape, np.uint8), contours, -1, 1, -1).view(np.bool_)
+    return largest_part(opened(filled, SMOOTH * ROWS))
+
+
+def chest_wall_side(mask: NDArray[np.bool_]) -> str | None:
+    """`left` or `right`: the side of the picture where the breast is taller; None where that is not clear.
+
+    Compares the first and last twentieth of the columns that the breast covers.
+
+    Args:
+        mask: bool `[rows, columns]`, the breast.
+    """
+    columns = np.flatnonzero(mask.any(axis=0))
+    if columns.size == 0:
+        return None
+    edge = max(1, columns.size // 20)
+    left = np.count_nonzero(mask[:, columns[0] : columns[0] + edge])
+    right = np.count_nonzero(mask[:, columns[-1] + 1 - edge : columns[-1] + 1])
+    if abs(left - right) < 0.1 * max(left, right):
+        return None
+    return "left" if left > right else "right"
+
+
+def side_agrees(mask: NDArray[np.bool_], laterality: str) -> bool | None:
+    """Whether the picture hangs as its laterality says; None where the picture does not tell.
+
+    The convention: the chest wall lies on the left of a left breast's picture, on the right of a right breast's.
+    A mirrored film disagrees.
+
+    Args:
+        mask: bool `[rows, columns]`, the breast.
+        laterality: `L` or `R`.
+
+    Raises:
+        MammoError: `laterality_unknown`.
+    """
+    if laterality not in SIDES:
+        raise MammoError("laterality_unknown", f"laterality {laterality!r} is neither L nor R")
+    side = chest_wall_side(mask)
+    return None if side is None else side == SIDES[laterality]
 
 
 def segment_by_threshold(pixels: NDArray[Any], fraction: float = 0.05) -> NDArray[np.bool_]:
@@ -53,12 +138,12 @@ def box(mask: NDArray[np.bool_], margin: float = 0.0) -> tuple[int, int, int, in
     Returns:
         (top, bottom, left, right) to slice with; the whole picture where the mask is empty.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    if width == 0:
         return (0, mask.shape[0], 0, mask.shape[1])
     return (
-        *widened(int(rows[0]), int(rows[-1]) + 1, margin, mask.shape[0]),
-        *widened(int(columns[0]), int(columns[-1]) + 1, margin, mask.shape[1]),
+        *widened(top, top + height, margin, mask.shape[0]),
+        *widened(left, left + width, margin, mask.shape[1]),
     )
 
 
@@ -66,3 +151,78 @@ def widened(start: int, stop: int, margin: float, size: int) -> tuple[int, int]:
     """A range widened on both sides by `margin` of its length (rounded half to even), kept within 0..size."""
     extra = int(np.rint((stop - start) * margin))
     return max(0, start - extra), min(size, stop + extra)
+
+
+# Pieces on a reduced picture
+
+
+def reduced(pixels: NDArray[Any], rows: int) -> NDArray[np.float32]:
+    """The picture with `rows` rows and its aspect, float32 in [0, 1].
+
+    From more than twice as many rows, every second, third ... pixel is taken before areas are averaged.
+
+    Raises:
+        MammoError: `pixels_wrong`.
+    """
+    check_pixels(pixels)
+    step = max(1, pixels.shape[0] // (2 * rows))
+    thinned = np.ascontiguousarray(pixels[::step, ::step])
+    if thinned.dtype not in (np.uint8, np.uint16, np.float32):
+        thinned = thinned.astype(np.float32)
+    columns = max(1, round(pixels.shape[1] * rows / pixels.shape[0]))
+    small = cv2.resize(thinned, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32) / np.float32(white_of(pixels))
+
+
+def enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask of a reduced picture at the picture's size, its outline interpolated."""
+    grey = mask.astype(np.uint8) * np.uint8(255)
+    large = cv2.resize(grey, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large > 127)
+
+
+def field(view: NDArray[np.float32]) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) without the rows and columns at the edges that hardly change along their length.
+
+    Args:
+        view: `[rows, columns]` in units of the picture's 99th percentile.
+    """
+    top, bottom, left, right = 0, view.shape[0], 0, view.shape[1]
+    for _ in range(2):
+        left, right = _lively(view[top:bottom], 0)
+        top, bottom = _lively(view[:, left:right], 1)
+    return top, bottom, left, right
+
+
+def _lively(view: NDArray[np.float32], axis: int) -> tuple[int, int]:
+    if view.size == 0:
+        return 0, 0
+    low, high = np.percentile(view, (2, 98), axis=axis)
+    index = np.flatnonzero(high - low > STEADY)
+    return (int(index[0]), int(index[-1]) + 1) if index.size else (0, 0)
+
+
+def background_level(view: NDArray[np.float32]) -> float:
+    """The commonest grey below Otsu's threshold, in the picture's unit; values count up to 1."""
+    levels = (np.clip(view, 0, 1) * 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(levels.reshape(-1, 1), 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    counts = np.bincount(levels[levels <= threshold], minlength=256).astype(np.float64)
+    smooth = cv2.GaussianBlur(counts[None], (0, 0), 1.0, borderType=cv2.BORDER_CONSTANT)[0]
+    return float(np.argmax(smooth)) / 255
+
+
+def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part of a mask; empty stays empty."""
+    count, parts, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count == 1:
+        return np.zeros(mask.shape, np.bool_)
+    return np.asarray(parts == 1 + np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
+
+
+def opened(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """Opening with a disc; the picture goes on beyond its edge as in a mirror, so tissue at the edge stays."""
+    size = max(1, round(radius))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
+    pad = 2 * size + 1
+    wide = cv2.copyMakeBorder(mask.astype(np.uint8), pad, pad, pad, pad, cv2.BORDER_REFLECT)
+    return cv2.morphologyEx(wide, cv2.MORPH_OPEN, disc)[pad:-pad, pad:-pad].astype(np.bool_)

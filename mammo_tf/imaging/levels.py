@@ -23,18 +23,35 @@ def as_uint16(pixels: NDArray[Any]) -> NDArray[np.uint16]:
         MammoError: `pixels_wrong`.
     """
     pixels = np.asarray(pixels)
-    if pixels.ndim != 2 or pixels.size == 0:
-        raise MammoError("pixels_wrong", f"a picture has shape {pixels.shape}, not [rows, columns]")
+    check_pixels(pixels)
     if pixels.dtype == np.uint16:
         return pixels
     if pixels.dtype == np.uint8:
         return pixels * np.uint16(257)
+    wide = np.ascontiguousarray(pixels if pixels.dtype in (np.float32, np.float64) else pixels.astype(np.float32))
+    # One pass that multiplies, rounds half to even and converts. OpenCV's stub knows no scalar factor.
+    return np.asarray(cv2.multiply(wide, float(WHITE), dtype=cv2.CV_16U))  # type: ignore[call-overload]
+
+
+def white_of(pixels: NDArray[Any]) -> float:
+    """The value of white in a picture of this type: 1, 65535 or 255."""
+    return {"u1": 255.0, "u2": float(WHITE)}.get(pixels.dtype.str[1:], 1.0)
+
+
+def check_pixels(pixels: NDArray[Any]) -> None:
+    """Refuses what is no picture.
+
+    Raises:
+        MammoError: `pixels_wrong` for another shape than `[rows, columns]`, another type than floats, uint16 or uint8,
+            values outside [0, 1] or not finite.
+    """
+    if pixels.ndim != 2 or pixels.size == 0:
+        raise MammoError("pixels_wrong", f"a picture has shape {pixels.shape}, not [rows, columns]")
+    if pixels.dtype in (np.uint8, np.uint16):
+        return
     if not np.issubdtype(pixels.dtype, np.floating):
         remedy = "Give floats in [0, 1], uint16 or uint8"
         raise MammoError("pixels_wrong", f"a picture is of type {pixels.dtype}", remedy)
     low, high = float(pixels.min()), float(pixels.max())
     if not (low >= 0 and high <= 1):
         raise MammoError("pixels_wrong", f"grey values run from {low:g} to {high:g}, not within [0, 1]")
-    wide = pixels if pixels.dtype in (np.float32, np.float64) else pixels.astype(np.float32)
-    # One pass that multiplies, rounds half to even and converts. The stub knows no scalar factor.
-    return np.asarray(cv2.multiply(np.ascontiguousarray(wide), float(WHITE), dtype=cv2.CV_16U))  # type: ignore[call-overload]

@@ -79,7 +79,7 @@ class Preprocessing:
 
         `legacy` is what the published models were trained on (`golden/end2end`): no crop, cubic resize of
         round(65535 p) as uint16 to exactly `size` (aspect not kept), x 0.003891, minus `mean`, channels.
-        `default`: zero outside the breast, the breast's box with a margin of 2 %, resized by area with the aspect kept,
+        `default`: the breast's box with a margin of 2 %, zero outside the breast, resized by area with the aspect kept,
         padded with 0 on the side away from the chest wall and at the bottom, 255 p minus `mean`, channels.
 
         Args:
@@ -97,7 +97,7 @@ class Preprocessing:
         if name == "legacy":
             return cls((steps.Resize(rows, columns),), (steps.Scale(65535, 0.003891), *ending))
         if name == "default":
-            geometry = (steps.MaskBreast(), steps.CropBreast(), steps.Fit(rows, columns))
+            geometry = (steps.CropBreast(), steps.MaskBreast(), steps.Fit(rows, columns))
             return cls(geometry, (steps.Scale(255), *ending))
         raise MammoError("preset_unknown", f"no preset {name!r}", f"Choose one of {', '.join(PRESETS)}")
 

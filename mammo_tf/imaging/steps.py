@@ -116,7 +116,9 @@ class MaskBreast:
 
     def geometry(self, view: View) -> View:
         mask = _found(view)
-        return replace(view, picture=np.where(mask, view.picture, np.uint16(0)), breast_mask=mask)
+        inside = np.ascontiguousarray(mask).view(np.uint8)
+        picture = cv2.bitwise_and(view.picture, view.picture, mask=inside)
+        return replace(view, picture=np.asarray(picture), breast_mask=mask)
 
 
 @geometry_step("crop_breast")

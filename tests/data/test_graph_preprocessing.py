@@ -112,6 +112,6 @@ def test_saved_model_takes_any_size(tmp_path):
 
 
 def test_breast_steps_are_refused():
-    with pytest.raises(MammoError, match="mask_breast") as caught:
+    with pytest.raises(MammoError, match="crop_breast") as caught:
         graph.geometry(Preprocessing.preset("default", (8, 8)), tf.zeros((9, 9), tf.uint16))
     assert caught.value.code == "step_not_in_graph"
