@@ -1,0 +1,7 @@
+"""Prepared images on disk: sharded, checked, resumable."""
+
+from mammo_tf.records.example import PreparedImage
+from mammo_tf.records.index import Records, open_records, verify
+from mammo_tf.records.prepare import Prepared, prepare
+
+__all__ = ["Prepared", "PreparedImage", "Records", "open_records", "prepare", "verify"]

@@ -1,0 +1,24 @@
+"""Stages, callbacks, devices: around Keras' own fit."""
+
+from mammo_tf.training.callbacks import StagedUnfreezing
+from mammo_tf.training.devices import make_strategy, replicas
+from mammo_tf.training.fit import Material, fit_stage, write_log
+from mammo_tf.training.model_file import ModelFile, load_model, save_model
+from mammo_tf.training.predict import predict_probabilities
+from mammo_tf.training.stages import PRECISIONS, Stage, prepare_stage
+
+__all__ = [
+    "PRECISIONS",
+    "Material",
+    "ModelFile",
+    "Stage",
+    "StagedUnfreezing",
+    "fit_stage",
+    "load_model",
+    "make_strategy",
+    "predict_probabilities",
+    "prepare_stage",
+    "replicas",
+    "save_model",
+    "write_log",
+]

@@ -1,0 +1,147 @@
+"""`predictions.csv`: the file that every evaluation, figure and report starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import atomic_path
+
+COLUMNS = (
+    "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "manufacturer", "density", "age",
+    "split", "label", "score",
+)  # fmt: skip
+SHORT_NAMES = {
+    "patient": "patient_id",
+    "image": "image_id",
+    "exam": "exam_id",
+    "pair": "pair_id",
+    "breast": "breast_id",
+}
+LEVELS = ("image", "breast", "patient")
+AGGREGATES = ("mean", "maximum")
+SCORE_DIGITS = 9  # a float32 survives
+
+
+def make_predictions(rows: pd.DataFrame, labels: ArrayLike, scores: ArrayLike) -> pd.DataFrame:
+    """Predictions of some manifest rows.
+
+    Args:
+        rows: of the manifest, `[n]`.
+        labels: 0 or 1, `[n]`.
+        scores: probabilities of the positive class, `[n]`.
+    """
+    table = rows[[column for column in COLUMNS if column in rows]].reset_index(drop=True).copy()
+    table["label"] = np.asarray(labels, np.int64)
+    table["score"] = np.asarray(scores, np.float64)
+    return table[list(COLUMNS)]
+
+
+def write_predictions(table: pd.DataFrame, path: str | Path) -> None:
+    """Writes `predictions.csv`; whole or not there."""
+    with atomic_path(path) as beside:
+        table.to_csv(beside, index=False, float_format=f"%.{SCORE_DIGITS}g", lineterminator="\n")
+
+
+def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Reads anyone's predictions.
+
+    Args:
+        path: CSV in UTF-8 with a header.
+        columns: what our columns are called in the file, such as `{"label": "cancer", "score": "p", "patient": "id"}`;
+            `patient`, `image`, `exam`, `pair` stand for `patient_id` and so on.
+
+    Returns:
+        The file's rows with our columns where it has them: `label` int64 (0 or 1), `score` float64, the rest text.
+        Without `patient_id` every row is a patient of its own; without `split` all rows are `test`.
+
+    Raises:
+        MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MammoError("file_missing", f"the predictions {path} are not there")
+    try:
+        table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise MammoError("csv_broken", f"{path} cannot be read as CSV: {error}") from error
+    for ours, theirs in (columns or {}).items():
+        name = SHORT_NAMES.get(ours, ours)
+        if name not in (*COLUMNS, "breast_id"):
+            raise MammoError("column_unknown", f"--columns names {ours!r}", f"Known are {', '.join(COLUMNS)}")
+        if theirs not in table:
+            raise MammoError("column_missing", f"{path} has no column {theirs!r}", f"It has {', '.join(table.columns)}")
+        table[name] = table[theirs]
+    for name in ("label", "score"):
+        if name not in table:
+            remedy = f"Say which it is with --columns {name}=...; the file has {', '.join(table.columns)}"
+            raise MammoError("column_missing", f"{path} has no column {name!r}", remedy)
+    table["label"] = _numbers(table, "label", path).astype(np.int64)
+    table["score"] = _numbers(table, "score", path)
+    if "image_id" not in table:
+        table["image_id"] = [str(number) for number in range(len(table))]
+    if "patient_id" not in table:
+        table["patient_id"] = table["image_id"]
+    if "split" not in table or not (table["split"] != "").any():
+        table["split"] = "test"
+    return table
+
+
+def _numbers(table: pd.DataFrame, name: str, path: Path) -> pd.Series[float]:
+    numbers = pd.to_numeric(table[name].replace({"True": "1", "False": "0"}), errors="coerce").astype("float64")
+    wrong = np.flatnonzero(~np.isfinite(numbers) if name == "score" else ~numbers.isin((0, 1)))
+    if len(wrong):
+        rule = "a finite number" if name == "score" else "0 or 1"
+        value = table[name].iloc[wrong[0]]
+        raise MammoError(f"{name}_wrong", f"{path}, row {wrong[0] + 2}: {name} {value!r} is not {rule}")
+    return numbers
+
+
+def at_level(table: pd.DataFrame, level: str, breast: str = "mean", patient: str = "maximum") -> pd.DataFrame | None:
+    """Cases of one level, with `label`, `score`, `patient_id`, `case_id` and `split`; missing views are no obstacle.
+
+    A breast is positive if one of its views is, a patient if one of the breasts is. A breast's score is the `breast`
+    aggregate of its views, a patient's score the `patient` aggregate of the breasts (of the images, where the
+    laterality is not known).
+
+    Args:
+        table: as `read_predictions` gives it.
+        level: "image", "breast" or "patient".
+        breast, patient: "mean" or "maximum".
+
+    Returns:
+        One row a case; None at level breast where the table does not say the laterality.
+
+    Raises:
+        MammoError: `level_unknown`, `aggregate_unknown`.
+    """
+    if level not in LEVELS:
+        raise MammoError("level_unknown", f"level {level!r} is unknown", f"Known are {', '.join(LEVELS)}")
+    for aggregate in (breast, patient):
+        if aggregate not in AGGREGATES:
+            raise MammoError("aggregate_unknown", f"{aggregate!r} is unknown", f"Known are {', '.join(AGGREGATES)}")
+    images = table.assign(case_id=table["image_id"])
+    if level == "image":
+        return images[["case_id", "patient_id", "split", "label", "score"]]
+    has_side = "breast_id" in table or ("laterality" in table and (table["laterality"] != "").all())
+    if level == "breast" and not has_side:
+        return None
+    cases = images
+    if has_side:
+        side = table["breast_id"] if "breast_id" in table else table["laterality"]
+        exam = table.get("exam_id", "")
+        cases = _grouped(images.assign(case_id=table["patient_id"] + " " + exam + " " + side), breast)
+    if level == "breast":
+        return cases
+    return _grouped(cases.assign(case_id=cases["patient_id"]), patient)
+
+
+def _grouped(cases: pd.DataFrame, aggregate: str) -> pd.DataFrame:
+    score = "mean" if aggregate == "mean" else "max"
+    grouped = cases.groupby(["split", "case_id"], sort=False)
+    return grouped.agg(patient_id=("patient_id", "first"), label=("label", "max"), score=("score", score)).reset_index()

@@ -1,0 +1,72 @@
+"""Parts of a network by name, so that a stage can say what it trains."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from mammo_tf.errors import MammoError
+from mammo_tf.models.end2end import BODY
+from mammo_tf.models.rebuild import named_layers
+
+ALL = "all"
+
+
+def layer_groups(model: keras.Model) -> dict[str, tuple[str, ...]]:
+    """Names of parts and the paths of their layers with weights, in order.
+
+    Every layer (`conv2d_1`, `model_1/block5_conv1`) and nested model is a part of its own. End2End models also have
+    `backbone`, `block_1`, `block_2` and `output`; in the VGG16 body and the VGG16 patch model `block1` to `block5`
+    are the backbone's own blocks.
+    """
+    leaves = [path for path, layer in named_layers(model) if layer.weights and not isinstance(layer, keras.Model)]
+    groups: dict[str, tuple[str, ...]] = {path: (path,) for path in leaves}
+    for path, layer in named_layers(model):
+        if isinstance(layer, keras.Model):
+            groups[path] = tuple(leaf for leaf in leaves if leaf.startswith(f"{path}/"))
+    for number in range(1, 6):
+        block = tuple(leaf for leaf in leaves if leaf.rpartition("/")[2].startswith(f"block{number}_"))
+        if block:
+            groups[f"block{number}"] = block
+    groups["output"] = tuple(leaf for leaf in leaves if isinstance(model.get_layer(leaf.split("/")[0]), layers.Dense))
+    if BODY in groups:
+        groups["backbone"] = groups[BODY]
+        head = [leaf for leaf in leaves if not leaf.startswith(f"{BODY}/") and leaf not in groups["output"]]
+        half = len(head) // 2
+        groups["block_1"], groups["block_2"] = tuple(head[:half]), tuple(head[half:])
+    groups[ALL] = tuple(leaves)
+    return groups
+
+
+def set_trainable(model: keras.Model, parts: Sequence[str], batch_norm: bool = True) -> tuple[str, ...]:
+    """Makes the named parts trainable and everything else not, and returns the paths of the trainable layers.
+
+    A layer that is not trainable keeps its weights; if it is a batch normalisation it also keeps its statistics and
+    uses them. The model must be compiled afterwards, with a new optimiser.
+
+    Args:
+        model: functional model, nested models included.
+        parts: names as `layer_groups` gives them.
+        batch_norm: False keeps every batch normalisation as it is, wherever it lies.
+
+    Raises:
+        MammoError: `part_unknown` with the nearest name.
+    """
+    groups = layer_groups(model)
+    for part in parts:
+        if part not in groups:
+            near = difflib.get_close_matches(part, groups, 1)
+            remedy = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(groups))}"
+            raise MammoError("part_unknown", f"the model {model.name} has no part {part!r}", remedy)
+    wanted = {leaf for part in parts for leaf in groups[part]}
+    chosen = []
+    for path, layer in named_layers(model):
+        if isinstance(layer, keras.Model) or not layer.weights:
+            continue
+        layer.trainable = path in wanted and (batch_norm or not isinstance(layer, layers.BatchNormalization))
+        if layer.trainable:
+            chosen.append(path)
+    return tuple(chosen)

@@ -1,0 +1,100 @@
+"""One prepared image as bytes: a `tf.train.Example` and back."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """A picture after the geometry half, with everything that is known about it.
+
+    Attributes:
+        picture: uint16 `[rows, columns]`, round(65535 p).
+        breast_mask: bool `[rows, columns]`, or None where nobody looked for the breast.
+        finding_masks: bool `[findings, rows, columns]`, in the order of the row's findings; a finding without a place
+            has an empty mask.
+        affine: float64 `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
+        row: the manifest row, JSON values.
+    """
+
+    picture: NDArray[np.uint16]
+    breast_mask: NDArray[np.bool_] | None
+    finding_masks: NDArray[np.bool_]
+    affine: NDArray[np.float64]
+    row: dict[str, Any]
+
+
+def encode(image: PreparedImage) -> bytes:
+    """The image as a serialised `tf.train.Example`, lossless and equal for equal images.
+
+    The picture is raw little-endian bytes, the quickest to read; masks are packed bits under zlib.
+    """
+    from tensorflow import train  # workers that prepare pictures import this module and need no TensorFlow
+
+    def of_bytes(value: bytes) -> Any:
+        return train.Feature(bytes_list=train.BytesList(value=[value]))
+
+    mask = image.breast_mask
+    features = {
+        "affine": of_bytes(image.affine.astype("<f8").tobytes()),
+        "picture": of_bytes(image.picture.astype("<u2").tobytes()),
+        "shape": train.Feature(int64_list=train.Int64List(value=image.picture.shape)),
+        "breast_mask": of_bytes(b"" if mask is None else _pack(mask)),
+        "finding_masks": of_bytes(_pack(image.finding_masks)),
+        "findings": train.Feature(int64_list=train.Int64List(value=[len(image.finding_masks)])),
+        "row": of_bytes(json.dumps(image.row, sort_keys=True).encode()),
+    }
+    message = train.Example(features=train.Features(feature=features))
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+def decode(payload: bytes) -> PreparedImage:
+    """What `encode` was given.
+
+    Raises:
+        MammoError: `record_damaged` if the bytes are no such example.
+    """
+    from tensorflow import train
+
+    try:
+        message = train.Example.FromString(payload)
+        feature = message.features.feature
+        rows, columns = feature["shape"].int64_list.value
+        count = feature["findings"].int64_list.value[0]
+        mask = feature["breast_mask"].bytes_list.value[0]
+        return PreparedImage(
+            picture=np.frombuffer(feature["picture"].bytes_list.value[0], "<u2").reshape(rows, columns),
+            breast_mask=_unpack(mask, (rows, columns)) if mask else None,
+            finding_masks=_unpack(feature["finding_masks"].bytes_list.value[0], (count, rows, columns)),
+            affine=np.frombuffer(feature["affine"].bytes_list.value[0], "<f8").reshape(2, 3),
+            row=json.loads(feature["row"].bytes_list.value[0]),
+        )
+    except (ValueError, IndexError, zlib.error, TypeError, RuntimeError) as error:
+        raise MammoError("record_damaged", f"a record cannot be decoded: {error}", "Prepare it again") from error
+
+
+def decode_picture(payload: bytes) -> NDArray[np.uint16]:
+    """The picture alone, uint16 `[rows, columns]`; quicker than `decode`."""
+    from tensorflow import train
+
+    feature = train.Example.FromString(payload).features.feature
+    rows, columns = feature["shape"].int64_list.value
+    return np.frombuffer(feature["picture"].bytes_list.value[0], "<u2").reshape(rows, columns)
+
+
+def _pack(mask: NDArray[np.bool_]) -> bytes:
+    return zlib.compress(np.packbits(mask).tobytes(), 1)
+
+
+def _unpack(packed: bytes, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    bits = np.frombuffer(zlib.decompress(packed), np.uint8)
+    return np.unpackbits(bits, count=int(np.prod(shape))).astype(np.bool_).reshape(shape)

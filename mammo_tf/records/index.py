@@ -1,0 +1,149 @@
+"""Records on disk and how to read them: `index.json`, shards, digests."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import digest, read_json
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.progress import track
+from mammo_tf.records.example import PreparedImage, decode, decode_picture
+from mammo_tf.study import make_manifest
+
+INDEX = "index.json"
+FORMAT = 1
+REMEDY = "Prepare the images again"
+
+
+class Location(NamedTuple):
+    """Where an example lies: number of its shard, offset and length of its payload in bytes, CRC-32 of the payload."""
+
+    shard: int
+    offset: int
+    length: int
+    crc32: int
+
+
+@dataclass(frozen=True)
+class Records:
+    """Prepared images on disk.
+
+    Attributes:
+        folder: where they lie.
+        rows: the manifest rows of the examples, in order; positions below count these rows.
+        preprocessing: what prepared them, and what turns them into network input.
+        size: rows and columns of every picture.
+        locations: where each example lies.
+        means: float64, mean of each picture in [0, 1].
+        shards: file names.
+        digests: SHA-256 of each shard.
+        digest: SHA-256 over everything.
+    """
+
+    folder: Path
+    rows: pd.DataFrame
+    preprocessing: Preprocessing
+    size: tuple[int, int]
+    locations: tuple[Location, ...]
+    means: NDArray[np.float64]
+    shards: tuple[str, ...]
+    digests: tuple[str, ...]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.locations)
+
+    def payload(self, position: int) -> bytes:
+        """The stored bytes of one example, checked against their CRC-32.
+
+        Raises:
+            MammoError: `record_damaged`, `file_missing`.
+        """
+        place = self.locations[position]
+        payload = os.pread(_open(str(self.folder / self.shards[place.shard])), place.length, place.offset)
+        if len(payload) != place.length or zlib.crc32(payload) != place.crc32:
+            name = self.shards[place.shard]
+            raise MammoError("record_damaged", f"{self.folder / name}: example {position} is damaged", REMEDY)
+        return payload
+
+    def picture(self, position: int) -> NDArray[np.uint16]:
+        """The picture of one example, uint16 `[rows, columns]`."""
+        return decode_picture(self.payload(position))
+
+    def image(self, position: int) -> PreparedImage:
+        """Everything of one example."""
+        return decode(self.payload(position))
+
+    def positions(self, split: str) -> NDArray[np.int64]:
+        """Positions of the examples of one split."""
+        return np.flatnonzero(self.rows["split"] == split).astype(np.int64)
+
+
+@lru_cache(maxsize=256)
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise MammoError("file_missing", f"{path} cannot be opened: {error.strerror}", REMEDY) from error
+
+
+def open_records(folder: str | Path) -> Records:
+    """Opens a folder that `prepare` left.
+
+    Raises:
+        MammoError: `records_missing`, `records_unfinished`, `records_format`, `record_damaged` where a shard is gone or
+            has another length. Every payload is checked against its CRC-32 when it is read; `verify` checks all.
+    """
+    folder = Path(folder)
+    if not (folder / INDEX).is_file():
+        raise MammoError("records_missing", f"{folder} holds no prepared images", "Make them with mammo-tf prepare")
+    index = read_json(folder / INDEX)
+    if index.get("format") != FORMAT:
+        found = index.get("format")
+        raise MammoError("records_format", f"{folder} has the format {found}, this reads {FORMAT}", REMEDY)
+    if not index["complete"]:
+        raise MammoError("records_unfinished", f"{folder} is not finished", "Run the same mammo-tf prepare again")
+    for shard in index["shards"]:
+        path = folder / shard["name"]
+        if not path.is_file() or path.stat().st_size != shard["bytes"]:
+            raise MammoError("record_damaged", f"{path} is missing or has another length", REMEDY)
+    examples = index["examples"]
+    preprocessing = Preprocessing.from_json(index["asked"]["preprocessing"])
+    return Records(
+        folder=folder,
+        rows=make_manifest(example["row"] for example in examples),
+        preprocessing=preprocessing,
+        size=(int(index["size"][0]), int(index["size"][1])),
+        locations=tuple(Location(*example["location"]) for example in examples),
+        means=np.array([example["mean"] for example in examples], np.float64),
+        shards=tuple(shard["name"] for shard in index["shards"]),
+        digests=tuple(shard["sha256"] for shard in index["shards"]),
+        digest=index["digest"],
+    )
+
+
+def verify(records: Records) -> None:
+    """Reads every shard and compares its SHA-256.
+
+    Raises:
+        MammoError: `record_damaged` naming the first shard that differs.
+    """
+    for name, expected in track(list(zip(records.shards, records.digests, strict=True)), "verifying", unit="shard"):
+        if digest(records.folder / name) != expected:
+            raise MammoError("record_damaged", f"{records.folder / name} is not what was written", REMEDY)
+
+
+def same_request(index: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether an index on disk answers this request."""
+    return index.get("format") == FORMAT and index.get("asked") == asked

@@ -1,0 +1,191 @@
+"""A manifest to records: sharded, checked, resumable, written by several processes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import atomic_path, digest, disk_errors, read_json, text_digest, write_json
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.progress import track
+from mammo_tf.records.example import PreparedImage, encode
+from mammo_tf.records.index import FORMAT, INDEX, same_request
+from mammo_tf.records.prepare_image import prepare_image
+from mammo_tf.study import Reject, write_rejects
+
+EXAMPLES_PER_SHARD = 64
+RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
+
+
+class Prepared(NamedTuple):
+    """What `prepare` left: how many images, and which files could not be used."""
+
+    images: int
+    rejects: tuple[Reject, ...]
+
+
+def prepare(
+    manifest: pd.DataFrame,
+    root: str | Path,
+    folder: str | Path,
+    preprocessing: Preprocessing,
+    workers: int = 1,
+    examples_per_shard: int = EXAMPLES_PER_SHARD,
+) -> Prepared:
+    """Reads every image of the manifest, runs the geometry half and writes records, `index.json` and `rejects.csv`.
+
+    A shard appears by rename when it is whole. Run again after a kill it goes on with the shards that are missing, and
+    ends with the bytes of a run that was never stopped.
+
+    Args:
+        manifest: rows as `read_manifest` gives them.
+        root: data root of the manifest's paths.
+        folder: where the records go; made, or left by the same request earlier.
+        preprocessing: must end in one size for every picture.
+        workers: processes that read and resize.
+        examples_per_shard: images in a shard.
+
+    Raises:
+        MammoError: `size_open` if the pictures would differ in size, `other_records` if the folder answers another
+            request, `nothing_usable` if no image can be used, `disk_full`, `read_only`.
+    """
+    folder = Path(folder)
+    if preprocessing.size is None:
+        raise MammoError("size_open", "the preprocessing leaves pictures of different sizes", "End it in resize or fit")
+    rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
+    asked = {
+        "preprocessing": preprocessing.to_json(),
+        "examples_per_shard": examples_per_shard,
+        "manifest": text_digest(manifest.to_csv(index=False)),
+    }
+    if _claim(folder, asked):
+        return _already_there(folder)
+    shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
+    names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
+    todo = [number for number, name in enumerate(names) if not (folder / f"{name}.json").is_file()]
+    missing = [row for number in todo for row in shards[number]]
+    with _prepared_images(missing, root, preprocessing, workers) as images:
+        for number in todo:
+            _write_shard(folder / names[number], islice(images, len(shards[number])))
+    return _finish(folder, names, asked, preprocessing.size)
+
+
+def _claim(folder: Path, asked: Mapping[str, Any]) -> bool:
+    """Makes the folder ours; whether the request is answered there already."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    complete = False
+    if (folder / INDEX).is_file():
+        index = read_json(folder / INDEX)
+        complete = bool(index.get("complete"))
+        if not same_request(index, asked):
+            raise MammoError(
+                "other_records",
+                f"{folder} holds images prepared from another manifest or in another way",
+                "Name another folder or remove this one",
+            )
+    elif any(folder.iterdir()):
+        raise MammoError("folder_exists", f"{folder} is not empty and holds no records", "Name another folder")
+    else:
+        write_json(folder / INDEX, {"format": FORMAT, "complete": False, "asked": asked})
+    for left_behind in [*folder.glob(".part-*"), *(folder.glob("part-*.json") if complete else ())]:
+        left_behind.unlink()
+    return complete
+
+
+def _already_there(folder: Path) -> Prepared:
+    with (folder / "rejects.csv").open(encoding="utf-8", newline="") as stream:
+        rejects = tuple(Reject(**row) for row in csv.DictReader(stream))
+    return Prepared(len(read_json(folder / INDEX)["examples"]), rejects)
+
+
+@contextmanager
+def _prepared_images(
+    rows: list[dict[str, Any]], root: str | Path, preprocessing: Preprocessing, workers: int
+) -> Iterator[Iterator[PreparedImage | Reject]]:
+    """Prepared images in the order of the rows, from worker processes that end with the block."""
+    work = partial(prepare_image, root=str(root), preprocessing=preprocessing)
+    workers = min(workers, len(rows))
+    if workers < 2:
+        yield iter(track(map(work, rows), "preparing", total=len(rows)))
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, cv2.setNumThreads, (1,)) as pool:
+        try:
+            yield iter(track(pool.map(work, rows, chunksize=2), "preparing", total=len(rows)))
+        except BrokenProcessPool as error:
+            sentence = "a process that prepares images was killed"
+            raise MammoError("worker_died", sentence, "Give more memory or fewer --workers, run again") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _write_shard(path: Path, images: Iterable[PreparedImage | Reject]) -> None:
+    """Writes `<path>.tfrecord`, then `<path>.json` that says the shard is done and is gone once the index is whole."""
+    import tensorflow as tf
+
+    examples, rejects, offset = [], [], 0
+    with atomic_path(path.with_suffix(".tfrecord")) as beside:
+        try:
+            with tf.io.TFRecordWriter(str(beside)) as writer:
+                for image in images:
+                    if isinstance(image, Reject):
+                        rejects.append(list(image))
+                        continue
+                    payload = encode(image)
+                    writer.write(payload)
+                    location = [offset + RECORD_HEADER_BYTES, len(payload), zlib.crc32(payload)]
+                    mean = float(np.mean(image.picture, dtype=np.float64)) / 65535
+                    examples.append({"location": location, "mean": mean, "row": image.row})
+                    offset += RECORD_HEADER_BYTES + len(payload) + RECORD_FOOTER_BYTES
+        except tf.errors.ResourceExhaustedError as error:
+            raise MammoError("disk_full", f"no space left to write {path}", "Free some space, run again") from error
+        sha256 = digest(beside)
+    part = {"sha256": sha256, "bytes": offset, "examples": examples, "rejects": rejects}
+    write_json(path.with_suffix(".json"), part)
+
+
+def _finish(folder: Path, names: list[str], asked: Mapping[str, Any], size: tuple[int, int]) -> Prepared:
+    parts = [read_json(folder / f"{name}.json") for name in names]
+    rejects = [Reject(*reject) for part in parts for reject in part["rejects"]]
+    examples = [
+        {**example, "location": [number, *example["location"]]}
+        for number, part in enumerate(parts)
+        for example in part["examples"]
+    ]
+    write_rejects(rejects, folder / "rejects.csv")
+    if not examples:
+        first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
+        raise MammoError("nothing_usable", f"none of {len(rejects)} images can be used{first}", "See rejects.csv")
+    shards = [
+        {
+            "name": f"{name}.tfrecord",
+            "examples": len(part["examples"]),
+            "bytes": part["bytes"],
+            "sha256": part["sha256"],
+        }
+        for name, part in zip(names, parts, strict=True)
+    ]
+    index = {
+        "format": FORMAT, "complete": True, "asked": asked, "size": list(size), "shards": shards,
+        "digest": text_digest(json.dumps([asked, shards], sort_keys=True)), "examples": examples,
+    }  # fmt: skip
+    write_json(folder / INDEX, index)
+    for name in names:
+        (folder / f"{name}.json").unlink()
+    return Prepared(len(examples), tuple(rejects))

@@ -1,0 +1,168 @@
+"""Callbacks: validation without approximations, progress with an estimate, staged unfreezing in anyone's own fit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.roc import auc
+from mammo_tf.models.groups import set_trainable
+from mammo_tf.models.rebuild import DROPOUTS, named_layers
+from mammo_tf.training.stages import MONITORS, Stage, make_optimizer
+
+Logs = dict[str, Any] | None
+SMALLEST = 1e-7
+
+
+class Validation(keras.callbacks.Callback):
+    """Puts `val_loss`, `val_accuracy` and `val_auc` into the logs at the end of each epoch; stands first.
+
+    Every validation picture counts once, whatever the number of devices and the size of the last batch. `val_loss` is
+    the mean cross entropy plus the regularisation, as Keras has it. `val_auc` is exact: of class 0 against the rest; it
+    is left out if validation holds one class only.
+
+    Args:
+        probabilities: gives float64 `[n, classes]` for a model.
+        labels: int64 `[n]`, class numbers.
+    """
+
+    def __init__(self, probabilities: Callable[[keras.Model], NDArray[np.float64]], labels: NDArray[np.int64]) -> None:
+        super().__init__()
+        self.probabilities, self.labels = probabilities, labels
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        given = self.probabilities(self.model)
+        chosen = np.clip(given[np.arange(len(given)), self.labels], SMALLEST, 1 - SMALLEST)
+        penalty = float(sum(float(loss) for loss in self.model.losses))
+        values = {
+            "val_loss": float(np.mean(-np.log(chosen))) + penalty,
+            "val_accuracy": float(np.mean(given.argmax(axis=1) == self.labels)),
+        }
+        truth = (self.labels > 0).astype(np.int64)
+        if 0 < truth.sum() < len(truth):
+            values["val_auc"] = auc(truth, 1.0 - given[:, 0])
+        if logs is not None:
+            logs.update(values)
+
+
+class Progress(keras.callbacks.Callback):
+    """One bar for a stage, with the time left and the last figures; silent when the output is piped."""
+
+    def __init__(self, what: str, epochs: int, steps: int) -> None:
+        super().__init__()
+        self.what, self.epochs, self.steps, self.first = what, epochs, steps, True
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        if self.first:
+            self.first = False
+            self.bar = tqdm(
+                desc=self.what, total=self.epochs * self.steps, initial=epoch * self.steps, unit="step",
+                file=sys.stderr, disable=None, leave=False, dynamic_ncols=True,
+            )  # fmt: skip
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self.bar.update(1)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        shown = {
+            name: f"{value:.3f}" for name, value in (logs or {}).items() if name in ("loss", "val_loss", "val_auc")
+        }
+        self.bar.set_postfix(epoch=epoch + 1, **shown)
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        if not self.first:
+            self.bar.close()
+
+
+class StagedUnfreezing(keras.callbacks.Callback):
+    """Runs several stages inside one `fit`: an early stop, or the end of a stage's epochs, becomes the next stage.
+
+    Stands last in the list of callbacks. Each stage starts from the best weights of the one before, with what it names
+    trainable, its own dropout rate, L2 factor and learning rate, and a new optimiser; the train function is rebuilt, so
+    all of this is in force from the next step on. The model must be compiled; its loss and metrics are kept. Our own
+    runner makes one fit a stage instead.
+
+    Args:
+        stages: in order. `fit` needs `epochs` of their sum or more. `stop_patience` and `rate_patience` are kept here.
+        others: callbacks of the same `fit` that count epochs (EarlyStopping, ReduceLROnPlateau); they start anew with
+            each stage.
+
+    Raises:
+        MammoError: `stages_missing`; `dropout_fixed` if a stage wants dropout where a layer was made with rate 0, which
+            cannot be changed in a living model; `monitor_missing`.
+    """
+
+    def __init__(self, stages: Sequence[Stage], others: Sequence[keras.callbacks.Callback] = ()) -> None:
+        super().__init__()
+        if not stages:
+            raise MammoError("stages_missing", "staged unfreezing needs a stage")
+        self.stages, self.others = tuple(stages), tuple(others)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._begin(0)
+
+    def _begin(self, number: int) -> None:
+        self.number, self.stage, self.epochs = number, self.stages[number], 0
+        self.best: float | None = None
+        self.best_weights: list[NDArray[Any]] | None = None
+        self.wait = self.rate_wait = 0
+        apply_in_place(self.model, self.stage)
+        for other in self.others:
+            other.on_train_begin()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.epochs += 1
+        monitor = self.stage.monitor
+        if monitor not in (logs or {}):
+            raise MammoError("monitor_missing", f"the logs hold no {monitor}", "Give fit its validation_data")
+        value = float((logs or {})[monitor]) * (1 if MONITORS[monitor] == "min" else -1)
+        if self.best is None or value < self.best:
+            self.best, self.best_weights, self.wait, self.rate_wait = value, self.model.get_weights(), 0, 0
+        else:
+            self.wait += 1
+            self.rate_wait += 1
+        if self.stage.rate_patience and self.rate_wait >= self.stage.rate_patience:
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+            self.model.optimizer.learning_rate = max(rate * self.stage.rate_factor, self.stage.rate_floor)
+            self.rate_wait = 0
+        patient = not self.stage.stop_patience or self.wait < self.stage.stop_patience
+        if patient and self.epochs < self.stage.epochs and not self.model.stop_training:
+            return
+        self.model.set_weights(self.best_weights)
+        last = self.number + 1 == len(self.stages)
+        self.model.stop_training = last
+        if not last:
+            self._begin(self.number + 1)
+
+
+def apply_in_place(model: keras.Model, stage: Stage) -> None:
+    """Makes a stage's settings those of a living, compiled model: new optimiser, new train function.
+
+    Raises:
+        MammoError: `part_unknown`, `dropout_fixed`.
+    """
+    set_trainable(model, stage.trainable, stage.batch_norm)
+    for path, layer in named_layers(model):
+        if stage.dropout is not None and isinstance(layer, DROPOUTS):
+            if stage.dropout > 0 and not hasattr(layer, "seed_generator"):
+                raise MammoError(
+                    "dropout_fixed",
+                    f"the dropout layer {path} was made with rate 0 and cannot be given another",
+                    "Start from models.rebuild(model, dropout=...)",
+                )
+            layer.rate = stage.dropout
+        if stage.weight_decay is not None and getattr(layer, "kernel_regularizer", None) is not None:
+            layer.kernel_regularizer = keras.regularizers.L2(stage.weight_decay if stage.decay == "l2" else 0.0)
+            layer.kernel.regularizer = layer.kernel_regularizer
+    config = model.get_compile_config()
+    if config is None:
+        raise MammoError("not_compiled", f"the model {model.name} is not compiled", "Call compile before fit")
+    model.compile_from_config({**config, "optimizer": keras.saving.serialize_keras_object(make_optimizer(stage))})
+    model.make_train_function(force=True)

@@ -1,0 +1,141 @@
+"""Exact resume: everything that an epoch hands to the next one, in one file without pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import atomic_path
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch in a file, written whole or not at all.
+
+    Args:
+        path: `.npz` file.
+        monitor: key of the logs.
+        mode: "min" or "max".
+    """
+
+    def __init__(self, path: Path, monitor: str, mode: str) -> None:
+        super().__init__()
+        self.path, self.monitor, self.sign = path, monitor, 1.0 if mode == "min" else -1.0
+        self.best: float | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        value = float((logs or {})[self.monitor])
+        if self.best is None or self.sign * value < self.sign * self.best:
+            self.best = value
+            arrays = {str(number): array for number, array in enumerate(self.model.get_weights())}
+            _write_arrays(self.path, arrays)
+
+    def restore(self, model: keras.Model) -> None:
+        """Gives the best weights to a model.
+
+        Raises:
+            MammoError: `checkpoint_damaged`.
+        """
+        try:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                model.set_weights([arrays[str(number)] for number in range(len(arrays.files))])
+        except (OSError, ValueError, KeyError) as error:
+            raise MammoError(
+                "checkpoint_damaged", f"{self.path} cannot be read: {error}", "Remove the folder"
+            ) from error
+
+
+COUNTERS = {
+    keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch", "stopped_epoch"),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+    BestWeights: ("best",),
+}
+KEY = "state"
+
+
+def save_state(
+    path: Path, model: keras.Model, callbacks: list[keras.callbacks.Callback], state: Mapping[str, Any]
+) -> None:
+    """Writes weights, dropout seeds, optimiser slots, callback counters and `state` (JSON values), whole or not."""
+    arrays = {f"model/{number}": value for number, value in enumerate(_arrays(_variables(model)))}
+    arrays |= {f"optimizer/{number}": value for number, value in enumerate(_arrays(model.optimizer.variables))}
+    text = json.dumps({"counters": _counters(callbacks), **state})
+    arrays[KEY] = np.frombuffer(text.encode(), np.uint8)
+    _write_arrays(path, arrays)
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    with atomic_path(path) as beside, beside.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The `state` that `save_state` was given, with `counters`.
+
+    Raises:
+        MammoError: `checkpoint_damaged`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(json.loads(arrays[KEY].tobytes().decode()))
+    except (OSError, ValueError, KeyError) as error:
+        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", "Remove it to start anew") from error
+
+
+def restore_variables(path: Path, model: keras.Model) -> None:
+    """Puts weights, dropout seeds and optimiser slots back.
+
+    Raises:
+        MammoError: `checkpoint_differs` if the file is of another model, `checkpoint_damaged`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            for prefix, variables in (("model", _variables(model)), ("optimizer", model.optimizer.variables)):
+                stored = [arrays[f"{prefix}/{number}"] for number in range(len(variables))]
+                if f"{prefix}/{len(variables)}" in arrays or any(
+                    value.shape != tuple(variable.shape) for value, variable in zip(stored, variables, strict=True)
+                ):
+                    raise KeyError(prefix)
+                for variable, value in zip(variables, stored, strict=True):
+                    variable.assign(value)
+    except KeyError as error:
+        raise MammoError("checkpoint_differs", f"{path} is of another model", "Name another run folder") from error
+    except (OSError, ValueError) as error:
+        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", "Remove it to start anew") from error
+
+
+def restore_counters(callbacks: list[keras.callbacks.Callback], counters: list[dict[str, Any]]) -> None:
+    """Puts the counters of Keras' own callbacks back; call it when training has begun, as that resets them."""
+    counted = [callback for callback in callbacks if type(callback) in COUNTERS]
+    for callback, values in zip(counted, counters, strict=True):
+        for name, value in values.items():
+            setattr(callback, name, value)
+
+
+def _counters(callbacks: list[keras.callbacks.Callback]) -> list[dict[str, Any]]:
+    rows = []
+    for callback in callbacks:
+        if type(callback) in COUNTERS:
+            values = {name: getattr(callback, name) for name in COUNTERS[type(callback)]}
+            rows.append({name: _plain(value) for name, value in values.items()})
+    return rows
+
+
+def _plain(value: Any) -> int | float | None:
+    return value if value is None or isinstance(value, int) else float(value)
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """Weights and the states of the random seeds of dropout layers; the metrics' own states are left out."""
+    counting = {id(variable) for metric in model.metrics for variable in metric.variables}
+    slots = {id(variable) for variable in model.optimizer.variables}
+    return [variable for variable in model.variables if id(variable) not in counting | slots]
+
+
+def _arrays(variables: list[Any]) -> list[np.ndarray]:
+    return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]

@@ -1,0 +1,219 @@
+"""One fit a stage, resumable to the bit, ending in the best weights."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mammo_tf.data import inference_stream, steps_per_epoch, stream_errors, training_stream
+from mammo_tf.data.plans import Plan
+from mammo_tf.errors import MammoError
+from mammo_tf.files import write_text
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.records import Records
+from mammo_tf.training.callbacks import Progress, Validation
+from mammo_tf.training.checkpoints import BestWeights, read_state, restore_counters, restore_variables, save_state
+from mammo_tf.training.devices import replicas
+from mammo_tf.training.stages import MONITORS, Stage, prepare_stage
+
+STATE, BEST = "state.npz", "best.npz"
+History = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a stage is trained and validated on.
+
+    Attributes:
+        records: prepared images.
+        preprocessing: from prepared pictures to network input.
+        training, validation: plans; validation is taken once an epoch, in order.
+        batch_size: images in a batch, over all devices.
+        batch_weights: weigh the classes of each batch alike.
+        fill: what lies beyond a picture's edge in augmentation.
+    """
+
+    records: Records
+    preprocessing: Preprocessing
+    training: Plan
+    validation: Plan
+    batch_size: int
+    batch_weights: bool = False
+    fill: str | float = "nearest"
+
+
+def fit_stage(
+    model: keras.Model,
+    stage: Stage,
+    material: Material,
+    folder: str | Path,
+    strategy: tf.distribute.Strategy | None = None,
+    precision: str = "float32",
+    on_epoch: Callable[[History], None] | None = None,
+) -> tuple[keras.Model, History]:
+    """Trains one stage and gives the model with the weights of its best epoch, and the stage's curve.
+
+    Called again with the same folder after a kill it goes on after the last whole epoch and ends where an
+    uninterrupted run ends: weights, optimiser, dropout seeds, counters of the callbacks and the order of the pictures
+    are those of that epoch. A finished stage is only read.
+
+    Args:
+        model: where the stage starts; left as it is.
+        stage: rates and patiences; they are truly in force, see `prepare_stage`.
+        material: pictures.
+        folder: for the stage's checkpoint, its best weights and its TensorBoard log.
+        strategy: devices; by default the current strategy.
+        precision: dtype policy.
+        on_epoch: told the curve so far after each epoch, once it is on disk.
+
+    Returns:
+        The model (compiled, float32 or mixed as asked) and one row an epoch: `stage`, `epoch`, `loss`, `auc` or
+        `accuracy`, `val_loss`, `val_auc`, `val_accuracy`, `rate`, `seconds`.
+
+    Raises:
+        MammoError: `part_unknown`, `nothing_to_train`, `stream_failed`, `checkpoint_differs`, `checkpoint_damaged`,
+            `monitor_missing`, `loss_not_finite`.
+    """
+    folder = Path(folder)
+    strategy = strategy or tf.distribute.get_strategy()
+    devices = replicas(strategy)
+    with strategy.scope():
+        prepared = prepare_stage(model, stage, synchronized=True if devices > 1 else None, precision=precision)
+    best = BestWeights(folder / BEST, stage.monitor, MONITORS[stage.monitor])
+    state: dict[str, Any] = {"epoch": -1, "history": [], "finished": False, "counters": []}
+    if (folder / STATE).is_file():
+        state = read_state(folder / STATE)
+        restore_variables(folder / STATE, prepared)
+    if not state["finished"] and state["epoch"] + 1 < stage.epochs:
+        _run(prepared, stage, material, folder, devices, best, state, on_epoch)
+        state = read_state(folder / STATE)
+    best.restore(prepared)
+    return prepared, list(state["history"])
+
+
+def _run(
+    model: keras.Model,
+    stage: Stage,
+    material: Material,
+    folder: Path,
+    devices: int,
+    best: BestWeights,
+    state: dict[str, Any],
+    on_epoch: Callable[[History], None] | None,
+) -> None:
+    first = int(state["epoch"]) + 1
+    steps = steps_per_epoch(material.training, material.batch_size, devices)
+    if not len(material.training) or not steps:
+        raise MammoError("nothing_to_train", f"stage {stage.name!r} has no picture to train on", "Look at the split")
+    stream = training_stream(
+        material.records, material.training, material.batch_size, material.preprocessing,
+        first, devices, material.batch_weights, material.fill,
+    ).map(_tuple)  # fmt: skip
+    callbacks = [
+        _validation(material, devices),
+        keras.callbacks.TerminateOnNaN(),
+        *_patience(stage),
+        best,
+        keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+        Progress(stage.name, stage.epochs, steps),
+    ]
+    keeper = _Keeper(folder / STATE, stage, callbacks, state, on_epoch)
+    with stream_errors():
+        model.fit(
+            stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps,
+            callbacks=[*callbacks, keeper], verbose=0,
+        )  # fmt: skip
+
+
+def _validation(material: Material, devices: int) -> Validation:
+    """Reads the validation pictures with their labels; the stream is built once and run at the end of each epoch."""
+    stream = inference_stream(
+        material.records, material.validation, material.batch_size, material.preprocessing, padded=devices > 1
+    ).map(lambda batch: batch["image"])
+    labels = material.validation.epoch(0).labels
+
+    def probabilities(model: keras.Model) -> NDArray[np.float64]:
+        return np.asarray(model.predict(stream, verbose=0), np.float64)[: len(labels)]
+
+    return Validation(probabilities, labels)
+
+
+def _patience(stage: Stage) -> list[keras.callbacks.Callback]:
+    mode = MONITORS[stage.monitor]
+    callbacks: list[keras.callbacks.Callback] = []
+    if stage.rate_patience:
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                stage.monitor, stage.rate_factor, stage.rate_patience, mode=mode, min_delta=0.0, min_lr=stage.rate_floor
+            )
+        )
+    if stage.stop_patience:
+        callbacks.append(keras.callbacks.EarlyStopping(stage.monitor, patience=stage.stop_patience, mode=mode))
+    return callbacks
+
+
+def _tuple(batch: dict[str, Any]) -> tuple[Any, Any, Any]:
+    return batch["image"], batch["label"], batch["weight"]
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Writes everything that the next epoch needs; stands last, so that all counters are those of this epoch."""
+
+    def __init__(
+        self,
+        path: Path,
+        stage: Stage,
+        callbacks: Sequence[keras.callbacks.Callback],
+        state: dict[str, Any],
+        on_epoch: Callable[[History], None] | None,
+    ) -> None:
+        super().__init__()
+        self.path, self.stage, self.others, self.state, self.told = path, stage, list(callbacks), state, on_epoch
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self.state["counters"]:
+            restore_counters(self.others, self.state["counters"])
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        values = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
+        if not np.isfinite(values["loss"]):
+            raise MammoError(
+                "loss_not_finite", f"the loss of stage {self.stage.name!r} is not finite", "Lower the learning rate"
+            )
+        row = {"stage": self.stage.name, "epoch": epoch + 1, **values, "rate": self.rate, "seconds": self._seconds()}
+        history = [*self.state["history"], row]
+        finished = bool(self.model.stop_training) or epoch + 1 >= self.stage.epochs
+        self.state = {"epoch": epoch, "history": history, "finished": finished}
+        save_state(self.path, self.model, self.others, self.state)
+        if self.told is not None:
+            self.told(history)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if batch == 0:
+            self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def _seconds(self) -> float:
+        return round(time.perf_counter() - self.started, 3)
+
+
+def write_log(history: History, path: str | Path) -> None:
+    """Writes the curves of all stages as `log.csv`; a column that a stage does not have is empty."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())

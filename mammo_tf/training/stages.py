@@ -1,0 +1,114 @@
+"""A stage of training: what is trained, at which rates, until when; and a model for which that is truly so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from mammo_tf.errors import MammoError
+from mammo_tf.models.groups import set_trainable
+from mammo_tf.models.rebuild import rebuild
+from mammo_tf.training.metrics import PositiveAUC
+
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "nadam": keras.optimizers.Nadam,
+    "sgd": keras.optimizers.SGD,
+}
+DECAYS = ("l2", "decoupled")
+MONITORS = {"val_loss": "min", "val_auc": "max"}
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of a table such as Table 6.
+
+    Attributes:
+        name: of its checkpoints and curves.
+        trainable: parts of the network (`models.layer_groups`): "all", "block_2", "output", a layer's name, ...
+        rate: learning rate at the start.
+        epochs: at most.
+        weight_decay: factor; None keeps the model's own.
+        dropout: rate of every dropout layer; None keeps the model's own.
+        decay: "l2", loss + factor x sum of squares of the kernels that carry decay, or "decoupled", every weight but
+            biases and batch normalisation shrinks by rate x factor a step (AdamW).
+        optimizer: "adam", "nadam" or "sgd" (momentum 0.9, Nesterov).
+        rate_patience: epochs without gain before the rate falls; 0 switches it off.
+        rate_factor: what the rate is multiplied by then.
+        rate_floor: no lower than this.
+        stop_patience: epochs without gain before the stage ends; 0 switches it off.
+        monitor: "val_loss" or "val_auc", for both patiences and the best checkpoint.
+        batch_norm: False keeps all batch normalisations in inference mode with their weights.
+    """
+
+    name: str
+    trainable: tuple[str, ...]
+    rate: float
+    epochs: int
+    weight_decay: float | None = None
+    dropout: float | None = None
+    decay: str = "l2"
+    optimizer: str = "adam"
+    rate_patience: int = 2
+    rate_factor: float = 0.1
+    rate_floor: float = 0.0
+    stop_patience: int = 3
+    monitor: str = "val_loss"
+    batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        rules = (
+            (self.rate > 0, "rate is above 0"),
+            (self.epochs >= 1, "epochs is 1 or more"),
+            (self.weight_decay is None or self.weight_decay >= 0, "weight_decay is 0 or more"),
+            (self.dropout is None or 0 <= self.dropout < 1, "dropout lies from 0 to below 1"),
+            (self.decay in DECAYS, f"decay is one of {', '.join(DECAYS)}"),
+            (self.optimizer in OPTIMIZERS, f"optimizer is one of {', '.join(OPTIMIZERS)}"),
+            (self.monitor in MONITORS, f"monitor is one of {', '.join(MONITORS)}"),
+            (0 < self.rate_factor < 1, "rate_factor lies between 0 and 1"),
+            (min(self.rate_patience, self.stop_patience) >= 0, "a patience is 0 or more"),
+        )
+        for right, rule in rules:
+            if not right:
+                raise MammoError("stage_wrong", f"stage {self.name!r}: {rule}, got {self}")
+
+
+def prepare_stage(
+    model: keras.Model, stage: Stage, synchronized: bool | None = None, precision: str | None = None
+) -> keras.Model:
+    """A new model with the weights of `model`, compiled so that every setting of the stage is in force.
+
+    Call it inside the scope of the distribution strategy. The optimiser is new.
+
+    Args:
+        model: the model to go on with.
+        stage: what to do.
+        synchronized: batch statistics over all devices.
+        precision: dtype policy, or None to keep the model's.
+
+    Raises:
+        MammoError: `part_unknown`.
+    """
+    l2 = stage.weight_decay if stage.decay == "l2" else (0.0 if stage.weight_decay is not None else None)
+    renewed = rebuild(model, stage.dropout, l2, synchronized, precision)
+    set_trainable(renewed, stage.trainable, stage.batch_norm)
+    renewed.compile(
+        optimizer=make_optimizer(stage),
+        loss=keras.losses.CategoricalCrossentropy(),
+        weighted_metrics=[PositiveAUC(name="auc")] if renewed.output.shape[-1] == 2 else ["accuracy"],
+        jit_compile=False,
+    )
+    renewed.optimizer.build(renewed.trainable_variables)
+    return renewed
+
+
+def make_optimizer(stage: Stage) -> keras.optimizers.Optimizer:
+    """A new optimiser with the stage's rate, and its decay where that is decoupled."""
+    settings = {"momentum": 0.9, "nesterov": True} if stage.optimizer == "sgd" else {}
+    decay = stage.weight_decay if stage.decay == "decoupled" and stage.weight_decay else None
+    optimizer = OPTIMIZERS[stage.optimizer](stage.rate, weight_decay=decay, **settings)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

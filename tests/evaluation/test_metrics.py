@@ -1,0 +1,149 @@
+"""Predictions to metrics: levels, thresholds fixed on validation, comparisons, anyone's files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import (
+    at_level,
+    auc,
+    compare,
+    compute_metrics,
+    delong_paired,
+    make_predictions,
+    read_predictions,
+    write_predictions,
+)
+from mammo_tf.study import make_manifest
+
+
+def _table(patients: int = 60, seed: int = 0) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    rows, labels, scores = [], [], []
+    for patient in range(patients):
+        for side in "LR":
+            sick = side == "L" and patient % 2 == 0
+            for view in ("CC", "MLO"):
+                rows.append(
+                    {
+                        "image_id": f"{patient}{side}{view}", "patient_id": f"p{patient}", "laterality": side,
+                        "view": view, "split": "validation" if patient < patients // 3 else "test", "label": "normal", "path": "x",
+                    }
+                )  # fmt: skip
+                labels.append(int(sick))
+                scores.append(1 / (1 + np.exp(-generator.normal(1.5 if sick else 0.0))))
+    return make_predictions(make_manifest(rows), labels, scores)
+
+
+def test_writing_and_reading_keep_the_scores(tmp_path: Path) -> None:
+    table = _table()
+    table["score"] = table["score"].astype(np.float32).astype(np.float64)
+    write_predictions(table, tmp_path / "predictions.csv")
+    back = read_predictions(tmp_path / "predictions.csv")
+    assert (back["score"].astype(np.float32) == table["score"].astype(np.float32)).all()
+    assert back["label"].tolist() == table["label"].tolist()
+
+
+def test_levels_and_missing_views() -> None:
+    table = _table(2).iloc[:-1]
+    breasts, patients = at_level(table, "breast"), at_level(table, "patient")
+    assert breasts is not None
+    assert patients is not None
+    assert len(breasts) == 4
+    assert len(patients) == 2
+    first = table[(table["patient_id"] == "p0") & (table["laterality"] == "L")]
+    assert breasts["score"].iloc[0] == pytest.approx(first["score"].mean())
+    assert patients["score"].iloc[1] == breasts[breasts["patient_id"] == "p1"]["score"].max()
+    assert patients["label"].tolist() == [1, 0]
+    assert at_level(table.assign(laterality=""), "breast") is None
+
+
+def test_the_threshold_is_fixed_on_validation() -> None:
+    table = _table()
+    metrics = compute_metrics(table, replicates=50)
+    assert set(metrics) == {"validation", "test"}
+    for level in ("image", "breast", "patient"):
+        threshold = metrics["validation"][level]["threshold"]["value"]
+        assert metrics["test"][level]["threshold"]["value"] == threshold
+        cases = at_level(table, level)
+        assert cases is not None
+        test = cases[cases["split"] == "test"]
+        called = test["score"] >= threshold
+        assert metrics["test"][level]["sensitivity"]["value"] == pytest.approx(called[test["label"] == 1].mean())
+        assert metrics["test"][level]["specificity"]["value"] == pytest.approx(1 - called[test["label"] == 0].mean())
+        assert metrics["test"][level]["accuracy"]["value"] == pytest.approx((called == test["label"]).mean())
+        number = metrics["test"][level]["auc"]
+        assert number["value"] == pytest.approx(auc(test["label"], test["score"]))
+        assert number["low"] < number["value"] < number["high"]
+        assert "over 40 patients" in number["how"]
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_one_class_has_no_number_and_says_why() -> None:
+    table = _table()
+    table.loc[table["split"] == "validation", "label"] = 0
+    metrics = compute_metrics(table, replicates=20)
+    number = metrics["validation"]["image"]["auc"]
+    assert number["value"] is None
+    assert "all 80 cases are negative" in number["why"]
+    assert metrics["test"]["image"]["threshold"]["value"] is None
+    assert "sensitivity" not in metrics["test"]["image"]
+
+
+def test_paired_comparison() -> None:
+    first = _table()
+    second = first.assign(score=first["score"] + 0.3 * first["label"])
+    found = compare(first, second.sample(frac=1, random_state=0), replicates=200)["test"]["image"]
+    test = first["split"] == "test"
+    expected = delong_paired(first["label"][test], second["score"][test], first["score"][test])
+    assert found["auc_difference"]["value"] == pytest.approx(expected.difference)
+    assert found["auc_difference"]["low"] > 0
+    assert found["auc_difference_delong"]["p"] == pytest.approx(expected.p)
+
+
+def test_a_comparison_of_different_cases_is_refused() -> None:
+    first = _table()
+    with pytest.raises(MammoError, match="have no image_id in common"):
+        compare(first, first.assign(image_id=first["image_id"] + "x"))
+    with pytest.raises(MammoError, match="different labels"):
+        compare(first, first.assign(label=1 - first["label"]))
+    with pytest.raises(MammoError, match="more than one row"):
+        compare(first, first.assign(image_id="a"))
+    with pytest.raises(MammoError, match="no column 'case'"):
+        compare(first, first, join="case")
+
+
+def test_anyones_columns(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("id,woman,cancer,p\n1,a,1,0.9\n2,a,0,0.2\n3,b,0,1e-3\n")
+    table = read_predictions(
+        tmp_path / "other.csv", {"label": "cancer", "score": "p", "patient": "woman", "image": "id"}
+    )
+    assert table["patient_id"].tolist() == ["a", "a", "b"]
+    assert set(table["split"]) == {"test"}
+    metrics = compute_metrics(table, replicates=20)
+    assert metrics["test"]["image"]["auc"]["value"] == 1.0
+    assert "breast" not in metrics["test"]
+    assert metrics["test"]["patient"]["auc"]["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "message"),
+    [
+        ("a,b\n1,2\n", {}, "has no column 'label'"),
+        ("label,score\n1,2\n", {"label": "cancer"}, "has no column 'cancer'"),
+        ("label,score\n1,2\n", {"colour": "label"}, "names 'colour'"),
+        ("label,score\n2,0.1\n", {}, "row 2: label '2' is not 0 or 1"),
+        ("label,score\n1,\n", {}, "row 2: score '' is not a finite number"),
+        ("", {}, "cannot be read as CSV"),
+    ],
+)
+def test_bad_files_are_told(text: str, columns: dict, message: str, tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text(text)
+    with pytest.raises(MammoError, match=message):
+        read_predictions(tmp_path / "file.csv", columns)
