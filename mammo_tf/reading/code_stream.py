@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mammo_tf.errors import MammoError
 
+HEAD_BYTES, TAIL_BYTES = 1 << 16, 64
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _FRAMES = {0xC0: "jpeg", 0xC1: "jpeg", 0xC2: "jpeg", 0xC3: "jpeg_lossless", 0xF7: "jpeg_ls"}
 
@@ -27,37 +28,39 @@ class CodeStream(NamedTuple):
     point_transform: int = 0
 
 
-def read_code_stream(data: bytes) -> CodeStream:
+def read_code_stream(data: bytes, tail: bytes) -> CodeStream:
     """Reads the head of a code stream; JP2 file boxes around it are passed over.
+
+    Args:
+        data: its first bytes, `HEAD_BYTES` are enough.
+        tail: its last bytes, `TAIL_BYTES` are enough; zeros that fill up a fragment may follow the end.
 
     Raises:
         MammoError: `bad_pixels` if it is none of the four kinds, or breaks off before it has told its size.
     """
     try:
         if data[:3] == b"\xff\xd8\xff":
-            return _jpeg(data)
+            return _jpeg(data, tail)
         start = 0 if data[:4] == b"\xff\x4f\xff\x51" else data[:4096].find(b"\xff\x4f\xff\x51")
         if start == 0 or (start > 0 and data[4:8] == b"jP  "):
-            return _jpeg_2000(data, start)
+            return _jpeg_2000(data, tail, start)
     except (struct.error, IndexError):
         raise MammoError("bad_pixels", "the code stream breaks off in its head") from None
     raise MammoError("bad_pixels", "the compressed pixels are no code stream that is known")
 
 
-def _ends_with_marker(data: bytes, marker: bytes) -> bool:
-    return data[-64:].rstrip(b"\0").endswith(marker)
+def _ends(tail: bytes) -> bool:
+    return tail.rstrip(b"\0").endswith(b"\xff\xd9")  # the same marker in all four kinds
 
 
-def _jpeg_2000(data: bytes, start: int) -> CodeStream:
+def _jpeg_2000(data: bytes, tail: bytes, start: int) -> CodeStream:
     right, bottom, left, top = struct.unpack_from(">4L", data, start + 8)
     components, depth = struct.unpack_from(">HB", data, start + 40)
     precision = (depth & 0x7F) + 1
-    return CodeStream(
-        "jpeg_2000", bottom - top, right - left, precision, components, _ends_with_marker(data, b"\xff\xd9")
-    )
+    return CodeStream("jpeg_2000", bottom - top, right - left, precision, components, _ends(tail))
 
 
-def _jpeg(data: bytes) -> CodeStream:
+def _jpeg(data: bytes, tail: bytes) -> CodeStream:
     place, size, kind = 2, None, ""
     while True:
         if data[place] != 0xFF:
@@ -84,4 +87,4 @@ def _jpeg(data: bytes) -> CodeStream:
         raise MammoError("bad_pixels", "the code stream does not tell its size")
     precision, rows, columns, components = size
     transform = data[place + 4 + 2 * data[place + 4] + 3] & 0x0F if kind == "jpeg_lossless" else 0
-    return CodeStream(kind, rows, columns, precision, components, _ends_with_marker(data, b"\xff\xd9"), transform)
+    return CodeStream(kind, rows, columns, precision, components, _ends(tail), transform)

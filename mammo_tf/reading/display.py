@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.data_set import DataSet
-from mammo_tf.reading.groups import holders
+from mammo_tf.reading.data_set import DataSet, holders
 from mammo_tf.reading.stored import Layout
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -203,7 +202,7 @@ def _modality_range(shape: Layout, rules: Display) -> tuple[float, float]:
 
 def _windowed(x: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
     if function == "SIGMOID":
-        return np.asarray(1 / (1 + np.exp(-4 * (x - centre) / width)))
+        return np.asarray(1 / (1 + np.exp(np.clip(-4 * (x - centre) / width, -700, 700))))  # exp(710) overflows
     if function == "LINEAR_EXACT":
         return np.clip((x - centre) / width + 0.5, 0, 1)
     if width == 1:

@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.data_set import DataSet
+from mammo_tf.reading.data_set import DataSet, holders, per_frame_groups
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.display import Display, choose_voi, display_rules, show
 from mammo_tf.reading.facts import Facts
-from mammo_tf.reading.groups import holders, per_frame_groups
 from mammo_tf.reading.header_facts import header_facts
 from mammo_tf.reading.read import file_kind
 from mammo_tf.reading.stored import Layout, check_pixels, layout, stored_frames
@@ -70,8 +69,8 @@ def volume_facts(
             raise MammoError("not_a_volume", f"{path} is no DICOM file", "Read it with reading.read")
         with open_dicom(path) as file:
             shape = layout(file)
-            facts = header_facts(file, shape, voi, laterality, view)
             check_pixels(file, shape)
+            facts = header_facts(file, shape, voi, laterality, view)
             _, known = frame_order(file.header, shape.frames)
             doubt = () if known else ("nothing tells the order of the frames: stored order",)
             return replace(facts, warnings=facts.warnings + doubt)
@@ -196,6 +195,7 @@ def _folder_frames(folder: Path, stored: bool, voi: str) -> Iterator[np.ndarray]
     for path in _slices(folder)[0]:
         with refusals(path), open_dicom(path) as file:
             shape: Layout = layout(file)
+            check_pixels(file, shape)
             rules = rules or display_rules(file.header, shape, [])
             (frame,) = stored_frames(file, shape, [0])
             yield frame if stored else show(frame, shape, rules, choose_voi(rules, voi))

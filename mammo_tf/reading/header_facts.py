@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import codes
-from mammo_tf.reading.data_set import DataSet
+from mammo_tf.reading.data_set import DataSet, holders, per_frame_groups
 from mammo_tf.reading.dicom_file import DicomFile
 from mammo_tf.reading.display import choose_voi, display_rules
 from mammo_tf.reading.facts import Facts
-from mammo_tf.reading.groups import holders, per_frame_groups
 from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.reading.stored import Layout
 

@@ -127,16 +127,12 @@ def _pgm(data: bytes) -> np.ndarray:
         if begin == place:
             raise _cut_short("PGM")
         words.append(data[begin:place])
-    if not all(word.isdigit() for word in words[1:]):
+    if not all(word.isdigit() and len(word) < 10 for word in words[1:]):
         raise MammoError("bad_pixels", "the PGM's head holds something that is not a number")
     columns, rows, largest = map(int, words[1:])
     if not 0 < largest < 65536 or not 0 < rows * columns <= MOST_PIXELS:
         raise MammoError("bad_pixels", f"the PGM declares {rows} x {columns} pixels up to {largest}")
-    dtype = np.dtype(">u2") if largest > 255 else np.dtype("u1")
-    if words[0] == b"P2":
-        values = np.array(data[place:].split()[: rows * columns], dtype=np.int64)
-    else:
-        values = np.frombuffer(data, dtype, (len(data) - place - 1) // dtype.itemsize, offset=place + 1)
+    values = _pgm_values(data[place + 1 :], words[0] == b"P2", largest)
     if len(values) < rows * columns:
         raise _cut_short("PGM")
     pixels = values[: rows * columns].reshape(rows, columns)
@@ -146,3 +142,13 @@ def _pgm(data: bytes) -> np.ndarray:
     if largest != full:
         pixels = np.round(pixels.astype(np.float64) * full / largest)
     return pixels.astype(np.uint16 if largest > 255 else np.uint8)
+
+
+def _pgm_values(data: bytes, in_words: bool, largest: int) -> np.ndarray:
+    if in_words:
+        try:
+            return np.array([int(word) for word in data.split()], dtype=np.int64)
+        except (ValueError, OverflowError):
+            raise MammoError("bad_pixels", "the PGM holds something that is not a number") from None
+    dtype = np.dtype(">u2") if largest > 255 else np.dtype("u1")
+    return np.frombuffer(data, dtype, len(data) // dtype.itemsize)

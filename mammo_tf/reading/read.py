@@ -13,11 +13,12 @@ from mammo_tf.reading.display import choose_voi, display_rules, show
 from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.header_facts import check_given, header_facts
 from mammo_tf.reading.identity import keyed_hash
-from mammo_tf.reading.orientation import chest_wall_contradicts
 from mammo_tf.reading.pictures import picture_kind, read_picture
 from mammo_tf.reading.stored import check_pixels, layout, stored_frames
 
 _HEAD_BYTES = 140
+# Chest wall: share of the columns looked at, share of bright pixels in them, and what is bright.
+_BAND, _EMPTY_BELOW, _FULL_ABOVE, _TISSUE_ABOVE = 0.05, 0.02, 0.4, 0.02
 
 
 def file_kind(path: str | Path) -> str:
@@ -61,9 +62,8 @@ def inspect_file(
             return _picture_facts(path, read_picture(path), laterality, view)
         with open_dicom(path) as file:
             shape = layout(file)
-            facts = header_facts(file, shape, voi, laterality, view)
             check_pixels(file, shape)
-            return facts
+            return header_facts(file, shape, voi, laterality, view)
 
 
 def read(path: str | Path, voi: str = "default", laterality: str | None = None, view: str | None = None) -> Picture:
@@ -93,9 +93,9 @@ def read(path: str | Path, voi: str = "default", laterality: str | None = None, 
             return Picture(_scaled(grey), _picture_facts(path, grey, laterality, view))
         with open_dicom(path) as file:
             shape = layout(file)
+            check_pixels(file, shape)
             facts = header_facts(file, shape, voi, laterality, view)
             if shape.frames > 1:
-                check_pixels(file, shape)
                 raise MammoError("volume", f"a volume of {shape.frames} frames", "Read it with reading.frames")
             rules = display_rules(file.header, shape, [])
             (stored,) = stored_frames(file, shape, [0])
@@ -153,3 +153,26 @@ def _picture_facts(path: Path, grey: np.ndarray, laterality: str | None, view: s
         view=view or "",
         image_id=keyed_hash("image", str(path)),
     )
+
+
+def chest_wall_contradicts(pixels: np.ndarray, patient_orientation: list[str]) -> bool:
+    """Whether the chest wall lies at the side opposite to the one that Patient Orientation tells.
+
+    The breast meets the picture's edge at the chest wall and not at the other side. It is a contradiction only if
+    the band of 5 % of the columns at the side told is empty, and the one opposite has tissue in 40 % or more of its
+    pixels: whole, unmagnified digital mammograms have a background of exactly one value.
+
+    Args:
+        pixels: `[rows, columns]` in [0, 1], bright is dense.
+        patient_orientation: the two words of the header; the first is the direction of a row, A (to the front, so
+            the chest wall is at the left) or P (to the back, at the right).
+    """
+    direction = patient_orientation[0][:1] if patient_orientation else ""
+    if direction not in ("A", "P"):
+        return False
+    width = max(1, round(_BAND * pixels.shape[1]))
+    background = float(np.median(np.concatenate([pixels[:, 0], pixels[:, -1], pixels[0], pixels[-1]])))
+    ground = min(background, _TISSUE_ABOVE)
+    left, right = (float((band > ground + _TISSUE_ABOVE).mean()) for band in (pixels[:, :width], pixels[:, -width:]))
+    told, opposite = (left, right) if direction == "A" else (right, left)
+    return told < _EMPTY_BELOW and opposite > _FULL_ABOVE

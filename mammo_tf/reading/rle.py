@@ -30,7 +30,7 @@ def decode_rle(data: bytes, rows: int, columns: int, sample_bytes: int) -> np.nd
     Raises:
         MammoError: `bad_pixels` if the segments are not there, too short or too long.
     """
-    bounds = segment_bounds(data, sample_bytes)
+    bounds = segment_bounds(data[:HEADER_BYTES], len(data), sample_bytes)
     count = sample_bytes
     planes = np.empty((rows * columns, count), dtype=np.uint8)
     for place, (low, high) in enumerate(pairwise(bounds)):
@@ -38,18 +38,18 @@ def decode_rle(data: bytes, rows: int, columns: int, sample_bytes: int) -> np.nd
     return planes.view(f"<u{count}").reshape(rows, columns).astype(f"u{count}", copy=False)
 
 
-def segment_bounds(data: bytes, count: int) -> list[int]:
-    """Where the `count` segments of a frame begin, and where the last one ends, in bytes.
+def segment_bounds(head: bytes, length: int, count: int) -> list[int]:
+    """Where the `count` segments of a frame of `length` bytes begin, and where the last one ends.
 
     Raises:
         MammoError: `bad_pixels` if the header tells otherwise.
     """
-    if len(data) < HEADER_BYTES:
+    if len(head) < HEADER_BYTES:
         raise MammoError("bad_pixels", "the RLE header is cut short")
-    told, *offsets = struct.unpack("<16L", data[:HEADER_BYTES])
+    told, *offsets = struct.unpack("<16L", head[:HEADER_BYTES])
     if told != count:
         raise MammoError("bad_pixels", f"{told} RLE segments where {count} are due")
-    bounds = [*offsets[:count], len(data)]
+    bounds = [*offsets[:count], length]
     if bounds[0] < HEADER_BYTES or any(low >= high for low, high in pairwise(bounds)):
         raise MammoError("bad_pixels", "an RLE segment lies outside the compressed pixels")
     return bounds

@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.code_stream import CodeStream, read_code_stream
+from mammo_tf.reading.code_stream import HEAD_BYTES, TAIL_BYTES, CodeStream, read_code_stream
 from mammo_tf.reading.dicom_file import CODE_STREAMS, RLE, DicomFile, PixelElement
 from mammo_tf.reading.rle import decode_rle, segment_bounds
 
@@ -23,6 +23,7 @@ MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 # Named, so that the answer does not hang on what else is installed (Pillow, GDCM).
 _PLUGINS = {"jpeg_ls": "pyjpegls"}
+_LOSSLESS_WORDS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80")
 # pydicom logs and warns with the values it stumbles over; none of them may leave this room. Set once and for all:
 # warnings.catch_warnings is not safe where several threads read.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -119,18 +120,20 @@ def check_pixels(file: DicomFile, shape: Layout) -> None:
         return
     groups = _fragments_of_frames(file, pixels, shape.frames)
     if file.transfer_syntax in CODE_STREAMS:
-        check_code_stream(_joined(file, groups[0]), file.transfer_syntax, shape)
+        head, tail = _ends(file, groups[0])
+        check_code_stream(head, tail, file.transfer_syntax, shape)
     elif file.transfer_syntax == RLE:
-        segment_bounds(_joined(file, groups[0]), shape.bits_allocated // 8)
+        head, _ = _ends(file, groups[0])
+        segment_bounds(head, sum(length for _, length in groups[0]), shape.bits_allocated // 8)
 
 
-def check_code_stream(data: bytes, transfer_syntax: str, shape: Layout) -> CodeStream:
+def check_code_stream(head: bytes, tail: bytes, transfer_syntax: str, shape: Layout) -> CodeStream:
     """Compares a code stream's own words with the header, before a decoder believes them.
 
     Raises:
         MammoError: `bad_pixels`.
     """
-    stream = read_code_stream(data)
+    stream = read_code_stream(head, tail)
     if stream.kind not in CODE_STREAMS[transfer_syntax]:
         raise MammoError("bad_pixels", f"the code stream is {stream.kind}, which the transfer syntax does not say")
     if (stream.rows, stream.columns, stream.components) != (shape.rows, shape.columns, 1):
@@ -152,12 +155,11 @@ def stored_frames(file: DicomFile, shape: Layout, order: Iterable[int]) -> Itera
     """Stored values of the frames in `order`, one at a time, each read and decoded once.
 
     Yields:
-        `[rows, columns]` of `shape.dtype`.
+        `[rows, columns]` of `shape.dtype`. `check_pixels` comes before.
 
     Raises:
         MammoError: `bad_pixels`.
     """
-    check_pixels(file, shape)
     pixels = _pixels(file)
     groups = None if pixels.fragments is None else _fragments_of_frames(file, pixels, shape.frames)
     for index in order:
@@ -180,6 +182,18 @@ def _joined(file: DicomFile, fragments: list[tuple[int, int]]) -> bytes:
         file.stream.seek(offset)
         parts.append(file.stream.read(length))
     return b"".join(parts)
+
+
+def _ends(file: DicomFile, fragments: list[tuple[int, int]]) -> tuple[bytes, bytes]:
+    """The first and the last bytes of a frame, as many as a code stream's check needs."""
+    if len(fragments) > 1:
+        data = _joined(file, fragments)
+        return data[:HEAD_BYTES], data[-TAIL_BYTES:]
+    ((offset, length),) = fragments
+    file.stream.seek(offset)
+    head = file.stream.read(min(length, HEAD_BYTES))
+    file.stream.seek(offset + max(0, length - TAIL_BYTES))
+    return head, file.stream.read(min(length, TAIL_BYTES))
 
 
 def _fragments_of_frames(file: DicomFile, pixels: PixelElement, frames: int) -> list[list[tuple[int, int]]]:
@@ -229,7 +243,7 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
         return _cut(decode_rle(data, shape.rows, shape.columns, shape.bits_allocated // 8), shape)
     if file.transfer_syntax not in CODE_STREAMS:
         return _native(data[: shape.frame_bytes], file, shape)
-    stream = check_code_stream(data, file.transfer_syntax, shape)
+    stream = check_code_stream(data[:HEAD_BYTES], data[-TAIL_BYTES:], file.transfer_syntax, shape)
     options: dict[str, Any] = {
         "index": 0,
         "raw": True,
@@ -255,4 +269,6 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
     if decoded.shape != (shape.rows, shape.columns):
         raise MammoError("bad_pixels", "the decoded picture has another size than the header says")
     words = decoded.astype(f"u{shape.bits_allocated // 8}")
-    return _signed(words, max(stream.precision, shape.bits_stored), shape)
+    if stream.precision > shape.bits_stored and file.transfer_syntax in _LOSSLESS_WORDS:
+        return _cut(words, shape)  # DCMTK codes whole words, with whatever lies beside the pixel
+    return _signed(words, shape.bits_stored, shape)

@@ -1,0 +1,77 @@
+"""One table of expected counts for all collections, and the law that every file is in exactly one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.reading import collections
+from mammo_tf.study import Reject, read_manifest, write_manifest
+
+# collection, folder, images, patients, labels, rejects by code
+EXPECTED = [
+    (
+        "mini-mias",
+        "mini_mias",
+        52,
+        49,
+        {"benign": 21, "malignant": 20, "normal": 11},
+        {"table": 1, "not_a_film": 2},
+    ),
+    ("folder", "dicom", 2, 2, {"": 2}, {"magnification": 1, "not_dicom": 1}),
+    ("folder", "mini_mias", 52, 52, {"": 52}, {"not_dicom": 3}),
+    ("folder", "ddsm_tissue", 24, 2, {"": 24}, {"not_dicom": 1}),
+]
+
+
+def check_whole(table: pd.DataFrame, rejects: list[Reject], root: Path) -> None:
+    """Every file below `root` is a row or a reject, and none is both."""
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir())
+    assert sorted([*table["path"], *(reject.path for reject in rejects)]) == files
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "folder", "images", "patients", "labels", "codes"), EXPECTED)
+def test_counts_of_real_collections(
+    name: str, folder: str, images: int, patients: int, labels: dict, codes: dict, real_data: Path, tmp_path: Path
+) -> None:
+    table, rejects = collections.collect(name, real_data / folder)
+    assert len(table) == images
+    assert table["patient_id"].nunique() == patients
+    assert table["label"].value_counts().to_dict() == labels
+    assert pd.Series([reject.code for reject in rejects]).value_counts().to_dict() == codes
+    check_whole(table, rejects, real_data / folder)
+    write_manifest(table, tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.csv"), table)
+
+
+def test_the_collections_that_there_are() -> None:
+    assert set(collections.names()) >= {"folder", "mini-mias"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "code", "remedy"),
+    [
+        ("mini_mia", {}, "collection_unknown", "mini-mias"),
+        ("folder", {"label": "a.csv"}, "option_unknown", "labels"),
+        ("mini-mias", {"labels": "a.csv"}, "option_unknown", "none"),
+    ],
+)
+def test_unknown_names_and_options_are_refused(
+    name: str, options: dict, code: str, remedy: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MammoError) as caught:
+        collections.collect(name, tmp_path, **options)
+    assert caught.value.code == code
+    assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["folder", "mini-mias"])
+def test_no_folder_and_an_empty_one_are_one_clear_line(name: str, tmp_path: Path) -> None:
+    for root, code in ((tmp_path / "nothing", "folder_missing"), (tmp_path, "folder_empty")):
+        with pytest.raises(MammoError) as caught:
+            collections.collect(name, root)
+        assert caught.value.code == code

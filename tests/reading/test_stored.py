@@ -1,0 +1,45 @@
+"""Stored values: every transfer syntax of golden/dicom/codecs, every bit layout of golden/dicom/display."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mammo_tf import reading
+
+CODECS = Path(__file__).parents[1] / "golden" / "dicom" / "codecs"
+DISPLAY = CODECS.parent / "display"
+CASES = json.loads((CODECS / "expected.json").read_text())
+ANSWERS = np.load(CODECS / "expected.npz")
+LAYOUTS = {name: array for name, array in np.load(DISPLAY / "expected.npz").items() if name.endswith("/stored")}
+
+
+def test_there_are_as_many_cases_as_the_readme_says() -> None:
+    assert len(CASES) == 33
+    assert len(LAYOUTS) == 12
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stored_values_of_a_transfer_syntax(name: str) -> None:
+    case = CASES[name]
+    stored = reading.read_stored(CODECS / f"{name}.dcm")
+    answer = ANSWERS[case["array"]]
+    assert stored.dtype == answer.dtype
+    assert stored.shape == answer.shape == tuple(case["shape"])
+    assert np.abs(stored.astype(np.int64) - answer).max() <= case["tolerance"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_coded_file_is_a_picture_or_a_volume(name: str) -> None:
+    frames = list(reading.frames(CODECS / f"{name}.dcm", stored=True))
+    answer = ANSWERS[CASES[name]["array"]].reshape(len(frames), *frames[0].shape)
+    assert np.abs(np.stack(frames).astype(np.int64) - answer).max() <= CASES[name]["tolerance"]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_stored_values_of_a_bit_layout(name: str) -> None:
+    stored = reading.read_stored(DISPLAY / f"{name.removesuffix('/stored')}.dcm")
+    np.testing.assert_array_equal(stored, LAYOUTS[name])
