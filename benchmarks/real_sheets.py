@@ -65,7 +65,7 @@ def sheet(paths: list[Path], what: str) -> tuple[np.ndarray | None, list[str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the sheets, outside version control")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the sheets")
     output = parser.parse_args().output
     if "MAMMO_TF_REAL_DATA" not in os.environ:
         print("MAMMO_TF_REAL_DATA names no folder", file=sys.stderr)

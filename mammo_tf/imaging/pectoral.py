@@ -48,7 +48,9 @@ class _Edges:
 def pectoral(
     pixels: NDArray[Any], mask: NDArray[np.bool_], chest_wall: str | None = None
 ) -> NDArray[np.bool_] | None:
-    """The pectoral muscle of an MLO view. Which views are MLO is for the caller to know: a CC view has none.
+    """The pectoral muscle of an MLO view. Which views are MLO is for the caller to know.
+
+    A CC view has no muscle, but may well have a fold or a dense part whose edge convinces: do not ask there.
 
     Args:
         pixels: `[rows, columns]`, bright is dense; floats in [0, 1], uint16 or uint8.
@@ -145,12 +147,10 @@ def _best_path(edges: _Edges, top: float, wall: float) -> NDArray[np.float64]:
 
 
 def _left_of(path: NDArray[np.float64], breast: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What lies between the path, its ends drawn on straight, and the corner of chest wall and top."""
+    """What lies between the path, its ends drawn on along its chord, and the corner of chest wall and top."""
     reach = 2.0 * max(breast.shape)
-    near = min(8, len(path) - 1)
-    upward, downward = path[0] - path[near], path[-1] - path[-1 - near]
-    start = path[0] + upward / max(np.hypot(*upward), 1e-6) * reach
-    end = path[-1] + downward / max(np.hypot(*downward), 1e-6) * reach
+    chord = (path[-1] - path[0]) / np.hypot(*(path[-1] - path[0])) * reach
+    start, end = path[0] - chord, path[-1] + chord
     corners = [[-reach, end[1]], [-reach, start[1]]]
     outline = np.vstack([start[None], path, end[None], corners])
     filled = np.zeros(breast.shape, np.uint8)
