@@ -75,7 +75,7 @@ def training_stream(
 
     def finished(pictures: Any, labels: Any, _: Any) -> dict[str, Any]:
         one_hot = tf.one_hot(tf.ensure_shape(labels, [None]), plan.classes)
-        weight = class_weights(one_hot) if batch_weights else tf.ones(tf.shape(labels), tf.float32)
+        weight = class_weights(one_hot) if batch_weights else tf.ones_like(one_hot[:, 0])
         return {"image": pictures, "label": one_hot, "weight": weight}
 
     return epochs.map(finished).prefetch(tf.data.AUTOTUNE)

@@ -71,10 +71,9 @@ class Progress(keras.callbacks.Callback):
         self.bar.update(1)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        shown = {
-            name: f"{value:.3f}" for name, value in (logs or {}).items() if name in ("loss", "val_loss", "val_auc")
-        }
-        self.bar.set_postfix(epoch=epoch + 1, **shown)
+        named = [(name, (logs or {}).get(name)) for name in ("loss", "val_loss", "val_auc")]
+        shown = {name: f"{value:.3f}" for name, value in named if value is not None}
+        self.bar.set_postfix({"epoch": str(epoch + 1), **shown})
 
     def on_train_end(self, logs: Logs = None) -> None:
         if not self.first:

@@ -131,7 +131,7 @@ def _run(
     with stream_errors():
         model.fit(
             stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps,
-            callbacks=[*callbacks, keeper], verbose=0,
+            callbacks=[*callbacks, keeper], shuffle=False, verbose=0,
         )  # fmt: skip
 
 

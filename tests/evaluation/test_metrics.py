@@ -32,10 +32,15 @@ def _table(patients: int = 60, seed: int = 0) -> pd.DataFrame:
             for view in ("CC", "MLO"):
                 rows.append(
                     {
-                        "image_id": f"{patient}{side}{view}", "patient_id": f"p{patient}", "laterality": side,
-                        "view": view, "split": "validation" if patient < patients // 3 else "test", "label": "normal", "path": "x",
-                    }
-                )  # fmt: skip
+                        "image_id": f"{patient}{side}{view}",
+                        "patient_id": f"p{patient}",
+                        "laterality": side,
+                        "view": view,
+                        "split": "validation" if patient < patients // 3 else "test",
+                        "label": "normal",
+                        "path": "x",
+                    }  # fmt: skip
+                )
                 labels.append(int(sick))
                 scores.append(1 / (1 + np.exp(-generator.normal(1.5 if sick else 0.0))))
     return make_predictions(make_manifest(rows), labels, scores)

@@ -1,0 +1,174 @@
+"""Plans and streams: every picture once, the same for the same seed, last batch kept, weights as the golden ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mammo_tf.data import (
+    NO_AUGMENTATION,
+    Augmentation,
+    Patches,
+    WholeImages,
+    image_labels,
+    inference_stream,
+    patch_sheets,
+    steps_per_epoch,
+    stream_errors,
+    training_stream,
+)
+from mammo_tf.data.streams import class_weights
+from mammo_tf.errors import MammoError
+from mammo_tf.records import Records
+
+POSITIVES = ("malignant", "high_risk")
+
+
+def _plan(records: Records, split: str = "train", **arguments: object) -> WholeImages:
+    positions = records.positions(split)
+    return WholeImages(positions, image_labels(records, positions, POSITIVES), records.size, **arguments)
+
+
+def test_inference_sees_every_picture_once_in_order(records: Records) -> None:
+    plan = _plan(records)
+    for batch_size in (1, 5, 7, 64):
+        batches = list(inference_stream(records, plan, batch_size))
+        positions = np.concatenate([batch["position"] for batch in batches])
+        assert positions.tolist() == plan.positions.tolist()
+        assert sum(float(tf.reduce_sum(batch["weight"])) for batch in batches) == len(plan)
+
+
+def test_inference_equals_the_numpy_twin(records: Records) -> None:
+    batch = next(iter(inference_stream(records, _plan(records), 3)))
+    assert batch["image"].shape == (3, 128, 128, 3)
+    for number, position in enumerate(batch["position"].numpy()):
+        expected = records.preprocessing.intensity(records.picture(position) / np.float32(65535))
+        np.testing.assert_allclose(batch["image"][number], expected, atol=1e-4)
+
+
+def test_padding_has_no_weight(records: Records) -> None:
+    plan = _plan(records)
+    batches = list(inference_stream(records, plan, 16, padded=True))
+    assert {len(batch["weight"]) for batch in batches} == {16}
+    kept = [batch["position"].numpy()[batch["weight"].numpy() > 0] for batch in batches]
+    assert np.concatenate(kept).tolist() == plan.positions.tolist()
+
+
+def _epochs(stream: tf.data.Dataset, steps: int, epochs: int) -> list[list[dict]]:
+    batches = list(stream.take(steps * epochs))
+    return [batches[epoch * steps : (epoch + 1) * steps] for epoch in range(epochs)]
+
+
+def test_training_is_the_same_for_the_same_seed_and_goes_on_where_it_stopped(records: Records) -> None:
+    plan = _plan(records, augmentation=Augmentation(), shuffle=True, seed=5)
+    steps = steps_per_epoch(plan, 8)
+    assert steps == -(-len(plan) // 8)
+    whole = _epochs(training_stream(records, plan, 8), steps, 3)
+    resumed = _epochs(training_stream(records, plan, 8, first_epoch=1), steps, 2)
+    for epoch, again in zip(whole[1:], resumed, strict=True):
+        for batch, other in zip(epoch, again, strict=True):
+            np.testing.assert_array_equal(batch["image"], other["image"])
+            np.testing.assert_array_equal(batch["label"], other["label"])
+    assert sum(len(batch["label"]) for batch in whole[0]) == len(plan)
+    assert not np.array_equal(whole[0][0]["image"], whole[1][0]["image"])
+
+
+def test_an_epoch_sees_every_image_once() -> None:
+    plan = WholeImages(np.arange(50, 80), np.arange(30) % 2, (4, 4), shuffle=True)
+    assert sorted(plan.epoch(3).positions) == list(range(50, 80))
+    assert plan.epoch(3).positions.tolist() == plan.epoch(3).positions.tolist()
+
+
+@given(positives=st.integers(1, 20), negatives=st.integers(1, 60), seed=st.integers(0, 3))
+def test_balanced_sampling(positives: int, negatives: int, seed: int) -> None:
+    labels = np.array([1] * positives + [0] * negatives)
+    plan = WholeImages(np.arange(len(labels)), labels, (4, 4), shuffle=True, balanced=True, seed=seed)
+    draws = plan.epoch(0)
+    assert len(draws.labels) == len(labels)
+    assert abs(int(draws.labels.sum()) * 2 - len(labels)) <= 1
+    times = np.bincount(draws.positions[draws.labels == 1])
+    times = times[times > 0]
+    assert times.max() - min(times.min(), times.max()) <= 1
+    assert (labels[draws.positions] == draws.labels).all()
+
+
+def test_batch_weights_equal_the_golden_ones(golden: Path) -> None:
+    stored = np.load(golden / "end2end" / "preprocess.npz")
+    for labels, weights in (("m_weights_y", "m_weights_w"), ("l_iter_y", "l_iter_w")):
+        found = class_weights(tf.constant(stored[labels], tf.float32))
+        np.testing.assert_allclose(found, stored[weights], rtol=1e-6)
+
+
+def test_batch_weights_in_the_stream(records: Records) -> None:
+    batch = next(iter(training_stream(records, _plan(records), 9, batch_weights=True)))
+    labels, weights = batch["label"].numpy().argmax(1), batch["weight"].numpy()
+    assert weights[labels == 1].sum() == pytest.approx(weights[labels == 0].sum())
+
+
+def test_a_last_batch_smaller_than_the_devices_is_left_out_with_a_word(
+    records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = _plan(records)
+    size = len(plan) - 1
+    assert steps_per_epoch(plan, size, replicas=2) == 1
+    with caplog.at_level("WARNING", "mammo_tf"):
+        batches = _epochs(training_stream(records, plan, size, replicas=2), 1, 2)
+    assert [len(epoch[0]["label"]) for epoch in batches] == [size, size]
+    assert "the last 1 of" in caplog.text
+
+
+def test_patches_hold_their_findings(records: Records) -> None:
+    sheets = patch_sheets(records, records.positions("train"), {"malignant": 1})
+    plan = Patches(sheets, (32, 32), records.size, classes=2, augmentation=NO_AUGMENTATION, shuffle=False)
+    draws = plan.epoch(0)
+    assert len(draws.labels) == len(plan)
+    assert set(draws.labels.tolist()) == {0, 1}
+    for position, matrix, label in zip(*draws, strict=True):
+        x, y = matrix[:, 2].astype(int)
+        assert 0 <= x <= 96
+        assert 0 <= y <= 96
+        masks = records.image(int(position)).finding_masks
+        centre = [int(np.mean(axis)) for axis in np.nonzero(masks.any(axis=0))] if len(masks) else None
+        inside = centre is not None and y <= centre[0] < y + 32 and x <= centre[1] < x + 32
+        assert inside == bool(label)
+    first = next(iter(inference_stream(records, plan, 4)))["image"]
+    x, y = draws.matrices[0][:, 2].astype(int)
+    expected = records.picture(int(draws.positions[0]))[y : y + 32, x : x + 32] / np.float32(65535)
+    np.testing.assert_allclose(first[0], records.preprocessing.intensity(expected), atol=0.01)
+
+
+def test_a_rotated_patch_still_comes_from_the_picture(records: Records) -> None:
+    sheets = patch_sheets(records, records.positions("train"), {"malignant": 1})
+    plan = Patches(sheets, (32, 32), records.size, classes=2, seed=1)
+    batch = next(iter(training_stream(records, plan, 8)))
+    assert batch["image"].shape == (8, 32, 32, 3)
+    assert cv2.getNumThreads() == 1
+
+
+def test_bad_plans_are_told(records: Records) -> None:
+    with pytest.raises(MammoError, match="holds no picture"):
+        training_stream(records, WholeImages(np.array([], int), np.array([], int), (4, 4)), 2)
+    with pytest.raises(MammoError, match="no picture has a finding"):
+        patch_sheets(records, records.positions("train"), {"benign": 1})
+    with pytest.raises(MammoError, match="200x200 do not fit into 128x128"):
+        Patches([], (200, 200), (128, 128))
+
+
+def test_a_damaged_record_is_told_in_its_own_words(records: Records, tmp_path: Path) -> None:
+    from mammo_tf.records import open_records
+
+    for path in records.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    copy = open_records(tmp_path)
+    shard = tmp_path / copy.shards[0]
+    content = bytearray(shard.read_bytes())
+    content[copy.locations[int(copy.positions("train")[0])].offset + 99] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(MammoError, match=r"part-00000-of-00003.tfrecord: example \d+ is damaged"), stream_errors():
+        list(inference_stream(copy, _plan(copy), 4))

@@ -1,0 +1,159 @@
+"""Records: lossless, checked, resumable to the byte, every file told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import digest, read_json
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.records import Records, open_records, prepare, verify
+from mammo_tf.study import read_manifest
+
+LEGACY = Preprocessing.preset("legacy", (128, 128))
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    return {path.name: digest(path) for path in sorted(folder.iterdir())}
+
+
+def test_pictures_are_lossless_and_rows_travel(records: Records, films: Path) -> None:
+    manifest = read_manifest(films)
+    pd.testing.assert_frame_equal(records.rows, manifest)
+    verify(records)
+    for position in (0, 21, len(records) - 1):
+        stored = cv2.imread(str(films.parent / manifest["path"][position]), cv2.IMREAD_UNCHANGED)
+        expected = cv2.resize(stored, (128, 128), interpolation=cv2.INTER_CUBIC)
+        image = records.image(position)
+        np.testing.assert_array_equal(image.picture, expected)
+        np.testing.assert_array_equal(records.picture(position), expected)
+        assert image.row["image_id"] == manifest["image_id"][position]
+        assert records.means[position] == pytest.approx(expected.mean() / 65535)
+
+
+def test_a_finding_lies_where_it_is_bright(records: Records) -> None:
+    position = int(np.flatnonzero(records.rows["label"] == "malignant")[0])
+    image = records.image(position)
+    assert image.finding_masks.shape == (1, 128, 128)
+    inside = image.picture[image.finding_masks[0]].mean()
+    ring = cv2.dilate(image.finding_masks[0].astype(np.uint8), np.ones((9, 9))) - image.finding_masks[0]
+    assert inside > image.picture[ring > 0].mean() + 0.2 * 65535
+
+
+def test_tensorflow_reads_the_shards_as_they_are(records: Records) -> None:
+    files = [str(records.folder / name) for name in records.shards]
+    payloads = [bytes(item.numpy()) for item in tf.data.TFRecordDataset(files)]
+    assert payloads == [records.payload(position) for position in range(len(records))]
+
+
+def test_workers_make_no_difference(records: Records, films: Path, tmp_path: Path) -> None:
+    prepare(read_manifest(films), films.parent, tmp_path / "a", LEGACY, workers=2, examples_per_shard=20)
+    assert _contents(tmp_path / "a") == _contents(records.folder)
+
+
+def test_a_killed_run_goes_on_and_ends_equal(records: Records, films: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    code = (
+        "import importlib, time\n"
+        "p = importlib.import_module('mammo_tf.records.prepare')\n"
+        "from mammo_tf.study import read_manifest\n"
+        "from mammo_tf.imaging import Preprocessing\n"
+        "once = p.prepare_image\n"
+        "def slow(*a, **k):\n    time.sleep(0.05)\n    return once(*a, **k)\n"
+        "p.prepare_image = slow\n"
+        f"p.prepare(read_manifest(r'{films}'), r'{films.parent}', r'{folder}',"
+        " Preprocessing.preset('legacy', (128, 128)), examples_per_shard=20)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 60
+    while not (folder / "part-00000-of-00003.json").is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(MammoError, match="is not finished"):
+        open_records(folder)
+    before = (folder / "part-00000-of-00003.tfrecord").stat().st_mtime_ns
+    prepare(read_manifest(films), films.parent, folder, LEGACY, examples_per_shard=20)
+    assert (folder / "part-00000-of-00003.tfrecord").stat().st_mtime_ns == before
+    assert _contents(folder) == _contents(records.folder)
+
+
+def test_run_again_changes_nothing(records: Records, films: Path) -> None:
+    before = _contents(records.folder)
+    again = prepare(read_manifest(films), films.parent, records.folder, LEGACY, examples_per_shard=20)
+    assert again.images == len(records)
+    assert _contents(records.folder) == before
+
+
+def test_another_request_is_refused(records: Records, films: Path, tmp_path: Path) -> None:
+    other = Preprocessing.preset("legacy", (64, 64))
+    with pytest.raises(MammoError, match="prepared from another manifest or in another way"):
+        prepare(read_manifest(films), films.parent, records.folder, other)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "notes.txt").write_text("mine")
+    with pytest.raises(MammoError, match="is not empty and holds no records"):
+        prepare(read_manifest(films), films.parent, tmp_path / "x", LEGACY)
+
+
+def test_files_that_cannot_be_used_are_listed(films: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(films).iloc[:4].copy()
+    (tmp_path / "text.png").write_text("no picture")
+    for name in manifest["path"]:
+        os.link(films.parent / name, tmp_path / name)
+    manifest.loc[1, "path"] = "gone.png"
+    manifest.loc[2, "path"] = "text.png"
+    done = prepare(manifest, tmp_path, tmp_path / "out", LEGACY)
+    assert done.images == 2
+    assert [reject.path for reject in done.rejects] == ["gone.png", "text.png"]
+    listed = pd.read_csv(tmp_path / "out" / "rejects.csv")
+    assert listed["path"].tolist() == ["gone.png", "text.png"]
+    assert listed["code"][0] == "file_missing"
+    assert prepare(manifest, tmp_path, tmp_path / "out", LEGACY) == done
+    manifest["path"] = "gone.png"
+    with pytest.raises(MammoError, match="none of 4 images can be used; the first: gone.png"):
+        prepare(manifest, tmp_path, tmp_path / "none", LEGACY)
+
+
+@pytest.fixture
+def damaged(records: Records, tmp_path: Path) -> Path:
+    for path in records.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def test_damage_is_found(damaged: Path) -> None:
+    records = open_records(damaged)
+    shard = damaged / records.shards[1]
+    content = bytearray(shard.read_bytes())
+    content[records.locations[21].offset + 5000] ^= 1
+    shard.write_bytes(content)
+    records.payload(20)
+    with pytest.raises(MammoError, match="example 21 is damaged"):
+        records.payload(21)
+    with pytest.raises(MammoError, match="part-00001-of-00003.tfrecord is not what was written"):
+        verify(records)
+    shard.write_bytes(content[:-10])
+    with pytest.raises(MammoError, match="is missing or has another length"):
+        open_records(damaged)
+
+
+def test_what_is_no_folder_of_records_is_told(tmp_path: Path, records: Records, films: Path) -> None:
+    with pytest.raises(MammoError, match="holds no prepared images"):
+        open_records(tmp_path)
+    with pytest.raises(MammoError, match="leaves pictures of different sizes"):
+        prepare(read_manifest(films), films.parent, tmp_path, Preprocessing((), LEGACY.intensity_steps))
+    index = read_json(records.folder / "index.json")
+    assert index["complete"]
+    assert sum(shard["examples"] for shard in index["shards"]) == len(records)
