@@ -111,7 +111,7 @@ def draw_woman(rng: np.random.Generator, density: str, age: int) -> Woman:
         thickness_mlo_mm=float(np.clip(thickness * rng.uniform(0.95, 1.15), 35, 70)),
         roundness=float(rng.uniform(2.0, 2.4)),
         glandular_fraction=float(rng.uniform(*GLANDULAR_FRACTION[density])),
-        edge_softness=float(rng.uniform(0.25, 0.45)),
+        edge_softness=float(rng.uniform(0.2, 0.4)),
         strand_count=int(rng.integers(60, 120)),
         strand_strength=float(np.exp(rng.normal(0.0, 0.35))),
         pectoral_top_mm=float(rng.uniform(32, 56)),
@@ -170,14 +170,14 @@ def make_breast(rng: np.random.Generator, woman: Woman, laterality: str) -> Brea
     inside = np.clip((1.0 - level) / np.float32(0.04), 0, 1)
     along = x * (STRETCH / woman.depth_mm)
     tilt = rng.normal(0.0, 0.15, 2)
-    favour_along = (2.6 * along - 26.0 * np.maximum(0.26 - along, 0) ** 2).astype(np.float32)
+    favour_along = (2.1 * along - 22.0 * np.maximum(0.26 - along, 0) ** 2).astype(np.float32)
     favour_across = (
         (0.35 + tilt[0]) * plane[:, None] + (0.15 + tilt[1]) * plane[None, :]
     ).astype(np.float32) / np.float32(woman.half_width_mm)
     field = power_law_volume(rng)
     field += favour_along
     field += favour_across[:, :, None]
-    field -= np.float32(3.4) * level
+    field -= np.float32(2.8) * level
     thin = (slice(None, None, 4), slice(None, None, 4), slice(None, None, 3))
     threshold = np.quantile(field[thin][level[thin] < 1], 1.0 - woman.glandular_fraction)
     field -= np.float32(threshold)

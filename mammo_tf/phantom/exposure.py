@@ -80,7 +80,7 @@ def expose(projection: Projection, machine: Machine, rng: np.random.Generator) -
     depth = beam.fat_per_mm * cropped.thickness_mm
     depth += (beam.gland_per_mm - beam.fat_per_mm) * cropped.gland_mm
     depth += beam.calcium_per_mm * cropped.calcium_mm
-    primary = np.exp(-depth)
+    primary: Floats = np.exp(-depth)
     spacing = projection.spacing_mm
     if detector.blur_mm > 0.1 * spacing:
         primary = cv2.GaussianBlur(primary, (0, 0), detector.blur_mm / spacing)
@@ -95,7 +95,7 @@ def expose(projection: Projection, machine: Machine, rng: np.random.Generator) -
     inside = resize(cropped.thickness_mm) > 0.02 * cropped.compressed_mm
     spacing *= machine.spacing_factor
     total = primary + _scatter(primary * inside, detector, spacing)
-    quanta = total / np.float32(total[inside].mean())
+    quanta: Floats = total / np.float32(total[inside].mean())
     np.minimum(quanta, np.float32(SATURATION), out=quanta)
     quanta += _noise(rng, quanta, detector, spacing)
     np.maximum(quanta, np.float32(1e-4), out=quanta)
@@ -116,10 +116,10 @@ def _noise(rng: np.random.Generator, quanta: Floats, detector: Detector, spacing
     photons = np.float32(detector.photons_per_mm2 * spacing_mm**2)
     noise = rng.standard_normal(quanta.shape, dtype=np.float32) * np.sqrt(quanta / photons)
     if detector.grain > 0:
-        grain = rng.standard_normal(quanta.shape, dtype=np.float32)
+        grain: Floats = rng.standard_normal(quanta.shape, dtype=np.float32)
         if detector.grain_mm > 0.3 * spacing_mm:
             grain = cv2.GaussianBlur(grain, (0, 0), detector.grain_mm / spacing_mm)
-            grain /= grain.std()
+            grain = grain / grain.std()
         noise += grain * quanta * np.float32(detector.grain)
     return noise
 
@@ -137,7 +137,7 @@ def process(signal: Signal, machine: Machine) -> Floats:
     if processing.denoise_mm > 0.2 * spacing:
         picture = cv2.GaussianBlur(picture, (0, 0), processing.denoise_mm / spacing)
     steps = ((processing.sharpen, processing.sharpen_mm), (processing.local_contrast, processing.local_contrast_mm))
-    result = picture.copy()
+    result: Floats = picture.copy()
     for strength, sigma_mm in steps:
         if strength:
             result += np.float32(strength) * (picture - _smooth(picture, sigma_mm / spacing))

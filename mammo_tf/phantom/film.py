@@ -55,7 +55,7 @@ def _plate_edge(density: Floats, film: Film, rng: np.random.Generator, spacing_m
     rows, columns = density.shape
     blur = np.float32(0.15)
     for side in ("top", "bottom", "nipple"):
-        if rng.random() < 0.4:
+        if rng.random() < 0.4 or not film.plate_edge_mm:
             continue
         width = rng.uniform(0.2, 1.0) * film.plate_edge_mm / spacing_mm
         slant = rng.normal(0.0, 0.004)

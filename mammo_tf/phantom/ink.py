@@ -121,7 +121,7 @@ def _draw_mass(rng: np.random.Generator, breast: Breast, conspicuity: float) -> 
     """A lump and its threads, both still at the origin; threads start at a lump's border and point outwards."""
     diameter = float(np.clip(rng.uniform(7, 17) * np.sqrt(conspicuity), 6, 25))
     ratio = rng.uniform(0.68, 0.95)
-    height = conspicuity * diameter * rng.uniform(0.22, 0.42)
+    height = conspicuity * diameter * rng.uniform(0.26, 0.46)
     count = rng.integers(12, 25)
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -131,11 +131,11 @@ def _draw_mass(rng: np.random.Generator, breast: Breast, conspicuity: float) -> 
     way = np.linspace(0, 1, 5)[None, :, None]
     points = start[:, None, :] + direction[:, None, :] * (length[:, None, None] * way)
     points += sideways[:, None, :] * (0.12 * length[:, None, None] * way**2)
-    widths = rng.uniform(0.4, 0.8, count) * np.sqrt(conspicuity)
+    widths = rng.uniform(0.55, 1.1, count) * np.sqrt(conspicuity)
     threads = Strands(
         (points / STRETCH).astype(np.float32),
         widths.astype(np.float32),
-        (conspicuity * widths * rng.uniform(0.9, 1.5, count)).astype(np.float32),
+        (conspicuity * widths * rng.uniform(1.3, 2.1, count)).astype(np.float32),
     )
     radii = (diameter / 2 / np.sqrt(ratio), diameter / 2 * np.sqrt(ratio))
     return Lump((0.0, 0.0, 0.0), radii, float(rng.uniform(0, np.pi)), float(height), np.zeros((6, 2))), threads
@@ -182,7 +182,7 @@ def _apart(rng: np.random.Generator, woman: Woman, threads: Strands) -> Strands:
 def _draw_calcium(rng: np.random.Generator, conspicuity: float) -> tuple[NDArray[np.float64], float]:
     """Diameters of a breast's specks, mm, and the extent of a cluster of them, mm."""
     count = int(np.clip(np.exp(rng.normal(np.log(14), 0.5)), 5, 40))
-    diameters = np.exp(rng.normal(np.log(0.30), 0.3, count)).clip(0.15, 0.6) * conspicuity
+    diameters = np.exp(rng.normal(np.log(0.34), 0.3, count)).clip(0.15, 0.6) * conspicuity
     return diameters, float(rng.uniform(5, 14))
 
 

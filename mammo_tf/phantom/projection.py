@@ -34,7 +34,7 @@ FIELD_MM = (216.0, 168.0)
 ANGLES = {"CC": 0.0, "MLO": 45.0}
 NIPPLE_ROW_MM = {"CC": 108.0, "MLO": 128.0}
 VIEWS = tuple(ANGLES)
-VOLUME_CUTOFF = 0.20  # cycles/mm of the picture: here the volume hands over to the fine texture
+VOLUME_CUTOFF = 0.18  # cycles/mm of the picture: here the volume hands over to the fine texture
 FAT_TEXTURE = 0.004  # fine texture that even plain fat has, as a share of the column
 
 
