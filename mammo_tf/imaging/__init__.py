@@ -1,5 +1,6 @@
 """Pictures to arrays: breast, resize, histogram, preprocessing, warps. NumPy and OpenCV only."""
 
+from mammo_tf.imaging.breast import chest_wall_side, segment, side_agrees
 from mammo_tf.imaging.histogram import average_cdf, match, matching_lut
 from mammo_tf.imaging.preprocessing import GeometryResult, Preprocessing
 from mammo_tf.imaging.warp import AffineDraw, affine, random_affine
@@ -10,7 +11,10 @@ __all__ = [
     "Preprocessing",
     "affine",
     "average_cdf",
+    "chest_wall_side",
     "match",
     "matching_lut",
     "random_affine",
+    "segment",
+    "side_agrees",
 ]

@@ -22,6 +22,7 @@ from mammo_tf.imaging.breast import chest_wall_side, enlarged, reduced
 ROWS = 256
 BLUR = 2.5  # standard deviation in reduced pixels
 SKIN = 5  # reduced pixels along the skin whose edges do not count
+FAINT = 0.01  # of the breast's 99th percentile: a fainter step is no edge, however even the picture
 CORRIDOR = 13  # reduced pixels on each side of the line in which the path may run
 BEND = 0.3  # price of a sidestep, in units of a full edge
 CONVINCING = 0.2  # mean clipped step along the line, of the clip, below which there is no muscle
@@ -74,8 +75,9 @@ def pectoral(
     if rows.size < 16 or columns.size < 16:
         return None
     place = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    breast = np.ascontiguousarray(small[place])
-    edges = _edges(np.ascontiguousarray(picture[place]), breast)
+    breast = small[place]
+    whole = _edges(np.ascontiguousarray(picture), small)
+    edges = _Edges(whole.across[place], whole.down[place], whole.counts[place])
     line = _best_line(edges, breast)
     if line is None:
         return None
@@ -87,15 +89,24 @@ def pectoral(
 
 
 def _edges(picture: NDArray[np.float32], breast: NDArray[np.bool_]) -> _Edges:
-    blurred = cv2.GaussianBlur(picture, (0, 0), BLUR, borderType=cv2.BORDER_REPLICATE)
+    # A blur that takes in nothing from outside the breast, whose outermost pixels are half background.
+    inside = _eroded(breast, 1).astype(np.float32)
+    tissue = cv2.GaussianBlur(picture * inside, (0, 0), BLUR, borderType=cv2.BORDER_REPLICATE)
+    blurred = tissue / np.maximum(cv2.GaussianBlur(inside, (0, 0), BLUR, borderType=cv2.BORDER_REPLICATE), 1e-3)
     across = np.asarray(cv2.Sobel(blurred, cv2.CV_32F, 1, 0))
     down = np.asarray(cv2.Sobel(blurred, cv2.CV_32F, 0, 1))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SKIN + 1, 2 * SKIN + 1))
-    wide = cv2.copyMakeBorder(breast.astype(np.uint8), SKIN, SKIN, SKIN, SKIN, cv2.BORDER_REPLICATE)
-    counts = cv2.erode(wide, disc)[SKIN:-SKIN, SKIN:-SKIN].astype(np.bool_)
+    counts = _eroded(breast, SKIN)
     clip = np.percentile(np.hypot(across, down)[counts], 90) if counts.any() else 0.0
-    clip = max(float(clip), 1e-6)
+    faintest = 8 * FAINT * np.percentile(picture[breast], 99) / (np.sqrt(2 * np.pi) * BLUR)  # Sobel sums eight pixels
+    clip = max(float(clip), float(faintest), 1e-6)
     return _Edges(across / np.float32(clip), down / np.float32(clip), counts)
+
+
+def _eroded(breast: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """The breast without a rim along the skin; at the picture's edge it goes on."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    wide = cv2.copyMakeBorder(breast.astype(np.uint8), radius, radius, radius, radius, cv2.BORDER_REPLICATE)
+    return cv2.erode(wide, disc)[radius:-radius, radius:-radius].astype(np.bool_)
 
 
 def _best_line(edges: _Edges, breast: NDArray[np.bool_]) -> tuple[float, float] | None:

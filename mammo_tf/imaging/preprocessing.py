@@ -145,7 +145,8 @@ class Preprocessing:
             pixels: `[rows, columns]`, bright is dense; floats in [0, 1], uint16 (white 65535) or uint8 (white 255).
 
         Raises:
-            MammoError: `pixels_wrong` for another shape or type, values outside [0, 1] or not finite.
+            MammoError: `pixels_wrong` for another shape or type, values outside [0, 1] or not finite;
+                `breast_not_found` where a step looks for the breast and nothing stands out.
         """
         view = steps.View(as_uint16(pixels), None, np.eye(2, 3))
         for step in self.geometry_steps:

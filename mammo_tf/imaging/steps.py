@@ -106,13 +106,19 @@ def _scaled(view: View, rows: int, columns: int, method: str, levels: int) -> Vi
 
 
 def _found(view: View) -> NDArray[np.bool_]:
-    return breast.segment(view.picture) if view.breast_mask is None else view.breast_mask
+    mask = breast.segment(view.picture) if view.breast_mask is None else view.breast_mask
+    if not mask.any():
+        raise MammoError("breast_not_found", "no breast stands out in the picture", "Leave it out, or do not crop")
+    return mask
 
 
 @geometry_step("mask_breast")
 @dataclass(frozen=True)
 class MaskBreast:
-    """Everything outside the breast becomes 0: lettering, plate edges, film background. No step of the graph."""
+    """Everything outside the breast becomes 0: lettering, plate edges, film background. No step of the graph.
+
+    Raises `breast_not_found` when it runs on a picture in which nothing stands out.
+    """
 
     def geometry(self, view: View) -> View:
         mask = _found(view)
@@ -124,7 +130,9 @@ class MaskBreast:
 @geometry_step("crop_breast")
 @dataclass(frozen=True)
 class CropBreast:
-    """The box around the breast with a margin; the whole picture where no breast is found. No step of the graph.
+    """The box around the breast with a margin. No step of the graph.
+
+    Raises `breast_not_found` when it runs on a picture in which nothing stands out.
 
     Attributes:
         margin: fraction of the box's height and width that is added on each side, cut off at the picture's edge.

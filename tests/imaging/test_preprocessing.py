@@ -235,6 +235,13 @@ def test_bad_pixels(pixels):
     assert caught.value.code == "pixels_wrong"
 
 
+def test_a_blank_picture_is_no_breast():
+    with pytest.raises(MammoError) as caught:
+        Preprocessing.preset("default", (8, 8))(np.zeros((90, 70)))
+    assert caught.value.code == "breast_not_found"
+    assert not Preprocessing.preset("default", (8, 8), mean=0.0).for_graph()(np.zeros((90, 70))).any()
+
+
 def test_unknown_preset():
     with pytest.raises(MammoError, match="legasy"):
         Preprocessing.preset("legasy", (8, 8))
