@@ -32,7 +32,12 @@ def keyed_hash(kind: str, value: str) -> str:
     """
     if not value:
         return ""
-    key = os.environ.get(VARIABLE, "").encode() or _stored_key(key_path())
+    key = os.environ.get(VARIABLE, "").encode()
+    if not key:
+        try:
+            key = _stored_key(key_path())
+        except RuntimeError as error:  # nobody's home
+            raise MammoError("key_unusable", "the user has no folder for a key", f"Set {VARIABLE}") from error
     return hmac.new(key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()[:DIGITS]
 
 
@@ -54,13 +59,15 @@ def _stored_key(path: Path) -> bytes:
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                 stream.write(secrets.token_hex(32))
             try:
-                os.link(beside, path)  # fails if another process was first: then its key counts
+                os.link(beside, path)
             except FileExistsError:
-                pass
+                pass  # another process was first: its key counts
+            except OSError:  # a file system without links
+                beside.rename(path)
             finally:
-                beside.unlink()
+                beside.unlink(missing_ok=True)
         key = path.read_bytes().strip()
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise MammoError(
             "key_unusable", f"the key for identifiers cannot be kept at {path}", f"Set {VARIABLE} to a secret text"
         ) from error
