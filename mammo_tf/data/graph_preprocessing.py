@@ -16,10 +16,10 @@ from typing import Any
 import tensorflow as tf
 
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging import steps
+from mammo_tf.imaging import geometry_steps, intensity_steps
+from mammo_tf.imaging.levels import WHITE
 from mammo_tf.imaging.preprocessing import Preprocessing
 
-WHITE = steps.WHITE
 Tensor = Any
 
 
@@ -88,7 +88,7 @@ def _twin(twins: dict[type, Callable[[Any, Tensor], Tensor]], step: Any) -> Call
 # Geometry: float32 [rows, columns] of whole levels 0..65535
 
 
-def _threshold_box(step: steps.ThresholdBox, values: Tensor) -> Tensor:
+def _threshold_box(step: geometry_steps.ThresholdBox, values: Tensor) -> Tensor:
     counts = tf.cast(values > int(step.level * WHITE), tf.int32)
     height, width = tf.unstack(tf.shape(values))
     share = tf.constant(step.share, tf.float64)
@@ -109,21 +109,21 @@ def _widened(places: Tensor, margin: float, size: Tensor) -> tuple[Tensor, Tenso
     return tf.maximum(0, start - extra), tf.minimum(size, stop + extra)
 
 
-def _top_bits(step: steps.TopBits, values: Tensor) -> Tensor:
+def _top_bits(step: geometry_steps.TopBits, values: Tensor) -> Tensor:
     return tf.floor(values / 256) * 257
 
 
-def _resize(step: steps.Resize, values: Tensor) -> Tensor:
+def _resize(step: geometry_steps.Resize, values: Tensor) -> Tensor:
     return _scaled(values, tf.constant(step.rows), tf.constant(step.columns), step.method, step.levels)
 
 
-def _resize_height(step: steps.ResizeHeight, values: Tensor) -> Tensor:
+def _resize_height(step: geometry_steps.ResizeHeight, values: Tensor) -> Tensor:
     height, width = (tf.cast(size, tf.float64) for size in tf.unstack(tf.shape(values)))
     columns = tf.maximum(1, tf.cast(step.rows / height * width, tf.int32))
     return _scaled(values, tf.constant(step.rows), columns, step.method, WHITE)
 
 
-def _fit(step: steps.Fit, values: Tensor) -> Tensor:
+def _fit(step: geometry_steps.Fit, values: Tensor) -> Tensor:
     height, width = (tf.cast(size, tf.float64) for size in tf.unstack(tf.shape(values)))
     factor = tf.minimum(step.rows / height, step.columns / width)
     rows = tf.clip_by_value(tf.cast(tf.round(height * factor), tf.int32), 1, step.rows)
@@ -194,22 +194,22 @@ def _area_taps(size_in: Tensor, size_out: Tensor) -> tuple[Tensor, Tensor]:
 # Intensity: float32 [batch, rows, columns]
 
 
-def _histogram_lookup(step: steps.HistogramLookup, values: Tensor) -> Tensor:
+def _histogram_lookup(step: intensity_steps.HistogramLookup, values: Tensor) -> Tensor:
     top = len(step.table) - 1
     index = tf.cast(tf.round(values * tf.constant(top, tf.float32)), tf.int32)
     return tf.gather(tf.constant(step.outputs), tf.clip_by_value(index, 0, top))
 
 
-def _scale(step: steps.Scale, values: Tensor) -> Tensor:
+def _scale(step: intensity_steps.Scale, values: Tensor) -> Tensor:
     return values * tf.constant(step.levels * step.factor, tf.float32)
 
 
-def _maximum_scale(step: steps.MaximumScale, values: Tensor) -> Tensor:
+def _maximum_scale(step: intensity_steps.MaximumScale, values: Tensor) -> Tensor:
     peak = tf.reduce_max(values, axis=[1, 2], keepdims=True)
     return tf.where(peak > 0, values * tf.math.divide_no_nan(tf.constant(step.levels, tf.float32), peak), values)
 
 
-def _equalize(step: steps.Equalize, values: Tensor) -> Tensor:
+def _equalize(step: intensity_steps.Equalize, values: Tensor) -> Tensor:
     whole = tf.cast(tf.clip_by_value(values, 0.0, 255.0), tf.int32)
     return tf.map_fn(_equalized, whole, fn_output_signature=tf.float32)
 
@@ -224,26 +224,26 @@ def _equalized(picture: Tensor) -> Tensor:
     return tf.where(rest > 0, tf.gather(table, picture), tf.cast(picture, tf.float32))
 
 
-def _subtract_mean(step: steps.SubtractMean, values: Tensor) -> Tensor:
+def _subtract_mean(step: intensity_steps.SubtractMean, values: Tensor) -> Tensor:
     return values - tf.constant(step.mean, tf.float32)
 
 
-def _channels(step: steps.Channels, values: Tensor) -> Tensor:
+def _channels(step: intensity_steps.Channels, values: Tensor) -> Tensor:
     return tf.repeat(values[..., None], step.channels, axis=-1)
 
 
 GEOMETRY: dict[type, Callable[[Any, Tensor], Tensor]] = {
-    steps.ThresholdBox: _threshold_box,
-    steps.TopBits: _top_bits,
-    steps.Resize: _resize,
-    steps.ResizeHeight: _resize_height,
-    steps.Fit: _fit,
+    geometry_steps.ThresholdBox: _threshold_box,
+    geometry_steps.TopBits: _top_bits,
+    geometry_steps.Resize: _resize,
+    geometry_steps.ResizeHeight: _resize_height,
+    geometry_steps.Fit: _fit,
 }
 INTENSITY: dict[type, Callable[[Any, Tensor], Tensor]] = {
-    steps.HistogramLookup: _histogram_lookup,
-    steps.Scale: _scale,
-    steps.MaximumScale: _maximum_scale,
-    steps.Equalize: _equalize,
-    steps.SubtractMean: _subtract_mean,
-    steps.Channels: _channels,
+    intensity_steps.HistogramLookup: _histogram_lookup,
+    intensity_steps.Scale: _scale,
+    intensity_steps.MaximumScale: _maximum_scale,
+    intensity_steps.Equalize: _equalize,
+    intensity_steps.SubtractMean: _subtract_mean,
+    intensity_steps.Channels: _channels,
 }

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import text_digest
-from mammo_tf.imaging import steps
-from mammo_tf.imaging.levels import as_uint16
+from mammo_tf.imaging import geometry_steps, intensity_steps, steps
+from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.steps import GeometryStep, IntensityStep
 
 LEGACY_MEAN = 52.18
@@ -67,7 +67,7 @@ class Preprocessing:
             for step in listed:
                 if type(step) not in registry.values():
                     raise MammoError("step_unknown", f"{type(step).__name__} is no {half} step", _choices(registry))
-        ends = [index for index, step in enumerate(self.intensity_steps) if isinstance(step, steps.Channels)]
+        ends = [index for index, step in enumerate(self.intensity_steps) if isinstance(step, intensity_steps.Channels)]
         if ends != [len(self.intensity_steps) - 1]:
             raise MammoError("channels_missing", "the intensity steps do not end in exactly one 'channels'")
 
@@ -93,12 +93,12 @@ class Preprocessing:
             MammoError: `preset_unknown`, `step_parameter_wrong`.
         """
         rows, columns = size
-        ending = (steps.SubtractMean(float(mean)), steps.Channels(channels))
+        ending = (intensity_steps.SubtractMean(float(mean)), intensity_steps.Channels(channels))
         if name == "legacy":
-            return cls((steps.Resize(rows, columns),), (steps.Scale(65535, 0.003891), *ending))
+            return cls((geometry_steps.Resize(rows, columns),), (intensity_steps.Scale(65535, 0.003891), *ending))
         if name == "default":
-            geometry = (steps.CropBreast(), steps.MaskBreast(), steps.Fit(rows, columns))
-            return cls(geometry, (steps.Scale(255), *ending))
+            geometry = (geometry_steps.CropBreast(), geometry_steps.MaskBreast(), geometry_steps.Fit(rows, columns))
+            return cls(geometry, (intensity_steps.Scale(255), *ending))
         raise MammoError("preset_unknown", f"no preset {name!r}", f"Choose one of {', '.join(PRESETS)}")
 
     def for_graph(self) -> Preprocessing:
@@ -108,9 +108,9 @@ class Preprocessing:
         """
         geometry: list[GeometryStep] = []
         for step in self.geometry_steps:
-            if isinstance(step, steps.CropBreast):
-                geometry.append(steps.ThresholdBox(margin=step.margin))
-            elif not isinstance(step, steps.MaskBreast):
+            if isinstance(step, geometry_steps.CropBreast):
+                geometry.append(geometry_steps.ThresholdBox(margin=step.margin))
+            elif not isinstance(step, geometry_steps.MaskBreast):
                 geometry.append(step)
         return Preprocessing(tuple(geometry), self.intensity_steps)
 
@@ -118,9 +118,9 @@ class Preprocessing:
     def size(self) -> tuple[int, int] | None:
         """Rows and columns of the result, or None where they depend on the picture."""
         for step in reversed(self.geometry_steps):
-            if isinstance(step, steps.Resize | steps.Fit):
+            if isinstance(step, geometry_steps.Resize | geometry_steps.Fit):
                 return (step.rows, step.columns)
-            if not isinstance(step, steps.MaskBreast | steps.TopBits):
+            if not isinstance(step, geometry_steps.MaskBreast | geometry_steps.TopBits):
                 return None
         return None
 
@@ -128,7 +128,7 @@ class Preprocessing:
     def channels(self) -> int:
         """Number of channels of the result, 1 or 3."""
         last = self.intensity_steps[-1]
-        return last.channels if isinstance(last, steps.Channels) else 1
+        return last.channels if isinstance(last, intensity_steps.Channels) else 1
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Both halves: a stored picture becomes network input, float32 `[rows, columns, channels]`.
@@ -151,7 +151,7 @@ class Preprocessing:
         view = steps.View(as_uint16(pixels), None, np.eye(2, 3))
         for step in self.geometry_steps:
             view = step.geometry(view)
-        picture = np.divide(view.picture, np.float32(steps.WHITE), dtype=np.float32)
+        picture = np.divide(view.picture, np.float32(WHITE), dtype=np.float32)
         return GeometryResult(picture, view.breast_mask, view.affine)
 
     def intensity(self, picture: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from mammo_tf.data import graph_preprocessing as graph
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing, steps
+from mammo_tf.imaging.geometry_steps import Fit, Resize, ResizeHeight, ThresholdBox, TopBits
+from mammo_tf.imaging.intensity_steps import Channels, Equalize, HistogramLookup, MaximumScale, Scale, SubtractMean
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "end2end"
 TWO_LEVELS = 2.001 / 65535
-CHANNELS = (steps.Channels(1),)
+CHANNELS = (Channels(1),)
 
 
 def smooth_noise(rows, columns, seed):
@@ -33,17 +35,17 @@ def test_every_step_has_a_twin_or_needs_a_segmentation():
 
 
 RESIZES = st.one_of(
-    st.builds(steps.Resize, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["cubic", "area"])),
-    st.builds(steps.Fit, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["cubic", "area"])),
-    st.builds(steps.ResizeHeight, st.integers(1, 40), st.sampled_from(["cubic", "area"])),
+    st.builds(Resize, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["cubic", "area"])),
+    st.builds(Fit, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["cubic", "area"])),
+    st.builds(ResizeHeight, st.integers(1, 40), st.sampled_from(["cubic", "area"])),
 )
-BOXES = st.builds(steps.ThresholdBox, st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0, 0.5))
+BOXES = st.builds(ThresholdBox, st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0, 0.5))
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(1, 70), st.integers(1, 70), st.integers(0, 99),
-    st.lists(BOXES | st.just(steps.TopBits()), max_size=2), RESIZES,
+    st.lists(BOXES | st.just(TopBits()), max_size=2), RESIZES,
 )  # fmt: skip
 def test_geometry_equals_numpy(rows, columns, seed, before, resize):
     preprocessing = Preprocessing((*before, resize), CHANNELS)
@@ -53,11 +55,11 @@ def test_geometry_equals_numpy(rows, columns, seed, before, resize):
     np.testing.assert_allclose(result, expected, rtol=0, atol=TWO_LEVELS)
 
 
-LOOKUP = steps.HistogramLookup(tuple(np.sort(np.random.default_rng(0).random(4096)) * 4095), keep_black=True)
+LOOKUP = HistogramLookup(tuple(np.sort(np.random.default_rng(0).random(4096)) * 4095), keep_black=True)
 INTENSITIES = [
-    (steps.Scale(65535, 0.003891), steps.SubtractMean(52.18), steps.Channels(3)),
-    (LOOKUP, steps.Scale(255), steps.Channels(1)),
-    (steps.MaximumScale(255.0), steps.Equalize(), steps.SubtractMean(59.6), steps.Channels(1)),
+    (Scale(65535, 0.003891), SubtractMean(52.18), Channels(3)),
+    (LOOKUP, Scale(255), Channels(1)),
+    (MaximumScale(255.0), Equalize(), SubtractMean(59.6), Channels(1)),
 ]
 
 

@@ -8,6 +8,8 @@ import pytest
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing, steps
 from mammo_tf.imaging.breast import box, segment_by_threshold
+from mammo_tf.imaging.geometry_steps import CropBreast, Fit, MaskBreast, Resize, ResizeHeight, ThresholdBox, TopBits
+from mammo_tf.imaging.intensity_steps import Channels, Equalize, HistogramLookup, MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.warp import map_points
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "end2end"
@@ -31,40 +33,40 @@ def mammo12():
 
 
 def plain(*geometry, intensity=(), channels=1):
-    return Preprocessing(tuple(geometry), (*intensity, steps.Channels(channels)))
+    return Preprocessing(tuple(geometry), (*intensity, Channels(channels)))
 
 
-RAW = (steps.Scale(65535),)
-TO_255 = (steps.Scale(65535, 0.003891),)
+RAW = (Scale(65535),)
+TO_255 = (Scale(65535, 0.003891),)
 
 
 def test_rescaled(answers, mammo16):
-    result = plain(steps.Resize(192, 150), intensity=TO_255)(mammo16)[..., 0]
+    result = plain(Resize(192, 150), intensity=TO_255)(mammo16)[..., 0]
     np.testing.assert_allclose(result, answers["a_size192x150_rescale"], atol=ONE_LEVEL)
 
 
 def test_by_height_on_the_levels_of_the_file(answers, mammo16):
-    result = plain(steps.ResizeHeight(150), intensity=RAW)(mammo16)[..., 0]
+    result = plain(ResizeHeight(150), intensity=RAW)(mammo16)[..., 0]
     np.testing.assert_allclose(result, answers["b_height150_raw"], atol=1.01)
 
 
 def test_maximum_scale(answers, mammo16, mammo12):
-    result = plain(steps.ResizeHeight(150), intensity=(steps.MaximumScale(255.0),))(mammo16)[..., 0]
+    result = plain(ResizeHeight(150), intensity=(MaximumScale(255.0),))(mammo16)[..., 0]
     np.testing.assert_allclose(result, answers["c_height150_scale255"], atol=ONE_LEVEL)
-    result = plain(steps.ResizeHeight(150), intensity=(steps.MaximumScale(4095.0),))(mammo12)[..., 0]
+    result = plain(ResizeHeight(150), intensity=(MaximumScale(4095.0),))(mammo12)[..., 0]
     np.testing.assert_allclose(result, answers["d_12bit_height150_scale4095"], atol=1.01)
 
 
 def test_eight_top_bits(answers, mammo16):
-    steps_255 = (steps.TopBits(), steps.Resize(144, 112, levels=255))
-    result = plain(*steps_255, intensity=(steps.Scale(255),))(mammo16)[..., 0]
+    steps_255 = (TopBits(), Resize(144, 112, levels=255))
+    result = plain(*steps_255, intensity=(Scale(255),))(mammo16)[..., 0]
     difference = np.abs(result - answers["e_gs255_144x112"])
     assert difference.max() < 1.001  # OpenCV's 8-bit path is fixed-point arithmetic
     assert (difference > 1e-3).mean() < 0.005
 
 
 def test_full_size(answers, mammo16):
-    result = plain(steps.Resize(1152, 896), intensity=TO_255)(mammo16)[..., 0]
+    result = plain(Resize(1152, 896), intensity=TO_255)(mammo16)[..., 0]
     np.testing.assert_allclose(result[500:560, 300:380], answers["f_1152x896_rescale_crop"], atol=ONE_LEVEL)
     statistics = [result.mean(dtype=float), result.std(dtype=float), result.min(), result.max()]
     np.testing.assert_allclose(statistics, answers["f_1152x896_rescale_stats"], atol=1e-3)
@@ -86,27 +88,27 @@ def test_legacy_batch_in_iterator_order(answers):
 
 
 def test_equalized(answers, mammo16):
-    intensity = (steps.MaximumScale(255.0), steps.Equalize(), steps.SubtractMean(59.6))
-    result = plain(steps.Resize(144, 112), intensity=intensity)(mammo16)
+    intensity = (MaximumScale(255.0), Equalize(), SubtractMean(59.6))
+    result = plain(Resize(144, 112), intensity=intensity)(mammo16)
     difference = np.abs(result - answers["h_pred_equalize_144x112"])
     assert difference.max() < 1.001
     assert (difference > 1e-3).mean() < 0.005
 
 
 def test_one_channel_of_12_bits(answers, mammo12):
-    intensity = (steps.MaximumScale(255.0), steps.SubtractMean(52.18))
-    result = plain(steps.Resize(144, 112), intensity=intensity)(mammo12)
+    intensity = (MaximumScale(255.0), SubtractMean(52.18))
+    result = plain(Resize(144, 112), intensity=intensity)(mammo12)
     np.testing.assert_allclose(result, answers["i_pred_1ch_12bit"], atol=255 / 4095 + 1e-3)
     assert (np.abs(result - answers["i_pred_1ch_12bit"]) > 1e-3).mean() < 0.005
 
 
 def test_the_right_size_already(answers, mammo12):
-    result = plain(steps.Resize(300, 240), intensity=(steps.Scale(65535, 255 / 4095),))(mammo12)[..., 0]
+    result = plain(Resize(300, 240), intensity=(Scale(65535, 255 / 4095),))(mammo12)[..., 0]
     np.testing.assert_allclose(result[100:140, 0:120], answers["j_same_size_noresize"], atol=1e-3)
 
 
 def test_threshold_segmentation(answers, mammo16):
-    picture = plain(steps.ResizeHeight(300), intensity=RAW)(mammo16)[..., 0]
+    picture = plain(ResizeHeight(300), intensity=RAW)(mammo16)[..., 0]
     mask = segment_by_threshold(picture)
     top, bottom, left, right = box(mask)
     assert [left, top, right - left, bottom - top] == answers["k_segment_bbox"].tolist()
@@ -142,8 +144,8 @@ def test_affine_maps_prepared_to_stored():
     picture = np.zeros((400, 300), np.float32)
     picture[50:350, 0:200] = 0.3
     picture[180:204, 76:100] = 1.0
-    for step in (steps.Fit(100, 100), steps.Resize(57, 91, "area"), steps.Resize(800, 600), steps.ResizeHeight(120)):
-        result = plain(steps.ThresholdBox(), step).geometry(picture)
+    for step in (Fit(100, 100), Resize(57, 91, "area"), Resize(800, 600), ResizeHeight(120)):
+        result = plain(ThresholdBox(), step).geometry(picture)
         weight = np.where(result.picture > 0.4, result.picture - 0.3, 0)
         row, column = np.mgrid[: weight.shape[0], : weight.shape[1]]
         centre = [(column * weight).sum() / weight.sum(), (row * weight).sum() / weight.sum()]
@@ -166,10 +168,10 @@ def test_eight_bits_are_raised_to_sixteen(mammo16):
 
 
 ALL = Preprocessing(
-    (steps.MaskBreast(), steps.CropBreast(0.1), steps.ThresholdBox(0.03, 0.1), steps.TopBits(), steps.Fit(9, 8),
-     steps.ResizeHeight(7), steps.Resize(5, 6, "area", 255)),
-    (steps.HistogramLookup((0.1, 1 / 3, 4095.0), keep_black=True), steps.Scale(255, 0.1), steps.MaximumScale(255.0),
-     steps.Equalize(), steps.SubtractMean(1 / 7), steps.Channels(1)),
+    (MaskBreast(), CropBreast(0.1), ThresholdBox(0.03, 0.1), TopBits(), Fit(9, 8),
+     ResizeHeight(7), Resize(5, 6, "area", 255)),
+    (HistogramLookup((0.1, 1 / 3, 4095.0), keep_black=True), Scale(255, 0.1), MaximumScale(255.0),
+     Equalize(), SubtractMean(1 / 7), Channels(1)),
 )  # fmt: skip
 
 
@@ -191,12 +193,12 @@ def test_what_a_graph_can_do():
     assert legacy.for_graph() == legacy
     assert legacy.channels == 3
     assert ALL.size == (5, 6)
-    assert plain(steps.ResizeHeight(7)).size is None
+    assert plain(ResizeHeight(7)).size is None
 
 
 def test_histogram_lookup():
     table = tuple(np.linspace(0, 4095, 4096) ** 2 / 4095)
-    step = steps.HistogramLookup(table)
+    step = HistogramLookup(table)
     values = np.linspace(0, 1, 4096, dtype=np.float32).reshape(64, 64)
     np.testing.assert_allclose(step.intensity(values), values**2, atol=1e-6)
 
