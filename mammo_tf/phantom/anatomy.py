@@ -78,12 +78,14 @@ class Strands:
     Args:
         points: float32 [threads, points, 3], mm.
         widths_mm: float32 [threads].
-        heights_mm: float32 [threads], tissue along the beam at the middle of the thread.
+        heights_mm: float32 [threads], tissue along the beam in the middle of the thread's width, at its start.
+        taper: width and height at the end of a thread, as a share of those at its start.
     """
 
     points: Floats
     widths_mm: Floats
     heights_mm: Floats
+    taper: float
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _draw_strands(rng: np.random.Generator, woman: Woman) -> Strands:
     points = np.concatenate([start[:, None, :], start[:, None, :] + np.cumsum(path, axis=1)], axis=1)
     widths = np.exp(rng.normal(np.log(0.65), 0.4, count)).clip(0.25, 2.0)
     heights = woman.strand_strength * widths * rng.uniform(0.8, 2.0, count)
-    return Strands(points.astype(np.float32), widths.astype(np.float32), heights.astype(np.float32))
+    return Strands(points.astype(np.float32), widths.astype(np.float32), heights.astype(np.float32), 0.7)
 
 
 def inside_points(

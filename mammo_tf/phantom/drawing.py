@@ -14,6 +14,7 @@ from mammo_tf.phantom.projection import glandular_share, make_outline, to_pictur
 
 LINE_STEPS_MM = 4.0  # thickness that the brightest drawn line stands for
 SUBPIXEL_BITS = 4
+TAPER_STEPS = 4  # pieces in which a thread grows thinner
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,31 @@ def project(breast: Breast, ink: Ink, view: str, spacing_mm: float, rng: np.rand
 
 
 def draw_threads(strands: Strands, view: str, spacing_mm: float, shape: tuple[int, ...]) -> Floats:
-    """Thickness of thin threads, mm, float32 [rows, columns]; a thread thinner than a pixel is drawn fainter."""
+    """Thickness of thin threads, mm, float32 [rows, columns]; a thread thinner than a pixel is drawn fainter.
+
+    Threads grow thinner and fainter from their first point to their last, to `strands.taper` of what they were.
+    """
     pixels = to_picture(strands.points, view) / spacing_mm - 0.5
     corners = np.round(pixels * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    wide = strands.widths_mm / spacing_mm
+    pieces = min(TAPER_STEPS, corners.shape[1] - 1)
+    bounds = np.linspace(0, corners.shape[1] - 1, pieces + 1).round().astype(int)
+    left = 1 - (1 - strands.taper) * (np.arange(pieces) + 0.5) / pieces
+    wide = strands.widths_mm[:, None] * left / spacing_mm
     pens = np.maximum(np.round(wide), 1).astype(int)
-    levels = strands.heights_mm * np.minimum(wide / pens, 1.5) * (np.pi / 4) * (255 / LINE_STEPS_MM)
+    heights = strands.heights_mm[:, None] * left
+    levels = np.minimum(np.round(heights * np.minimum(wide / pens, 1.5) * (np.pi / 4 * 255 / LINE_STEPS_MM)), 255)
     total = np.zeros(shape, dtype=np.float32)
     # Two layers, so that crossing threads add up in half of all cases.
     for half in (0, 1):
         layer = np.zeros(shape, dtype=np.uint8)
-        for line, pen, level in zip(corners[half::2], pens[half::2], levels[half::2], strict=True):
-            ink = float(min(round(float(level)), 255))
-            cv2.polylines(layer, [line], False, ink, int(pen), cv2.LINE_AA, SUBPIXEL_BITS)
+        for piece in range(pieces - 1, -1, -1):
+            for thread in range(half, len(corners), 2):
+                line = corners[thread, bounds[piece] : bounds[piece + 1] + 1]
+                pen, level = int(pens[thread, piece]), float(levels[thread, piece])
+                cv2.polylines(layer, [line], False, level, pen, cv2.LINE_AA, SUBPIXEL_BITS)
         total += layer
     total *= np.float32(LINE_STEPS_MM / 255)
-    return cv2.GaussianBlur(total, (0, 0), max(0.12 / spacing_mm, 0.3))
+    return cv2.GaussianBlur(total, (0, 0), max(0.2 / spacing_mm, 0.3))
 
 
 def draw_lump(added: Floats, lump: Lump, view: str, spacing_mm: float, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -135,7 +135,8 @@ def _draw_mass(rng: np.random.Generator, breast: Breast, conspicuity: float) -> 
     threads = Strands(
         (points / STRETCH).astype(np.float32),
         widths.astype(np.float32),
-        (conspicuity * widths * rng.uniform(1.3, 2.1, count)).astype(np.float32),
+        (conspicuity * widths * rng.uniform(2.0, 3.2, count)).astype(np.float32),
+        0.35,
     )
     radii = (diameter / 2 / np.sqrt(ratio), diameter / 2 * np.sqrt(ratio))
     return Lump((0.0, 0.0, 0.0), radii, float(rng.uniform(0, np.pi)), float(height), np.zeros((6, 2))), threads

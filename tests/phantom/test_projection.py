@@ -34,7 +34,8 @@ def test_a_place_of_the_volume_lands_where_points_land(view):
     index = tuple(np.round([point[1] + middle, point[2] + middle, point[0] - 0.5]).astype(int))
     volume[index] = 1
     picture = column_sums(view) @ volume.reshape(-1, DEPTH_VOXELS)
-    up, along = (np.average(np.arange(size), weights=picture.sum(axis=1 - axis)) for axis, size in enumerate(picture.shape))
+    up = np.average(np.arange(PLANE_VOXELS), weights=picture.sum(axis=1))
+    along = np.average(np.arange(DEPTH_VOXELS), weights=picture.sum(axis=0))
     column, row = to_picture(point, view)
     centre_row = to_picture(np.zeros(3), view)[1]
     assert (centre_row - row) / STRETCH == pytest.approx(up - middle, abs=1)
