@@ -39,7 +39,9 @@ def test_the_cohort_of_the_thesis_splits_as_published() -> None:
 
 
 @given(
-    patients=st.integers(12, 60), seed=st.integers(0, 5), shares=st.sampled_from([(60, 20, 20), (0.7, 0.1, 0.2), (1, 1, 2)])
+    patients=st.integers(12, 60),
+    seed=st.integers(0, 5),
+    shares=st.sampled_from([(60, 20, 20), (0.7, 0.1, 0.2), (1, 1, 2)]),
 )
 def test_no_patient_is_torn_and_counts_are_as_asked(patients: int, seed: int, shares: tuple) -> None:
     table = assign_splits(_study(patients), shares, stratify=("label",), seed=seed)

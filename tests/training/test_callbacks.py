@@ -1,0 +1,91 @@
+"""`StagedUnfreezing` in anyone's own fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.models import end2end
+from mammo_tf.training import Stage, StagedUnfreezing
+
+GENERATOR = np.random.default_rng(0)
+PICTURES = GENERATOR.normal(0, 30, (12, 128, 128, 3)).astype(np.float32)
+TRUTH = keras.utils.to_categorical(np.arange(12) % 2)
+STAGES = (
+    Stage("head", ("output",), 1e-2, 2, dropout=0.2, weight_decay=0.0, rate_patience=0, stop_patience=0),
+    Stage("all", ("all",), 1e-3, 2, dropout=0.5, weight_decay=0.5, rate_patience=0, stop_patience=0),
+)
+
+
+def _model(dropout: float = 0.1) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    model = end2end(input_shape=(128, 128, 3), width=1 / 32, dropout=dropout)
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+class _Watch(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[dict[str, Any]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.weights = self.model.get_weights()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        names = [weight.path for weight in self.model.weights]
+        now = self.model.get_weights()
+        moved = {name for name, old, new in zip(names, self.weights, now, strict=True) if not np.array_equal(old, new)}
+        dropout = self.model.get_layer("dropout_2").rate
+        rate = float(self.model.optimizer.learning_rate.numpy())
+        self.seen.append({"moved": moved, "dropout": dropout, "rate": rate, "loss": logs["loss"]})
+
+
+def _fit(model: keras.Model, callback: StagedUnfreezing, epochs: int, *others: Any) -> _Watch:
+    watch = _Watch()
+    model.fit(
+        PICTURES, TRUTH, batch_size=6, epochs=epochs, verbose=0, validation_data=(PICTURES, TRUTH),
+        callbacks=[*others, watch, callback],
+    )  # fmt: skip
+    return watch
+
+
+def test_each_stage_is_in_force_from_its_first_step() -> None:
+    watch = _fit(_model(), StagedUnfreezing(STAGES), 9)
+    assert [row["rate"] for row in watch.seen] == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3])
+    assert [row["dropout"] for row in watch.seen] == [0.2, 0.2, 0.5, 0.5]
+    assert all(name.startswith("dense_1/") for row in watch.seen[:2] for name in row["moved"])
+    assert any("block1_conv1" in name for name in watch.seen[2]["moved"])
+    assert any("moving_mean" in name for name in watch.seen[2]["moved"])
+    assert watch.seen[2]["loss"] > watch.seen[1]["loss"] + 1, "a decay of 0.5 must be felt in the loss"
+
+
+def test_an_early_stop_becomes_the_next_stage() -> None:
+    stopping = keras.callbacks.EarlyStopping("loss", patience=1, mode="max", start_from_epoch=0)
+    watch = _fit(_model(), StagedUnfreezing([*STAGES, STAGES[1]], others=[stopping]), 9, stopping)
+    assert len(watch.seen) <= 6
+    assert sorted({round(row["rate"], 6) for row in watch.seen}) == [1e-3, 1e-2]
+
+
+def test_own_patience_restores_the_best_weights() -> None:
+    """A huge rate makes things worse: the stage ends two epochs after its best one, with that one's weights."""
+    losses: list[float] = []
+    recorder = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["val_loss"]))
+    model = _model()
+    _fit(model, StagedUnfreezing([Stage("one", ("all",), 0.5, 15, stop_patience=2, rate_patience=0)]), 20, recorder)
+    best = int(np.argmin(losses))
+    assert len(losses) == min(15, best + 3)
+    assert model.evaluate(PICTURES, TRUTH, batch_size=6, verbose=0)[0] == pytest.approx(losses[best], rel=1e-4)
+
+
+def test_what_cannot_be_is_told() -> None:
+    with pytest.raises(MammoError, match="needs a stage"):
+        StagedUnfreezing([])
+    with pytest.raises(MammoError, match="made with rate 0"):
+        _fit(_model(dropout=0.0), StagedUnfreezing(STAGES), 4)
+    with pytest.raises(MammoError, match="the logs hold no val_loss"):
+        _model().fit(PICTURES, TRUTH, epochs=4, verbose=0, callbacks=[StagedUnfreezing(STAGES)])
