@@ -20,6 +20,7 @@ def rebuild(
     weight_decay: float | None = None,
     synchronized: bool | None = None,
     dtype: str | None = None,
+    input_shape: tuple[int, int, int] | None = None,
 ) -> keras.Model:
     """A new model of the same layers, names and weights, with what is named here changed; None leaves it as it is.
 
@@ -29,6 +30,7 @@ def rebuild(
         weight_decay: L2 factor of every kernel that has a regulariser (0 switches it off and can be undone).
         synchronized: whether batch statistics are taken over all devices.
         dtype: policy ("float32", "mixed_bfloat16", "mixed_float16"); layers that end in a softmax stay float32.
+        input_shape: rows, columns, channels of another input; only for networks that pool over the whole picture.
 
     Layers keep their `trainable`. The model is not compiled.
     """
@@ -47,7 +49,8 @@ def rebuild(
         return type(layer).from_config(config)
 
     trainable = {path: layer.trainable for path, layer in named_layers(model)}
-    renewed = keras.models.clone_model(model, clone_function=changed, recursive=True)
+    inputs = None if input_shape is None else keras.Input(input_shape, name=model.input.name)
+    renewed = keras.models.clone_model(model, inputs, clone_function=changed, recursive=True)
     renewed.set_weights(model.get_weights())
     for path, layer in named_layers(renewed):
         if not isinstance(layer, keras.Model):

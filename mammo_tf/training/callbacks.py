@@ -129,7 +129,8 @@ class StagedUnfreezing(keras.callbacks.Callback):
             self.rate_wait += 1
         if self.stage.rate_patience and self.rate_wait >= self.stage.rate_patience:
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            self.model.optimizer.learning_rate = max(rate * self.stage.rate_factor, self.stage.rate_floor)
+            if rate > self.stage.rate_floor:
+                self.model.optimizer.learning_rate = max(rate * self.stage.rate_factor, self.stage.rate_floor)
             self.rate_wait = 0
         patient = not self.stage.stop_patience or self.wait < self.stage.stop_patience
         if patient and self.epochs < self.stage.epochs and not self.model.stop_training:

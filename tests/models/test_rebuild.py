@@ -59,3 +59,11 @@ def test_finer_maps_hold_the_plain_map() -> None:
     finer = activation_maps(model, pictures, finer=2)
     assert finer.shape == (1, 4, 2)
     np.testing.assert_allclose(finer[:, ::2, ::2], activation_map_model(model)(pictures)[..., 0], atol=1e-5)
+
+
+def test_another_input_size_keeps_weights_and_names() -> None:
+    model = _model()
+    larger = rebuild(model, input_shape=(256, 192, 3))
+    assert larger.input.shape == (None, 256, 192, 3)
+    assert [layer.name for layer in larger.layers] == [layer.name for layer in model.layers]
+    np.testing.assert_allclose(rebuild(larger, input_shape=(128, 128, 3))(PICTURES), model(PICTURES), atol=1e-6)

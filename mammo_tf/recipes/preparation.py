@@ -1,0 +1,146 @@
+"""From what a user names (records or a manifest, a start model) to records, a model and its preprocessing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mammo_tf.errors import MammoError
+from mammo_tf.imaging.geometry_steps import Fit, Resize
+from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.models import read_legacy
+from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
+from mammo_tf.records import Records, open_records, prepare
+from mammo_tf.study import check_classes, check_leakage, read_manifest
+from mammo_tf.training import ModelFile, load_model
+
+SPLITS = ("train", "validation", "test")
+
+
+def load_start(path: str | Path) -> ModelFile:
+    """The start model: a `.keras` file, a published Keras 2 `.h5`, or a run folder.
+
+    A published file gets the `legacy` preprocessing, which is what it was trained on.
+
+    Raises:
+        MammoError: `file_missing`, `not_a_model`, and what `models.read_legacy` raises.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.keras"
+    if path.suffix == ".h5":
+        model = read_legacy(path).model
+        rows, columns = model.input.shape[1:3]
+        legacy = Preprocessing.preset("legacy", (rows, columns), channels=model.input.shape[-1])
+        return ModelFile(model, legacy, {"start": path.name})
+    return load_model(path)
+
+
+def geometry_of(recipe: Recipe, start: ModelFile | None) -> Preprocessing:
+    """The preprocessing that the recipe asks for, its mean still that of the preset or the start model.
+
+    Raises:
+        MammoError: `start_missing`, `preprocessing_missing`.
+    """
+    size = (recipe.network.rows, recipe.network.columns)
+    if recipe.preparation.preset != FROM_START:
+        return Preprocessing.preset(recipe.preparation.preset, size, channels=recipe.preparation.channels)
+    if start is None:
+        raise MammoError("start_missing", "preparation.preset is 'start' and there is no start model", "Give --start")
+    if start.preprocessing is None:
+        raise MammoError(
+            "preprocessing_missing", "the start model does not say how pictures are prepared",
+            "Set preparation.preset to legacy or default",
+        )  # fmt: skip
+    return with_size(start.preprocessing, *size)
+
+
+def with_size(preprocessing: Preprocessing, rows: int, columns: int) -> Preprocessing:
+    """The same steps, ending in another size."""
+    steps = tuple(
+        replace(step, rows=rows, columns=columns) if isinstance(step, Resize | Fit) else step
+        for step in preprocessing.geometry_steps
+    )
+    return Preprocessing(steps, preprocessing.intensity_steps)
+
+
+def with_mean(preprocessing: Preprocessing, mean: float) -> Preprocessing:
+    """The same steps with another number subtracted."""
+    steps = tuple(
+        replace(step, mean=mean) if isinstance(step, SubtractMean) else step for step in preprocessing.intensity_steps
+    )
+    return Preprocessing(preprocessing.geometry_steps, steps)
+
+
+def training_mean(records: Records, preprocessing: Preprocessing) -> float:
+    """Mean of the training pictures on the scale on which the preprocessing subtracts it, rounded to 0.01.
+
+    Raises:
+        MammoError: `mean_unknown` where a step before the subtraction is no scaling, `split_empty`.
+    """
+    scale = 1.0
+    for step in preprocessing.intensity_steps:
+        if isinstance(step, SubtractMean):
+            break
+        if not isinstance(step, Scale):
+            raise MammoError("mean_unknown", f"no mean is known behind the step {step}", "Set preparation.mean")
+        scale *= step.levels * step.factor
+    means = records.means[records.positions("train")]
+    if not len(means):
+        raise MammoError("split_empty", "no image is in split train", "Run mammo-tf split")
+    return round(float(np.mean(means)) * scale, 2)
+
+
+def open_data(data: str | Path, folder: Path, preprocessing: Preprocessing, recipe: Recipe, workers: int) -> Records:
+    """Records as they are, or a manifest prepared into the run folder; checked for leakage and for both classes.
+
+    Raises:
+        MammoError: `geometry_differs` where records were prepared in another way, and what `read_manifest`, `prepare`,
+            `open_records`, `check_leakage`, `check_classes` raise.
+    """
+    data = Path(data)
+    if data.is_dir():
+        records = open_records(data)
+        if records.preprocessing.geometry_steps != preprocessing.geometry_steps:
+            found, wanted = (_geometry_words(one) for one in (records.preprocessing, preprocessing))
+            raise MammoError(
+                "geometry_differs", f"{data} was prepared by {found}; the recipe wants {wanted}",
+                "Prepare again, or set network.rows, network.columns and preparation.preset",
+            )  # fmt: skip
+    else:
+        manifest = read_manifest(data)
+        check_leakage(manifest)
+        check_classes(manifest, recipe.evaluation.positives, SPLITS if recipe.stages or recipe.patch else ("test",))
+        prepare(manifest, data.parent, folder / "prepared", preprocessing, workers)
+        records = open_records(folder / "prepared")
+    check_leakage(records.rows)
+    check_classes(records.rows, recipe.evaluation.positives, SPLITS if recipe.stages or recipe.patch else ("test",))
+    return records
+
+
+def _geometry_words(preprocessing: Preprocessing) -> str:
+    return ", ".join(str(step) for step in preprocessing.geometry_steps)
+
+
+def network_input(
+    recipe: Recipe, records: Records, start: ModelFile | None, preprocessing: Preprocessing
+) -> Preprocessing:
+    """The preprocessing with the mean that the recipe asks for."""
+    mean = recipe.preparation.mean
+    if mean == FROM_TRAINING:
+        return with_mean(preprocessing, training_mean(records, preprocessing))
+    if mean == FROM_START:
+        if start is None or start.preprocessing is None:
+            raise MammoError("start_missing", "preparation.mean is 'start' and there is no start model", "Give --start")
+        return Preprocessing(preprocessing.geometry_steps, start.preprocessing.intensity_steps)
+    return with_mean(preprocessing, float(mean))
+
+
+def fitting(model: keras.Model, preprocessing: Preprocessing) -> bool:
+    """Whether a model takes what the preprocessing gives."""
+    size = preprocessing.size
+    return size is not None and tuple(model.input.shape[1:]) == (*size, preprocessing.channels)

@@ -1,0 +1,91 @@
+"""A run folder: claimed by one recipe, resumed by the same, never overwritten by another."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.recipes.recipe import Recipe
+
+PACKAGES = ("mammo_tf", "tensorflow", "keras", "numpy", "opencv-python-headless", "pydicom", "scikit-learn")
+
+
+def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool = False) -> None:
+    """Makes the folder this recipe's, or finds that it is already.
+
+    Args:
+        folder: the run folder.
+        recipe: what is run.
+        asked: what decides the result beside the recipe: digests of the data and of the start model.
+        overwrite: remove what another recipe left.
+
+    Raises:
+        MammoError: `other_run` if the folder holds another recipe's run, `folder_exists` if it holds something else.
+    """
+    path = folder / "recipe.json"
+    wanted = {"recipe": recipe.to_json(), "asked": asked}
+    if path.is_file():
+        if read_json(path) == wanted:
+            return
+        if not overwrite:
+            changed = _difference(read_json(path), wanted)
+            raise MammoError(
+                "other_run", f"{folder} holds another run ({changed} differs)",
+                "Name another folder with -o, or remove this one's run with --overwrite",
+            )  # fmt: skip
+        shutil.rmtree(folder)
+    elif folder.is_dir() and any(item.name != "prepared" for item in folder.iterdir()):
+        raise MammoError("folder_exists", f"{folder} is not empty and holds no run", "Name another folder with -o")
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "environment.json", environment())
+    write_json(path, wanted)
+
+
+def _difference(found: Any, wanted: Any, where: str = "") -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in wanted:
+            if found.get(key) != wanted[key]:
+                return _difference(found.get(key), wanted[key], f"{where}.{key}")
+    return where.removeprefix(".recipe").removeprefix(".").removeprefix("asked.") or "the recipe"
+
+
+def environment() -> dict[str, Any]:
+    """What a bug report needs: versions, machine, devices, revision of the source tree where there is one."""
+    import tensorflow as tf
+
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "packages": versions,
+        "devices": [f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices()],
+        "revision": revision(),
+        "command": " ".join(["mammo-tf", *sys.argv[1:]]),
+    }
+
+
+def revision() -> str:
+    """The git revision of the package's source tree, with `+` where it has changes; empty outside a tree."""
+    here = Path(__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return described.stdout.strip()
