@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_tf.phantom.anatomy import STRETCH, Breast, Strands, Woman, inside_points
+from mammo_tf.phantom.anatomy import STRETCH, VOXEL_MM, Breast, Strands, Woman, inside_points
 from mammo_tf.phantom.projection import NIPPLE_ROW_MM, pectoral_edge, to_picture
 
 DEFAULT_CONSPICUITY = 1.0
@@ -82,10 +82,9 @@ def place(rng: np.random.Generator, breast: Breast) -> NDArray[np.float64]:
     picture = to_picture(points, "MLO")
     free = picture[:, 0] > pectoral_edge(breast.woman, picture[:, 1]) + 8
     points = points[free] if free.any() else points
-    size = np.array(breast.tissue.shape)
-    y, z, x = (np.clip(points[:, [1, 2, 0]] + [(size[0] - 1) / 2, (size[1] - 1) / 2, -0.5], 0, size - 1) + 0.5).astype(
-        int
-    ).T
+    last = np.array(breast.tissue.shape) - 1
+    voxels = points[:, [1, 2, 0]] / VOXEL_MM + [last[0] / 2, last[1] / 2, -0.5]
+    y, z, x = np.rint(np.clip(voxels, 0, last)).astype(int).T
     weight = 0.2 + breast.tissue[y, z, x]
     return points[rng.choice(len(points), p=weight / weight.sum())]
 

@@ -23,9 +23,6 @@ def test_noise_is_a_power_law_of_exponent_three():
     noise = power_law_volume(np.random.default_rng(0))
     assert noise.dtype == np.float32 and noise.shape == (PLANE_VOXELS, PLANE_VOXELS, DEPTH_VOXELS)
     assert noise.std() == pytest.approx(1, abs=1e-4)
-    power = np.abs(np.fft.fftn(noise[:100, :100])) ** 2
-    frequency = np.fft.fftfreq(100)
-    radius = np.sqrt(frequency[:, None, None] ** 2 + frequency[None, :, None] ** 2 + frequency[None, None, :] ** 2)
     power = np.abs(np.fft.fftn(noise)[..., : DEPTH_VOXELS // 2]) ** 2
     plane = np.fft.fftfreq(PLANE_VOXELS)
     depth = np.fft.fftfreq(DEPTH_VOXELS)[: DEPTH_VOXELS // 2]
