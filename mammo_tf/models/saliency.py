@@ -29,7 +29,7 @@ def activation_map_model(model: keras.Model, column: int = 1) -> keras.Model:
     linear = layers.Conv2D(1, 1, use_bias=False, dtype="float32", name="class_activation_map")
     activation = linear(features)
     linear.set_weights([(weights[:, column] - others)[None, None, :, None]])
-    return keras.Model(model.input, activation, name="activation_map")
+    return keras.Model(model.inputs[0], activation, name="activation_map")
 
 
 def activation_maps(model: keras.Model, pictures: np.ndarray, column: int = 1, finer: int = 4) -> np.ndarray:

@@ -1,0 +1,243 @@
+"""A model to a bundle: a SavedModel from encoded pictures to named outputs, and beside it what is known of it.
+
+Signatures:
+
+- `serving_default`: `png`, string `[batch]`, PNG bytes, grey, 8 or 16 bits, any size. Decodes, then runs the `geometry`
+  that a graph can do, `intensity` and the network.
+- `serving_float`: `picture`, float32 `[batch, rows, columns]` in [0, 1], after `geometry`. Runs `intensity` and the
+  network.
+
+Outputs of both: `score` float32 `[batch]` (column 1 of the softmax) and, where the network has a class activation map,
+`heatmap` float32 `[batch, map rows, map columns]`: its mean plus the difference of the biases is the logit of the
+score. A graph cannot segment the breast: `serving_default` runs `Preprocessing.for_graph()`, and `bundle.json` says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import mammo_tf
+from mammo_tf.data import graph_preprocessing
+from mammo_tf.errors import MammoError
+from mammo_tf.files import digest, disk_errors, write_json
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.models import activation_map_model
+from mammo_tf.training import ModelFile
+
+FORMAT = 1
+DESCRIPTION = Path("assets.extra") / "bundle.json"
+PNG_SIGNATURE, FLOAT_SIGNATURE = "serving_default", "serving_float"
+FLIPS = ((2,), (1,), (1, 2))  # left-right, up-down, both: axes of [batch, rows, columns, channels]
+Tensor = Any
+
+
+def export_bundle(
+    model_file: ModelFile,
+    root: str | Path = "saved_models",
+    name: str = "end2end",
+    thresholds: Mapping[str, float] | None = None,
+    flips: bool = False,
+    **facts: Any,
+) -> Path:
+    """Writes `root/name/<version>/`, version being the next whole number; whole or not there.
+
+    Variables are stored once. Exports at the same time get versions of their own.
+
+    Args:
+        model_file: a two-class classifier and its preprocessing, as `training.load_model` gives it.
+        root: folder of all bundles.
+        name: of the model, as TensorFlow Serving is told; letters, digits, `_`, `-` and `.`.
+        thresholds: operating points by name, such as `{"g_mean": 0.253}`; by default those of the model's facts.
+        flips: the score is the mean over the picture as it is, left-right, up-down and both; four times the work.
+            The heat map is that of the picture as it is.
+        facts: JSON values to keep beside those of the model file: training domain, source, ...
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        MammoError: `preprocessing_missing`, `size_open` or `size_differs` where the preprocessing does not end in the
+            size that the model takes, `outputs_wrong` for a model that is no two-class classifier, `name_wrong`,
+            `facts_wrong` for facts that JSON cannot hold, `disk_full`, `read_only`.
+    """
+    if (
+        not name
+        or set(name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+        or name[0] == "."
+    ):
+        raise MammoError("name_wrong", f"{name!r} is no name for a model", "Take letters, digits, _ and -")
+    preprocessing = check_servable(model_file)
+    module, signatures = _signatures(model_file.model, preprocessing, flips)
+    described = {
+        "format": FORMAT,
+        "name": name,
+        "input_size": list(preprocessing.size or ()),
+        "preprocessing": preprocessing.to_json(),
+        "graph_preprocessing": preprocessing.for_graph().to_json(),
+        "flips": flips,
+        "thresholds": dict(model_file.facts.get("thresholds", {}) if thresholds is None else thresholds),
+        "facts": {**model_file.facts, **facts},
+        "signatures": {key: _described(function) for key, function in signatures.items()},
+        "versions": {package: installed_version(package) for package in ("mammo_tf", "tensorflow", "keras")},
+        "revision": revision(),
+    }
+    try:
+        json.dumps(described, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise MammoError("facts_wrong", f"the facts cannot be written as JSON: {error}") from error
+    with _next_version(Path(root) / name) as place:
+        try:
+            tf.saved_model.save(module, str(place.folder), signatures=signatures)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MammoError("disk_full", f"no space left to write {root}", "Free some space, run again") from error
+        files = sorted(path for path in place.folder.rglob("*") if path.is_file())
+        digests = {path.relative_to(place.folder).as_posix(): digest(path) for path in files}
+        write_json(place.folder / DESCRIPTION, {**described, "digests": digests})
+    return place.folder
+
+
+def check_servable(model_file: ModelFile) -> Preprocessing:
+    """The preprocessing of a model that gives scores for pictures.
+
+    Raises:
+        MammoError: `preprocessing_missing`, `size_open`, `size_differs`, `outputs_wrong`.
+    """
+    preprocessing, model = model_file.preprocessing, model_file.model
+    if preprocessing is None:
+        raise MammoError(
+            "preprocessing_missing",
+            "the model file does not say how pictures are prepared for it",
+            "Write it with mammo_tf.training.save_model, or convert the published file with mammo-tf import-legacy",
+        )
+    if preprocessing.size is None:
+        raise MammoError("size_open", "the preprocessing leaves pictures of different sizes", "End it in resize or fit")
+    given = (*preprocessing.size, preprocessing.channels)
+    if [len(model.inputs), *(tuple(output.shape[1:]) for output in model.outputs)] != [1, (2,)]:
+        raise MammoError("outputs_wrong", f"the model {model.name} is no two-class classifier of one picture")
+    taken = tuple(model.inputs[0].shape[1:])
+    if len(taken) != 3 or any(size not in (None, ours) for size, ours in zip(taken, given, strict=True)):
+        raise MammoError("size_differs", f"the model takes {taken}, its preprocessing gives {given}")
+    return preprocessing
+
+
+def with_activation_map(model: keras.Model) -> keras.Model:
+    """The classifier with its class activation map as a second output, where it has one; weights shared.
+
+    Returns:
+        Pictures to `[probabilities [batch, 2], map [batch, map rows, map columns, 1]]`, or `[probabilities]`.
+    """
+    try:
+        maps = activation_map_model(model)
+    except MammoError:
+        return keras.Model(model.inputs[0], model.outputs, name=model.name)
+    return keras.Model(model.inputs[0], [*model.outputs, *maps.outputs], name=model.name)
+
+
+def revision() -> str:
+    """The git revision that this package is run from, with a `+` behind it if files were changed; "" if unknown."""
+    folder = Path(mammo_tf.__file__).parents[1]
+    if not (folder / ".git").exists():
+        return ""
+    git = ["git", "-C", str(folder)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def _signatures(
+    model: keras.Model, preprocessing: Preprocessing, flips: bool
+) -> tuple[tf.Module, dict[str, tf.types.experimental.PolymorphicFunction]]:
+    """The functions to serve, and a module that owns the variables, each once."""
+    network = with_activation_map(model)
+    in_graph = preprocessing.for_graph()
+    rows, columns = preprocessing.size or (None, None)
+
+    def scored(pictures: Tensor) -> dict[str, Tensor]:
+        values = graph_preprocessing.intensity(preprocessing, pictures)
+        probabilities, *maps = tf.nest.flatten(network(values, training=False))
+        if flips:
+            mirrored = [model(tf.reverse(values, axes), training=False) for axes in FLIPS]
+            probabilities = tf.add_n([probabilities, *mirrored]) / (1 + len(FLIPS))
+        named = {"score": tf.cast(probabilities[:, 1], tf.float32)}
+        return named | ({"heatmap": tf.cast(maps[0][..., 0], tf.float32)} if maps else {})
+
+    def prepared(png: Tensor) -> Tensor:
+        # Without dtype the decoder drops the lower 8 of 16 bits; with it, 8-bit pictures are raised by 257.
+        picture = tf.io.decode_png(png, channels=1, dtype=tf.uint16)[..., 0]
+        return graph_preprocessing.geometry(in_graph, picture)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="png")])
+    def serve_png(png: Tensor) -> dict[str, Tensor]:
+        one = tf.TensorSpec([rows, columns], tf.float32)
+        return scored(tf.map_fn(prepared, png, fn_output_signature=one))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, rows, columns], tf.float32, name="picture")])
+    def serve_float(picture: Tensor) -> dict[str, Tensor]:
+        return scored(picture)
+
+    module = tf.Module()
+    # The raw variables: a module that holds the Keras model too would write each of them twice.
+    module.variables_once = list({id(variable.value): variable.value for variable in network.variables}.values())
+    return module, {PNG_SIGNATURE: serve_png, FLOAT_SIGNATURE: serve_float}
+
+
+def _described(function: Any) -> dict[str, dict[str, Any]]:
+    concrete = function.get_concrete_function()
+    inputs = {spec.name: spec for spec in function.input_signature}
+    return {
+        side: {key: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for key, spec in named.items()}
+        for side, named in (("inputs", inputs), ("outputs", concrete.structured_outputs))
+    }
+
+
+class _Place:
+    """Where a version is written; `folder` is beside the others first, and the version's own in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+
+@contextmanager
+def _next_version(parent: Path) -> Iterator[_Place]:
+    """A hidden folder to fill, renamed to the next free version; removed if the body fails."""
+    with disk_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=parent, prefix=".exporting."))
+        try:
+            place = _Place(beside)
+            yield place
+            beside.chmod(parent.stat().st_mode & 0o777)
+            number = max(versions(parent), default=0) + 1
+            while True:
+                place.folder = parent / str(number)
+                try:
+                    beside.rename(place.folder)
+                    return
+                except OSError as error:  # another export took the number in between
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                        raise
+                    number += 1
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def versions(parent: Path) -> list[int]:
+    """The versions of a bundle, in order."""
+    return sorted(int(path.name) for path in parent.iterdir() if path.name.isascii() and path.name.isdigit())

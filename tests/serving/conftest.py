@@ -1,0 +1,76 @@
+"""A little classifier whose scores spread, and the films it is asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+SIZE = (128, 128)
+
+
+def spreading_model(pictures: np.ndarray, size: tuple[int, int] = SIZE) -> keras.Model:
+    """End2End with VGG16 at a sixteenth of its width, its last layer set so that the scores of `pictures` spread.
+
+    The body is random; the last layer looks along the direction in which the pooled features differ most, so that
+    noise in the last digit is not blown up, as a random direction would.
+
+    Args:
+        pictures: network input, float32 `[pictures, rows, columns, 3]`.
+    """
+    from mammo_tf.models import end2end
+
+    keras.utils.set_random_seed(3)
+    model = end2end("vgg16", "512x1", (*size, 3), width=1 / 16)
+    head = model.layers[-1]
+    features = np.asarray(keras.Model(model.input, head.input).predict(pictures, verbose=0), np.float64)
+    along = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2][0]
+    along *= 1.5 / (features @ along).std()
+    kernel = np.column_stack([np.zeros_like(along), along])
+    head.set_weights([kernel, np.array([0.0, -(features @ along).mean()])])
+    return model
+
+
+@pytest.fixture(scope="session")
+def film_files(films: Path) -> list[Path]:
+    """Sixteen films of several sizes and exposures, every other one as 8-bit PNG."""
+    folder = films.parent / "mixed"
+    folder.mkdir(exist_ok=True)
+    files = []
+    for number, path in enumerate(sorted(films.parent.glob("*.png"))[:16]):
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[: 150 - number]
+        picture = (picture * (0.25 + 0.05 * number)).astype(np.uint16)
+        if number % 2:
+            picture = (picture >> 8).astype(np.uint8)
+        files.append(folder / f"film_{number:02d}.png")
+        cv2.imwrite(str(files[-1]), picture)
+    return files
+
+
+@pytest.fixture(scope="session")
+def served(film_files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A model file, its bundle, network inputs of the films and the scores that Keras gives them."""
+    from mammo_tf.imaging import Preprocessing
+    from mammo_tf.reading import read
+    from mammo_tf.serving import export_bundle
+    from mammo_tf.training import load_model, save_model
+
+    folder = tmp_path_factory.mktemp("served")
+    preprocessing = Preprocessing.preset("legacy", SIZE)
+    inputs = np.stack([preprocessing(read(path).pixels) for path in film_files])
+    model = spreading_model(inputs)
+    save_model(folder / "model.keras", model, preprocessing, thresholds={"g_mean": 0.4}, source="films")
+    loaded = load_model(folder / "model.keras")
+    scores = np.asarray(model.predict(inputs, verbose=0))[:, 1]
+    assert scores.std() > 0.05
+    return {
+        "model": folder / "model.keras",
+        "model_file": loaded,
+        "bundle": export_bundle(loaded, folder / "saved_models", "tiny"),
+        "inputs": inputs,
+        "scores": scores,
+    }

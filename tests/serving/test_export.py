@@ -1,0 +1,211 @@
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import digest
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.imaging.geometry_steps import ResizeHeight
+from mammo_tf.models import activation_map_model, flip_averaged
+from mammo_tf.reading import read
+from mammo_tf.serving import export_bundle, open_bundle
+from mammo_tf.training import ModelFile
+
+QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def described(bundle):
+    return json.loads((bundle / "assets.extra" / "bundle.json").read_text())
+
+
+def close_to_keras(scores, served):
+    assert served["scores"].std() > 0.05
+    np.testing.assert_allclose(scores, served["scores"], rtol=0, atol=1e-5)
+
+
+def test_saved_model_cli_gives_the_scores_of_keras(served, film_files, tmp_path):
+    np.save(tmp_path / "png.npy", np.array([path.read_bytes() for path in film_files]))
+    command = Path(sysconfig.get_path("scripts")) / "saved_model_cli"
+    subprocess.run(
+        [command, "run", "--dir", served["bundle"], "--tag_set", "serve", "--signature_def", "serving_default",
+         "--inputs", f"png={tmp_path / 'png.npy'}", "--outdir", tmp_path],
+        check=True, capture_output=True, env=QUIET,
+    )  # fmt: skip
+    close_to_keras(np.load(tmp_path / "score.npy"), served)
+
+
+def operations(bundle):
+    """Operations behind the input and the score of `serving_default`."""
+    saved = saved_model_pb2.SavedModel.FromString((bundle / "saved_model.pb").read_bytes())
+    signature = saved.meta_graphs[0].signature_def["serving_default"]
+    return signature.inputs["png"].name.split(":")[0], *signature.outputs["score"].name.split(":")
+
+
+def test_tensorflows_c_loader_gives_the_scores_of_keras(served, film_files, tmp_path):
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler is installed")
+    home = Path(tf.__file__).parent
+    program = tmp_path / "c_loader"
+    subprocess.run(
+        [compiler, Path(__file__).with_name("c_loader.c"), "-o", program, f"-I{home / 'include'}", f"-L{home}",
+         "-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
+        check=True,
+    )  # fmt: skip
+    run = subprocess.run(
+        [program, served["bundle"], *operations(served["bundle"]), *film_files],
+        check=True, capture_output=True, text=True, env=QUIET,
+    )  # fmt: skip
+    close_to_keras([float(line) for line in run.stdout.split()], served)
+
+
+def test_a_bundle_says_what_it_is(served):
+    said = described(served["bundle"])
+    model_file = served["model_file"]
+    assert Preprocessing.from_json(said["preprocessing"]) == model_file.preprocessing
+    assert Preprocessing.from_json(said["graph_preprocessing"]) == model_file.preprocessing.for_graph()
+    assert said["thresholds"] == {"g_mean": 0.4}
+    assert said["facts"]["source"] == "films"
+    assert said["input_size"] == [128, 128]
+    assert said["signatures"]["serving_default"] == {
+        "inputs": {"png": {"dtype": "string", "shape": [None]}},
+        "outputs": {
+            "heatmap": {"dtype": "float32", "shape": [None, 1, 1]},
+            "score": {"dtype": "float32", "shape": [None]},
+        },
+    }
+    assert said["signatures"]["serving_float"]["inputs"]["picture"]["shape"] == [None, 128, 128]
+    graph = {path for path in served["bundle"].rglob("*") if path.is_file()} - {
+        served["bundle"] / "assets.extra" / "bundle.json"
+    }
+    assert {served["bundle"] / name: value for name, value in said["digests"].items()} == {
+        path: digest(path) for path in graph
+    }
+
+
+def test_variables_are_stored_once(served):
+    stored = sum(path.stat().st_size for path in (served["bundle"] / "variables").glob("*.data-*"))
+    needed = 4 * served["model_file"].model.count_params()
+    assert needed <= stored < 1.05 * needed
+
+
+def test_default_preset_in_graph_and_after_geometry(served, film_files, tmp_path):
+    preprocessing = Preprocessing.preset("default", (128, 128))
+    model = served["model_file"].model
+    bundle = open_bundle(export_bundle(ModelFile(model, preprocessing, {}), tmp_path))
+    prepared = np.stack([preprocessing.geometry(read(path).pixels).picture for path in film_files])
+    expected = np.asarray(model(np.stack([preprocessing.intensity(picture) for picture in prepared])))[:, 1]
+    assert expected.std() > 0.05
+    np.testing.assert_allclose(bundle.score_float(prepared).score, expected, rtol=0, atol=1e-5)
+    in_graph = np.stack([bundle.graph_preprocessing(read(path).pixels) for path in film_files])
+    expected = np.asarray(model(in_graph))[:, 1]
+    scored = bundle.score_png([path.read_bytes() for path in film_files])
+    np.testing.assert_allclose(scored.score, expected, rtol=0, atol=1e-5)
+
+
+def test_flips_are_the_mean_over_four(served, film_files, tmp_path):
+    bundle = open_bundle(export_bundle(served["model_file"], tmp_path, "flips", flips=True))
+    model = served["model_file"].model
+    prepared = np.stack([bundle.preprocessing.geometry(read(path).pixels).picture for path in film_files])
+    inputs = np.stack([bundle.preprocessing.intensity(picture) for picture in prepared])
+    averaged = np.asarray(flip_averaged(model)(inputs))[:, 1]
+    assert np.abs(averaged - np.asarray(model(inputs))[:, 1]).max() > 1e-3
+    scored = bundle.score_float(prepared)
+    np.testing.assert_allclose(scored.score, averaged, rtol=0, atol=1e-5)
+    maps = np.asarray(activation_map_model(model)(inputs))[..., 0]
+    np.testing.assert_allclose(scored.heatmap, maps, rtol=1e-4, atol=1e-4)
+    assert bundle.description["flips"] is True
+
+
+def test_versions_count_on(served, tmp_path):
+    model_file = served["model_file"]
+    (tmp_path / "end2end" / "7").mkdir(parents=True)
+    (tmp_path / "end2end" / "7" / "there").touch()
+    assert export_bundle(model_file, tmp_path).name == "8"
+    assert export_bundle(model_file, tmp_path).name == "9"
+    assert sorted(path.name for path in (tmp_path / "end2end").iterdir()) == ["7", "8", "9"]
+
+
+def test_two_exports_at_once_both_land(served, tmp_path, monkeypatch):
+    """Both have looked for the next number before either takes it."""
+    from mammo_tf.serving import export
+
+    both, truth = threading.Barrier(2), export.versions
+
+    def together(parent):
+        found = truth(parent)
+        both.wait()
+        return found
+
+    monkeypatch.setattr(export, "versions", together)
+    folders = []
+    threads = [
+        threading.Thread(target=lambda: folders.append(export_bundle(served["model_file"], tmp_path))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(folder.name for folder in folders) == ["1", "2"]
+    for folder in folders:
+        open_bundle(folder)
+    assert len(list((tmp_path / "end2end").iterdir())) == 2
+
+
+def test_nothing_is_left_of_a_failed_export(served, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(MammoError) as caught:
+        export_bundle(served["model_file"], tmp_path)
+    assert caught.value.code == "disk_full"
+    assert list((tmp_path / "end2end").iterdir()) == []
+
+
+def wrong(served, code, tmp_path, preprocessing=None, model=None, **arguments):
+    model_file = ModelFile(model or served["model_file"].model, preprocessing, {})
+    with pytest.raises(MammoError) as caught:
+        export_bundle(model_file, tmp_path, **arguments)
+    assert caught.value.code == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_served_is_refused(served, tmp_path):
+    legacy = Preprocessing.preset("legacy", (128, 128))
+    wrong(served, "preprocessing_missing", tmp_path)
+    wrong(served, "size_differs", tmp_path, Preprocessing.preset("legacy", (64, 128)))
+    wrong(served, "size_differs", tmp_path, Preprocessing.preset("legacy", (128, 128), channels=1))
+    wrong(served, "size_open", tmp_path, Preprocessing((ResizeHeight(128),), legacy.intensity_steps))
+    wrong(served, "name_wrong", tmp_path, legacy, name="../elsewhere")
+    wrong(served, "facts_wrong", tmp_path, legacy, weights=np.zeros(3))
+    three = keras.Sequential([keras.Input((128, 128, 3)), keras.layers.GlobalAveragePooling2D()])
+    wrong(served, "outputs_wrong", tmp_path, legacy, three)
+
+
+def test_a_sequential_model_is_served(tmp_path):
+    layers = [keras.Input((128, 128, 3)), keras.layers.Conv2D(4, 9, 8), keras.layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([*layers, keras.layers.Dense(2, "softmax")])
+    bundle = open_bundle(export_bundle(ModelFile(model, Preprocessing.preset("legacy", (128, 128)), {}), tmp_path))
+    assert bundle.score_float(np.full((2, 128, 128), 0.2)).heatmap.shape == (2, 15, 15)
+
+
+def test_a_network_without_a_map_has_a_score_alone(served, tmp_path):
+    pictures = keras.Input((128, 128, 3))
+    flat = keras.layers.Flatten()(keras.layers.AveragePooling2D(32)(pictures))
+    model = keras.Model(pictures, keras.layers.Dense(2, "softmax")(flat))
+    preprocessing = Preprocessing.preset("legacy", (128, 128))
+    bundle = open_bundle(export_bundle(ModelFile(model, preprocessing, {}), tmp_path))
+    scored = bundle.score_float(np.full((2, 128, 128), 0.2))
+    assert scored.heatmap is None
+    assert scored.score.shape == (2,)
