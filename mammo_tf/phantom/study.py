@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +84,7 @@ def make_study(
 
     Raises:
         MammoError: `folder_exists`, `study_differs`, `patients_wrong`, `sites_wrong`, `prevalence_wrong`,
-            `number_wrong`, and what `load_machine` raises.
+            `number_wrong`, `workers_died`, and what `load_machine` raises.
     """
     folder = Path(folder)
     machines = _machines(sites)
@@ -258,8 +260,10 @@ def _exam_job(job: tuple[StudyPlan, Patient, Path]) -> list[dict[str, Any]]:
     return [row for site in patient.sites for row in known[site]]
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    """One OpenCV thread, and Ctrl-C is for the parent: it lets running exams end and starts no more."""
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(jobs: list[tuple[StudyPlan, Patient, Path]], workers: int | None) -> Iterator[list[dict[str, Any]]]:
@@ -268,15 +272,21 @@ def _run(jobs: list[tuple[StudyPlan, Patient, Path]], workers: int | None) -> It
     if count > 1:
         # Fresh interpreters: a fork of a process that runs TensorFlow or OpenCV threads may hang.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_one_thread)
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
         try:
             yield from pool.map(_exam_job, jobs)
+        except BrokenProcessPool as error:
+            raise MammoError(
+                "workers_died",
+                "a worker process ended before its exam was written",
+                "Run again to go on, with fewer workers if memory is short; a script needs its main module guarded",
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return
     threads = cv2.getNumThreads()
     try:
-        _one_thread()
+        cv2.setNumThreads(1)
         for job in jobs:
             yield _exam_job(job)
     finally:
