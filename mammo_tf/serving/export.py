@@ -79,7 +79,9 @@ def export_bundle(
     ):
         raise MammoError("name_wrong", f"{name!r} is no name for a model", "Take letters, digits, _ and -")
     preprocessing = check_servable(model_file)
-    module, signatures = _signatures(model_file.model, preprocessing, flips)
+    signatures, variables = serving_functions(model_file.model, preprocessing, flips)
+    module = tf.Module()
+    module.variables_once = variables  # a module that holds the Keras model too would write each of them twice
     described = {
         "format": FORMAT,
         "name": name,
@@ -161,10 +163,18 @@ def revision() -> str:
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
-def _signatures(
-    model: keras.Model, preprocessing: Preprocessing, flips: bool
-) -> tuple[tf.Module, dict[str, tf.types.experimental.PolymorphicFunction]]:
-    """The functions to serve, and a module that owns the variables, each once."""
+def serving_functions(
+    model: keras.Model, preprocessing: Preprocessing, flips: bool = False
+) -> tuple[dict[str, Any], list[tf.Variable]]:
+    """The functions behind the signatures, and the variables that they read, each once.
+
+    Args:
+        model, preprocessing: as `check_servable` lets them through.
+        flips: see `export_bundle`.
+
+    Returns:
+        By name of the signature, functions of one tensor that give a dictionary of the outputs.
+    """
     network = with_activation_map(model)
     in_graph = preprocessing.for_graph()
     rows, columns = preprocessing.size or (None, None)
@@ -192,10 +202,8 @@ def _signatures(
     def serve_float(picture: Tensor) -> dict[str, Tensor]:
         return scored(picture)
 
-    module = tf.Module()
-    # The raw variables: a module that holds the Keras model too would write each of them twice.
-    module.variables_once = list({id(variable.value): variable.value for variable in network.variables}.values())
-    return module, {PNG_SIGNATURE: serve_png, FLOAT_SIGNATURE: serve_float}
+    variables = list({id(variable.value): variable.value for variable in network.variables}.values())
+    return {PNG_SIGNATURE: serve_png, FLOAT_SIGNATURE: serve_float}, variables
 
 
 def _described(function: Any) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,90 @@
+"""One way to ask a model for scores, whether it is a bundle, a `.keras` file or a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.serving.bundle import Scored, is_bundle, open_bundle
+from mammo_tf.serving.export import FLOAT_SIGNATURE, check_servable, serving_functions
+from mammo_tf.training import load_model
+
+RUN_MODEL = "model.keras"
+FLIPS: tuple[tuple[int, ...], ...] = ((2,), (1,), (1, 2))  # left-right, up-down, both: axes of [batch, rows, columns]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model that gives scores.
+
+    Attributes:
+        path: of the bundle's version or of the model file.
+        preprocessing: the full one; pictures go through its `geometry` first.
+        thresholds: operating points by name.
+        facts: what the model file said of itself.
+        score: float32 `[pictures, rows, columns]` in [0, 1] after `geometry` to `Scored`.
+    """
+
+    path: Path
+    preprocessing: Preprocessing
+    thresholds: dict[str, float]
+    facts: dict[str, Any]
+    score: Callable[[NDArray[np.float32]], Scored] = field(repr=False)
+
+
+def open_scorer(path: str | Path, flips: bool = False) -> Scorer:
+    """Opens a bundle (a version, or a name: its newest one), a `.keras` file, or a run folder (its `model.keras`).
+
+    Args:
+        path: of one of these.
+        flips: the score is the mean over the picture as it is, left-right, up-down and both. A bundle that was
+            exported with flips does so anyway.
+
+    Raises:
+        MammoError: `model_missing`; those of `open_bundle`, `training.load_model` and `check_servable`.
+    """
+    path = Path(path)
+    if path.is_dir() and (path / RUN_MODEL).is_file():
+        path = path / RUN_MODEL
+    if is_bundle(path):
+        return _of_bundle(path, flips)
+    if path.is_dir() or not path.exists():
+        raise MammoError(
+            "model_missing",
+            f"{path} holds neither a bundle nor a {RUN_MODEL}" if path.is_dir() else f"the model {path} is not there",
+            "Name a bundle (saved_models/NAME), a .keras file or a run folder",
+        )
+    return _of_model_file(path, flips)
+
+
+def _of_bundle(path: Path, flips: bool) -> Scorer:
+    bundle = open_bundle(path)
+
+    def averaged(pictures: NDArray[np.float32]) -> Scored:
+        plain = bundle.score_float(pictures)
+        mirrored = [bundle.score_float(np.flip(pictures, axes)).score for axes in FLIPS]
+        return Scored(np.mean([plain.score, *mirrored], axis=0, dtype=np.float32), plain.heatmap)
+
+    score = averaged if flips and not bundle.description["flips"] else bundle.score_float
+    return Scorer(bundle.folder, bundle.preprocessing, bundle.thresholds, bundle.description["facts"], score)
+
+
+def _of_model_file(path: Path, flips: bool) -> Scorer:
+    model_file = load_model(path)
+    preprocessing = check_servable(model_file)
+    functions, _ = serving_functions(model_file.model, preprocessing, flips)
+
+    def score(pictures: NDArray[np.float32]) -> Scored:
+        outputs = functions[FLOAT_SIGNATURE](tf.constant(pictures, tf.float32))
+        heatmap = outputs.get("heatmap")
+        return Scored(outputs["score"].numpy(), None if heatmap is None else heatmap.numpy())
+
+    return Scorer(path, preprocessing, model_file.facts.get("thresholds", {}), model_file.facts, score)
