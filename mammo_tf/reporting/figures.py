@@ -1,0 +1,247 @@
+"""Figures of scores: ROC curves with bands, histograms, paired differences; and the files that `evaluate` leaves."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import curve
+from mammo_tf.evaluation.bands import Band, roc_band
+from mammo_tf.reporting.palette import (
+    INK,
+    MUTED,
+    NEGATIVE,
+    PAPER,
+    POSITIVE,
+    RULE,
+    TIP,
+    WIDTH,
+    colour_of,
+    dash_of,
+    drawing,
+    save_figure,
+)
+from mammo_tf.reporting.scores import LEVELS, Scores, interval_text, scores_at
+
+BINS = 24
+LINE_POINTS = 600  # a curve is drawn at no more points than this
+BAND_REPLICATES = 1000
+
+
+def roc_figure(
+    models: Sequence[Scores],
+    numbers: Sequence[int] | None = None,
+    bands: bool = True,
+    behind: Sequence[Scores] = (),
+) -> Figure:
+    """ROC curves with bands over patients, and each model's point at its fixed threshold.
+
+    Args:
+        models: at one level; those of one class are named in the legend and have no curve.
+        numbers: which series of the palette each is; 0, 1, ... by default.
+        bands: whether to draw 95 % bands (`roc_band`, patients resampled).
+        behind: further models, drawn as thin grey lines without a name.
+
+    Raises:
+        MammoError: `nothing_to_draw` without a model.
+    """
+    if not models:
+        raise MammoError("nothing_to_draw", "a ROC figure needs a model at least")
+    numbers = range(len(models)) if numbers is None else numbers
+    with drawing(WIDTH * 0.9 + 0.19 * len(models)) as figure:
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
+        for other in behind:
+            if other.both_classes:
+                axes.plot(*_roc_points(other), color=MUTED, linewidth=0.7, alpha=0.45)
+        for model, number in zip(models, numbers, strict=True):
+            label = f"{_short(model.name)}  {interval_text(model.numbers.get('auc', {}))}"
+            style: dict[str, Any] = {"color": colour_of(number), "linestyle": dash_of(number)}
+            if not model.both_classes:
+                axes.plot([], [], label=f"{_short(model.name)}  one class only, no curve", **style)
+                continue
+            axes.plot(*_roc_points(model), label=label, **style)
+            band = roc_band(model.labels, model.scores, model.patients, replicates=BAND_REPLICATES if bands else 0)
+            if bands and np.isfinite(band.low).all():
+                axes.fill_between(
+                    band.rates, band.low, band.high, color=style["color"], alpha=0.16, linewidth=0, label="_band"
+                )
+            _tips(axes, model.name, band)
+            _operating_point(axes, model, style["color"])
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="Sensitivity")
+        axes.set_aspect("equal")
+        figure.legend(loc="outside lower left", handlelength=2.6, labelspacing=0.35)
+    return figure
+
+
+def _short(name: str) -> str:
+    return textwrap.shorten(name, 38, placeholder="…")
+
+
+def _roc_points(model: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of the curve, at most `LINE_POINTS` of them."""
+    points = curve(model.labels, model.scores)
+    rates, hits = 1 - points.specificity, points.sensitivity
+    turns = np.ones(len(rates), bool)
+    turns[1:-1] = (np.diff(rates)[:-1] * np.diff(hits)[1:]) != (np.diff(rates)[1:] * np.diff(hits)[:-1])
+    rates, hits = rates[turns], hits[turns]
+    chosen = np.unique(np.linspace(0, len(rates) - 1, min(LINE_POINTS, len(rates))).round().astype(int))
+    return rates[chosen], hits[chosen]
+
+
+def _tips(axes: Axes, name: str, band: Band) -> None:
+    """Unseen points along the curve that tell their values."""
+    for place in range(0, len(band.rates), 5):
+        text = f"{name}: sensitivity {band.sensitivity[place]:.2f}"
+        if np.isfinite(band.low[place]):
+            text += f" ({band.low[place]:.2f}–{band.high[place]:.2f})"
+        text += f" at specificity {1 - band.rates[place]:.2f}"
+        axes.plot(
+            [band.rates[place]], [band.sensitivity[place]], "o", markersize=10, alpha=0.0, color=INK, gid=TIP + text
+        )
+
+
+def _operating_point(axes: Axes, model: Scores, colour: str) -> None:
+    sensitivity, specificity = model.number("sensitivity"), model.number("specificity")
+    if sensitivity is None or specificity is None:
+        return
+    text = f"{model.name}: sensitivity {sensitivity:.3f}, specificity {specificity:.3f} at the fixed threshold"
+    axes.plot([1 - specificity], [sensitivity], "o", markersize=5, color=colour, gid=TIP + text, zorder=5)
+
+
+def histogram_figure(model: Scores) -> Figure:
+    """Scores of the negatives and of the positives, each as shares of its class, with the fixed threshold.
+
+    Raises:
+        MammoError: `nothing_to_draw` without a case.
+    """
+    if not len(model.scores):
+        raise MammoError("nothing_to_draw", f"{model.name} has no scores")
+    edges = _edges(model.scores)
+    with drawing(WIDTH * 0.9 + 0.19) as figure:
+        axes = figure.add_subplot()
+        for value, name, colour in ((0, "negative", NEGATIVE), (1, "positive", POSITIVE)):
+            scores = model.scores[model.labels == value]
+            shares = np.histogram(scores, edges)[0] / max(len(scores), 1)
+            bars = axes.bar(edges[:-1], shares, np.diff(edges), align="edge", color=colour, alpha=0.3, linewidth=0)
+            for bar, share, low, high in zip(bars, shares, edges[:-1], edges[1:], strict=True):
+                bar.set_gid(f"{TIP}{share:.0%} of the {name} score {low:.3g} to {high:.3g}")
+            dash = "-" if value else (0, (4, 1.5))
+            axes.stairs(shares, edges, color=colour, linewidth=1.4, linestyle=dash, label=f"{name}, {len(scores)}")
+        threshold = model.number("threshold")
+        if threshold is not None:
+            axes.axvline(threshold, color=INK, linewidth=0.9, label=f"threshold {threshold_text(threshold)}")
+        low, high = edges[0], edges[-1]
+        if threshold is not None and np.isfinite(threshold):
+            low, high = min(low, threshold), max(high, threshold)
+        axes.set_xlim(low - 0.01 * (high - low), high + 0.01 * (high - low))
+        axes.set(xlabel="Score", ylabel="Share of the class", ylim=(0, None))
+        axes.grid(visible=False, axis="x")
+        axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        figure.legend(loc="outside lower left", ncols=3, handlelength=1.8, columnspacing=1.4)
+    return figure
+
+
+def _edges(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Borders of the bins: 0 to 1 for probabilities that fill it, else the range that there is."""
+    low, high = float(scores.min()), float(scores.max())
+    if low >= 0 and high <= 1 and high - low > 0.25:
+        low, high = 0.0, 1.0
+    if high - low < 1e-12:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, BINS + 1)
+
+
+def forest_figure(names: Sequence[str], differences: Sequence[Mapping[str, Any]]) -> Figure:
+    """Paired differences of AUC with their intervals, one below the other, and the line of no difference.
+
+    Args:
+        names: of the comparisons.
+        differences: `auc_difference` of each, as `comparison.json` holds it.
+
+    Raises:
+        MammoError: `nothing_to_draw` without a comparison.
+    """
+    if not names:
+        raise MammoError("nothing_to_draw", "a forest plot needs a comparison at least")
+    ends = [end for number in differences for end in (number.get("low"), number.get("high")) if end is not None]
+    ends += [number["value"] for number in differences if number.get("value") is not None]
+    reach = max([0.02, *(abs(end) for end in ends)]) * 1.08
+    with drawing(0.75 + 0.5 * len(names)) as figure:
+        axes = figure.add_subplot()
+        axes.axvline(0, color=MUTED, linewidth=0.9)
+        for row, (name, number) in enumerate(zip(names, differences, strict=True)):
+            _forest_row(axes, -row, name, number, reach)
+        axes.set(xlim=(-reach, reach), ylim=(0.72 - len(names), 0.72), yticks=[], xlabel="Difference of AUC")
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_formatter(lambda value, _: signed(value, 2))
+    return figure
+
+
+def _forest_row(axes: Axes, height: float, name: str, number: Mapping[str, Any], reach: float) -> None:
+    behind = {"facecolor": PAPER, "linewidth": 0, "pad": 1.5}
+    title = textwrap.shorten(name, 44, placeholder="…")
+    axes.text(-reach, height + 0.32, title, ha="left", va="center", color=INK, bbox=behind)
+    if number.get("value") is None:
+        axes.text(reach, height + 0.32, "none", ha="right", va="center", color=MUTED, bbox=behind)
+        return
+    value, low, high = number["value"], number.get("low"), number.get("high")
+    text = signed(value)
+    if low is not None and high is not None:
+        axes.plot([low, high], [height, height], color=colour_of(0), linewidth=2, solid_capstyle="butt")
+        text += f" ({signed(low)} to {signed(high)})"
+    axes.plot([value], [height], "s", markersize=6, color=colour_of(0), gid=f"{TIP}{name}: {text}")
+    axes.text(reach, height + 0.32, signed(value), ha="right", va="center", color=INK, bbox=behind)
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference with its sign, `+0.072` or `−0.031`; nothing before a zero."""
+    text = f"{abs(value):.{digits}f}"
+    if float(text) == 0:
+        return text
+    return ("+" if value > 0 else "−") + text
+
+
+def threshold_text(threshold: float) -> str:
+    """A threshold with three digits behind the point, three digits in all where it is tiny."""
+    return f"{threshold:.3f}" if abs(threshold) >= 0.01 or threshold == 0 else f"{threshold:.3g}"
+
+
+def write_figures(table: pd.DataFrame, metrics: Mapping[str, Any], folder: str | Path) -> tuple[Path, ...]:
+    """ROC curve with band and histogram of every split and level, as SVG and PNG.
+
+    Args:
+        table: predictions, as `read_predictions` gives them.
+        metrics: as `compute_metrics` gives them.
+        folder: made where missing; `roc_<split>_<level>.svg`, `histogram_<split>_<level>.svg` and their PNG.
+
+    Returns:
+        The files written. A split of one class has no ROC curve.
+
+    Raises:
+        MammoError: `split_missing`, and what a disk may answer.
+    """
+    written: list[Path] = []
+    for split, levels in metrics.items():
+        for level in levels:
+            scores = scores_at(f"{split}, per {level}", table, metrics, split, level)
+            if scores is None:
+                continue
+            part = f"{split}_{level}".replace("/", "_")
+            about = f"{split}, {len(scores.labels)} {LEVELS.get(level, level)}"
+            if scores.both_classes:
+                name = Path(folder) / f"roc_{part}"
+                written += save_figure(roc_figure([scores]), name, f"ROC curve with 95 % band over patients: {about}")
+            name = Path(folder) / f"histogram_{part}"
+            written += save_figure(histogram_figure(scores), name, f"Scores of the two classes: {about}")
+    return tuple(written)

@@ -1,0 +1,258 @@
+"""The report: one self-contained HTML file, every number traceable to a file of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import read_predictions
+from mammo_tf.files import read_json, write_text
+from mammo_tf.reporting.examples import Example, example_figure, fitting_rows
+from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure
+from mammo_tf.reporting.losses import loss_figure, read_log
+from mammo_tf.reporting.palette import SERIES, colour_of, dash_of, inline_svg
+from mammo_tf.reporting.scores import LEVELS, Scores, interval_text, scores_at
+from mammo_tf.reporting.tables import answer, auc_row, cell, p_text, scale_start, subgroups, ways
+
+EXAMPLES_BUDGET = 3_500_000  # bytes of text that all example pictures may take
+MOST_BYTES = 6_000_000
+INVENTED = ("synthetic", "phantom")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table of AUC, one line of the ROC figure.
+
+    Args:
+        name: such as "Site 2, untouched".
+        predictions: a predictions file (contract Predictions).
+        metrics: the `metrics.json` made of it.
+        split: which part is shown.
+        note: shown below the name, such as "not a fair fight at this size".
+    """
+
+    name: str
+    predictions: Path
+    metrics: Path
+    split: str = "test"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference: `comparison.json`, which split of it, and a note."""
+
+    name: str
+    path: Path
+    split: str = "test"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A training: its `log.csv`."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report is made of.
+
+    Args:
+        title, lead: what was asked, and where; the answer is added from the first comparison.
+        entries, comparisons, curves, examples: may be empty.
+        facts: what was run: command, recipe, revision, versions, time. Where one says "synthetic" or "phantom", the
+            report says among its limits that the pictures are.
+        warnings: shown at the top.
+        root: paths are shown relative to it.
+    """
+
+    title: str
+    lead: str
+    entries: tuple[Entry, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    examples: tuple[Example, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    root: Path = Path()
+
+
+def write_report(report: Report, path: Path) -> None:
+    """Writes the report as one HTML file without any reference to the outside; whole or not there.
+
+    Same input, same bytes.
+
+    Raises:
+        MammoError: `file_missing`, `json_broken`, `csv_broken` ... of a file that is named; `split_missing`;
+            `report_too_large` over 6 MB; what a disk may answer.
+    """
+    text = render_report(report)
+    if len(text.encode()) > MOST_BYTES:
+        raise MammoError(
+            "report_too_large", f"the report takes {len(text.encode()) / 1e6:.1f} MB, 6 MB at most", "Show less in it"
+        )
+    write_text(path, text)
+
+
+def render_report(report: Report) -> str:
+    """The HTML text of a report; errors as `write_report`."""
+    tables = [read_predictions(entry.predictions) for entry in report.entries]
+    metrics = [read_json(entry.metrics) for entry in report.entries]
+    compared = [_of_split(read_json(one.path), one) for one in report.comparisons]
+    warnings = list(report.warnings)
+    levels = []
+    for level in LEVELS:
+        models = {
+            number: scores
+            for number, entry in enumerate(report.entries)
+            if (scores := scores_at(entry.name, tables[number], metrics[number], entry.split, level)) is not None
+        }
+        warnings += [
+            f"{model.name}, {level} level: {model.disagreement()}. Evaluate again before believing either."
+            for model in models.values()
+            if model.disagreement()
+        ]
+        differences = [
+            (one, numbers[level]) for one, numbers in zip(report.comparisons, compared, strict=True) if level in numbers
+        ]
+        if models or differences:
+            levels.append(_level(level, models, differences))
+    shown = {
+        entry.name: table[table["split"] == entry.split] for entry, table in zip(report.entries, tables, strict=True)
+    }
+    rows = fitting_rows(report.examples, EXAMPLES_BUDGET)
+    return _environment(report.root).get_template("report.html").render(
+        report=report,
+        levels=levels,
+        curves=[
+            (curve, inline_svg(loss_figure(read_log(curve.path)), f"loss-{number}", f"Loss curves: {curve.name}"))
+            for number, curve in enumerate(report.curves)
+        ],
+        examples=[
+            (example, example_figure(example, f"example-{number}", rows))
+            for number, example in enumerate(report.examples)
+        ],
+        subgroups=subgroups(shown),
+        warnings=warnings,
+        invented=_invented(report),
+    )  # fmt: skip
+
+
+def _of_split(comparison: Mapping[str, Any], one: Comparison) -> Mapping[str, Any]:
+    if one.split not in comparison:
+        known = ", ".join(comparison) or "none"
+        raise MammoError("split_missing", f"{one.path} has no split {one.split!r}", f"There is {known}")
+    return dict(comparison[one.split])
+
+
+def _level(
+    level: str, models: dict[int, Scores], differences: list[tuple[Comparison, Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """All that the template shows at one level."""
+    start = scale_start(list(models.values()))
+    seen = LEVELS[level]
+    context: dict[str, Any] = {
+        "key": level,
+        "cases": seen,
+        "scale_from": start,
+        "rows": {number: auc_row(model, start) for number, model in models.items()},
+        "ways": ways([model.numbers for model in models.values()]),
+        "answer": answer(differences[0][0].name, level, differences[0][1]) if differences else "",
+        "differences": [
+            {
+                "one": one,
+                "difference": cell(numbers.get("auc_difference"), difference=True),
+                "delong": cell(numbers.get("auc_difference_delong"), difference=True),
+                "p": numbers.get("auc_difference_delong", {}).get("p"),
+                "n": (numbers.get("auc_difference") or {}).get("n", "—"),
+            }
+            for one, numbers in differences
+        ],
+        "difference_ways": ways([numbers for _, numbers in differences]),
+        "roc": None,
+        "forest": None,
+        "panels": [],
+    }
+    if models:
+        said = "; ".join(
+            f"{model.name}: AUC {interval_text(model.numbers.get('auc', {}))}" for model in models.values()
+        )
+        figure = roc_figure(list(models.values()), list(models), bands=len(models) <= 2)
+        context["roc"] = inline_svg(figure, f"roc-{level}", f"ROC curves over {seen}. {said}")
+    if differences:
+        numbers = [one[1].get("auc_difference", {}) for one in differences]
+        said = "; ".join(
+            f"{one.name}: {interval_text(number)}" for (one, _), number in zip(differences, numbers, strict=True)
+        )
+        figure = forest_figure([one.name for one, _ in differences], numbers)
+        context["forest"] = inline_svg(figure, f"forest-{level}", f"Paired differences of AUC over {seen}. {said}")
+    for number in models:
+        context["panels"].append(_panel(level, number, models))
+    return context
+
+
+def _panel(level: str, number: int, models: dict[int, Scores]) -> dict[str, Any]:
+    """One model by itself: its curve with the band before the others in grey, and its scores."""
+    model = models[number]
+    others = [other for place, other in models.items() if place != number]
+    about = f"{model.name}, {len(model.labels)} {LEVELS[level]}"
+    roc: Markup | None = None
+    if model.both_classes:
+        roc = inline_svg(
+            roc_figure([model], [number], behind=others),
+            f"band-{level}-{number}",
+            f"ROC curve with its 95 % band: {about}",
+        )
+    scores = inline_svg(histogram_figure(model), f"scores-{level}-{number}", f"Scores of the two classes: {about}")
+    why = str(model.numbers.get("auc", {}).get("why", "one class only"))
+    return {"number": number, "name": model.name, "roc": roc, "scores": scores, "why": why}
+
+
+def _invented(report: Report) -> bool:
+    """Whether the facts say that the pictures are not of women."""
+    said = " ".join(f"{name} {value}" for name, value in report.facts.items()).casefold()
+    return any(word in said for word in INVENTED)
+
+
+def shown_path(path: Path, root: Path) -> str:
+    """A path below `root` as written from there; any other by its last two parts, so that no machine is described."""
+    path, root = Path(path).absolute(), Path(root).absolute()
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return "/".join(path.parts[-2:])
+
+
+def _environment(root: Path) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mammo_tf.reporting"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["source"] = lambda path: shown_path(path, root)
+    environment.filters["p"] = p_text
+    style = jinja2.PackageLoader("mammo_tf.reporting").get_source(environment, "report.css")[0]
+    # The style sheet is our own file.
+    environment.globals["style"] = Markup(style)
+    environment.globals["colour_of"], environment.globals["dashes"] = _colour_variable, _dashes
+    return environment
+
+
+def _colour_variable(number: int) -> str:
+    return f"var(--series-{SERIES.index(colour_of(number))})"
+
+
+def _dashes(number: int) -> str:
+    """The SVG dash array of series `number`, in the table's key."""
+    dash = dash_of(number)
+    return "none" if isinstance(dash, str) else " ".join(f"{1.5 * part:g}" for part in dash[1])

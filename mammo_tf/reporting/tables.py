@@ -1,0 +1,173 @@
+"""The tables of the report: AUC and operating point, paired differences, subgroups; and the sentences beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.bands import auc_interval
+from mammo_tf.reporting.figures import signed, threshold_text
+from mammo_tf.reporting.scores import LEVELS, Numbers, Scores
+
+RATES = ("sensitivity", "specificity", "accuracy")
+SUBGROUPS = {"density": "Breast density", "manufacturer": "Manufacturer", "view": "View"}
+SUBGROUP_REPLICATES = 1000
+MOST_VALUES = 12  # of a subgroup column; what is rarer is left out, and counted
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of a table, or why there is none.
+
+    Attributes:
+        value: as it stands in the file; None where it does not exist.
+        text: as shown.
+        interval: shown behind it, may be empty.
+        why: why there is no value; empty where there is one.
+    """
+
+    value: float | None
+    text: str
+    interval: str = ""
+    why: str = ""
+
+
+def cell(number: Mapping[str, Any] | None, missing: str = "not in the file", difference: bool = False) -> Cell:
+    """A number of `metrics.json` or `comparison.json` as a cell, three digits behind the point."""
+    if number is None or number.get("value") is None:
+        return Cell(None, "—", "", str((number or {}).get("why", missing)))
+    shown = signed if difference else "{:.3f}".format
+    low, high = number.get("low"), number.get("high")
+    between = " to " if difference else "–"
+    interval = f"{shown(low)}{between}{shown(high)}" if low is not None and high is not None else ""
+    return Cell(float(number["value"]), shown(number["value"]), interval)
+
+
+@dataclass(frozen=True)
+class AucRow:
+    """A model in the table of AUC.
+
+    Attributes:
+        scores: whose row it is.
+        positives: how many of the cases are positive.
+        auc, delong, threshold, rates: cells.
+        low, value, high: the AUC's place on the drawn scale, percent; None where it does not exist.
+    """
+
+    scores: Scores
+    positives: int
+    auc: Cell
+    delong: Cell
+    threshold: Cell
+    rates: dict[str, Cell]
+    drawn: tuple[float, float, float] | None
+
+
+def auc_row(scores: Scores, scale_from: float) -> AucRow:
+    """The row of one model at one level; the scale drawn beside it runs from `scale_from` to 1."""
+    numbers = scores.numbers
+    threshold = numbers.get("threshold")
+    point = cell(threshold)
+    if point.value is not None:
+        point = Cell(point.value, threshold_text(point.value))
+    why = f"no threshold: {point.why}" if point.why else "not in the file"
+    rates = {rate: cell(numbers.get(rate), why) for rate in RATES}
+    area = numbers.get("auc", {})
+    drawn = None
+    if area.get("low") is not None:
+        low, value, high = (100 * (area[end] - scale_from) / (1 - scale_from) for end in ("low", "value", "high"))
+        drawn = (max(low, 0.0), value, high)
+    return AucRow(scores, int(scores.labels.sum()), cell(area), cell(numbers.get("auc_delong")), point, rates, drawn)
+
+
+def scale_start(models: Sequence[Scores]) -> float:
+    """Where the drawn scale of AUC begins: 0.5, or the tenth below the lowest interval."""
+    lows = [model.numbers["auc"]["low"] for model in models if model.numbers.get("auc", {}).get("low") is not None]
+    return min([0.5, *(float(np.floor(low * 10) / 10) for low in lows)])
+
+
+def p_text(p: float | None) -> str:
+    """`0.034`, `< 0.001`, or a dash where there is none."""
+    if p is None:
+        return "—"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def answer(name: str, level: str, numbers: Numbers) -> str:
+    """One sentence: the paired difference, its interval, and whether it excludes zero."""
+    number = numbers.get("auc_difference", {})
+    if number.get("value") is None:
+        return f"{name}: there is no paired difference per {level}, since {number.get('why', 'the file has none')}."
+    sentence = f"{name}: the AUC per {level} changes by {signed(number['value'])}"
+    low, high = number.get("low"), number.get("high")
+    if low is None or high is None:
+        return f"{sentence}, without an interval, so nothing is shown."
+    sentence += (
+        f" (95 % interval {signed(low)} to {signed(high)}, paired, patients resampled, {number['n']} {LEVELS[level]})"
+    )
+    if low > 0:
+        return f"{sentence}. The interval lies above zero."
+    if high < 0:
+        return f"{sentence}. The interval lies below zero: it became worse."
+    return f"{sentence}. The interval includes zero: a difference has not been shown."
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """AUC per image of every model within the values of one column.
+
+    Attributes:
+        title: of the column.
+        values: shown values, most frequent first or A to D.
+        rows: model name -> one cell and number of images for each value.
+        left_out: values that are not shown, because there are too many.
+    """
+
+    title: str
+    values: tuple[str, ...]
+    rows: dict[str, tuple[tuple[Cell, int, int], ...]]
+    left_out: int
+
+
+def subgroups(tables: Mapping[str, pd.DataFrame]) -> tuple[Subgroups, ...]:
+    """Tables for those of density, manufacturer and view that take two values or more.
+
+    Args:
+        tables: model -> predictions of the split that is shown.
+    """
+    found = []
+    for column, title in SUBGROUPS.items():
+        listed = [table[column] for table in tables.values() if column in table]
+        counts = pd.concat(listed).value_counts() if listed else pd.Series(dtype=np.int64)
+        counts = counts[counts.index != ""]
+        if len(counts) < 2:
+            continue
+        kept = sorted(str(value) for value in counts.index[:MOST_VALUES])
+        rows = {name: tuple(_subgroup(table, column, value) for value in kept) for name, table in tables.items()}
+        found.append(Subgroups(title, tuple(kept), rows, len(counts) - len(kept)))
+    return tuple(found)
+
+
+def _subgroup(table: pd.DataFrame, column: str, value: str) -> tuple[Cell, int, int]:
+    """The cell, the number of images and of positives among them."""
+    part = table[table[column] == value] if column in table else table[:0]
+    labels = part["label"].to_numpy(np.int64)
+    if not len(part):
+        return Cell(None, "—", "", "no image"), 0, 0
+    try:
+        found = auc_interval(labels, part["score"], part["patient_id"].to_numpy(str), SUBGROUP_REPLICATES)
+    except MammoError:
+        return Cell(None, "—", "", "one class only"), len(part), int(labels.sum())
+    interval = f"{found.low:.3f}–{found.high:.3f}" if np.isfinite(found.low) else ""
+    return Cell(found.value, f"{found.value:.3f}", interval), len(part), int(labels.sum())
+
+
+def ways(models: Sequence[Numbers]) -> tuple[tuple[str, str], ...]:
+    """Metric and how it was made, each way once."""
+    seen = {(metric.replace("_", " "), str(number.get("how", ""))) for one in models for metric, number in one.items()}
+    return tuple(sorted(pair for pair in seen if pair[1]))
