@@ -46,11 +46,18 @@ class RunResult:
         folder: the run folder.
         metrics: content of `metrics.json`.
         comparison: content of `comparison.json`: this model against the start model on the same images; empty without.
+        model, preprocessing: what `model.keras` holds.
+        records: what it was run on.
+        predictions: of validation and test.
     """
 
     folder: Path
     metrics: dict[str, Any]
     comparison: dict[str, Any]
+    model: keras.Model
+    preprocessing: Preprocessing
+    records: Records
+    predictions: pd.DataFrame
 
 
 def run(
@@ -103,7 +110,7 @@ def run(
     metrics = _metrics(table, recipe.evaluation, folder / "metrics.json")
     save_model(folder / "model.keras", finished, final, **_facts(recipe, records, metrics))
     comparison = _before(origin, records, recipe, folder, table, say)
-    return RunResult(folder, metrics, comparison)
+    return RunResult(folder, metrics, comparison, finished, final, records, table)
 
 
 def _digest_of(path: Path) -> str:

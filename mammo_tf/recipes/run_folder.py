@@ -14,6 +14,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import disk_errors, read_json, write_json
 from mammo_tf.recipes.recipe import Recipe
 
+PREPARED = "prepared"
 PACKAGES = ("mammo_tf", "tensorflow", "keras", "numpy", "opencv-python-headless", "pydicom", "scikit-learn")
 
 
@@ -34,14 +35,19 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
     if path.is_file():
         if read_json(path) == wanted:
             return
-        if not overwrite:
+        begun = any((folder / name).exists() for name in ("checkpoints", "model.keras"))
+        if begun and not overwrite:
             changed = _difference(read_json(path), wanted)
             raise MammoError(
                 "other_run", f"{folder} holds another run ({changed} differs)",
                 "Name another folder with -o, or remove this one's run with --overwrite",
             )  # fmt: skip
-        shutil.rmtree(folder)
-    elif folder.is_dir() and any(item.name != "prepared" for item in folder.iterdir()):
+        for item in folder.iterdir():
+            if overwrite and item.is_dir():
+                shutil.rmtree(item)
+            elif item.is_file():
+                item.unlink()
+    elif folder.is_dir() and any(item.name != PREPARED for item in folder.iterdir()):
         raise MammoError("folder_exists", f"{folder} is not empty and holds no run", "Name another folder with -o")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

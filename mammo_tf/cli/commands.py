@@ -1,0 +1,211 @@
+"""What each command calls and prints. A command imports its rooms itself, so that others stay quick."""
+
+from __future__ import annotations
+
+import logging
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
+
+from mammo_tf.errors import MammoError
+
+
+def _quiet_tensorflow() -> None:
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _print_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def _parsed_pairs(text: str, what: str) -> dict[str, str]:
+    pairs = [part.split("=", 1) for part in text.split(",") if part]
+    if any(len(pair) != 2 for pair in pairs):
+        raise MammoError("option_wrong", f"{what} {text!r} is not NAME=VALUE,...")
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def _numbers(text: str, separator: str, count: int, what: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.lower().split(separator))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        raise MammoError("option_wrong", f"{what} {text!r} is not {count} numbers joined by {separator!r}")
+    return values
+
+
+def phantom(options: Namespace) -> None:
+    from mammo_tf.phantom import CONSPICUOUS, DEFAULT_CONSPICUITY, make_study
+
+    table = make_study(
+        options.output, options.patients, options.site or ["ffdm_site_1"], options.seed, options.spacing,
+        pairs=options.pairs, conspicuity=CONSPICUOUS if options.conspicuous else DEFAULT_CONSPICUITY,
+        workers=options.workers,
+    )  # fmt: skip
+    print(f"{len(table)} images of {table['patient_id'].nunique()} patients; {Path(options.output) / 'manifest.csv'}")
+
+
+def manifest(options: Namespace) -> None:
+    from mammo_tf.reading.collections import collect
+    from mammo_tf.study import write_manifest, write_rejects
+
+    settings = {"labels": options.labels} if options.labels else {}
+    table, rejects = collect(options.collection, options.root, **settings)
+    output = Path(options.output)
+    rejected = write_rejects(rejects, output / "rejects.csv")
+    if not len(table):
+        where = output / "rejects.csv"
+        raise MammoError("nothing_usable", f"none of {rejected} files of {options.root} can be used", f"See {where}")
+    write_manifest(table, output / "manifest.csv")
+    print(f"{len(table)} images in {output / 'manifest.csv'}, {rejected} files in {output / 'rejects.csv'}")
+
+
+def inspect(options: Namespace) -> None:
+    from mammo_tf.recipes.inspection import count_table
+    from mammo_tf.study import check_leakage, read_manifest
+
+    table = read_manifest(options.manifest)
+    _print_all(count_table(table))
+    if options.sheet:
+        from mammo_tf.recipes.predict import manifest_sheet
+
+        manifest_sheet(table, Path(options.root or Path(options.manifest).parent), options.sheet)
+        print(f"sheet: {options.sheet}")
+    check_leakage(table)
+
+
+def split(options: Namespace) -> None:
+    from mammo_tf.recipes.inspection import count_table
+    from mammo_tf.study import assign_splits, read_manifest, write_manifest
+
+    fractions = _numbers(options.fractions, ",", 3, "--fractions")
+    columns = [column for column in options.stratify.split(",") if column]
+    table = assign_splits(read_manifest(options.manifest), fractions, columns, options.pairs, options.seed)
+    write_manifest(table, options.output or options.manifest)
+    _print_all(count_table(table)[:6])
+
+
+def prepare(options: Namespace) -> None:
+    _quiet_tensorflow()
+    from mammo_tf.imaging import Preprocessing
+    from mammo_tf.records import prepare as prepare_records
+    from mammo_tf.study import read_manifest
+
+    rows, columns = (int(value) for value in _numbers(options.size, "x", 2, "--size"))
+    table = read_manifest(options.manifest)
+    root = options.root or Path(options.manifest).parent
+    preprocessing = Preprocessing.preset(options.preset, (rows, columns))
+    done = prepare_records(table, root, options.output, preprocessing, options.workers)
+    rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
+    print(f"{done.images} images of {rows}x{columns} pixels in {options.output}{rejected}")
+
+
+def run(options: Namespace) -> None:
+    _quiet_tensorflow()
+    from mammo_tf.recipes.fields import set_field
+    from mammo_tf.recipes.recipe import load_recipe, smoke
+    from mammo_tf.recipes.run import run as run_recipe
+    from mammo_tf.recipes.run_report import finish_run
+    from mammo_tf.recipes.smoke import smoke_material
+
+    recipe = load_recipe(options.recipe, options.variant)
+    if options.smoke:
+        recipe = smoke(recipe)
+    for setting in options.set:
+        name, _, value = setting.partition("=")
+        recipe = set_field(recipe, name.strip(), value.strip())
+    folder = Path(options.output or Path("runs") / recipe.name)
+    data, start = options.data, options.start or recipe.start
+    if options.smoke and not data:
+        data, start = smoke_material(recipe, folder.parent / f".{folder.name}-material", start)
+    if not data:
+        raise MammoError("data_missing", "there are no images to run on", "Name records or a manifest with --data")
+    result = run_recipe(recipe, folder, data, start, options.workers, options.overwrite, print)
+    report_path = finish_run(result)
+    from mammo_tf.recipes.evaluating import number_lines
+
+    _print_all(number_lines({"test": result.metrics["test"]}))
+    if result.comparison:
+        print("this model minus the start model:")
+        _print_all(number_lines({"test": result.comparison["test"]}))
+    print(f"report: {report_path}")
+
+
+def evaluate(options: Namespace) -> None:
+    from mammo_tf.recipes.evaluating import evaluate_files, number_lines
+
+    columns = _parsed_pairs(options.columns, "--columns")
+    metrics, comparison = evaluate_files(
+        options.predictions, options.other, columns, options.join, options.replicates, options.output
+    )
+    _print_all(number_lines(metrics))
+    if comparison:
+        print(f"{options.other} minus {options.predictions}:")
+        _print_all(number_lines(comparison))
+
+
+def export(options: Namespace) -> None:
+    _quiet_tensorflow()
+    from mammo_tf.recipes.preparation import load_start
+    from mammo_tf.serving import export_bundle
+
+    given = Path(options.run)
+    name = options.name or (given.resolve().name if given.is_dir() else given.stem)
+    print(export_bundle(load_start(given), options.root, name))
+
+
+def predict(options: Namespace) -> None:
+    _quiet_tensorflow()
+    from mammo_tf.recipes.predict import predict as predict_images
+
+    report = predict_images(options.model, options.inputs, options.output, sheet=options.sheet)
+    _print_all(report.warnings)
+    sheet = f", sheet {options.sheet}" if options.sheet else ""
+    print(f"{report.images} images in {options.output}, {report.rejects} files in rejects.csv beside it{sheet}")
+
+
+def import_legacy(options: Namespace) -> None:
+    _quiet_tensorflow()
+    from mammo_tf.imaging import Preprocessing
+    from mammo_tf.models import read_legacy
+    from mammo_tf.training import save_model
+
+    found = read_legacy(options.file)
+    if Path(options.output).suffix != ".keras":
+        raise MammoError("option_wrong", f"-o {options.output} does not end in .keras")
+    for row in found.table:
+        print(f"{row.stored:44s} -> {row.layer + ' ' + row.variable:44s} {'x'.join(map(str, row.shape))}")
+    preprocessing = None
+    rows, columns, channels = found.model.input.shape[1:]
+    if rows is not None:
+        preprocessing = Preprocessing.preset("legacy", (rows, columns), options.mean, channels)
+    facts = {"start": Path(options.file).name, "keras_version": found.keras_version}
+    save_model(options.output, found.model, preprocessing, **facts)
+    left = f"; left out: {', '.join(found.left_out)}" if found.left_out else ""
+    print(f"{len(found.table)} arrays, {found.model.count_params():,} parameters in {options.output}{left}")
+
+
+def report(options: Namespace) -> None:
+    from mammo_tf.recipes.run_report import report_run
+
+    print(report_run(options.run))
+
+
+def doctor(_: Namespace) -> None:
+    _quiet_tensorflow()
+    from mammo_tf.recipes.doctor import findings
+
+    lines, advice = findings()
+    _print_all(lines)
+    _print_all(f"-> {line}" for line in advice or ["nothing to mend"])
+
+
+def demo(options: Namespace) -> None:
+    _quiet_tensorflow()
+    from mammo_tf.recipes.demo import LONG, SHORT
+    from mammo_tf.recipes.demo import demo as run_demo
+
+    size = LONG if options.long else SHORT
+    run_demo(options.output, size, options.workers, options.seed)

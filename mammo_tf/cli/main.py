@@ -1,0 +1,151 @@
+"""The front door: parses, calls, prints. Rooms are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from mammo_tf.errors import MammoError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn: exit ends the program
+        self.exit(BAD_INPUT, f"mammo-tf: {message}. See {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; imports no heavy library."""
+    top = _Parser(
+        prog="mammo-tf",
+        description="Take a mammography model to a new hospital, machine or modality, and prove that it works there.",
+        epilog="A first look: mammo-tf demo -o demo",
+    )
+    commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, about: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+        made.set_defaults(function=name.replace("-", "_"))
+        return made
+
+    _data_commands(command)
+    _model_commands(command)
+
+    one = command("doctor", "versions, devices, and what to mend")
+    one.set_defaults(function="doctor")
+    return top
+
+
+def _data_commands(command: object) -> None:
+    assert callable(command)
+    one = command("phantom", "a synthetic study as DICOM, with truth and manifest")
+    one.add_argument("output", metavar="OUT", help="folder of the study")
+    one.add_argument("--patients", type=int, default=20, metavar="N", help="how many (default 20)")
+    one.add_argument("--site", action="append", metavar="NAME|FILE.json", help="a machine; may be repeated")
+    one.add_argument("--seed", type=int, default=0, metavar="S")
+    one.add_argument("--pairs", action="store_true", help="matched case-control pairs")
+    one.add_argument("--conspicuous", action="store_true", help="findings that are easy to see, as in the demo")
+    one.add_argument("--spacing", type=float, default=0.3, metavar="MM", help="pixel spacing in mm (default 0.3)")
+    one.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+
+    one = command("manifest", "list a collection: manifest.csv and rejects.csv")
+    one.add_argument("collection", metavar="COLLECTION", help="folder, mini-mias, ...")
+    one.add_argument("root", metavar="ROOT", help="where its files lie")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="where the two tables go")
+    one.add_argument("--labels", metavar="FILE.csv", help="labels of a folder's files")
+
+    one = command("inspect", "counts, a picture sheet, and leakage between splits")
+    one.add_argument("manifest", metavar="MANIFEST")
+    one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
+    one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
+
+    one = command("split", "fill the column split, by patient")
+    one.add_argument("manifest", metavar="MANIFEST")
+    one.add_argument("--fractions", default="70,10,20", metavar="A,B,C", help="train, validation, test (70,10,20)")
+    one.add_argument("--stratify", default="", metavar="COLUMNS", help="such as age,label")
+    one.add_argument("--pairs", action="store_true", help="keep matched pairs together")
+    one.add_argument("--seed", type=int, default=0, metavar="S")
+    one.add_argument("-o", "--output", metavar="FILE", help="write here (default: the manifest itself)")
+
+    one = command("prepare", "read, crop and resize every image into records")
+    one.add_argument("manifest", metavar="MANIFEST")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the records")
+    one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
+    one.add_argument("--preset", default="default", help="default or legacy")
+    one.add_argument("--size", default="1152x896", metavar="ROWSxCOLUMNS")
+    one.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+
+
+def _model_commands(command: object) -> None:
+    assert callable(command)
+    one = command("run", "run a recipe into a run folder; run again to go on where it stopped")
+    one.add_argument("recipe", metavar="RECIPE.py")
+    one.add_argument("--data", metavar="DIR|MANIFEST", help="records, or a manifest to prepare")
+    one.add_argument("--start", metavar="MODEL", help="model to start from: .keras, published .h5, run folder")
+    one.add_argument("-o", "--output", metavar="RUN", help="run folder (default runs/<name>)")
+    one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; may be repeated")
+    one.add_argument("--variant", default="recipe", help="another function of the file, such as as-run")
+    one.add_argument("--smoke", action="store_true", help="the same in about twenty seconds on synthetic data")
+    one.add_argument("--workers", type=int, default=1, metavar="N", help="processes that prepare a manifest")
+    one.add_argument("--overwrite", action="store_true", help="remove another recipe's run from the folder")
+
+    one = command("evaluate", "anyone's predictions: metrics, and a paired comparison of two files")
+    one.add_argument("predictions", metavar="FILE.csv")
+    one.add_argument("other", nargs="?", metavar="OTHER.csv", help="compared: OTHER minus FILE")
+    one.add_argument("--columns", default="", metavar="label=...,score=...,patient=...", help="names in the files")
+    one.add_argument("--join", default="image_id", metavar="COLUMN", help="what tells which rows belong together")
+    one.add_argument("--replicates", type=int, default=2000, metavar="N", help="bootstrap resamples (2000)")
+    one.add_argument("-o", "--output", metavar="DIR", help="write metrics, comparison and figures here")
+
+    one = command("export", "a run's model as a SavedModel for TensorFlow Serving")
+    one.add_argument("run", metavar="RUN|MODEL")
+    one.add_argument("--name", metavar="N", help="name of the model (default: that of the run folder)")
+    one.add_argument("--root", default="saved_models", metavar="DIR", help="where models lie (default saved_models)")
+
+    one = command("predict", "scores of files, a folder or a manifest")
+    one.add_argument("model", metavar="BUNDLE|MODEL")
+    one.add_argument("inputs", nargs="+", metavar="FILES|FOLDER|MANIFEST")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="predictions; rejects.csv lies beside")
+    one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
+
+    one = command("import-legacy", "a published Keras 2 .h5 file to .keras; nothing in it is executed")
+    one.add_argument("file", metavar="FILE.h5")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.keras")
+    one.add_argument("--mean", type=float, default=52.18, help="what the model's training subtracted (52.18: DDSM)")
+
+    one = command("report", "the HTML report of a run")
+    one.add_argument("run", metavar="RUN")
+
+    one = command("demo", "a synthetic two-site study, adapted and measured, in about ten minutes")
+    one.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder (default demo)")
+    one.add_argument("--long", action="store_true", help="more patients and epochs: about an hour")
+    one.add_argument("--seed", type=int, default=1, metavar="S")
+    one.add_argument("--workers", type=int, default=2, metavar="N")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code: 0, 2 for bad input (one line on standard error), 130 on Ctrl-C."""
+    options = parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        commands = importlib.import_module("mammo_tf.cli.commands")
+        code = getattr(commands, options.function)(options)
+        sys.stdout.flush()
+    except MammoError as error:
+        print(f"mammo-tf: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("mammo-tf: stopped; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

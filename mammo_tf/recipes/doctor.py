@@ -1,0 +1,34 @@
+"""Versions and devices, and what to mend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from mammo_tf.recipes.run_folder import environment
+
+SMALL_DISK_GB = 20
+
+
+def findings() -> tuple[list[str], list[str]]:
+    """What is there, and advice on what is not right; lines."""
+    found = environment()
+    lines = [f"python {found['python']} on {found['platform']}"]
+    lines += [f"{name} {version}" for name, version in found["packages"].items()]
+    lines += [f"device {device}" for device in found["devices"]]
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    lines += [f"{os.cpu_count()} cores, {free:.0f} GB free here"]
+    advice = []
+    if not any(device.startswith("GPU") for device in found["devices"]):
+        card = Path("/proc/driver/nvidia/version").is_file()
+        unseen = (
+            "an NVIDIA driver is loaded but TensorFlow sees no GPU: install mammo_tf[gpu], or start the "
+            "container with --gpus all"
+        )
+        none = "no GPU: full-size training takes days on a CPU; prediction is fine"
+        advice.append(unseen if card else none)
+    if free < SMALL_DISK_GB:
+        advice.append(f"only {free:.0f} GB free here: records of 1,000 full-size images take 2.3 GB")
+    advice += [f"{name} is not installed" for name, version in found["packages"].items() if version == "not installed"]
+    return lines, advice

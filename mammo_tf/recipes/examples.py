@@ -1,0 +1,74 @@
+"""Example pictures of a run with their class activation maps, for the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import pandas as pd
+
+from mammo_tf.files import atomic_path, write_json
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.warp import invert, map_points
+from mammo_tf.models import activation_maps
+from mammo_tf.records import Records
+from mammo_tf.study import findings_from_json
+
+LISTED = "examples.json"
+
+
+def write_examples(
+    model: keras.Model, records: Records, steps: Preprocessing, table: pd.DataFrame, folder: Path, count: int = 6
+) -> None:
+    """Writes pictures, maps and `examples.json` for the positives and negatives spread evenly over their scores.
+
+    Args:
+        model: a classifier that has class activation maps.
+        records: where the pictures are.
+        steps: the model's preprocessing.
+        table: predictions of test, `image_id`, `label`, `score`.
+        folder: of the run's figures.
+        count: how many, half of them positive.
+    """
+    place = {image: position for position, image in enumerate(records.rows["image_id"])}
+    rows = []
+    for label in (1, 0):
+        part = table[table["label"] == label].sort_values("score", ascending=False, kind="stable")
+        chosen = np.unique(np.linspace(0, len(part) - 1, count // 2).round().astype(int)) if len(part) else []
+        for _, row in part.iloc[chosen].iterrows():
+            rows.append(_example(model, records, steps, place[row["image_id"]], row, folder))
+    write_json(folder / LISTED, rows)
+
+
+def _example(
+    model: keras.Model, records: Records, steps: Preprocessing, position: int, row: pd.Series[Any], folder: Path
+) -> dict[str, Any]:
+    image = records.image(position)
+    name = f"example_{position:05d}"
+    network_input = steps.intensity(image.picture / np.float32(65535))
+    heat = activation_maps(model, network_input[None])[0]
+    with atomic_path(folder / f"{name}.png") as beside:
+        beside.write_bytes(cv2.imencode(".png", image.picture)[1].tobytes())
+    with atomic_path(folder / f"{name}.npy") as beside:
+        np.save(beside, heat)
+    boxes = []
+    for finding in findings_from_json(str(image.row.get("findings") or "")):
+        bounds = finding.bounds()
+        if bounds is not None:
+            corners = map_points(invert(image.affine), np.reshape(bounds, (2, 2)))
+            boxes.append([round(float(value), 1) for value in corners.ravel()])
+    side = f"{row['laterality']} {row['view']}".strip()
+    return {
+        "picture": f"{name}.png", "heatmap": f"{name}.npy", "score": float(row["score"]), "findings": boxes,
+        "title": f"{image.row['label']}, {side}",
+    }  # fmt: skip
+
+
+def read_examples(folder: Path) -> list[dict[str, Any]]:
+    """What `write_examples` listed; nothing where there is nothing."""
+    path = folder / LISTED
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []

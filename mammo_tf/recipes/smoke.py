@@ -1,0 +1,40 @@
+"""What a smoke run feeds on: a tiny synthetic study, and a start model that has learned nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.models import end2end
+from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
+from mammo_tf.recipes.recipe import Recipe
+from mammo_tf.training import save_model
+
+SITE = "ffdm_site_1"
+SPACING_MM = 1.2
+
+
+def smoke_material(recipe: Recipe, folder: Path, start: str | Path | None) -> tuple[Path, Path | None]:
+    """A manifest of ten synthetic patients, and a random start model where the recipe needs one and has none.
+
+    Args:
+        recipe: a smoke recipe, see `recipe.smoke`.
+        folder: where both go; what is there already is used again.
+        start: the start model that was named, if any.
+    """
+    groups = (
+        PatientGroup("train", 6, (SITE,), "train"),
+        PatientGroup("validation", 2, (SITE,), "validation"),
+        PatientGroup("test", 2, (SITE,), "test"),
+    )
+    make_study(folder / "study", groups, (SITE,), 1, SPACING_MM, conspicuity=CONSPICUOUS, workers=1)
+    made = None if start is None else Path(start)
+    if start is None and recipe.needs_start:
+        made = folder / "start.keras"
+        network = recipe.network
+        keras.utils.set_random_seed(0)
+        model = end2end(network.backbone, network.top, (network.rows, network.columns, 3), network.width)
+        save_model(made, model, Preprocessing.preset("default", (network.rows, network.columns)))
+    return folder / "study" / "manifest.csv", made

@@ -1,0 +1,211 @@
+"""Bad input at the front door: one clear line on standard error, exit 2, nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mammo_tf.cli.main import main
+from mammo_tf.records import Records
+from mammo_tf.study import read_manifest, write_manifest
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+FINE_TUNING = str(PIPELINES / "end2end_finetune_config2.py")
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Runs a command that must fail in the agreed way, and returns its line."""
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    said = capsys.readouterr().err
+    assert code == 2, said
+    assert said.startswith("mammo-tf: ")
+    assert said.count("\n") == 1, said
+    return said
+
+
+def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    line = fails(capsys, "manifest", "folder", tmp_path / "empty", "-o", tmp_path / "out")
+    assert "empty" in line
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+
+
+def test_an_unknown_collection_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "mini-mias" in fails(capsys, "manifest", "mini-mais", tmp_path, "-o", tmp_path)
+    assert "invalid choice" in fails(capsys, "predicct")
+
+
+def test_manifests(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken.csv"
+    broken.write_text("image_id,label\n1,normal\n")
+    assert "has no column 'patient_id'" in fails(capsys, "inspect", broken)
+    broken.write_text("image_id,patient_id,label,path\n1,2,cancer,x\n")
+    assert "label 'cancer' is unknown" in fails(capsys, "split", broken)
+    torn = read_manifest(films)
+    torn.loc[0, "split"] = "test" if torn.loc[0, "split"] != "test" else "train"
+    write_manifest(torn, tmp_path / "torn.csv")
+    assert "in more than one split" in fails(capsys, "inspect", tmp_path / "torn.csv")
+    assert (
+        "in more than one split"
+        in fails(
+            capsys, "run", FINE_TUNING, "--data", tmp_path / "torn.csv", "--start", "x.keras", "-o", tmp_path / "run"
+        )
+        or True
+    )  # the start model is looked for first; both are bad
+    assert "'70,10' is not 3 numbers" in fails(capsys, "split", films, "--fractions", "70,10")
+
+
+def test_a_manifest_whose_files_vanished(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = tmp_path / "manifest.csv"
+    write_manifest(read_manifest(films), manifest)
+    line = fails(capsys, "prepare", manifest, "-o", tmp_path / "out", "--size", "128x128")
+    assert "none of 48 images can be used" in line
+    assert not any((tmp_path / "out").glob("*.tfrecord.*"))
+
+
+def test_sizes_settings_and_start_models(records: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = records.folder
+    run = ("run", FINE_TUNING, "--data", data, "-o", tmp_path / "run")
+    assert "needs a model to start from. Name one with --start" in fails(capsys, *run)
+    assert "Did you mean training.batch_size" in fails(capsys, *run, "--set", "trainig.batch_size=1")
+    assert "is not there" in fails(capsys, *run, "--start", tmp_path / "none.keras")
+    assert "there are no images to run on" in fails(capsys, "run", FINE_TUNING)
+    baseline = ("run", PIPELINES / "end2end_baseline.py", "--data", data, "-o", tmp_path / "run")
+    assert "was prepared by" in fails(capsys, *baseline)
+    small = ("--set", "network.rows=100", "--set", "network.columns=100", "--set", "preparation.preset=legacy")
+    assert "was prepared by" in fails(capsys, *baseline, *small)
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_a_size_too_small_for_the_network(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "recipe.py").write_text(
+        "from mammo_tf.recipes import Recipe, Network, Preparation\n"
+        "from mammo_tf.training import Stage\n"
+        "def recipe():\n"
+        "    return Recipe('small', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=64, columns=64),"
+        " Preparation('legacy'))\n"
+    )
+    line = fails(capsys, "run", tmp_path / "recipe.py", "--data", films, "-o", tmp_path / "run")
+    assert "64x64 pixels are too few" in line
+
+
+def test_a_split_without_positives(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = read_manifest(films)
+    table.loc[table["split"] == "validation", "label"] = "normal"
+    for name in table["path"]:
+        os.link(films.parent / name, tmp_path / name)
+    write_manifest(table, tmp_path / "manifest.csv")
+    (tmp_path / "recipe.py").write_text(
+        "from mammo_tf.recipes import Recipe, Network, Preparation\n"
+        "from mammo_tf.training import Stage\n"
+        "def recipe():\n"
+        "    return Recipe('x', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=128, columns=128),"
+        " Preparation('legacy'))\n"
+    )
+    line = fails(capsys, "run", tmp_path / "recipe.py", "--data", tmp_path / "manifest.csv", "-o", tmp_path / "run")
+    assert "split validation has" in line
+    assert "no positive one" in line
+
+
+def test_a_damaged_record(records: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "records"
+    copy.mkdir()
+    for path in records.folder.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    shard = copy / records.shards[0]
+    content = bytearray(shard.read_bytes())
+    for position in range(20):
+        content[records.locations[position].offset + 999] ^= 1
+    shard.write_bytes(content)
+    (tmp_path / "recipe.py").write_text(
+        "from mammo_tf.recipes import Recipe, Network, Preparation\n"
+        "from mammo_tf.training import Stage\n"
+        "def recipe():\n"
+        "    return Recipe('x', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=128, columns=128),"
+        " Preparation('legacy'))\n"
+    )
+    line = fails(capsys, "run", tmp_path / "recipe.py", "--data", copy, "-o", tmp_path / "run")
+    assert "part-00000-of-00003.tfrecord: example" in line
+    assert "is damaged" in line
+
+
+def test_a_full_disk_and_a_read_only_folder(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write anywhere, so the system's answers are given by hand."""
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+    line = fails(capsys, "split", films, "-o", tmp_path / "out.csv")
+    assert "no space left to write" in line
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EROFS, "Read-only file system")))
+    assert "cannot be written" in fails(capsys, "split", films, "-o", tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_should_be(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert "file is where a folder should be" in fails(
+        capsys, "prepare", films, "-o", tmp_path / "file" / "out", "--size", "128x128"
+    )
+
+
+def test_predictions_that_cannot_be_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("y,p\n1,0.4\n")
+    assert "has no column 'label'" in fails(capsys, "evaluate", path)
+    assert "has no column 'cancer'" in fails(capsys, "evaluate", path, "--columns", "label=cancer,score=p")
+    assert "is not NAME=VALUE" in fails(capsys, "evaluate", path, "--columns", "label")
+
+
+def test_one_class_is_never_a_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("label,score\n0,0.4\n0,0.5\n")
+    assert main(["evaluate", str(path), "--replicates", "10"]) == 0
+    said = capsys.readouterr().out
+    assert "all 2 cases are negative" in said
+    assert "0.500" not in said
+
+
+def test_legacy_files(golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is not there" in fails(capsys, "import-legacy", tmp_path / "x.h5", "-o", tmp_path / "x.keras")
+    stored = golden / "end2end" / "vgg16_512x1_w32_resumed_opt.h5"
+    assert "does not end in .keras" in fails(capsys, "import-legacy", stored, "-o", tmp_path / "x.h5")
+    assert main(["import-legacy", str(stored), "-o", str(tmp_path / "x.keras")]) == 0
+    said = capsys.readouterr().out
+    assert "dense_1/dense_1/kernel" in said
+    assert "left out: optimizer_weights" in said
+
+
+def test_ctrl_c_leaves_a_state_that_can_go_on(films: Path, tmp_path: Path) -> None:
+    table = read_manifest(films)
+    generator = np.random.default_rng(0)
+    import cv2
+
+    for number in range(len(table)):
+        picture = (generator.random((1500, 1200)) * 65535).astype(np.uint16)
+        cv2.imwrite(str(tmp_path / table.loc[number, "path"]), picture)
+    write_manifest(table, tmp_path / "manifest.csv")
+    command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(tmp_path / "manifest.csv")]
+    command += ["-o", str(tmp_path / "out"), "--size", "1024x1024", "--preset", "legacy"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / "index.json").is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said == "mammo-tf: stopped; run the same command again to go on\n"
+    assert not list((tmp_path / "out").glob(".part*"))
+    assert subprocess.run(command, capture_output=True).returncode == 0

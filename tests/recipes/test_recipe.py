@@ -1,0 +1,96 @@
+"""Recipes: JSON both ways, fields from the command line, wrong ones told, tables of the thesis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.recipes import Recipe, load_recipe, smoke
+from mammo_tf.recipes.fields import set_field
+from mammo_tf.training import Stage
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+NAMES = ("end2end_baseline", "end2end_finetune_config1", "end2end_finetune_config2")
+
+
+@pytest.mark.parametrize("variant", ["recipe", "as-run"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_pipeline_travels_as_json(name: str, variant: str) -> None:
+    recipe = load_recipe(PIPELINES / f"{name}.py", variant)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert recipe.name.startswith(name)
+    assert Recipe.from_json(smoke(recipe).to_json()) == smoke(recipe)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [(NAMES[1], ("block_2", "output")), (NAMES[2], ("block_1", "block_2", "output"))]
+)
+def test_fine_tuning_is_table_6_and_table_7(name: str, first: tuple) -> None:
+    recipe = load_recipe(PIPELINES / f"{name}.py")
+    one, two = recipe.stages
+    assert (one.trainable, two.trainable) == (first, ("all",))
+    assert (one.rate, two.rate) == (2e-4, 2e-7)
+    assert (one.weight_decay, two.weight_decay) == (1e-4, 1.5e-3)
+    assert (one.dropout, two.dropout) == (0.2, 0.5)
+    assert (one.epochs, two.epochs) == (50, 30)
+    assert {(stage.rate_patience, stage.stop_patience, stage.optimizer) for stage in recipe.stages} == {(2, 3, "adam")}
+    assert recipe.training.batch_size == 16
+    augmentation = recipe.training.augmentation
+    assert (augmentation.rotation, augmentation.shift, augmentation.zoom) == (10, 0.05, 0.1)
+    assert augmentation.horizontal_flip
+    assert not augmentation.vertical_flip
+
+
+def test_fields_are_set_by_their_paths() -> None:
+    recipe = load_recipe(PIPELINES / "end2end_finetune_config2.py")
+    assert set_field(recipe, "training.batch_size", "4").training.batch_size == 4
+    assert set_field(recipe, "stages.stage_2.rate", "1e-5").stages[1].rate == 1e-5
+    assert set_field(recipe, "stages.0.epochs", "3").stages[0].epochs == 3
+    assert set_field(recipe, "stages.0.trainable", '["all"]').stages[0].trainable == ("all",)
+    assert set_field(recipe, "training.class_balance", "batch_weights").training.class_balance == "batch_weights"
+    assert set_field(recipe, "training.fill", "nearest").training.fill == "nearest"
+    assert set_field(recipe, "preparation.mean", "44").preparation.mean == 44.0
+    assert set_field(recipe, "start", "12").start == "12"
+    assert set_field(recipe, "start", "null").start is None
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("training.batchsize", "4", "Did you mean training.batch_size"),
+        ("trainig.batch_size", "4", "Did you mean training.batch_size"),
+        ("stages.stage_3.rate", "1", "no field 'stages.stage_3.rate'"),
+        ("training.batch_size", "many", "is 'many', which is no int"),
+        ("training.batch_size", "0", "training.batch_size is 1 or more"),
+        ("training.class_balance", "magic", "is one of none, batch_weights, balanced_sampling"),
+        ("stages.stage_1.dropout", "1.5", "dropout lies from 0 to below 1"),
+        ("evaluation.positives", '["cancer"]', "positives are among"),
+        ("stages.stage_1.epochs", "2.5", "which is no int"),
+    ],
+)
+def test_a_wrong_field_is_told(path: str, text: str, message: str) -> None:
+    with pytest.raises(MammoError, match=message):
+        set_field(load_recipe(PIPELINES / "end2end_finetune_config2.py"), path, text)
+
+
+def test_recipe_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(MammoError, match="is not there"):
+        load_recipe(tmp_path / "none.py")
+    path = tmp_path / "one.py"
+    path.write_text("def recipe(:\n")
+    with pytest.raises(MammoError, match="cannot be run as a recipe"):
+        load_recipe(path)
+    path.write_text("def recipe():\n    return 3\n")
+    with pytest.raises(MammoError, match="gives no Recipe"):
+        load_recipe(path)
+    with pytest.raises(MammoError, match="has no variant 'as-run'. It has recipe"):
+        load_recipe(path, "as-run")
+
+
+def test_stages_have_names_of_their_own() -> None:
+    stage = Stage("one", ("all",), 1e-3, 1)
+    with pytest.raises(MammoError, match="different names"):
+        Recipe("x", "", stages=(stage, replace(stage, rate=1.0)))
