@@ -94,4 +94,6 @@ def test_oracle(see, conspicuity, spacing_mm):
     assert found[SITES[0], "malignant against background"] >= 0.95, found
     for site in SITES:
         assert found[site, "malignant against background"] > 0.8, found
-    assert 0.65 < found[SITES[0], "malignant against benign"] < 0.98, found
+    assert found[SITES[0], "malignant against benign"] > 0.75, found
+    if conspicuity == DEFAULT_CONSPICUITY:
+        assert found[SITES[0], "malignant against benign"] < 0.95, found
