@@ -48,7 +48,7 @@ def export_bundle(
     root: str | Path = "saved_models",
     name: str = "end2end",
     thresholds: Mapping[str, float] | None = None,
-    flips: bool = False,
+    flips: bool | None = None,
     **facts: Any,
 ) -> Path:
     """Writes `root/name/<version>/`, version being the next whole number; whole or not there.
@@ -60,8 +60,8 @@ def export_bundle(
         root: folder of all bundles.
         name: of the model, as TensorFlow Serving is told; letters, digits, `_`, `-` and `.`.
         thresholds: operating points by name, such as `{"g_mean": 0.253}`; by default those of the model's facts.
-        flips: the score is the mean over the picture as it is, left-right, up-down and both; four times the work.
-            The heat map is that of the picture as it is.
+        flips: the score is the mean over the picture as it is, left-right, up-down and both; four times the work;
+            by default as the model's facts say (`flips`). The heat map is that of the picture as it is.
         facts: JSON values to keep beside those of the model file: training domain, source, ...
 
     Returns:
@@ -79,6 +79,7 @@ def export_bundle(
     ):
         raise MammoError("name_wrong", f"{name!r} is no name for a model", "Take letters, digits, _ and -")
     preprocessing = check_servable(model_file)
+    flips = bool(model_file.facts.get("flips")) if flips is None else flips
     signatures, variables = serving_functions(model_file.model, preprocessing, flips)
     module = tf.Module()
     module.variables_once = variables  # a module that holds the Keras model too would write each of them twice

@@ -40,13 +40,13 @@ class Scorer:
     score: Callable[[NDArray[np.float32]], Scored] = field(repr=False)
 
 
-def open_scorer(path: str | Path, flips: bool = False) -> Scorer:
+def open_scorer(path: str | Path, flips: bool | None = None) -> Scorer:
     """Opens a bundle (a version, or a name: its newest one), a `.keras` file, or a run folder (its `model.keras`).
 
     Args:
         path: of one of these.
-        flips: the score is the mean over the picture as it is, left-right, up-down and both. A bundle that was
-            exported with flips does so anyway.
+        flips: the score is the mean over the picture as it is, left-right, up-down and both; by default
+            as the model's facts say (`flips`). A bundle that was exported with flips does so anyway.
 
     Raises:
         MammoError: `model_missing`; those of `open_bundle`, `training.load_model` and `check_servable`.
@@ -65,7 +65,7 @@ def open_scorer(path: str | Path, flips: bool = False) -> Scorer:
     return _of_model_file(path, flips)
 
 
-def _of_bundle(path: Path, flips: bool) -> Scorer:
+def _of_bundle(path: Path, flips: bool | None) -> Scorer:
     bundle = open_bundle(path)
 
     def averaged(pictures: NDArray[np.float32]) -> Scored:
@@ -77,9 +77,10 @@ def _of_bundle(path: Path, flips: bool) -> Scorer:
     return Scorer(bundle.folder, bundle.preprocessing, bundle.thresholds, bundle.description["facts"], score)
 
 
-def _of_model_file(path: Path, flips: bool) -> Scorer:
+def _of_model_file(path: Path, flips: bool | None) -> Scorer:
     model_file = load_model(path)
     preprocessing = check_servable(model_file)
+    flips = bool(model_file.facts.get("flips")) if flips is None else flips
     functions, _ = serving_functions(model_file.model, preprocessing, flips)
 
     def score(pictures: NDArray[np.float32]) -> Scored:

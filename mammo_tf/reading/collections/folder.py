@@ -68,7 +68,7 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
         except MammoError as error:
             yield Reject(place, error.code, error.sentence.removeprefix(str(path)).lstrip(": "))
             continue
-        row = _row(facts, place, told)
+        row = manifest_row(facts, place, told)
         first = kept.get(row["image_id"]) or kept.get(pixels)
         if first is not None:
             yield Reject(place, "duplicate", f"the same identifier or the same pixels as {first}")
@@ -79,7 +79,14 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
         yield Reject(place, "file_missing", f"named in {table_path.name}, and not there")
 
 
-def _row(facts: Facts, place: str, told: dict[str, str]) -> dict[str, Any]:
+def manifest_row(facts: Facts, place: str, told: dict[str, str]) -> dict[str, Any]:
+    """The manifest row of one file.
+
+    Args:
+        facts: of the file.
+        place: its path, relative to the data root.
+        told: what a table says of it, by column; counts before the facts.
+    """
     is_picture = not facts.modality
     folder = place.split("/")[0] if is_picture and "/" in place else place
     spacing = facts.spacing_mm or ("", "")

@@ -1,0 +1,337 @@
+"""Files, a folder or a manifest to scores: what `mammo-tf predict` does.
+
+Pictures are read and prepared by a few threads while the network runs, so memory stays the same however many there
+are: two batches of prepared pictures, one stored picture for each thread, thumbnails of those that a sheet shows.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import write_predictions
+from mammo_tf.evaluation.predictions import COLUMNS
+from mammo_tf.files import disk_errors
+from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.progress import track
+from mammo_tf.reading import read
+from mammo_tf.recipes.predict_inputs import Candidate, Inputs, file_row, find_inputs
+from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
+from mammo_tf.serving import Scorer, open_scorer
+from mammo_tf.study import Reject, make_manifest, positive, write_rejects
+
+POSITIVES = ("malignant", "high_risk")
+SHOWN = 96  # pictures on the sheets
+GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
+SAME_SCORE = 1e-4
+HEAT_REMARK = (
+    "Orange: where the evidence for the positive class reaches half and four fifths of its maximum in that picture."
+)
+
+
+@dataclass(frozen=True)
+class PredictReport:
+    """What `predict` left.
+
+    Attributes:
+        images: number of scored images, rows of `output`.
+        rejects: number of files that cannot be used, rows of `rejects_path`.
+        output, rejects_path: the two tables.
+        sheets: pages of the picture sheet.
+        predictions: the table.
+        passed_over: documents of a folder, such as a README: neither images nor refused ones.
+        warnings: what was doubtful, one line each.
+        seconds, network_seconds: from opening the model to the last file; in calls of the network.
+    """
+
+    images: int
+    rejects: int
+    output: Path
+    rejects_path: Path
+    sheets: tuple[Path, ...]
+    predictions: pd.DataFrame = field(repr=False)
+    passed_over: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    network_seconds: float = 0.0
+
+
+class _Prepared(NamedTuple):
+    """A picture after `geometry`, and its manifest row."""
+
+    row: dict[str, Any]
+    picture: NDArray[np.float32]
+    grey_mean: float
+
+
+def predict(
+    source_model: str | Path,
+    inputs: str | Path | Sequence[str | Path],
+    output: str | Path,
+    sheet: str | Path | None = None,
+    *,
+    batch_size: int = 4,
+    flips: bool | None = None,
+    positives: Sequence[str] | None = None,
+    root: str | Path | None = None,
+    workers: int | None = None,
+) -> PredictReport:
+    """Scores every picture that can be used, says of every other one why not.
+
+    Preparation is the model's own, all of it (breast segmentation included). `output` has the columns of the contract
+    "Predictions" (`label` 0, 1 or empty), `path`, and `grey_mean`, the mean of the prepared picture in [0, 1].
+    `rejects.csv` lies beside it; if the manifest's own one lies there, its rows are kept.
+
+    Args:
+        source_model: a bundle, a `.keras` file or a run folder.
+        inputs: files and folders, or one manifest (`.csv`).
+        output: CSV file.
+        sheet: PNG file of a picture sheet, 24 pictures a page, 96 at most.
+        batch_size: pictures that the network sees at once.
+        flips: mean over four flips; by default as the model says of itself.
+        positives: labels of a manifest that count as 1; by default as the model says, else malignant and high_risk.
+        root: data root of a manifest's paths; by default its folder.
+        workers: threads that read and prepare; by default one a core, at most 4.
+
+    Raises:
+        MammoError: `nothing_usable` if no picture can be scored (rejects are written nevertheless); `not_a_png`,
+            `not_a_file`, `read_only`, `disk_full`; those of `find_inputs` and `open_scorer`.
+    """
+    output = Path(output)
+    _check_output(output)
+    if sheet is not None:
+        check_sheet_path(Path(sheet))
+    found = find_inputs(inputs, root)
+    scorer = open_scorer(source_model, flips)
+    began = time.perf_counter()
+    run = _Run(scorer, keep=0 if sheet is None else SHOWN)
+    workers = workers or min(4, os.cpu_count() or 1)
+    for batch in _batches(found, scorer.preprocessing, batch_size, workers):
+        run.take(batch)
+    rejects = [*found.rejects, *run.rejects]
+    rejects_path = output.with_name("rejects.csv")
+    write_rejects(_kept_rejects(rejects_path, output, found) + rejects, rejects_path)
+    if not run.rows:
+        first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
+        sentence = f"none of {len(rejects) + len(found.passed_over)} files can be scored{first}"
+        raise MammoError("nothing_usable", sentence, f"See {rejects_path}")
+    table = _table(run, positives or scorer.facts.get("positives") or POSITIVES)
+    warnings = _warnings(table, scorer, run)
+    sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
+    write_predictions(table, output)
+    return PredictReport(
+        images=len(table),
+        rejects=len(rejects),
+        output=output,
+        rejects_path=rejects_path,
+        sheets=sheets,
+        predictions=table,
+        passed_over=tuple(found.passed_over),
+        warnings=tuple(warnings),
+        seconds=time.perf_counter() - began,
+        network_seconds=run.network_seconds,
+    )
+
+
+def manifest_sheet(manifest: pd.DataFrame, root: str | Path, path: str | Path) -> list[Path]:
+    """A sheet of up to 96 pictures of a manifest, evenly drawn, as they are read, without scores; what cannot be read
+    is listed.
+
+    Raises:
+        MammoError: `not_a_png`, `disk_full`, `read_only`.
+    """
+    check_sheet_path(Path(path))
+    chosen = np.unique(np.linspace(0, len(manifest) - 1, min(SHOWN, len(manifest))).round().astype(int))
+    pictures, rejects = [], []
+    for row in track(manifest.iloc[chosen].to_dict("records"), "reading", total=len(chosen)):
+        try:
+            pixels = read(
+                Path(root) / row["path"], laterality=row["laterality"] or None, view=row["view"] or None
+            ).pixels
+        except MammoError as error:
+            rejects.append(Reject(row["path"], error.code, error.sentence))
+            continue
+        pictures.append(SheetPicture(thumbnail(pixels), _title(row, row["label"]), _name(row)))
+    return write_sheet(path, pictures, f"{len(chosen)} of {len(manifest)} images", rejects)
+
+
+class _Run:
+    """What has been scored so far."""
+
+    def __init__(self, scorer: Scorer, keep: int) -> None:
+        self.scorer = scorer
+        self.keep = keep
+        self.rows: list[dict[str, Any]] = []
+        self.rejects: list[Reject] = []
+        self.pictures: list[SheetPicture] = []
+        self.network_seconds = 0.0
+        self._seen: dict[str, str] = {}
+
+    def take(self, batch: Sequence[_Prepared | Reject]) -> None:
+        usable = []
+        for item in batch:
+            if isinstance(item, Reject):
+                self.rejects.append(item)
+            elif item.row["image_id"] in self._seen:
+                reason = f"the same identifier as {self._seen[item.row['image_id']]}"
+                self.rejects.append(Reject(item.row["path"], "duplicate", reason))
+            else:
+                self._seen[item.row["image_id"]] = item.row["path"]
+                usable.append(item)
+        if not usable:
+            return
+        began = time.perf_counter()
+        scored = self.scorer.score(np.stack([item.picture for item in usable]))
+        self.network_seconds += time.perf_counter() - began
+        for number, item in enumerate(usable):
+            score = float(scored.score[number])
+            self.rows.append(item.row | {"score": score, "grey_mean": item.grey_mean})
+            if len(self.pictures) < self.keep:
+                heatmap = None if scored.heatmap is None else scored.heatmap[number]
+                note = "unusual grey levels" if _unusual(item.grey_mean, self.scorer) else ""
+                shown = thumbnail(item.picture)
+                self.pictures.append(SheetPicture(shown, _title(item.row), _name(item.row), score, heatmap, note))
+
+
+def _batches(
+    found: Inputs, preprocessing: Preprocessing, batch_size: int, workers: int
+) -> Iterator[list[_Prepared | Reject]]:
+    """Prepared pictures in order, `batch_size` at a time; the next batch is prepared while one is worked on."""
+
+    def prepared(candidate: Candidate) -> _Prepared | Reject:
+        return _prepare(candidate, preprocessing)
+
+    batch: list[_Prepared | Reject] = []
+    for item in track(_ahead(prepared, found.candidates, workers, batch_size), "scoring", len(found.candidates)):
+        batch.append(item)
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _ahead(
+    work: Callable[[Candidate], _Prepared | Reject], candidates: Sequence[Candidate], workers: int, ahead: int
+) -> Iterator[_Prepared | Reject]:
+    waiting: deque[Future[_Prepared | Reject]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for candidate in candidates:
+                waiting.append(pool.submit(work, candidate))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepare(candidate: Candidate, preprocessing: Preprocessing) -> _Prepared | Reject:
+    try:
+        picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
+        prepared = preprocessing.geometry(picture.pixels).picture
+    except MammoError as error:
+        reason = error.sentence.removeprefix(str(candidate.file)).lstrip(": ")
+        return Reject(candidate.place, error.code, reason)
+    row = candidate.row or file_row(picture.facts, candidate.place)
+    return _Prepared(row, prepared, float(prepared.mean(dtype=np.float64)))
+
+
+def _check_output(output: Path) -> None:
+    if output.is_dir():
+        raise MammoError("not_a_file", f"{output} is a folder", "Name a CSV file after -o")
+    with disk_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(output.parent, os.W_OK):
+        raise MammoError("read_only", f"the folder {output.parent} cannot be written to", "Choose another folder")
+
+
+def _kept_rejects(path: Path, output: Path, found: Inputs) -> list[Reject]:
+    """Rows of a `rejects.csv` that the manifest came with: files that it does not name."""
+    manifest = found.manifest
+    if manifest is None or manifest.resolve().parent != output.resolve().parent or not path.is_file():
+        return []
+    named = {candidate.place for candidate in found.candidates}
+    rows = pd.read_csv(path, dtype="str", keep_default_na=False).itertuples(index=False)
+    return [Reject(*row) for row in rows if row[0] not in named]
+
+
+def _table(run: _Run, positives: Sequence[str]) -> pd.DataFrame:
+    table = make_manifest(run.rows)
+    labels = table["label"].to_numpy()
+    known = labels != ""
+    numbers = pd.array([pd.NA] * len(table), dtype="Int64")
+    numbers[known] = positive(labels[known], positives)
+    scores, means = ([row[name] for row in run.rows] for name in ("score", "grey_mean"))
+    table = table.assign(label=numbers, score=scores, grey_mean=means)
+    return table[[*COLUMNS, "path", "grey_mean"]]
+
+
+def _title(row: Mapping[Any, Any], more: str = "") -> str:
+    return " ".join(word for word in (row["laterality"], row["view"], more) if word)
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    """The last folders and the file, which tell views of different exams apart."""
+    return "/".join(Path(row["path"]).parts[-3:])
+
+
+def _expected_mean(scorer: Scorer) -> float | None:
+    """The mean of prepared training pictures in [0, 1]: the model's own word, else from what it subtracts."""
+    told = scorer.facts.get("training_mean")
+    if told is not None:
+        return float(told)
+    match scorer.preprocessing.intensity_steps:
+        case (Scale() as scale, SubtractMean() as mean, _) if mean.mean > 0:
+            return mean.mean / (scale.levels * scale.factor)
+    return None
+
+
+def _unusual(grey_mean: float, scorer: Scorer) -> bool:
+    expected = _expected_mean(scorer)
+    return expected is not None and not expected / GREY_FACTOR <= grey_mean <= expected * GREY_FACTOR
+
+
+def _warnings(table: pd.DataFrame, scorer: Scorer, run: _Run) -> list[str]:
+    warnings = []
+    means = table["grey_mean"].to_numpy()
+    unusual = [mean for mean in means if _unusual(mean, scorer)]
+    if unusual:
+        warnings.append(
+            f"{len(unusual)} of {len(means)} pictures are much brighter or darker than those of the model's training: "
+            f"mean grey {min(unusual):.3f} to {max(unusual):.3f}, there {_expected_mean(scorer):.3f} of white; "
+            "look at window and polarity"
+        )
+    if len(table) > 2 and float(np.ptp(table["score"])) < SAME_SCORE:
+        warnings.append(f"all {len(table)} pictures score {table['score'].iloc[0]:.4f}: the model tells none apart")
+    return warnings
+
+
+def _write_sheet(
+    path: Path, run: _Run, rejects: Sequence[Reject], scorer: Scorer, warnings: Sequence[str]
+) -> tuple[Path, ...]:
+    images = f"{len(run.rows)} image{'s' if len(run.rows) > 1 else ''}"
+    heading = f"{scorer.path.parent.name}/{scorer.path.name}: {images} scored, {len(rejects)} not used"
+    if len(run.rows) > len(run.pictures):
+        heading += f"; the first {len(run.pictures)} are shown"
+    threshold = scorer.thresholds.get("image")
+    has_map = any(picture.heatmap is not None and min(picture.heatmap.shape) > 1 for picture in run.pictures)
+    remarks = [
+        *warnings,
+        HEAT_REMARK if has_map else "",
+        "" if threshold is None else f"Red: the threshold {threshold:.3f}, and scores that reach it.",
+    ]
+    return tuple(write_sheet(path, run.pictures, heading, rejects, threshold, " ".join(filter(None, remarks))))

@@ -1,0 +1,115 @@
+"""What `predict` was given: files, folders or a manifest, as one list of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mammo_tf.errors import MammoError
+from mammo_tf.reading import Facts, collections
+from mammo_tf.reading.collections.folder import TABLE, manifest_row, read_labels
+from mammo_tf.reading.identity import keyed_hash
+from mammo_tf.study import Reject, read_manifest, resolve_path
+
+DOCUMENTS = (".csv", ".htm", ".html", ".json", ".log", ".md", ".pdf", ".rst", ".txt", ".xml", ".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that may be a picture.
+
+    Attributes:
+        file: where it lies.
+        place: its path as tables write it: relative to the folder or data root, or as it was given.
+        row: of the manifest; None for a file of which only its header tells.
+        laterality, view: what a table says of it; None if nothing.
+    """
+
+    file: Path
+    place: str
+    row: dict[str, Any] | None = None
+    laterality: str | None = None
+    view: str | None = None
+
+
+@dataclass
+class Inputs:
+    """All candidates, what is refused already, documents that were passed over, and the manifest if there was one."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+    manifest: Path | None = None
+
+
+def find_inputs(inputs: str | Path | Sequence[str | Path], root: str | Path | None = None) -> Inputs:
+    """Candidates in the order in which they were given, those of a folder by path.
+
+    A folder is read as the collection `folder` reads it, its `labels.csv` included; documents in it (`README.md`,
+    tables, hidden files) are passed over, not refused. A file named one by one is never passed over.
+
+    Args:
+        inputs: files and folders, or one manifest (`.csv`).
+        root: data root of a manifest's paths; by default its folder.
+
+    Raises:
+        MammoError: `inputs_missing`, `inputs_mixed` for a manifest beside others; those of `study.read_manifest`
+            and `collections.collect`.
+    """
+    paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    if not paths:
+        raise MammoError("inputs_missing", "there is nothing to score", "Name files, a folder or a manifest")
+    found = Inputs()
+    manifests = [path for path in paths if path.suffix.lower() == ".csv" and not path.is_dir()]
+    if manifests:
+        if len(paths) > 1:
+            raise MammoError("inputs_mixed", f"the manifest {manifests[0]} stands beside other inputs", "Name it alone")
+        _add_manifest(found, manifests[0], root)
+        return found
+    for path in paths:
+        if path.is_dir():
+            _add_folder(found, path, alone=len(paths) == 1)
+        else:
+            found.candidates.append(Candidate(path, path.as_posix()))
+    return found
+
+
+def file_row(facts: Facts, place: str) -> dict[str, Any]:
+    """The manifest row of a file that came alone: a picture without a header is a patient of its own."""
+    row = manifest_row(facts, place, {})
+    return row if facts.modality else row | {"patient_id": keyed_hash("patient", place)}
+
+
+def _add_manifest(found: Inputs, path: Path, root: str | Path | None) -> None:
+    found.manifest = path
+    for row in read_manifest(path).to_dict("records"):
+        named = {str(key): value for key, value in row.items()}
+        file = resolve_path(named["path"], path.parent if root is None else root)
+        found.candidates.append(
+            Candidate(file, named["path"], named, named["laterality"] or None, named["view"] or None)
+        )
+
+
+def _add_folder(found: Inputs, folder: Path, alone: bool) -> None:
+    manifest, rejects = collections.collect("folder", folder)
+    told = read_labels(folder / TABLE) if (folder / TABLE).is_file() else {}
+
+    def shown(place: str) -> str:
+        return place if alone else (folder / place).as_posix()
+
+    for row in manifest.to_dict("records"):
+        named = {str(key): value for key, value in row.items()}
+        place = named["path"]
+        words = told.get(place, {})
+        named["path"] = shown(place)
+        candidate = Candidate(folder / place, shown(place), named, words.get("laterality"), words.get("view"))
+        found.candidates.append(candidate)
+    for reject in rejects:
+        name = Path(reject.path)
+        is_document = name.suffix.lower() in DOCUMENTS or name.name.startswith(".")
+        if reject.code == "table" or (reject.code == "not_dicom" and is_document):
+            found.passed_over.append(shown(reject.path))
+        else:
+            found.rejects.append(Reject(shown(reject.path), *reject[1:]))

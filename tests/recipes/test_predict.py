@@ -1,0 +1,229 @@
+import shutil
+
+import cv2
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import read_predictions
+from mammo_tf.evaluation.predictions import COLUMNS
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.models import end2end
+from mammo_tf.reading import read
+from mammo_tf.recipes import predict as module
+from mammo_tf.recipes.predict import manifest_sheet, predict
+from mammo_tf.serving import export_bundle
+from mammo_tf.study import read_manifest, write_manifest
+from mammo_tf.training import load_model, save_model
+
+SIZE = (128, 128)
+TRAINING_MEAN = 0.27
+
+
+@pytest.fixture(scope="module")
+def model(films, tmp_path_factory):
+    """A model file of the preset `default` whose scores spread over the films."""
+    preprocessing = Preprocessing.preset("default", SIZE)
+    pictures = [preprocessing(read(path).pixels) for path in sorted(films.parent.glob("*.png"))]
+    keras.utils.set_random_seed(3)
+    network = end2end("vgg16", "512x1", (*SIZE, 3), width=1 / 16)
+    head = network.layers[-1]
+    features = np.asarray(keras.Model(network.input, head.input).predict(np.stack(pictures), verbose=0))
+    along = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2][0]
+    along *= 1.5 / (features @ along).std()
+    head.set_weights([np.column_stack([np.zeros_like(along), along]), np.array([0.0, -(features @ along).mean()])])
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    save_model(path, network, preprocessing, training_mean=TRAINING_MEAN, thresholds={"image": 0.5})
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle(model):
+    return export_bundle(load_model(model), model.parent / "saved_models", "films").parent
+
+
+def keras_scores(model, files):
+    loaded = load_model(model)
+    return np.asarray(loaded.model(np.stack([loaded.preprocessing(read(path).pixels) for path in files])))[:, 1]
+
+
+def table_of(path):
+    return pd.read_csv(path, dtype="str", keep_default_na=False)
+
+
+def test_bundle_and_model_give_the_scores_of_keras(model, bundle, films, tmp_path):
+    files = sorted(films.parent.glob("*.png"))[:15]
+    expected = keras_scores(model, files)
+    assert expected.std() > 0.05
+    for source in (bundle, model, model.parent):
+        report = predict(source, files, tmp_path / "p.csv", batch_size=4)
+        assert (report.images, report.rejects, report.warnings) == (15, 0, ())
+        table = table_of(tmp_path / "p.csv")
+        assert list(table.columns) == [*COLUMNS, "path", "grey_mean"]
+        assert list(table["path"]) == [str(path) for path in files]
+        np.testing.assert_allclose(table["score"].astype(float), expected, rtol=0, atol=1e-5)
+        assert (table["label"] == "").all()
+        assert table["image_id"].is_unique
+        assert table["patient_id"].is_unique
+
+
+def test_a_manifest_brings_labels_and_all_its_columns(bundle, films, tmp_path):
+    predict(bundle, films, tmp_path / "p.csv")
+    manifest = read_manifest(films)
+    table = read_predictions(tmp_path / "p.csv")
+    assert list(table["image_id"]) == list(manifest["image_id"])
+    assert list(table["patient_id"]) == list(manifest["patient_id"])
+    assert list(table["label"]) == [int(label == "malignant") for label in manifest["label"]]
+    assert set(table["split"]) == {"train", "validation", "test"}
+    assert set(table["age"]) == {"50"}
+
+
+def test_every_file_is_scored_refused_or_passed_over(bundle, films, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(films.parent / "p0_CC.png", folder / "a.png")
+    shutil.copy(films.parent / "p0_CC.png", folder / "b.png")
+    (folder / "c.png").write_bytes((films.parent / "p1_CC.png").read_bytes()[:2000])
+    cv2.imwrite(str(folder / "d.png"), np.zeros((150, 140), np.uint16))
+    (folder / "e.dcm").write_text("no DICOM")
+    (folder / "README.md").write_text("words")
+    (folder / "labels.csv").write_text("path,label,laterality,view\na.png,benign,R,MLO\n")
+    report = predict(bundle, folder, tmp_path / "out" / "p.csv", sheet=tmp_path / "out" / "s.png")
+    assert (report.images, report.rejects) == (1, 4)
+    assert sorted(report.passed_over) == ["README.md", "labels.csv"]
+    refused = table_of(tmp_path / "out" / "rejects.csv").set_index("path")["code"].to_dict()
+    assert refused == {
+        "b.png": "duplicate", "c.png": "truncated", "d.png": "breast_not_found", "e.dcm": "not_dicom"
+    }  # fmt: skip
+    (row,) = table_of(tmp_path / "out" / "p.csv").to_dict("records")
+    assert (row["path"], row["label"], row["laterality"], row["view"]) == ("a.png", "0", "R", "MLO")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p.csv", "rejects.csv", "s.png"]
+    assert cv2.imread(str(tmp_path / "out" / "s.png")).shape[1] > 1000
+
+
+def test_files_named_one_by_one_are_each_accounted_for(bundle, films, tmp_path):
+    one = films.parent / "p0_CC.png"
+    (tmp_path / "notes.md").write_text("words")
+    report = predict(bundle, [one, tmp_path / "gone.png", tmp_path / "notes.md", one], tmp_path / "p.csv")
+    assert (report.images, report.rejects) == (1, 3)
+    refused = table_of(report.rejects_path)
+    assert sorted(refused["code"]) == ["duplicate", "file_missing", "not_dicom"]
+    assert not refused["reason"].str.contains(str(tmp_path)).any()
+
+
+def test_a_vanished_file_and_the_rejects_that_a_manifest_came_with(bundle, films, tmp_path):
+    manifest = read_manifest(films)[:3].assign(label=["malignant", "", "benign"])
+    for name in manifest["path"][:2]:
+        shutil.copy(films.parent / name, tmp_path / name)
+    write_manifest(manifest, tmp_path / "manifest.csv")
+    (tmp_path / "rejects.csv").write_text("path,code,reason\nold.dcm,volume,a volume\n")
+    for _ in range(2):
+        report = predict(bundle, tmp_path / "manifest.csv", tmp_path / "p.csv")
+        assert (report.images, report.rejects) == (2, 1)
+        refused = table_of(tmp_path / "rejects.csv")
+        assert sorted(refused["code"]) == ["file_missing", "volume"]
+        assert list(table_of(tmp_path / "p.csv")["label"]) == ["1", ""]
+
+
+def test_a_root_of_its_own(bundle, films, tmp_path):
+    write_manifest(read_manifest(films)[:2], tmp_path / "manifest.csv")
+    assert predict(bundle, tmp_path / "manifest.csv", tmp_path / "p.csv", root=films.parent).images == 2
+
+
+def test_flips_as_asked_or_as_the_model_says(model, films, tmp_path):
+    loaded = load_model(model)
+    save_model(tmp_path / "flips.keras", loaded.model, loaded.preprocessing, flips=True)
+    files = sorted(films.parent.glob("*.png"))[:4]
+    plain = predict(model, files, tmp_path / "p.csv").predictions["score"]
+    asked = predict(model, files, tmp_path / "p.csv", flips=True).predictions["score"]
+    said = predict(tmp_path / "flips.keras", files, tmp_path / "p.csv").predictions["score"]
+    assert np.abs(plain - asked).max() > 1e-4
+    np.testing.assert_allclose(asked, said, rtol=0, atol=1e-6)
+
+
+def test_another_polarity_is_told(model, films, tmp_path):
+    picture = cv2.imread(str(films.parent / "p0_CC.png"), cv2.IMREAD_UNCHANGED)
+    legacy = Preprocessing.preset("legacy", SIZE)
+    save_model(tmp_path / "m.keras", load_model(model).model, legacy, training_mean=0.15)
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), 65535 - picture)
+        picture[number] += 1
+    report = predict(tmp_path / "m.keras", tmp_path, tmp_path / "p.csv", sheet=tmp_path / "s.png")
+    assert len(report.warnings) == 2
+    assert "3 of 3 pictures are much brighter or darker" in report.warnings[0]
+    assert "all 3 pictures score" in report.warnings[1]
+
+
+def refused(*arguments, **more):
+    with pytest.raises(MammoError) as caught:
+        predict(*arguments, **more)
+    return caught.value
+
+
+def test_bad_input_is_one_clear_error(bundle, model, films, tmp_path):
+    one = films.parent / "p0_CC.png"
+    out = tmp_path / "p.csv"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.md").write_text("words")
+    assert refused(bundle, [], out).code == "inputs_missing"
+    assert refused(bundle, [films, one], out).code == "inputs_mixed"
+    assert refused(bundle, tmp_path / "none.csv", out).code == "file_missing"
+    assert refused(bundle, tmp_path / "empty", out).code == "folder_empty"
+    assert refused(bundle, one, tmp_path / "empty").code == "not_a_file"
+    assert refused(bundle, one, out, sheet=tmp_path / "sheet.pdf").code == "not_a_png"
+    assert refused(bundle, one, tmp_path / "text.md" / "p.csv").code == "not_a_folder"
+    assert refused(tmp_path / "no_model", one, out).code == "model_missing"
+    assert not out.exists()
+    nothing = refused(bundle, tmp_path / "text.md", out)
+    assert nothing.code == "nothing_usable"
+    assert "text.md" in nothing.sentence
+    assert not out.exists()
+    assert len(table_of(tmp_path / "rejects.csv")) == 1
+    save_model(tmp_path / "bare.keras", load_model(model).model, None)
+    assert refused(tmp_path / "bare.keras", one, out).code == "preprocessing_missing"
+
+
+def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, monkeypatch):
+    """Never more pictures prepared ahead than two batches and one for each thread."""
+    alive, most = set(), 0
+    whole = module._prepare
+
+    def counted(candidate, preprocessing):
+        nonlocal most
+        prepared = whole(candidate, preprocessing)
+        alive.add(candidate.place)
+        most = max(most, len(alive))
+        return prepared
+
+    def take(self, batch):
+        truth(self, batch)
+        for item in batch:
+            alive.discard(item.row["path"])
+
+    truth = module._Run.take
+    monkeypatch.setattr(module, "_prepare", counted)
+    monkeypatch.setattr(module._Run, "take", take)
+    predict(bundle, films, tmp_path / "p.csv", batch_size=2, workers=2)
+    assert most <= 2 * 2 + 2
+
+
+def test_a_sheet_of_a_manifest_alone(films, tmp_path):
+    manifest = read_manifest(films)[:30]
+    manifest.loc[3, "path"] = "gone.png"
+    pages = manifest_sheet(manifest, films.parent, tmp_path / "sheet.png")
+    assert [page.name for page in pages] == ["sheet.png", "sheet-2.png"]
+
+
+@pytest.mark.real
+def test_real_dicom_files_one_score_and_two_refusals(model, real_data, tmp_path):
+    report = predict(model, real_data / "dicom", tmp_path / "p.csv", sheet=tmp_path / "sheet.png")
+    assert (report.images, report.rejects) == (1, 2)
+    (row,) = table_of(tmp_path / "p.csv").to_dict("records")
+    assert (row["path"], row["laterality"], row["view"], row["modality"]) == ("MG1_J2KI.dcm", "L", "MLO", "FILM")
+    assert 0 < float(row["score"]) < 1
+    refused = table_of(tmp_path / "rejects.csv").set_index("path")["code"].to_dict()
+    assert refused == {"MG_Explicit_Little.dcm": "magnification", "tomosynthesis_jpeg2k_3d.dcm": "volume"}
+    assert report.passed_over == ("README.md",)
+    assert report.sheets[0].stat().st_size > 10_000
