@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from mammo_tf.evaluation.intervals import Interval
 from mammo_tf.evaluation.roc import auc, checked
 
+ROUNDING = 1e-12  # a rate that is met but for the last bit counts as met: the curve's upper end is taken there
 WEIGHTS_AT_ONCE = 2_000_000  # 16 MB of float64 for each of the arrays made on the way
 
 
@@ -57,10 +58,11 @@ def roc_band(
     """
     truth, values = checked(labels, scores)
     grid = np.linspace(0, 1, 101) if rates is None else np.asarray(rates, np.float64)
+    inside = grid + ROUNDING
     whole = next(_curves(truth, values, np.ones((1, len(truth)))))
-    sensitivity = np.interp(grid, *whole)
+    sensitivity = np.interp(inside, *whole)
     drawn = [
-        np.interp(grid, false_rates, true_rates)
+        np.interp(inside, false_rates, true_rates)
         for weights in _weights(groups, len(truth), replicates, seed)
         for false_rates, true_rates in _curves(truth, values, weights)
     ]

@@ -5,6 +5,7 @@ from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figu
 from mammo_tf.reporting.losses import loss_figure, read_log
 from mammo_tf.reporting.report import Comparison, Curve, Entry, Report, render_report, write_report
 from mammo_tf.reporting.scores import Scores, scores_at
+from mammo_tf.reporting.sheet import SheetPicture, write_sheet
 
 __all__ = [
     "Comparison",
@@ -13,6 +14,7 @@ __all__ = [
     "Example",
     "Report",
     "Scores",
+    "SheetPicture",
     "example_figure",
     "forest_figure",
     "histogram_figure",
@@ -23,4 +25,5 @@ __all__ = [
     "scores_at",
     "write_figures",
     "write_report",
+    "write_sheet",
 ]

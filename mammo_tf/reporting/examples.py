@@ -18,7 +18,7 @@ from mammo_tf.study import Finding
 
 HEAT = (255, 176, 59)  # amber: seen on grey with any kind of colour vision
 HEAT_ROWS = 96  # the map is sampled to this many rows, the browser smooths the rest
-STRONGEST = 0.72  # opacity of the map's maximum
+OPACITY = 0.75  # of the strongest value of a map
 GAP = 0.04  # between the two pictures, share of the width
 
 
@@ -41,16 +41,16 @@ class Example:
     findings: tuple[Finding, ...] = ()
 
 
-def example_figure(example: Example, name: str = "example", rows: int = 560) -> Markup:
+def example_figure(example: Example, name: str = "example", rows: int = 560, strongest: float | None = None) -> Markup:
     """An `<svg>` of layers: the picture once, findings as outlines, the map as a second, transparent picture.
 
-    Grey levels run from 0 to the 99.9th percentile of the picture. The positive part of the map is shown, scaled to
-    its own maximum: places can be compared within a picture, not strengths between pictures.
+    Grey levels run from 0 to the 99.9th percentile of the picture. Of the map the positive part is shown.
 
     Args:
         example: what to show.
         name: unique in the page, set before ids.
         rows: height at which the picture is stored, at most.
+        strongest: value of the map that is drawn opaque; the map's own maximum by default.
 
     Raises:
         MammoError: `file_missing`, `picture_broken`, `heatmap_broken`.
@@ -62,24 +62,30 @@ def example_figure(example: Example, name: str = "example", rows: int = 560) -> 
         size = (max(1, round(width * rows / height)), rows)
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float64)
     grey = np.clip(pixels / white * 255, 0, 255).round().astype(np.uint8)
-    picture = f'width="{width}" height="{height}"'
-    layers = [f'<image id="{name}-picture" {picture} preserveAspectRatio="none" href="{_data(grey)}"/>']
-    layers += [_outline(finding, width) for finding in example.findings]
-    total = width
+    picture = f'width="{width}" height="{height}" preserveAspectRatio="none"'
+    outlines = "".join(_outline(finding, width) for finding in example.findings)
+    layers = [f'<image id="{name}-picture" {picture} href="{_data(grey)}"/>', f'<g id="{name}-findings">{outlines}</g>']
+    shape, total = "example single", width
     if example.heatmap is not None:
+        values = _read_map(example.heatmap)
+        heat = _data(_heat(values, strongest or map_maximum(example), height, width))
         shift = round(width * (1 + GAP))
-        total = shift + width
-        heat = _data(_heat(_read_map(example.heatmap), height, width))
+        shape, total = "example", shift + width
         layers.append(
-            f'<g transform="translate({shift} 0)"><use href="#{name}-picture"/>'
-            f'<image {picture} preserveAspectRatio="none" href="{heat}"><title>class activation map</title></image></g>'
+            f'<g transform="translate({shift} 0)"><use href="#{name}-picture"/><image {picture} href="{heat}">'
+            f'<title>class activation map</title></image><use href="#{name}-findings"/></g>'
         )
     where = "; ".join(f"{finding.label} {finding.kind}" for finding in example.findings) or "no finding"
     about = escape(f"{example.title}. {where}")
     # Numbers, base64 and escaped text only.
     return Markup(
-        f'<svg class="example" viewBox="0 0 {total} {height}" role="img" aria-label="{about}">{"".join(layers)}</svg>'
+        f'<svg class="{shape}" viewBox="0 0 {total} {height}" role="img" aria-label="{about}">{"".join(layers)}</svg>'
     )
+
+
+def map_maximum(example: Example) -> float:
+    """The largest positive value of an example's map; 0 where there is none."""
+    return 0.0 if example.heatmap is None else max(0.0, float(_read_map(example.heatmap).max()))
 
 
 def fitting_rows(examples: Sequence[Example], budget: int) -> int:
@@ -111,29 +117,30 @@ def _read_map(path: Path) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
-def _heat(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
-    """BGRA uint8: one colour, its opacity the positive part of the map."""
-    positive = np.maximum(values, 0)
-    top = float(positive.max())
-    share = positive / top if top > 0 else positive
+def _heat(values: NDArray[np.float32], strongest: float, height: int, width: int) -> NDArray[np.uint8]:
+    """BGRA uint8: one colour, its opacity the positive part of the map as a share of `strongest`."""
+    share = np.maximum(values, 0) / strongest if strongest > 0 else np.zeros_like(values)
     size = (max(1, round(HEAT_ROWS * width / height)), HEAT_ROWS)
-    share = np.clip(cv2.resize(share, size, interpolation=cv2.INTER_CUBIC), 0, 1)
-    layer = np.empty((*share.shape, 4), np.uint8)
+    smooth = np.clip(cv2.resize(share, size, interpolation=cv2.INTER_CUBIC), 0, 1)
+    layer = np.empty((*smooth.shape, 4), np.uint8)
     layer[..., :3] = HEAT[::-1]
-    layer[..., 3] = np.round(share * STRONGEST * 255)
+    layer[..., 3] = np.round(smooth * OPACITY * 255)
     return layer
 
 
 def _outline(finding: Finding, width: int) -> str:
+    """A rectangle a little apart from the finding, so that it hides no part of it; dark below light."""
     bounds = finding.bounds()
     if bounds is None:
         return ""
+    apart = width * 0.012
     x0, y0, x1, y1 = bounds
-    title = escape(f"{finding.label} {finding.kind}")
-    return (
-        f'<rect class="finding" x="{x0:.1f}" y="{y0:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}" '
-        f'rx="{width * 0.01:.1f}"><title>{title}</title></rect>'
+    where = (
+        f'x="{x0 - apart:.1f}" y="{y0 - apart:.1f}" width="{x1 - x0 + 2 * apart:.1f}" '
+        f'height="{y1 - y0 + 2 * apart:.1f}" rx="{apart:.1f}"'
     )
+    title = escape(f"{finding.label} {finding.kind}")
+    return f'<rect class="halo" {where}/><rect class="finding" {where}><title>{title}</title></rect>'
 
 
 def _data(pixels: NDArray[np.uint8]) -> str:

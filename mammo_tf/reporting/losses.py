@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reporting.palette import INK, MUTED, TIP, WIDTH, colour_of, drawing
 
+Stages = dict[tuple[int, str], pd.DataFrame]  # number from 1 and name -> its epochs
+LETTERS = 50  # that fit above the panels
 TRAINING, VALIDATION, RATE = colour_of(0), colour_of(1), colour_of(2)
 
 
@@ -56,7 +59,7 @@ def loss_figure(log: pd.DataFrame) -> Figure:
             _lines(panels[1], log, stages, kinds)
             panels[1].set_ylabel(" / ".join(sorted({{"auc": "AUC"}.get(kind, "Accuracy") for kind in kinds.values()})))
         _rates(panels[-1], stages)
-        _mark_stages(panels, stages)
+        numbered = _mark_stages(panels, stages)
         panels[-1].set(xlabel="Epoch, stages one after another", xlim=(0.4, len(log) + 0.6))
         panels[-1].xaxis.get_major_locator().set_params(integer=True)
         panels[-1].grid(visible=False, axis="x")
@@ -64,11 +67,14 @@ def loss_figure(log: pd.DataFrame) -> Figure:
         for panel in panels:
             panel.grid(visible=False, axis="x")
         handles, labels = panels[0].get_legend_handles_labels()
+        spare = max(0, len(numbered) - len(labels))  # lines to the left, stages to the right
+        labels += [""] * spare + numbered
+        handles += [Line2D([], [], linestyle="none") for _ in range(spare + len(numbered))]
         figure.legend(handles, labels, loc="outside lower left", ncols=2, handlelength=2.6)
     return figure
 
 
-def _stages(log: pd.DataFrame) -> dict[tuple[int, str], pd.DataFrame]:
+def _stages(log: pd.DataFrame) -> Stages:
     """Runs of rows of the same stage, in order, with `at`: the number of the epoch among all, from 1."""
     numbered = log.assign(at=np.arange(1, len(log) + 1))
     runs = (numbered["stage"] != numbered["stage"].shift()).cumsum()
@@ -80,9 +86,7 @@ def _measure(part: pd.DataFrame) -> str:
     return "auc" if has_auc else "accuracy"
 
 
-def _lines(
-    axes: Axes, log: pd.DataFrame, stages: dict[tuple[int, str], pd.DataFrame], kinds: dict[tuple[int, str], str]
-) -> None:
+def _lines(axes: Axes, log: pd.DataFrame, stages: Stages, kinds: dict[tuple[int, str], str]) -> None:
     """Training and validation lines of one quantity, stage by stage."""
     for prefix, name, colour, dash in (
         ("", "training", TRAINING, "-"),
@@ -103,7 +107,7 @@ def _lines(
                 axes.plot([row["at"]], [row[column]], "o", markersize=8, alpha=0.0, color=INK, gid=TIP + text)
 
 
-def _rates(axes: Axes, stages: dict[tuple[int, str], pd.DataFrame]) -> None:
+def _rates(axes: Axes, stages: Stages) -> None:
     """The learning rate as steps on a logarithmic scale, each new value written beside its step."""
     axes.set_ylabel("Rate")
     values: list[float] = []
@@ -126,17 +130,21 @@ def _rates(axes: Axes, stages: dict[tuple[int, str], pd.DataFrame]) -> None:
     axes.minorticks_off()
 
 
-def _mark_stages(panels: np.ndarray, stages: dict[tuple[int, str], pd.DataFrame]) -> None:
-    """A line between stages through all panels, and the stages' names above, numbered where they do not fit."""
+def _mark_stages(panels: np.ndarray, stages: Stages) -> list[str]:
+    """A line between stages through all panels, and above them the stages' names, or numbers where one does not fit.
+
+    Returns:
+        What the numbers mean, `1  head`; empty where the names stand above.
+    """
     total = sum(len(part) for part in stages.values())
-    for place, ((_, name), part) in enumerate(stages.items()):
-        start, stop = part["at"].iloc[0] - 0.5, part["at"].iloc[-1] + 0.5
+    fits = all(len(name) <= LETTERS * len(part) / total for (_, name), part in stages.items())
+    for place, ((number, name), part) in enumerate(stages.items()):
+        start = part["at"].iloc[0] - 0.5
         if place:
             for axes in panels:
                 axes.axvline(start, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
-        room = int(52 * (stop - start) / total)
-        text = name if len(name) <= room else f"{name[: max(room - 1, 1)]}…"
         panels[0].text(
-            start + 0.006 * total, 1.02, text, transform=panels[0].get_xaxis_transform(), va="bottom", ha="left",
-            color=MUTED, gid=f"{TIP}{name}: {len(part)} epochs",
+            start + 0.006 * total, 1.02, name if fits else str(number), transform=panels[0].get_xaxis_transform(),
+            va="bottom", ha="left", color=MUTED, gid=f"{TIP}{name}: {len(part)} epochs",
         )  # fmt: skip
+    return [] if fits else [f"{number}  {name}" for number, name in stages]

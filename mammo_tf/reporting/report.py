@@ -13,7 +13,7 @@ from markupsafe import Markup
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
 from mammo_tf.files import read_json, write_text
-from mammo_tf.reporting.examples import Example, example_figure, fitting_rows
+from mammo_tf.reporting.examples import Example, example_figure, fitting_rows, map_maximum
 from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure
 from mammo_tf.reporting.losses import loss_figure, read_log
 from mammo_tf.reporting.palette import SERIES, colour_of, dash_of, inline_svg
@@ -93,7 +93,7 @@ def write_report(report: Report, path: Path) -> None:
 
     Raises:
         MammoError: `file_missing`, `json_broken`, `csv_broken` ... of a file that is named; `split_missing`;
-            `report_too_large` over 6 MB; what a disk may answer.
+            `name_doubled`; `report_too_large` over 6 MB; what a disk may answer.
     """
     text = render_report(report)
     if len(text.encode()) > MOST_BYTES:
@@ -105,6 +105,9 @@ def write_report(report: Report, path: Path) -> None:
 
 def render_report(report: Report) -> str:
     """The HTML text of a report; errors as `write_report`."""
+    names = [entry.name for entry in report.entries]
+    if len(set(names)) < len(names):
+        raise MammoError("name_doubled", "two entries of the report have the same name", "Name them apart")
     tables = [read_predictions(entry.predictions) for entry in report.entries]
     metrics = [read_json(entry.metrics) for entry in report.entries]
     compared = [_of_split(read_json(one.path), one) for one in report.comparisons]
@@ -130,6 +133,7 @@ def render_report(report: Report) -> str:
         entry.name: table[table["split"] == entry.split] for entry, table in zip(report.entries, tables, strict=True)
     }
     rows = fitting_rows(report.examples, EXAMPLES_BUDGET)
+    strongest = max(map(map_maximum, report.examples), default=0.0)
     return _environment(report.root).get_template("report.html").render(
         report=report,
         levels=levels,
@@ -138,7 +142,7 @@ def render_report(report: Report) -> str:
             for number, curve in enumerate(report.curves)
         ],
         examples=[
-            (example, example_figure(example, f"example-{number}", rows))
+            (example, example_figure(example, f"example-{number}", rows, strongest))
             for number, example in enumerate(report.examples)
         ],
         subgroups=subgroups(shown),

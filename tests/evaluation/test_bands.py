@@ -1,0 +1,71 @@
+"""Bands and intervals by weights equal those by drawing cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import auc, bootstrap, curve
+from mammo_tf.evaluation.bands import auc_interval, roc_band
+
+
+def cases(seed: int, patients: int = 30, views: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(patients), views)
+    labels = np.repeat(generator.integers(0, 2, patients), views)
+    labels[0], labels[-1] = 0, 1
+    return labels, np.round(labels * 0.6 + generator.normal(size=len(labels)), 1), groups
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_interval_equals_the_one_by_drawing_cases(seed: int, clustered: bool) -> None:
+    labels, scores, groups = cases(seed, patients=12)
+    by = groups if clustered else None
+    drawn = bootstrap(auc, labels, scores, by, replicates=60, seed=seed)
+    weighed = auc_interval(labels, scores, by, replicates=60, seed=seed)
+    assert weighed.discarded == drawn.discarded
+    np.testing.assert_allclose(weighed.replicates, drawn.replicates, atol=1e-12)
+    np.testing.assert_allclose(weighed[:3], drawn[:3], atol=1e-12)
+
+
+def test_band_goes_through_the_corners_of_the_curve() -> None:
+    labels, scores, groups = cases(1)
+    points = curve(labels, scores)
+    rates = np.unique(1 - points.specificity)
+    highest = [points.sensitivity[np.isclose(1 - points.specificity, rate)].max() for rate in rates]
+    band = roc_band(labels, scores, groups, rates=rates, replicates=50)
+    np.testing.assert_allclose(band.sensitivity, highest, atol=1e-9)
+    assert (band.low <= band.high).all()
+    assert (np.diff(band.sensitivity) >= 0).all()
+
+
+def test_band_at_a_rate_is_the_bootstrap_of_the_sensitivity_there() -> None:
+    labels, scores, groups = cases(2)
+
+    def sensitivity_at_fifth(labels: np.ndarray, scores: np.ndarray) -> float:
+        points = curve(labels, scores[:, 0] if scores.ndim == 2 else scores)
+        return float(np.interp(0.2 + 1e-12, 1 - points.specificity, points.sensitivity))
+
+    drawn = bootstrap(sensitivity_at_fifth, labels, scores, groups, replicates=200)
+    band = roc_band(labels, scores, groups, rates=[0.2], replicates=200)
+    np.testing.assert_allclose([band.low[0], band.high[0]], [drawn.low, drawn.high], atol=1e-9)
+
+
+def test_patients_make_the_band_wider_than_images() -> None:
+    labels, scores, groups = cases(3, patients=40)
+    scores = scores + np.repeat(np.random.default_rng(0).normal(0, 3, 40), 4)
+    clustered = roc_band(labels, scores, groups, replicates=300)
+    single = roc_band(labels, scores, None, replicates=300)
+    assert (clustered.high - clustered.low).mean() > 1.3 * (single.high - single.low).mean()
+
+
+def test_one_class_is_refused_and_no_replicate_gives_no_band() -> None:
+    with pytest.raises(MammoError) as caught:
+        roc_band([1, 1], [0.1, 0.2])
+    assert caught.value.code == "one_class"
+    assert np.isnan(roc_band([0, 1], [0.1, 0.2], replicates=0).low).all()
+    assert np.isnan(auc_interval([0, 1], [0.1, 0.2], replicates=0).low)

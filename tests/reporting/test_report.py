@@ -1,0 +1,270 @@
+"""The report holds together: every number from the files, nothing from outside, nothing hostile let through."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import compute_metrics, read_predictions, write_predictions
+from mammo_tf.files import write_json
+from mammo_tf.reporting import Comparison, Entry, Report, render_report, write_report
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Parses strictly: every tag is closed in order; keeps tags, attributes, ids, and values of `<data>`."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def values(self) -> list[float]:
+        return [float(attributes["value"] or "nan") for tag, attributes in self.tags if tag == "data"]
+
+
+@pytest.fixture(scope="module")
+def text(run: Report) -> str:
+    return render_report(run)
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+def test_nothing_comes_from_outside(text: str, page: Page) -> None:
+    for _, attributes in page.tags:
+        for name in ("href", "xlink:href", "src", "srcset", "data", "action"):
+            target = attributes.get(name)
+            assert target is None or target.startswith(("#", "data:image/png;base64,")), (name, target[:60])
+    assert not re.findall(r"url\((?!#)", text)
+    assert "@import" not in text
+    assert not re.findall(r"https?://(?!www\.w3\.org/)", text)
+    assert {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "base"} == set()
+
+
+def test_ids_are_unique_and_every_reference_finds_one(text: str, page: Page) -> None:
+    ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    wanted = {attributes["href"][1:] for _, attributes in page.tags if (attributes.get("href") or "").startswith("#")}  # type: ignore[index]
+    wanted |= set(re.findall(r"url\(#([^)]+)\)", text))
+    wanted |= {name for _, attributes in page.tags if (name := attributes.get("aria-labelledby"))}
+    assert wanted <= set(ids)
+
+
+def test_every_number_of_the_tables_stands_in_the_files(run: Report, page: Page) -> None:
+    shown = page.values()
+    expected: list[float] = []
+    for entry in run.entries:
+        levels = json.loads(entry.metrics.read_text())["test"]
+        assert set(levels) == {"image", "breast", "patient"}
+        for numbers in levels.values():
+            names = ("auc", "sensitivity", "specificity", "accuracy", "threshold")
+            expected += [numbers[name]["value"] for name in names]
+    for numbers in json.loads((run.root / "comparison.json").read_text())["test"].values():
+        delong = numbers["auc_difference_delong"]
+        expected += [numbers["auc_difference"]["value"], delong["value"], delong["p"]]
+    for value in expected:
+        assert value in shown
+    for example in run.examples:
+        assert example.score is None or example.score in shown
+    subgroup_cells = 2 * (4 + 3 + 2)
+    assert len(shown) == len(expected) + 1 + subgroup_cells
+
+
+def test_interval_and_answer_are_those_of_the_files(run: Report, page: Page) -> None:
+    words = " ".join("".join(page.text).split())
+    for entry in run.entries:
+        for numbers in json.loads(entry.metrics.read_text())["test"].values():
+            for name in ("auc", "sensitivity", "specificity", "accuracy"):
+                assert f"{numbers[name]['low']:.3f}–{numbers[name]['high']:.3f}" in words
+    for level, numbers in json.loads((run.root / "comparison.json").read_text())["test"].items():
+        low, value, high = (numbers["auc_difference"][name] for name in ("low", "value", "high"))
+        assert low > 0, "the fixture is made so"
+        assert f"the AUC per {level} changes by +{value:.3f} (95 % interval +{low:.3f} to +{high:.3f}" in words
+    assert "The interval lies above zero." in words
+
+
+def test_every_table_and_figure_names_its_files_and_is_described(page: Page, text: str) -> None:
+    for name in ("run0/predictions.csv", "run1/metrics.json", "comparison.json", "log.csv", "picture.png", "map.npy"):
+        assert f"<code>{name}</code>" in text
+    plots = [
+        attributes for tag, attributes in page.tags if tag == "svg" and attributes.get("class") in ("plot", "example")
+    ]
+    assert len(plots) > 10
+    assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in plots)
+    scopes = [attributes.get("scope") for tag, attributes in page.tags if tag == "th"]
+    assert set(scopes) == {"row", "col"}
+
+
+def test_no_patient_and_no_machine_is_named(run: Report, text: str) -> None:
+    assert str(run.root) not in text
+    assert not re.search(r"\bp\d+\b(?! \{)", " ".join(Page(text).text).split("@media")[0])
+
+
+def test_colours_follow_the_theme(text: str) -> None:
+    body = text[text.index("</style>") :]
+    assert re.findall(r"#[0-9a-fA-F]{6}\b", re.sub(r"base64,[^\"]*", "", body)) == []
+    styles = text[: text.index("</style>")]
+    for variable in set(re.findall(r"var\((--[a-z0-9-]+)\)", body)):
+        assert styles.count(f"{variable}:") == 2, f"{variable} is not in both themes"
+    assert "prefers-color-scheme: dark" in styles
+    assert "@media print" in styles
+
+
+def test_same_input_same_bytes(run: Report, text: str, tmp_path: Path) -> None:
+    write_report(run, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == text
+    assert len(text.encode()) < 6_000_000
+
+
+HOSTILE = '<script>alert("x")</script>"onload="y\' & {{ 7*7 }}'
+
+
+def test_hostile_names_stay_words(write_run: Callable[..., Report], tmp_path: Path) -> None:
+    report = write_run(tmp_path, manufacturer=HOSTILE, name=HOSTILE)
+    report = dataclasses.replace(report, lead=HOSTILE, warnings=(HOSTILE,), facts={HOSTILE: HOSTILE})
+    text = render_report(report)
+    page = Page(text)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert HOSTILE in "".join(page.text)
+    assert "49" not in "".join(re.findall(r"alert.{0,40}49", "".join(page.text)))
+
+
+def test_a_report_of_nothing_is_still_a_page() -> None:
+    page = Page(render_report(Report("Nothing", "No run yet.")))
+    words = "".join(page.text)
+    assert "No run yet." in words
+    assert "Examples" not in words
+    assert [tag for tag, _ in page.tags].count("table") == 0
+
+
+@pytest.mark.parametrize("parts", [("entries",), ("comparisons", "curves", "examples", "facts", "warnings")])
+def test_parts_may_be_missing(run: Report, parts: tuple[str, ...]) -> None:
+    Page(render_report(dataclasses.replace(run, **{part: {} if part == "facts" else () for part in parts})))
+
+
+def test_one_class_says_why(predictions: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    table = predictions(1.0).assign(label=0)
+    write_predictions(table, tmp_path / "predictions.csv")
+    metrics = compute_metrics(read_predictions(tmp_path / "predictions.csv"), replicates=20)
+    write_json(tmp_path / "metrics.json", metrics)
+    comparison = {
+        "test": {
+            "image": {
+                "auc_difference": {"value": None, "low": None, "high": None, "n": 9, "how": "", "why": "all negative"}
+            }
+        }
+    }
+    write_json(tmp_path / "comparison.json", comparison)
+    entry = Entry("Healthy", tmp_path / "predictions.csv", tmp_path / "metrics.json")
+    page = Page(
+        render_report(Report("t", "l", (entry,), (Comparison("Pair", tmp_path / "comparison.json"),), root=tmp_path))
+    )
+    words = " ".join("".join(page.text).split())
+    assert "cases are negative" in words
+    assert "no threshold" in words
+    assert "all negative" in words
+    assert page.values() == []
+
+
+def test_a_level_that_is_not_there_is_left_out(predictions: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    table = predictions(1.0).assign(laterality="")
+    write_predictions(table, tmp_path / "predictions.csv")
+    write_json(
+        tmp_path / "metrics.json", compute_metrics(read_predictions(tmp_path / "predictions.csv"), replicates=20)
+    )
+    text = render_report(Report("t", "l", (Entry("M", tmp_path / "predictions.csv", tmp_path / "metrics.json"),)))
+    shown = {attributes.get("data-level") for _, attributes in Page(text).tags}
+    assert shown == {None, "image", "patient"}
+
+
+def test_numbers_of_other_predictions_are_pointed_out(run: Report, tmp_path: Path) -> None:
+    table = read_predictions(run.entries[0].predictions)
+    write_predictions(table.assign(score=1 - table["score"]), tmp_path / "other.csv")
+    entry = dataclasses.replace(run.entries[0], predictions=tmp_path / "other.csv")
+    words = "".join(Page(render_report(Report("t", "l", (entry,)))).text)
+    assert "Evaluate again before believing either" in words
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"split": "holdout"}, "split_missing"),
+        ({"predictions": Path("nowhere.csv")}, "file_missing"),
+        ({"metrics": Path("nowhere.json")}, "file_missing"),
+    ],
+)
+def test_wrong_entries_are_refused_in_one_line(run: Report, change: dict[str, object], code: str) -> None:
+    entry = dataclasses.replace(run.entries[0], **change)  # type: ignore[arg-type]
+    with pytest.raises(MammoError) as caught:
+        render_report(dataclasses.replace(run, entries=(entry,)))
+    assert caught.value.code == code
+    with pytest.raises(MammoError) as doubled:
+        render_report(dataclasses.replace(run, entries=(run.entries[0],) * 2))
+    assert doubled.value.code == "name_doubled"
+
+
+def test_many_large_pictures_stay_under_the_limit(run: Report, tmp_path: Path) -> None:
+    import cv2
+
+    generator = np.random.default_rng(0)
+    cv2.imwrite(str(tmp_path / "noise.png"), (generator.random((1152, 896)) * 65535).astype(np.uint16))
+    example = dataclasses.replace(run.examples[0], picture=tmp_path / "noise.png")
+    write_report(Report("t", "l", examples=(example,) * 12), tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 6_000_000
+
+
+MEASURE = """<script>
+var root = document.documentElement;
+document.title = "W" + root.scrollWidth + "/" + root.clientWidth;
+</script>"""
+
+
+def test_a_browser_shows_it_without_scrolling_sideways(text: str, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no chromium is installed")
+    page = tmp_path / "report.html"
+    page.write_text(text.replace("</body>", MEASURE + "</body>"), encoding="utf-8")
+    command = [browser, "--headless", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,900"]
+    command += ["--no-sandbox"] if os.geteuid() == 0 else []
+    done = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120)
+    found = re.search(r"<title>W(\d+)/(\d+)<", done.stdout)
+    assert found, done.stderr[-400:]
+    assert int(found.group(1)) <= int(found.group(2))
+    assert 'data-shown="image"' in done.stdout
