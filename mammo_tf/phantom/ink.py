@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from mammo_tf.phantom.anatomy import STRETCH, VOXEL_MM, Breast, Strands, Woman, inside_points
 from mammo_tf.phantom.projection import NIPPLE_ROW_MM, pectoral_edge, to_picture
 
-# Frozen before any experiment. At 1.0 findings are what a trained reader would partly miss; at 2.4 a network an eighth as
-# wide as VGG16 learns them from some 140 patients at 0.6 mm pixels: that is for demos, and they must say so.
+# Frozen before any experiment. At 1.0 a trained reader would miss a part of the findings. 2.4 was chosen because a
+# network an eighth as wide as VGG16 learns it from 140 patients at 0.6 mm pixels (at 1.6 it does not): it is for demos,
+# which must say so.
 DEFAULT_CONSPICUITY = 1.0
 CONSPICUOUS = 2.4
 PRESENT = {"mass only": 0.40, "cluster only": 0.35, "both": 0.25}
