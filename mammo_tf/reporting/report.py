@@ -205,12 +205,15 @@ def _level(
 
 
 def _panel(level: str, number: int, models: dict[int, Scores]) -> dict[str, Any]:
-    """One model by itself: its curve with the band before the others in grey, and its scores."""
+    """One model by itself: its curve with the band before the others in grey, and its scores.
+
+    A model that is alone has its band in the figure of all curves, so no second curve here.
+    """
     model = models[number]
     others = [other for place, other in models.items() if place != number]
     about = f"{model.name}, {len(model.labels)} {LEVELS[level]}"
     roc: Markup | None = None
-    if model.both_classes:
+    if model.both_classes and others:
         roc = inline_svg(
             roc_figure([model], [number], behind=others),
             f"band-{level}-{number}",
@@ -218,7 +221,13 @@ def _panel(level: str, number: int, models: dict[int, Scores]) -> dict[str, Any]
         )
     scores = inline_svg(histogram_figure(model), f"scores-{level}-{number}", f"Scores of the two classes: {about}")
     why = str(model.numbers.get("auc", {}).get("why", "one class only"))
-    return {"number": number, "name": model.name, "roc": roc, "scores": scores, "why": why}
+    return {
+        "number": number,
+        "name": model.name,
+        "roc": roc,
+        "scores": scores,
+        "why": "" if model.both_classes else why,
+    }
 
 
 def _invented(report: Report) -> bool:
