@@ -227,3 +227,19 @@ def test_real_dicom_files_one_score_and_two_refusals(model, real_data, tmp_path)
     assert refused == {"MG_Explicit_Little.dcm": "magnification", "tomosynthesis_jpeg2k_3d.dcm": "volume"}
     assert report.passed_over == ("README.md",)
     assert report.sheets[0].stat().st_size > 10_000
+
+
+@pytest.mark.long
+def test_phantom_exams_of_two_machines(model, bundle, tmp_path):
+    from mammo_tf.phantom import make_study
+
+    make_study(tmp_path / "study", 2, ("ffdm_site_1", "ffdm_site_2"), seed=4, spacing_mm=0.4)
+    manifest = tmp_path / "study" / "manifest.csv"
+    table = read_manifest(manifest)
+    expected = keras_scores(model, [manifest.parent / path for path in table["path"]])
+    report = predict(bundle, manifest, tmp_path / "p.csv", sheet=tmp_path / "sheet.png")
+    assert (report.images, report.rejects) == (16, 0)
+    np.testing.assert_allclose(report.predictions["score"], expected, rtol=0, atol=1e-5)
+    folder = predict(model, manifest.parent / "exams", tmp_path / "q.csv")
+    np.testing.assert_allclose(sorted(folder.predictions["score"]), sorted(expected), rtol=0, atol=1e-5)
+    assert folder.predictions["patient_id"].nunique() == 2
