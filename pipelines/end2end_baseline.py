@@ -12,7 +12,10 @@ from mammo_tf.recipes import Network, PatchTraining, Preparation, Recipe, Traini
 from mammo_tf.training import Stage
 
 HEAD = ("block_1", "block_2", "output")
-FLIPS_AND_TURNS = Augmentation(rotation=25, shift=0.0, zoom=0.2, shear=0.2, horizontal_flip=True, vertical_flip=True)
+FLIPS_AND_TURNS = Augmentation(
+    rotation=25, shift=0.0, zoom=0.2, shear=0.2, horizontal_flip=True, vertical_flip=True,
+    interpolation="nearest", fill="nearest",
+)  # fmt: skip
 
 
 def recipe() -> Recipe:
@@ -20,11 +23,11 @@ def recipe() -> Recipe:
     return Recipe(
         name="end2end_baseline",
         about="VGG16 512x1 on a source domain: patch stage, whole-image stage",
-        network=Network(backbone="vgg16", top="512x1", rows=1152, columns=896),
+        network=Network(backbone="vgg16", top="512x1"),  # 1152x896, or the size of the records
         preparation=Preparation(preset="default", mean="training"),
         training=Training(batch_size=10, augmentation=FLIPS_AND_TURNS),
         patch=PatchTraining(
-            rows=224, columns=224, batch_size=32, dropout=0.5, weight_decay=0.01,
+            rows=224, columns=224, batch_size=32, dropout=0.5, weight_decay=0.01, augmentation=FLIPS_AND_TURNS,
             stages=(
                 # "all" from the first epoch: without weights from other pictures a frozen body is noise
                 Stage("patch_1", ("all",), rate=1e-3, epochs=3, stop_patience=0),
@@ -45,9 +48,9 @@ def as_run() -> Recipe:
         name="end2end_baseline_as_run",
         about="VGG16 512x1 with the rates of the public example script",
         preparation=Preparation(preset="legacy", mean="training"),
-        training=Training(batch_size=10, augmentation=FLIPS_AND_TURNS, class_balance="batch_weights", fill="nearest"),
+        training=Training(batch_size=10, augmentation=FLIPS_AND_TURNS, class_balance="batch_weights"),
         patch=PatchTraining(
-            rows=224, columns=224, batch_size=32, dropout=0.5, weight_decay=0.01,
+            rows=224, columns=224, batch_size=32, dropout=0.5, weight_decay=0.01, augmentation=FLIPS_AND_TURNS,
             stages=(
                 Stage("patch_1", ("output",), rate=1e-2, epochs=1, optimizer="nadam", weight_decay=0.01, dropout=0.5),
                 # x 0.01, from block5_conv1 on; second decay and dropout

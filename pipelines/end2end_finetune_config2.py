@@ -16,6 +16,8 @@ The seed's row: AUC 0.809 (0.746-0.864) on 78 patients of a private cohort. What
 docs/results.md.
 """
 
+from dataclasses import replace
+
 from mammo_tf.data import Augmentation
 from mammo_tf.recipes import Evaluation, Preparation, Recipe, Training
 from mammo_tf.training import Stage
@@ -51,7 +53,7 @@ def as_run() -> Recipe:
         evaluation=Evaluation(mean=44.4),  # another mean for inference than for training
         training=Training(
             batch_size=8,  # 16 in the text, half of it in training
-            augmentation=TABLE_7, fill="nearest", class_balance="batch_weights",
+            augmentation=replace(TABLE_7, fill="nearest"), class_balance="batch_weights",
         ),
         stages=(
             Stage("stage_1", ("batch_normalization_1", "block_2", "output"), 2e-4, 50, dropout=0.2, **shared),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+import os
+import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +14,18 @@ from mammo_tf.errors import MammoError
 
 
 def _quiet_tensorflow() -> None:
+    """Imports TensorFlow without the notices that it writes to the terminal before it can be told not to."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        importlib.import_module("tensorflow")
+        importlib.import_module("keras")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _print_all(lines: Iterable[str]) -> None:
@@ -63,8 +77,7 @@ def manifest(options: Namespace) -> None:
 
 
 def inspect(options: Namespace) -> None:
-    from mammo_tf.recipes.inspection import count_table
-    from mammo_tf.study import check_leakage, read_manifest
+    from mammo_tf.study import check_leakage, count_table, read_manifest
 
     table = read_manifest(options.manifest)
     _print_all(count_table(table))
@@ -77,8 +90,7 @@ def inspect(options: Namespace) -> None:
 
 
 def split(options: Namespace) -> None:
-    from mammo_tf.recipes.inspection import count_table
-    from mammo_tf.study import assign_splits, read_manifest, write_manifest
+    from mammo_tf.study import assign_splits, count_table, read_manifest, write_manifest
 
     fractions = _numbers(options.fractions, ",", 3, "--fractions")
     columns = [column for column in options.stratify.split(",") if column]

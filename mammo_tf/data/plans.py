@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.warp import random_affine
+from mammo_tf.imaging.warp import INTERPOLATIONS, random_affine
 
 BALANCES = ("none", "batch_weights", "balanced_sampling")
 
@@ -38,6 +38,9 @@ class Plan(Protocol):
     @property
     def classes(self) -> int: ...
 
+    @property
+    def augmentation(self) -> Augmentation: ...
+
     def epoch(self, number: int) -> Draws: ...
 
     def __len__(self) -> int: ...
@@ -53,6 +56,9 @@ class Augmentation:
         zoom: uniform in 1 plus and minus this, each axis for itself.
         shear: radians.
         horizontal_flip, vertical_flip: with probability one half.
+        interpolation: "linear", or "nearest" as the public code had it; linear interpolation halves the contrast of
+            specks one pixel wide, nearest keeps it.
+        fill: what lies beyond a picture's edge, "nearest" (the edge's pixel) or a number in [0, 1].
     """
 
     rotation: float = 10.0
@@ -61,6 +67,15 @@ class Augmentation:
     shear: float = 0.0
     horizontal_flip: bool = True
     vertical_flip: bool = False
+    interpolation: str = "linear"
+    fill: str | float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in INTERPOLATIONS:
+            known = ", ".join(INTERPOLATIONS)
+            raise MammoError("augmentation_wrong", f"interpolation {self.interpolation!r} is not one of {known}")
+        if self.fill != "nearest" and not (isinstance(self.fill, float | int) and 0 <= self.fill <= 1):
+            raise MammoError("augmentation_wrong", f"fill {self.fill!r} is neither 'nearest' nor a number in [0, 1]")
 
     def matrix(self, generator: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float64]:
         """A drawn map of pictures of this size, float64 `[2, 3]`."""

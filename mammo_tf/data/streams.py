@@ -33,7 +33,6 @@ def training_stream(
     first_epoch: int = 0,
     replicas: int = 1,
     batch_weights: bool = False,
-    fill: str | float = "nearest",
 ) -> tf.data.Dataset:
     """Batches of one epoch after the other, for ever; the same for the same plan and first epoch.
 
@@ -46,7 +45,6 @@ def training_stream(
         replicas: devices. A last batch smaller than that cannot be shared out: it is dropped, with a word in the log;
             as every epoch has another order, no image is left out for good.
         batch_weights: each image weighs 1 / (share of its class in this batch), as the thesis ran it.
-        fill: what lies beyond a picture's edge, `nearest` or a number in [0, 1].
 
     Returns:
         Dictionaries `image` float32 `[batch, rows, columns, channels]`, `label` float32 `[batch, classes]` one-hot,
@@ -69,7 +67,7 @@ def training_stream(
     def one_epoch(number: Any) -> tf.data.Dataset:
         draws = tf.numpy_function(_drawn(plan), [number], (tf.int64, tf.float64, tf.int64), stateful=False)
         pieces = tf.data.Dataset.from_tensor_slices(tuple(draws))
-        return _batches(pieces, records, plan.size, batch_size, fill, preprocessing).take(batches)
+        return _batches(pieces, records, plan, batch_size, preprocessing).take(batches)
 
     epochs = tf.data.Dataset.counter(first_epoch, dtype=tf.int64).flat_map(one_epoch)
 
@@ -119,7 +117,7 @@ def inference_stream(
         one_hot = tf.one_hot(tf.ensure_shape(labels, [None]), plan.classes)
         return {"image": pictures, "label": one_hot, "weight": weight, "position": positions}
 
-    batches = _batches(pieces, records, plan.size, batch_size, 0.0, preprocessing).map(finished)
+    batches = _batches(pieces, records, plan, batch_size, preprocessing).map(finished)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
@@ -150,15 +148,15 @@ def _drawn(plan: Plan) -> Any:
 def _batches(
     pieces: tf.data.Dataset,
     records: Records,
-    size: tuple[int, int],
+    plan: Plan,
     batch_size: int,
-    fill: str | float,
     preprocessing: Preprocessing | None,
 ) -> tf.data.Dataset:
     """(positions, matrices, labels) to batches (pictures, labels, positions)."""
     cv2.setNumThreads(1)  # one thread a picture: the stream runs several pictures at once
     steps = preprocessing or records.preprocessing
-    level = fill if isinstance(fill, str) else fill * 65535
+    size, augmentation = plan.size, plan.augmentation
+    level = augmentation.fill if isinstance(augmentation.fill, str) else augmentation.fill * 65535
 
     def piece(position: NDArray[np.int64], matrix: NDArray[np.float64]) -> NDArray[np.uint16]:
         if position < 0:
@@ -166,7 +164,7 @@ def _batches(
         picture = records.picture(int(position))
         if picture.shape == size and np.array_equal(matrix, IDENTITY):
             return picture
-        return affine(picture, matrix, fill=level, size=size)
+        return affine(picture, matrix, augmentation.interpolation, level, size)
 
     def loaded(position: Any, matrix: Any, label: Any) -> tuple[Any, Any, Any]:
         picture = tf.numpy_function(piece, [position, matrix], tf.uint16, stateful=False)

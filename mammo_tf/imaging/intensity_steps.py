@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ class HistogramLookup:
         keep_black: p that falls into level 0 stays 0, as background does.
     """
 
-    table: tuple[float, ...]
+    table: tuple[float, ...] = field(repr=False)
     levels: int = 4095
     keep_black: bool = False
 

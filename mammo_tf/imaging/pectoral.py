@@ -46,9 +46,7 @@ class _Edges:
         return np.clip(darker, -1, 1) * (inside & self.counts[row, column])
 
 
-def pectoral(
-    pixels: NDArray[Any], mask: NDArray[np.bool_], chest_wall: str | None = None
-) -> NDArray[np.bool_] | None:
+def pectoral(pixels: NDArray[Any], mask: NDArray[np.bool_], chest_wall: str | None = None) -> NDArray[np.bool_] | None:
     """The pectoral muscle of an MLO view. Which views are MLO is for the caller to know.
 
     A CC view has no muscle, but may well have a fold or a dense part whose edge convinces: do not ask there.

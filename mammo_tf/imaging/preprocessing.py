@@ -72,9 +72,7 @@ class Preprocessing:
             raise MammoError("channels_missing", "the intensity steps do not end in exactly one 'channels'")
 
     @classmethod
-    def preset(
-        cls, name: str, size: tuple[int, int], mean: float = LEGACY_MEAN, channels: int = 3
-    ) -> Preprocessing:
+    def preset(cls, name: str, size: tuple[int, int], mean: float = LEGACY_MEAN, channels: int = 3) -> Preprocessing:
         """One of the presets.
 
         `legacy` is what the published models were trained on (`golden/end2end`): no crop, cubic resize of

@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers
 
 from mammo_tf.errors import MammoError
+from mammo_tf.models.rebuild import rebuild
 
 
 def activation_map_model(model: keras.Model, column: int = 1) -> keras.Model:
@@ -35,26 +36,31 @@ def activation_map_model(model: keras.Model, column: int = 1) -> keras.Model:
 def activation_maps(model: keras.Model, pictures: np.ndarray, column: int = 1, finer: int = 4) -> np.ndarray:
     """Class activation maps of some pictures, sampled `finer` times as densely as the network's last feature map.
 
-    The picture is shifted by fractions of the network's stride and the maps are interleaved ("shift and stitch"), so
-    that a small picture does not end in a map of two by one points. Costs `finer` squared forward passes.
+    The picture is shifted by fractions of the network's stride to both sides and the maps are interleaved ("shift and
+    stitch"), so that a small picture does not end in a map of two by one points. Costs `finer` squared forward passes.
 
     Args:
         model: a classifier that `activation_map_model` takes.
-        pictures: float32 `[images, rows, columns, channels]`.
+        pictures: float32 `[images, rows, columns, channels]`; edges are repeated where a shift needs more.
         column: the class.
-        finer: shifts along each axis.
+        finer: samples for each stride along an axis.
 
     Returns:
-        float32 `[images, finer x map rows, finer x map columns]`; point (0, 0) is the one of the unshifted picture.
+        float32 `[images, ceil(rows / step), ceil(columns / step)]`, step = stride / finer: point (i, j) is the evidence
+        around pixel ((i + 0.5) step, (j + 0.5) step), so that a map stretched over its picture lies right.
     """
     maps = activation_map_model(model, column)
-    rows, columns = pictures.shape[1:3]
-    map_rows, map_columns = maps.output.shape[1:3]
-    steps = (rows // map_rows // finer or 1, columns // map_columns // finer or 1)
-    stitched = np.zeros((len(pictures), map_rows * finer, map_columns * finer), np.float32)
-    for down in range(finer):
-        for right in range(finer):
-            top, left = down * steps[0], right * steps[1]
-            padded = np.pad(pictures, ((0, 0), (0, top), (0, left), (0, 0)), mode="edge")[:, top:, left:]
-            stitched[:, down::finer, right::finer] = maps.predict(padded, verbose=0)[..., 0]
-    return stitched
+    probe = 1024
+    stride = probe // int(rebuild(maps, input_shape=(probe, probe, pictures.shape[3])).output.shape[1])
+    rows, columns = (-(-size // stride) * stride for size in pictures.shape[1:3])
+    larger = rebuild(maps, input_shape=(rows, columns, pictures.shape[3]))
+    step = stride / finer
+    below, right = rows - pictures.shape[1] + stride, columns - pictures.shape[2] + stride
+    padded = np.pad(pictures, ((0, 0), (stride, below), (stride, right), (0, 0)), mode="edge")
+    stitched = np.zeros((len(pictures), rows // stride * finer, columns // stride * finer), np.float32)
+    shifts = [stride + round((number - (finer - 1) / 2) * step) for number in range(finer)]
+    for number, top in enumerate(shifts):
+        for other, left in enumerate(shifts):
+            part = padded[:, top : top + rows, left : left + columns]
+            stitched[:, number::finer, other::finer] = larger.predict(part, verbose=0)[..., 0]
+    return stitched[:, : -(-pictures.shape[1] * finer // stride), : -(-pictures.shape[2] * finer // stride)]

@@ -173,9 +173,9 @@ def make_breast(rng: np.random.Generator, woman: Woman, laterality: str) -> Brea
     along = x * (STRETCH / woman.depth_mm)
     tilt = rng.normal(0.0, 0.15, 2)
     favour_along = (2.1 * along - 22.0 * np.maximum(0.26 - along, 0) ** 2).astype(np.float32)
-    favour_across = (
-        (0.35 + tilt[0]) * plane[:, None] + (0.15 + tilt[1]) * plane[None, :]
-    ).astype(np.float32) / np.float32(woman.half_width_mm)
+    favour_across = ((0.35 + tilt[0]) * plane[:, None] + (0.15 + tilt[1]) * plane[None, :]).astype(
+        np.float32
+    ) / np.float32(woman.half_width_mm)
     field = power_law_volume(rng)
     field += favour_along
     field += favour_across[:, :, None]

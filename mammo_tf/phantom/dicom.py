@@ -57,9 +57,7 @@ def make_uid(*parts: str) -> UID:
     return UID(f"2.25.{number}")
 
 
-def write_dicom(
-    path: Path, picture: StoredPicture, machine: Machine, who: Identity, compressed_mm: float
-) -> None:
+def write_dicom(path: Path, picture: StoredPicture, machine: Machine, who: Identity, compressed_mm: float) -> None:
     """Writes one file.
 
     Args:
@@ -97,9 +95,7 @@ def write_dicom(
         dataset.PositionerType = "MAMMOGRAPHIC"
         dataset.PositionerPrimaryAngle = "0" if who.view == "CC" else "45"
         dataset.DetectorType = "DIRECT"
-        dataset.PresentationLUTShape = (
-            "INVERSE" if machine.presentation.photometric == "MONOCHROME1" else "IDENTITY"
-        )
+        dataset.PresentationLUTShape = "INVERSE" if machine.presentation.photometric == "MONOCHROME1" else "IDENTITY"
     dataset.PixelSpacing = [_number(picture.spacing_mm)] * 2
     if machine.transfer_syntax != "explicit":
         dataset.compress(TRANSFER_SYNTAXES[machine.transfer_syntax], generate_instance_uid=False)

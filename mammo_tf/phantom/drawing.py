@@ -154,9 +154,7 @@ def draw_specks(
     return total
 
 
-def _truth(
-    finding: PlacedFinding, ink: Ink, masks: list[NDArray[np.uint8]], view: str, spacing_mm: float
-) -> ViewTruth:
+def _truth(finding: PlacedFinding, ink: Ink, masks: list[NDArray[np.uint8]], view: str, spacing_mm: float) -> ViewTruth:
     centre = to_picture(np.array(finding.position_mm), view)
     if finding.lump is not None and masks[finding.lump].any():
         outlines, _ = cv2.findContours(masks[finding.lump], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)

@@ -36,9 +36,7 @@ def develop(signal: Signal, machine: Machine, rng: np.random.Generator, text: st
     if machine.presentation.photometric == "MONOCHROME1":
         shown = 1 - shown
     pixels = np.rint(shown * levels).astype(np.uint16)
-    return StoredPicture(
-        pixels, Window("none"), signal.spacing_mm, signal.offset_mm, signal.inside, signal.muscle
-    )
+    return StoredPicture(pixels, Window("none"), signal.spacing_mm, signal.offset_mm, signal.inside, signal.muscle)
 
 
 def _characteristic(quanta: Floats, film: Film) -> Floats:
@@ -70,9 +68,7 @@ def _plate_edge(density: Floats, film: Film, rng: np.random.Generator, spacing_m
         density += clear * (np.float32(film.fog) + blur * np.float32(rng.random()) - density)
 
 
-def _letters(
-    density: Floats, signal: Signal, film: Film, rng: np.random.Generator, text: str, mirrored: bool
-) -> None:
+def _letters(density: Floats, signal: Signal, film: Film, rng: np.random.Generator, text: str, mirrored: bool) -> None:
     """Lead letters on the nipple's side near the axilla, clear of the breast, sometimes askew."""
     height = rng.uniform(5.5, 8.0) / signal.spacing_mm
     font, thick = cv2.FONT_HERSHEY_SIMPLEX, max(round(1.1 / signal.spacing_mm), 1)
@@ -109,9 +105,7 @@ def _damage(density: Floats, film: Film, rng: np.random.Generator, spacing_mm: f
         angle, length = rng.normal(np.pi / 2, 0.5), rng.uniform(15, 110) / spacing_mm
         way = np.linspace(0, 1, 6)
         bend = rng.normal(0.0, 0.012) * length
-        points = start + np.stack(
-            [way * length * np.cos(angle) + bend * way**2, way * length * np.sin(angle)], axis=1
-        )
+        points = start + np.stack([way * length * np.cos(angle) + bend * way**2, way * length * np.sin(angle)], axis=1)
         depth = float(rng.uniform(0.08, 0.3) * rng.choice([-1.0, 1.0], p=[0.75, 0.25]))
         cv2.polylines(drawn, [points.round().astype(np.int32)], False, depth, 1, cv2.LINE_8)
     count = rng.poisson(film.dust)

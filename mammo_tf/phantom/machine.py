@@ -189,9 +189,7 @@ def load_machine(name_or_path: str | Path) -> Machine:
         wanted = "needs the key 'film'" if machine.film is None else "must not have the key 'film'"
         raise MammoError("machine_value_wrong", f"{path}: a machine of modality {machine.modality} {wanted}")
     if machine.beam.gland_per_mm <= machine.beam.fat_per_mm:
-        raise MammoError(
-            "machine_value_wrong", f"{path}: beam.gland_per_mm must be larger than beam.fat_per_mm"
-        )
+        raise MammoError("machine_value_wrong", f"{path}: beam.gland_per_mm must be larger than beam.fat_per_mm")
     if not text_is_name(machine.name):
         raise MammoError(
             "machine_value_wrong",

@@ -178,9 +178,7 @@ def fine_texture(rng: np.random.Generator, shape: tuple[int, int], spacing_mm: f
     return noise / noise.std(), ratio
 
 
-def glandular_share(
-    breast: Breast, view: str, spacing_mm: float, rng: np.random.Generator
-) -> Floats:
+def glandular_share(breast: Breast, view: str, spacing_mm: float, rng: np.random.Generator) -> Floats:
     """Share of each column that is fibroglandular tissue, float32 [rows, columns] in [0, 1], fine texture included."""
     sums = column_sums(view)
     gland = sums @ breast.tissue.reshape(-1, DEPTH_VOXELS)

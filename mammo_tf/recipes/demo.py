@@ -33,6 +33,9 @@ from mammo_tf.training import Stage, load_model
 SOURCE, TARGET = "ffdm_site_1", "ffdm_site_2"
 HEAD = ("block_1", "block_2", "output")
 SIZE = (288, 224)
+SPACING_MM = 0.6
+# a warp between pixels would halve the contrast of specks one pixel wide, so pictures are only mirrored
+MIRRORED = Augmentation(rotation=0.0, shift=0.0, zoom=0.0, horizontal_flip=True, vertical_flip=True)
 Say = Callable[[str], None]
 
 
@@ -48,22 +51,22 @@ class DemoSize:
         adapt_head, adapt_all: epochs on site 2.
     """
 
-    source: int = 100
-    source_validation: int = 30
+    source: int = 140
+    source_validation: int = 40
     target: int = 60
-    target_validation: int = 20
+    target_validation: int = 30
     test: int = 80
-    patch: int = 6
+    patch: int = 8
     head: int = 2
     whole: int = 8
     adapt_head: int = 3
-    adapt_all: int = 12
+    adapt_all: int = 14
 
 
 SHORT = DemoSize()
 LONG = DemoSize(
-    source=240, source_validation=60, target=100, target_validation=40, test=160,
-    patch=8, head=3, whole=16, adapt_head=4, adapt_all=24,
+    source=300, source_validation=80, target=120, target_validation=60, test=200,
+    patch=10, head=3, whole=16, adapt_head=4, adapt_all=28,
 )  # fmt: skip
 
 
@@ -72,16 +75,13 @@ def source_recipe(size: DemoSize) -> Recipe:
     return Recipe(
         name="site_1",
         about="VGG16 at an eighth of its width, trained on site 1: patches, then whole images",
-        network=Network(width=1 / 8, rows=SIZE[0], columns=SIZE[1]),
-        training=Training(batch_size=16, augmentation=Augmentation()),
+        network=Network(width=1 / 8),
+        training=Training(batch_size=16, augmentation=MIRRORED),
         patch=PatchTraining(
-            stages=(Stage("patch", ("all",), 1e-3, size.patch, stop_patience=0, monitor="val_auc"),),
-            rows=64, columns=64, batch_size=32,
+            stages=(_stage("patch", ("all",), 1e-3, size.patch),),
+            rows=64, columns=64, batch_size=16, augmentation=MIRRORED,
         ),
-        stages=(
-            Stage("head", HEAD, 5e-4, size.head, stop_patience=0, rate_patience=0),
-            Stage("whole", ("all",), 3e-4, size.whole, stop_patience=0, monitor="val_auc"),
-        ),
+        stages=(_stage("head", HEAD, 1e-3, size.head), _stage("whole", ("all",), 5e-4, size.whole)),
         weight_decay=1e-4,
     )  # fmt: skip
 
@@ -92,15 +92,27 @@ def adaptation_recipe(size: DemoSize) -> Recipe:
         name="site_2_adapted",
         about="the model of site 1, fine-tuned on site 2 in two stages (configuration 2, rates of its own)",
         needs_start=True,
-        network=Network(rows=SIZE[0], columns=SIZE[1]),
         preparation=Preparation(preset="start", mean="training"),
-        training=Training(batch_size=16, augmentation=Augmentation()),
+        training=Training(batch_size=16, augmentation=MIRRORED),
         stages=(
-            Stage("stage_1", HEAD, 5e-4, size.adapt_head, weight_decay=1e-4, dropout=0.1, stop_patience=0),
-            Stage("stage_2", ("all",), 3e-4, size.adapt_all, weight_decay=1e-4, dropout=0.1, stop_patience=0,
-                  monitor="val_auc"),
+            _stage("stage_1", HEAD, 1e-3, size.adapt_head, weight_decay=1e-4, dropout=0.1),
+            _stage("stage_2", ("all",), 5e-4, size.adapt_all, weight_decay=1e-4, dropout=0.1),
         ),
-    )  # fmt: skip
+    )
+
+
+def _stage(
+    name: str,
+    trainable: tuple[str, ...],
+    rate: float,
+    epochs: int,
+    weight_decay: float | None = None,
+    dropout: float | None = None,
+) -> Stage:
+    """A stage of fixed length and rate whose best epoch on validation is kept."""
+    return Stage(
+        name, trainable, rate, epochs, weight_decay, dropout, stop_patience=0, rate_patience=0, monitor="val_auc"
+    )
 
 
 def scratch_recipe(size: DemoSize) -> Recipe:
@@ -184,7 +196,13 @@ def _study(folder: Path, size: DemoSize, seed: int, workers: int) -> pd.DataFram
         PatientGroup("test", size.test, (SOURCE, TARGET), "test"),
     )
     return make_study(
-        folder / "study", groups, (SOURCE, TARGET), seed, spacing_mm=0.4, conspicuity=CONSPICUOUS, workers=workers
+        folder / "study",
+        groups,
+        (SOURCE, TARGET),
+        seed,
+        spacing_mm=SPACING_MM,
+        conspicuity=CONSPICUOUS,
+        workers=workers,
     )
 
 
@@ -247,8 +265,8 @@ def _compared(folder: Path) -> list[Comparison]:
     comparisons = []
     for number, (name, first, second) in enumerate(PAIRS):
         path = folder / "comparisons" / f"{number}.json"
-        tables = [read_predictions(folder / TABLES[which] / "predictions_test.csv") for which in (first, second)]
-        write_json(path, compare(*tables))
+        one, other = (read_predictions(folder / TABLES[which] / "predictions_test.csv") for which in (first, second))
+        write_json(path, compare(one, other))
         comparisons.append(Comparison(name, path, note=NOTES.get(first, "")))
     return comparisons
 

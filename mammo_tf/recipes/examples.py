@@ -13,10 +13,9 @@ import pandas as pd
 
 from mammo_tf.files import atomic_path, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.imaging.warp import invert, map_points
 from mammo_tf.models import activation_maps
 from mammo_tf.records import Records
-from mammo_tf.study import findings_from_json
+from mammo_tf.study import Finding, findings_from_json, findings_to_json
 
 LISTED = "examples.json"
 
@@ -38,7 +37,7 @@ def write_examples(
     rows = []
     for label in (1, 0):
         part = table[table["label"] == label].sort_values("score", ascending=False, kind="stable")
-        chosen = np.unique(np.linspace(0, len(part) - 1, count // 2).round().astype(int)) if len(part) else []
+        chosen = np.unique(np.linspace(0, max(0, len(part) - 1), count // 2).round().astype(int))[: len(part)]
         for _, row in part.iloc[chosen].iterrows():
             rows.append(_example(model, records, steps, place[row["image_id"]], row, folder))
     write_json(folder / LISTED, rows)
@@ -55,17 +54,22 @@ def _example(
         beside.write_bytes(cv2.imencode(".png", image.picture)[1].tobytes())
     with atomic_path(folder / f"{name}.npy") as beside:
         np.save(beside, heat)
-    boxes = []
-    for finding in findings_from_json(str(image.row.get("findings") or "")):
-        bounds = finding.bounds()
-        if bounds is not None:
-            corners = map_points(invert(image.affine), np.reshape(bounds, (2, 2)))
-            boxes.append([round(float(value), 1) for value in corners.ravel()])
+    found = []
+    for finding, mask in zip(
+        findings_from_json(str(image.row.get("findings") or "")), image.finding_masks, strict=True
+    ):
+        rows, columns = np.nonzero(mask)
+        if rows.size:
+            box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+            found.append(Finding(finding.kind, finding.label, box=box))
     side = f"{row['laterality']} {row['view']}".strip()
     return {
-        "picture": f"{name}.png", "heatmap": f"{name}.npy", "score": float(row["score"]), "findings": boxes,
+        "picture": f"{name}.png",
+        "heatmap": f"{name}.npy",
+        "score": float(row["score"]),
+        "findings": findings_to_json(found),
         "title": f"{image.row['label']}, {side}",
-    }  # fmt: skip
+    }
 
 
 def read_examples(folder: Path) -> list[dict[str, Any]]:

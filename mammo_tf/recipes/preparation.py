@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import read_legacy
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
+from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.records import Records, open_records, prepare
-from mammo_tf.study import check_classes, check_leakage, read_manifest
+from mammo_tf.study import SPLITS, check_classes, check_leakage, read_manifest
 from mammo_tf.training import ModelFile, load_model
 
-SPLITS = ("train", "validation", "test")
+FULL_SIZE = (1152, 896)
+Say = Callable[[str], None]
 
 
 def load_start(path: str | Path) -> ModelFile:
@@ -40,13 +43,13 @@ def load_start(path: str | Path) -> ModelFile:
     return load_model(path)
 
 
-def geometry_of(recipe: Recipe, start: ModelFile | None) -> Preprocessing:
+def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None) -> Preprocessing:
     """The preprocessing that the recipe asks for, its mean still that of the preset or the start model.
 
     Raises:
         MammoError: `start_missing`, `preprocessing_missing`.
     """
-    size = (recipe.network.rows, recipe.network.columns)
+    size = _size(recipe, start, records)
     if recipe.preparation.preset != FROM_START:
         return Preprocessing.preset(recipe.preparation.preset, size, channels=recipe.preparation.channels)
     if start is None:
@@ -57,6 +60,16 @@ def geometry_of(recipe: Recipe, start: ModelFile | None) -> Preprocessing:
             "Set preparation.preset to legacy or default",
         )  # fmt: skip
     return with_size(start.preprocessing, *size)
+
+
+def _size(recipe: Recipe, start: ModelFile | None, records: Records | None) -> tuple[int, int]:
+    if recipe.network.rows is not None and recipe.network.columns is not None:
+        return recipe.network.rows, recipe.network.columns
+    if records is not None:
+        return records.size
+    if start is not None and start.model.input.shape[1] is not None:
+        return start.model.input.shape[1], start.model.input.shape[2]
+    return FULL_SIZE
 
 
 def with_size(preprocessing: Preprocessing, rows: int, columns: int) -> Preprocessing:
@@ -95,35 +108,47 @@ def training_mean(records: Records, preprocessing: Preprocessing) -> float:
     return round(float(np.mean(means)) * scale, 2)
 
 
-def open_data(data: str | Path, folder: Path, preprocessing: Preprocessing, recipe: Recipe, workers: int) -> Records:
-    """Records as they are, or a manifest prepared into the run folder; checked for leakage and for both classes.
+def open_data(
+    data: str | Path, folder: Path, start: ModelFile | None, recipe: Recipe, workers: int, say: Say
+) -> tuple[Records, Preprocessing]:
+    """Records as they are, or a manifest prepared into the run folder, and the preprocessing that belongs to them.
+
+    Checked for leakage and for both classes. Where the recipe prepares pictures as the start model does and the records
+    were prepared in another way, the records count, with a word.
 
     Raises:
-        MammoError: `geometry_differs` where records were prepared in another way, and what `read_manifest`, `prepare`,
-            `open_records`, `check_leakage`, `check_classes` raise.
+        MammoError: `geometry_differs` where the recipe names a preset and records were prepared in another way, and
+            what `read_manifest`, `prepare`, `open_records`, `check_leakage`, `check_classes`, `geometry_of` raise.
     """
     data = Path(data)
+    splits = SPLITS if recipe.stages or recipe.patch else ("test",)
+    positives = recipe.evaluation.positives
     if data.is_dir():
         records = open_records(data)
+        preprocessing = geometry_of(recipe, start, records)
         if records.preprocessing.geometry_steps != preprocessing.geometry_steps:
-            found, wanted = (_geometry_words(one) for one in (records.preprocessing, preprocessing))
-            raise MammoError(
-                "geometry_differs", f"{data} was prepared by {found}; the recipe wants {wanted}",
-                "Prepare again, or set network.rows, network.columns and preparation.preset",
-            )  # fmt: skip
+            preprocessing = _as_prepared(records, preprocessing, recipe, say)
     else:
         manifest = read_manifest(data)
         check_leakage(manifest)
-        check_classes(manifest, recipe.evaluation.positives, SPLITS if recipe.stages or recipe.patch else ("test",))
-        prepare(manifest, data.parent, folder / "prepared", preprocessing, workers)
-        records = open_records(folder / "prepared")
+        check_classes(manifest, positives, splits)
+        preprocessing = geometry_of(recipe, start, None)
+        prepare(manifest, data.parent, folder / PREPARED, preprocessing, workers)
+        records = open_records(folder / PREPARED)
     check_leakage(records.rows)
-    check_classes(records.rows, recipe.evaluation.positives, SPLITS if recipe.stages or recipe.patch else ("test",))
-    return records
+    check_classes(records.rows, positives, splits)
+    return records, preprocessing
 
 
-def _geometry_words(preprocessing: Preprocessing) -> str:
-    return ", ".join(str(step) for step in preprocessing.geometry_steps)
+def _as_prepared(records: Records, wanted: Preprocessing, recipe: Recipe, say: Say) -> Preprocessing:
+    found, asked = (", ".join(map(str, one.geometry_steps)) for one in (records.preprocessing, wanted))
+    if recipe.preparation.preset != FROM_START or records.size != wanted.size:
+        raise MammoError(
+            "geometry_differs", f"{records.folder} was prepared by {found}; the recipe wants {asked}",
+            "Prepare again, or set preparation.preset, network.rows and network.columns",
+        )  # fmt: skip
+    say(f"the start model was trained on pictures prepared by {asked}; these are prepared by {found}")
+    return Preprocessing(records.preprocessing.geometry_steps, wanted.intensity_steps)
 
 
 def network_input(

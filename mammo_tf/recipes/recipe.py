@@ -15,6 +15,7 @@ from mammo_tf.recipes.fields import from_json, to_json
 from mammo_tf.study import LABELS
 from mammo_tf.training import PRECISIONS, Stage
 
+SMOKE_SIZE = (128, 128)
 MODULE = "mammo_tf_recipe"
 FROM_START, FROM_TRAINING = "start", "training"
 
@@ -32,14 +33,18 @@ class Network:
         backbone: "vgg16", "resnet50" or "resnet50_padded".
         top: "512x1" or "512-512-1024x2".
         width: fraction of all numbers of filters.
-        rows, columns: size of the input in pixels.
+        rows, columns: size of the input in pixels; None takes the size of the records, or with a manifest that of the
+            start model, or 1152x896.
     """
 
     backbone: str = "vgg16"
     top: str = "512x1"
     width: float = 1.0
-    rows: int = 1152
-    columns: int = 896
+    rows: int | None = None
+    columns: int | None = None
+
+    def __post_init__(self) -> None:
+        _check((self.rows is None) == (self.columns is None), "network.rows and network.columns are given together")
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class PatchTraining:
         rows, columns: of a patch, in prepared pixels.
         lesion_patches, background_patches, jitter: see `data.Patches`.
         dropout, weight_decay: of the patch model when it is built.
+        batch_size: patches in a batch.
+        augmentation: of the patches.
     """
 
     stages: tuple[Stage, ...]
@@ -88,6 +95,7 @@ class PatchTraining:
     dropout: float = 0.0
     weight_decay: float = 0.0
     batch_size: int = 32
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,6 @@ class Training:
         class_balance: "none", "batch_weights" (as the thesis ran it) or "balanced_sampling".
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
         seed: decides weights, order, augmentation and dropout.
-        fill: beyond the edge of a picture, "nearest" or a number in [0, 1].
     """
 
     batch_size: int = 16
@@ -108,7 +115,6 @@ class Training:
     class_balance: str = "none"
     precision: str = "float32"
     seed: int = 0
-    fill: str | float = 0.0
 
     def __post_init__(self) -> None:
         _check(self.batch_size >= 1, "training.batch_size is 1 or more")
@@ -202,7 +208,7 @@ def smoke(recipe: Recipe) -> Recipe:
         name=f"{recipe.name}-smoke",
         stages=tuple(map(short, recipe.stages)),
         patch=patch,
-        network=replace(recipe.network, width=1 / 32, rows=128, columns=128),
+        network=replace(recipe.network, width=1 / 32, rows=SMOKE_SIZE[0], columns=SMOKE_SIZE[1]),
         training=replace(recipe.training, batch_size=8),
         evaluation=replace(recipe.evaluation, replicates=100),
     )

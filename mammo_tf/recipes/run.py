@@ -18,7 +18,7 @@ from mammo_tf.evaluation import compare, compute_metrics, make_predictions, writ
 from mammo_tf.files import digest, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import end2end, end2end_from_patch, flip_averaged, patch_classifier, rebuild
-from mammo_tf.recipes.preparation import fitting, geometry_of, load_start, network_input, open_data, with_mean
+from mammo_tf.recipes.preparation import fitting, load_start, network_input, open_data, with_mean
 from mammo_tf.recipes.recipe import Evaluation, PatchTraining, Recipe
 from mammo_tf.recipes.run_folder import claim
 from mammo_tf.records import Records
@@ -93,10 +93,9 @@ def run(
             "Name one with --start: a run folder of end2end_baseline, a .keras file, or a published .h5",
         )  # fmt: skip
     origin = load_start(start) if start is not None else None
-    geometry = geometry_of(recipe, origin)
     asked = {"data": _digest_of(Path(data)), "start": "" if start is None else _digest_of(Path(start))}
     claim(folder, recipe, asked, overwrite)
-    records = open_data(data, folder, geometry, recipe, workers)
+    records, geometry = open_data(data, folder, origin, recipe, workers, say)
     steps = network_input(recipe, records, origin, geometry)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
 
@@ -142,7 +141,7 @@ class _Trainer:
     def beginning(self, origin: ModelFile | None) -> keras.Model:
         """The whole-image model before its first stage."""
         recipe, network = self.recipe, self.recipe.network
-        shape = (network.rows, network.columns, self.steps.channels)
+        shape = (*self.records.size, self.steps.channels)
         keras.utils.set_random_seed(recipe.training.seed)
         if origin is not None:
             same = fitting(origin.model, self.steps)
@@ -165,13 +164,12 @@ class _Trainer:
             plans.append(
                 Patches(
                     sheets, shape[:2], self.records.size, classes, patch.lesion_patches, patch.background_patches,
-                    patch.jitter, training.augmentation if split == "train" else NO_AUGMENTATION,
+                    patch.jitter, patch.augmentation if split == "train" else NO_AUGMENTATION,
                     shuffle=split == "train", seed=training.seed,
                 )
             )  # fmt: skip
         material = Material(
-            self.records, self.steps, plans[0], plans[1], patch.batch_size, training.class_balance == "batch_weights",
-            training.fill,
+            self.records, self.steps, plans[0], plans[1], patch.batch_size, training.class_balance == "batch_weights"
         )  # fmt: skip
         for stage in patch.stages:
             model = self.stage(model, stage, material)
@@ -193,7 +191,7 @@ class _Trainer:
                 )
             )  # fmt: skip
         balance = training.class_balance == "batch_weights"
-        return Material(self.records, self.steps, plans[0], plans[1], training.batch_size, balance, training.fill)
+        return Material(self.records, self.steps, plans[0], plans[1], training.batch_size, balance)
 
     def stage(self, model: keras.Model, stage: Stage, material: Material) -> keras.Model:
         """Runs one stage, or reads it if it is finished."""

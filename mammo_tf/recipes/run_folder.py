@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.files import disk_errors, read_json, source_revision, write_json
 from mammo_tf.recipes.recipe import Recipe
 
 PREPARED = "prepared"
@@ -79,19 +78,6 @@ def environment() -> dict[str, Any]:
         "processor": platform.machine(),
         "packages": versions,
         "devices": [f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices()],
-        "revision": revision(),
+        "revision": source_revision(),
         "command": " ".join(["mammo-tf", *sys.argv[1:]]),
     }
-
-
-def revision() -> str:
-    """The git revision of the package's source tree, with `+` where it has changes; empty outside a tree."""
-    here = Path(__file__).parent
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"],
-            capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return described.stdout.strip()

@@ -9,6 +9,7 @@ from mammo_tf.files import read_json
 from mammo_tf.recipes.examples import read_examples, write_examples
 from mammo_tf.recipes.run import RunResult
 from mammo_tf.reporting import Comparison, Curve, Entry, Example, Report, write_report
+from mammo_tf.study import findings_from_json
 
 
 def report_run(folder: str | Path) -> Path:
@@ -50,7 +51,7 @@ def run_examples(folder: Path) -> tuple[Example, ...]:
     return tuple(
         Example(
             picture=figures / item["picture"], heatmap=figures / item["heatmap"], title=item["title"],
-            score=item["score"], findings=tuple(tuple(box) for box in item["findings"]),
+            score=item["score"], findings=findings_from_json(item["findings"]),
         )
         for item in read_examples(figures)
     )  # fmt: skip

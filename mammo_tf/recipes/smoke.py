@@ -9,7 +9,7 @@ import keras
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes.recipe import Recipe
+from mammo_tf.recipes.recipe import SMOKE_SIZE, Recipe
 from mammo_tf.training import save_model
 
 SITE = "ffdm_site_1"
@@ -35,6 +35,6 @@ def smoke_material(recipe: Recipe, folder: Path, start: str | Path | None) -> tu
         made = folder / "start.keras"
         network = recipe.network
         keras.utils.set_random_seed(0)
-        model = end2end(network.backbone, network.top, (network.rows, network.columns, 3), network.width)
-        save_model(made, model, Preprocessing.preset("default", (network.rows, network.columns)))
+        model = end2end(network.backbone, network.top, (*SMOKE_SIZE, 3), network.width)
+        save_model(made, model, Preprocessing.preset("default", SMOKE_SIZE))
     return folder / "study" / "manifest.csv", made

@@ -24,7 +24,7 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
     """Reads the row's file, runs the geometry half and carries the findings over; a refusal is a `Reject`.
 
     Args:
-        row: of a manifest.
+        row: of a manifest; its laterality and view count before those of the file's header.
         root: the data root that the row's `path` is relative to.
         preprocessing: its geometry half is used.
     """
@@ -32,7 +32,8 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
         path = resolve_path(str(row["path"]), root)
         if not path.is_file():
             raise MammoError("file_missing", f"{row['path']} is not there")
-        prepared = preprocessing.geometry(read(path).pixels)
+        side, view = str(row.get("laterality") or "") or None, str(row.get("view") or "") or None
+        prepared = preprocessing.geometry(read(path, laterality=side, view=view).pixels)
         size = prepared.picture.shape
         findings = findings_from_json(str(row["findings"]))
         masks = [finding_mask(finding, size, prepared.affine, Path(root)) for finding in findings]

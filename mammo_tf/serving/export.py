@@ -17,7 +17,6 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,10 +27,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-import mammo_tf
 from mammo_tf.data import graph_preprocessing
 from mammo_tf.errors import MammoError
-from mammo_tf.files import digest, disk_errors, write_json
+from mammo_tf.files import digest, disk_errors, source_revision, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import activation_map_model
 from mammo_tf.training import ModelFile
@@ -94,7 +92,7 @@ def export_bundle(
         "facts": {**model_file.facts, **facts},
         "signatures": {key: _described(function) for key, function in signatures.items()},
         "versions": {package: installed_version(package) for package in ("mammo_tf", "tensorflow", "keras")},
-        "revision": revision(),
+        "revision": source_revision(),
     }
     try:
         json.dumps(described, allow_nan=False)
@@ -146,22 +144,6 @@ def with_activation_map(model: keras.Model) -> keras.Model:
     except MammoError:
         return keras.Model(model.inputs[0], model.outputs, name=model.name)
     return keras.Model(model.inputs[0], [*model.outputs, *maps.outputs], name=model.name)
-
-
-def revision() -> str:
-    """The git revision that this package is run from, with a `+` behind it if files were changed; "" if unknown."""
-    folder = Path(mammo_tf.__file__).parents[1]
-    if not (folder / ".git").exists():
-        return ""
-    git = ["git", "-C", str(folder)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 def serving_functions(

@@ -1,5 +1,6 @@
 """What an image is: rows, labels, findings, splits, leakage."""
 
+from mammo_tf.study.counts import count_table
 from mammo_tf.study.findings import Finding, findings_from_json, findings_to_json
 from mammo_tf.study.manifest import (
     COLUMNS,
@@ -23,6 +24,7 @@ __all__ = [
     "assign_splits",
     "check_classes",
     "check_leakage",
+    "count_table",
     "findings_from_json",
     "findings_to_json",
     "make_manifest",

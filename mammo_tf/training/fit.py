@@ -40,7 +40,6 @@ class Material:
         training, validation: plans; validation is taken once an epoch, in order.
         batch_size: images in a batch, over all devices.
         batch_weights: weigh the classes of each batch alike.
-        fill: what lies beyond a picture's edge in augmentation.
     """
 
     records: Records
@@ -49,7 +48,6 @@ class Material:
     validation: Plan
     batch_size: int
     batch_weights: bool = False
-    fill: str | float = "nearest"
 
 
 def fit_stage(
@@ -117,7 +115,7 @@ def _run(
         raise MammoError("nothing_to_train", f"stage {stage.name!r} has no picture to train on", "Look at the split")
     stream = training_stream(
         material.records, material.training, material.batch_size, material.preprocessing,
-        first, devices, material.batch_weights, material.fill,
+        first, devices, material.batch_weights
     ).map(_tuple)  # fmt: skip
     callbacks = [
         _validation(material, devices),

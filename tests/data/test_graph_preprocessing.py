@@ -14,7 +14,7 @@ from mammo_tf.imaging.geometry_steps import Fit, Resize, ResizeHeight, Threshold
 from mammo_tf.imaging.intensity_steps import Channels, Equalize, HistogramLookup, MaximumScale, Scale, SubtractMean
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "end2end"
-TWO_LEVELS = 2.001 / 65535
+A_HUNDREDTH_LEVEL = 0.01 / 65535
 CHANNELS = (Channels(1),)
 
 
@@ -52,7 +52,7 @@ def test_geometry_equals_numpy(rows, columns, seed, before, resize):
     picture = smooth_noise(rows, columns, seed)
     expected = preprocessing.geometry(picture).picture
     result = graph.geometry(preprocessing, tf.constant(picture)).numpy()
-    np.testing.assert_allclose(result, expected, rtol=0, atol=TWO_LEVELS)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=A_HUNDREDTH_LEVEL)
 
 
 LOOKUP = HistogramLookup(tuple(np.sort(np.random.default_rng(0).random(4096)) * 4095), keep_black=True)
@@ -91,7 +91,7 @@ def test_a_large_reduction(preset):
     picture = smooth_noise(1024, 832, 7)
     expected = preprocessing.geometry(picture).picture
     result = graph.geometry(preprocessing, tf.constant(picture)).numpy()
-    assert np.abs(result - expected).max() <= TWO_LEVELS
+    assert np.abs(result - expected).max() <= A_HUNDREDTH_LEVEL
 
 
 def test_saved_model_takes_any_size(tmp_path):

@@ -83,8 +83,9 @@ def test_sizes_settings_and_start_models(records: Records, tmp_path: Path, capsy
     assert "there are no images to run on" in fails(capsys, "run", FINE_TUNING)
     baseline = ("run", PIPELINES / "end2end_baseline.py", "--data", data, "-o", tmp_path / "run")
     assert "was prepared by" in fails(capsys, *baseline)
-    small = ("--set", "network.rows=100", "--set", "network.columns=100", "--set", "preparation.preset=legacy")
+    small = ("--set", 'network={"rows": 100, "columns": 100}', "--set", "preparation.preset=legacy")
     assert "was prepared by" in fails(capsys, *baseline, *small)
+    assert "are given together" in fails(capsys, *baseline, "--set", "network.rows=100")
     assert not (tmp_path / "run" / "model.keras").exists()
 
 

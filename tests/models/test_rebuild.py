@@ -56,9 +56,24 @@ def test_mean_of_the_activation_map_is_the_difference_of_logits() -> None:
 def test_finer_maps_hold_the_plain_map() -> None:
     model = end2end(input_shape=(256, 128, 3), width=1 / 32)
     pictures = np.random.default_rng(0).normal(0, 30, (1, 256, 128, 3)).astype(np.float32)
-    finer = activation_maps(model, pictures, finer=2)
-    assert finer.shape == (1, 4, 2)
-    np.testing.assert_allclose(finer[:, ::2, ::2], activation_map_model(model)(pictures)[..., 0], atol=1e-5)
+    finer = activation_maps(model, pictures, finer=3)
+    assert finer.shape == (1, 6, 3)
+    np.testing.assert_allclose(finer[:, 1::3, 1::3], activation_map_model(model)(pictures)[..., 0], atol=1e-5)
+
+
+def test_a_map_lies_over_what_it_shows() -> None:
+    """A bright disc moves, and the strongest point of the map's change moves with it."""
+    model = end2end("vgg16", "512-512-1024x2", (256, 256, 3), width=1 / 16)
+    empty = np.zeros((1, 256, 256, 3), np.float32)
+    for row, column in ((64, 64), (64, 192), (192, 64), (192, 192)):
+        picture = empty.copy()
+        picture[:, row - 12 : row + 12, column - 12 : column + 12] = 100
+        change = np.abs(activation_maps(model, picture) - activation_maps(model, empty))[0]
+        weights = change / change.sum()
+        place = [(weights.sum(axis=1 - axis) * (np.arange(weights.shape[axis]) + 0.5)).sum() for axis in (0, 1)]
+        step = 256 / change.shape[0]
+        assert abs(place[0] * step - row) < 48
+        assert abs(place[1] * step - column) < 48
 
 
 def test_another_input_size_keeps_weights_and_names() -> None:

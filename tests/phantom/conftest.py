@@ -85,9 +85,7 @@ def see() -> Callable[..., Iterator[Seen]]:
                     picture = render(projection, machine, rng, laterality, view)
                     shown = shown_pixels(picture, machine)
                     label = patient.labels[side]
-                    result.append(
-                        Seen(patient.number, site, laterality, view, label, picture, shown, projection, ink)
-                    )
+                    result.append(Seen(patient.number, site, laterality, view, label, picture, shown, projection, ink))
             return result
 
         people = patients_of(count, seed, prevalence)

@@ -51,7 +51,7 @@ def test_fields_are_set_by_their_paths() -> None:
     assert set_field(recipe, "stages.0.epochs", "3").stages[0].epochs == 3
     assert set_field(recipe, "stages.0.trainable", '["all"]').stages[0].trainable == ("all",)
     assert set_field(recipe, "training.class_balance", "batch_weights").training.class_balance == "batch_weights"
-    assert set_field(recipe, "training.fill", "nearest").training.fill == "nearest"
+    assert set_field(recipe, "training.augmentation.fill", "nearest").training.augmentation.fill == "nearest"
     assert set_field(recipe, "preparation.mean", "44").preparation.mean == 44.0
     assert set_field(recipe, "start", "12").start == "12"
     assert set_field(recipe, "start", "null").start is None

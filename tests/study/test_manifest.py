@@ -109,9 +109,16 @@ def test_findings_travel_as_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "3", '[{"kind": "mass"}]', '[{"kind": "m", "label": "b", "box": [1, 2]}]',
-             '[{"kind": "m", "label": "b", "box": [1, 2, 3, 4], "mask": "a"}]', '[{"kind": "m", "label": "b", "x": 1}]'],
-)  # fmt: skip
+    "text",
+    [
+        "{",
+        "3",
+        '[{"kind": "mass"}]',
+        '[{"kind": "m", "label": "b", "box": [1, 2]}]',
+        '[{"kind": "m", "label": "b", "box": [1, 2, 3, 4], "mask": "a"}]',
+        '[{"kind": "m", "label": "b", "x": 1}]',
+    ],
+)
 def test_broken_findings_are_told(text: str) -> None:
     with pytest.raises(MammoError, match="cannot be read"):
         findings_from_json(text)

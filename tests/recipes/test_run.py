@@ -1,0 +1,139 @@
+"""The runner: run folders that resume, start models that are compared, rates that reach their stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_tf.data import Augmentation
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import auc, read_predictions
+from mammo_tf.files import read_json
+from mammo_tf.recipes import Evaluation, Network, PatchTraining, Preparation, Recipe, Training, load_recipe, run, smoke
+from mammo_tf.recipes.run_report import finish_run, report_run
+from mammo_tf.recipes.smoke import smoke_material
+from mammo_tf.records import Records
+from mammo_tf.training import Stage, load_model
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+BASELINE = Recipe(
+    name="little",
+    about="patches, then whole images",
+    network=Network(width=1 / 32),
+    preparation=Preparation(preset="legacy"),
+    training=Training(batch_size=8, augmentation=Augmentation(rotation=0, shift=0.02, zoom=0)),
+    evaluation=Evaluation(replicates=50),
+    patch=PatchTraining((Stage("patch", ("all",), 1e-3, 1),), {"malignant": 1}, 32, 32, batch_size=8),
+    stages=(Stage("whole", ("all",), 1e-3, 2, stop_patience=0),),
+)
+ADAPTATION = replace(
+    BASELINE, name="adapted", about="two stages", patch=None, needs_start=True, preparation=Preparation(preset="start"),
+    stages=(Stage("stage_1", ("block_2", "output"), 1e-3, 1), Stage("stage_2", ("all",), 1e-4, 1)),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def baseline(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "baseline"
+    finish_run(run(BASELINE, folder, records.folder))
+    return folder
+
+
+def test_a_run_folder_holds_what_it_should(baseline: Path, records: Records) -> None:
+    for name in ("recipe.json", "environment.json", "log.csv", "model.keras", "metrics.json", "report.html"):
+        assert (baseline / name).is_file(), name
+    assert Recipe.from_json(read_json(baseline / "recipe.json")["recipe"]) == BASELINE
+    log = pd.read_csv(baseline / "log.csv")
+    assert log["stage"].tolist() == ["patch", "whole", "whole"]
+    table = read_predictions(baseline / "predictions_test.csv")
+    assert sorted(table["image_id"]) == sorted(records.rows.loc[records.rows["split"] == "test", "image_id"])
+    metrics = read_json(baseline / "metrics.json")
+    assert metrics["test"]["image"]["auc"]["value"] == pytest.approx(auc(table["label"], table["score"]))
+
+
+def test_the_model_carries_its_preprocessing_and_training_mean(baseline: Path, records: Records) -> None:
+    stored = load_model(baseline / "model.keras")
+    assert stored.preprocessing is not None
+    mean = records.means[records.positions("train")].mean() * 65535 * 0.003891
+    steps = {step["step"]: step for step in stored.preprocessing.to_json()["intensity"]}
+    assert steps["mean"]["mean"] == pytest.approx(mean, abs=0.01)
+    assert set(stored.facts["thresholds"]) == {"image", "breast", "patient"}
+    assert stored.facts["training_domain"]["modality"] == ["FILM"]
+    position = int(records.positions("test")[0])
+    pictures = stored.preprocessing.intensity(records.picture(position) / np.float32(65535))[None]
+    table = read_predictions(baseline / "predictions_test.csv").set_index("image_id")
+    expected = table.loc[records.rows["image_id"][position], "score"]
+    assert float(stored.model.predict(pictures, verbose=0)[0, 1]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_run_again_resumes_and_another_recipe_is_refused(baseline: Path, records: Records, tmp_path: Path) -> None:
+    before = read_predictions(baseline / "predictions_test.csv")
+    run(BASELINE, baseline, records.folder)
+    pd.testing.assert_frame_equal(read_predictions(baseline / "predictions_test.csv"), before)
+    other = replace(BASELINE, training=replace(BASELINE.training, seed=9))
+    with pytest.raises(MammoError, match=r"holds another run \(training.seed differs\)"):
+        run(other, baseline, records.folder)
+    with pytest.raises(MammoError, match="holds no finished run"):
+        report_run(tmp_path)
+
+
+class _StopError(Exception):
+    pass
+
+
+def test_a_stopped_run_ends_where_an_uninterrupted_one_ends(baseline: Path, records: Records, tmp_path: Path) -> None:
+    def say(line: str) -> None:
+        if line.startswith("stage patch"):
+            raise _StopError
+
+    with pytest.raises(_StopError):
+        run(BASELINE, tmp_path / "run", records.folder, say=say)
+    run(BASELINE, tmp_path / "run", records.folder)
+    whole, resumed = (read_predictions(folder / "predictions_test.csv") for folder in (baseline, tmp_path / "run"))
+    np.testing.assert_allclose(whole["score"], resumed["score"], atol=1e-6)
+
+
+def test_fine_tuning_starts_from_a_run_and_is_compared_with_it(
+    baseline: Path, records: Records, tmp_path: Path
+) -> None:
+    result = run(ADAPTATION, tmp_path / "run", records.folder, start=baseline)
+    before = read_predictions(tmp_path / "run" / "before" / "predictions_test.csv")
+    own = read_predictions(baseline / "predictions_test.csv")
+    np.testing.assert_allclose(before["score"], own["score"], atol=1e-6)
+    after = result.predictions[result.predictions["split"] == "test"]
+    difference = result.comparison["test"]["image"]["auc_difference"]["value"]
+    assert difference == pytest.approx(auc(after["label"], after["score"]) - auc(own["label"], own["score"]))
+    start, end = load_model(baseline / "model.keras").model, result.model
+    for name in ("conv2d_1", "conv2d_2"):
+        assert not np.array_equal(start.get_layer(name).get_weights()[0], end.get_layer(name).get_weights()[0])
+
+
+def test_a_published_file_starts_at_another_size(records: Records, golden: Path, tmp_path: Path) -> None:
+    path = golden / "end2end" / "vgg16_512x1_w32_resumed_opt.h5"
+    lines: list[str] = []
+    recipe = replace(ADAPTATION, stages=ADAPTATION.stages[:1])
+    result = run(recipe, tmp_path / "run", records.folder, start=path, say=lines.append)
+    assert result.model.input.shape == (None, 128, 128, 3)
+    assert "auc_difference" in result.comparison["test"]["image"]
+
+
+def test_a_recipe_that_needs_a_start_model_says_how_to_get_one(records: Records, tmp_path: Path) -> None:
+    with pytest.raises(MammoError, match="Name one with --start: a run folder of end2end_baseline"):
+        run(ADAPTATION, tmp_path / "run", records.folder)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "bare.keras")
+    with pytest.raises(MammoError, match="does not say how pictures are prepared"):
+        run(ADAPTATION, tmp_path / "run", records.folder, start=tmp_path / "bare.keras")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", ["recipe", "as-run"])
+@pytest.mark.parametrize("name", ["end2end_baseline", "end2end_finetune_config1", "end2end_finetune_config2"])
+def test_every_pipeline_runs_as_a_smoke_run(name: str, variant: str, tmp_path: Path) -> None:
+    recipe = smoke(load_recipe(PIPELINES / f"{name}.py", variant))
+    data, start = smoke_material(recipe, tmp_path / "material", None)
+    assert finish_run(run(recipe, tmp_path / "run", data, start)).is_file()
