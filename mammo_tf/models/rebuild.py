@@ -49,7 +49,8 @@ def rebuild(
         return type(layer).from_config(config)
 
     trainable = {path: layer.trainable for path, layer in named_layers(model)}
-    inputs = None if input_shape is None else keras.Input(input_shape, name=model.input.name)
+    first = next((layer.name for layer in model.layers if isinstance(layer, layers.InputLayer)), None)
+    inputs = None if input_shape is None else keras.Input(input_shape, name=first)
     renewed = keras.models.clone_model(model, inputs, clone_function=changed, recursive=True)
     renewed.set_weights(model.get_weights())
     for path, layer in named_layers(renewed):

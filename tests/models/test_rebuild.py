@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 
 from mammo_tf.models import activation_map_model, activation_maps, end2end, named_layers, rebuild
@@ -62,18 +63,19 @@ def test_finer_maps_hold_the_plain_map() -> None:
 
 
 def test_a_map_lies_over_what_it_shows() -> None:
-    """A bright square moves, and the strongest change of the map moves with it."""
-    model = end2end("vgg16", "512-512-1024x2", (256, 256, 3), width=1 / 16)
-    empty = np.zeros((1, 256, 256, 3), np.float32)
-    plain = activation_maps(model, empty)
-    for row, column in ((64, 64), (64, 192), (192, 64), (192, 192)):
-        picture = empty.copy()
-        picture[:, row - 12 : row + 12, column - 12 : column + 12] = 100
-        change = np.abs(activation_maps(model, picture) - plain)[0]
-        strongest = np.unravel_index(change.argmax(), change.shape)
-        step = 256 / change.shape[0]
-        assert abs((strongest[0] + 0.5) * step - row) < 64
-        assert abs((strongest[1] + 0.5) * step - column) < 64
+    """A network that only averages 32x32 pixels: the map's strongest point is where the bright square is."""
+    inputs = keras.Input((128, 96, 1))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.AveragePooling2D(32)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2, kernel_initializer="zeros")(pooled))
+    model.layers[-1].set_weights([np.array([[-1.0, 1.0]]), np.zeros(2)])
+    for row, column in ((20, 20), (20, 76), (68, 44), (108, 84)):
+        picture = np.zeros((1, 128, 96, 1), np.float32)
+        picture[:, row - 4 : row + 4, column - 4 : column + 4] = 1
+        change = activation_maps(model, picture)[0]
+        assert change.shape == (16, 12)
+        rows, columns = np.nonzero(change > 0.9 * change.max())
+        assert abs((rows.mean() + 0.5) * 8 - row) <= 8
+        assert abs((columns.mean() + 0.5) * 8 - column) <= 8
 
 
 def test_another_input_size_keeps_weights_and_names() -> None:
