@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation.intervals import Interval, Statistic, bootstrap
+from mammo_tf.evaluation.bands import auc_interval
+from mammo_tf.evaluation.intervals import Interval, share_interval
 from mammo_tf.evaluation.predictions import LEVELS, at_level
-from mammo_tf.evaluation.roc import auc, checked, delong, delong_paired, g_mean_threshold
+from mammo_tf.evaluation.roc import checked, delong, delong_paired, g_mean_threshold
 
 Number = dict[str, Any]
 REPLICATES = 2000
@@ -60,15 +61,17 @@ def _threshold(cases: pd.DataFrame, split: str) -> Number:
         point = g_mean_threshold(cases["label"], cases["score"])
     except MammoError as error:
         return {"value": None, "low": None, "high": None, "n": len(cases), "how": how, "why": error.sentence}
+    if not np.isfinite(point.threshold):
+        why = f"no threshold on {split} calls a positive and a negative rightly"
+        return {"value": None, "low": None, "high": None, "n": len(cases), "how": how, "why": why}
     return {"value": point.threshold, "low": None, "high": None, "n": len(cases), "how": how}
 
 
 def _numbers(cases: pd.DataFrame, threshold: Number, replicates: int, seed: int) -> dict[str, Number]:
     labels, scores = cases["label"].to_numpy(np.int64), cases["score"].to_numpy(np.float64)
     patients = cases["patient_id"].to_numpy()
-    resampled = partial(bootstrap, labels=labels, scores=scores, groups=patients, replicates=replicates, seed=seed)
     how = f"bootstrap over {len(set(patients))} patients, {replicates} resamples, percentile"
-    numbers = {"auc": _number(lambda: resampled(auc), len(labels), how)}
+    numbers = {"auc": _number(lambda: auc_interval(labels, scores, patients, replicates, seed), len(labels), how)}
     try:
         single = delong(labels, scores)
         numbers["auc_delong"] = _plain(single.auc, single.low, single.high, len(labels), "DeLong, cases independent")
@@ -77,30 +80,23 @@ def _numbers(cases: pd.DataFrame, threshold: Number, replicates: int, seed: int)
     numbers["threshold"] = dict(threshold)
     if threshold["value"] is None:
         return numbers
-    for name, statistic in rates_at(float(threshold["value"])).items():
-        numbers[name] = _number(partial(resampled, statistic), len(labels), f"at the fixed threshold; {how}")
+    for name, hits, counted in rates_at(labels, scores, float(threshold["value"])):
+        compute = partial(share_interval, hits, counted, patients, replicates, seed)
+        numbers[name] = _number(compute, len(labels), f"at the fixed threshold; {how}")
     return numbers
 
 
-def rates_at(threshold: float) -> dict[str, Statistic]:
-    """Sensitivity, specificity and accuracy at a threshold, as functions of labels and scores."""
-
-    def sensitivity(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-        return _share((scores >= threshold)[labels == 1])
-
-    def specificity(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-        return _share((scores < threshold)[labels == 0])
-
-    def accuracy(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-        return _share((scores >= threshold) == (labels == 1))
-
-    return {"sensitivity": sensitivity, "specificity": specificity, "accuracy": accuracy}
-
-
-def _share(right: NDArray[np.bool_]) -> float:
-    if not len(right):
-        raise MammoError("no_cases", "there is no case of this class")
-    return float(np.mean(right))
+def rates_at(
+    labels: NDArray[np.int64], scores: NDArray[np.float64], threshold: float
+) -> tuple[tuple[str, NDArray[np.bool_], NDArray[np.bool_]], ...]:
+    """Sensitivity, specificity and accuracy at a threshold: name, which cases are hits, which cases count."""
+    called, positives = scores >= threshold, labels == 1
+    everyone = np.ones(len(labels), np.bool_)
+    return (
+        ("sensitivity", called, positives),
+        ("specificity", ~called, ~positives),
+        ("accuracy", called == positives, everyone),
+    )
 
 
 def _number(compute: Callable[[], Interval], n: int, how: str) -> Number:
@@ -172,12 +168,14 @@ def _differences(cases: pd.DataFrame, replicates: int, seed: int) -> dict[str, N
     scores = cases[["score", "other"]].to_numpy(np.float64)
     patients = cases["patient_id"].to_numpy()
 
-    def difference(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-        return auc(labels, scores[:, 1]) - auc(labels, scores[:, 0])
+    def difference() -> Interval:
+        first, second = (auc_interval(labels, scores[:, which], patients, replicates, seed) for which in (0, 1))
+        apart = second.replicates - first.replicates  # the same patients in the same order
+        low, high = np.quantile(apart, [0.025, 0.975]) if len(apart) > 1 else (np.nan, np.nan)
+        return Interval(second.value - first.value, float(low), float(high), apart, first.discarded)
 
     how = f"paired bootstrap over {len(set(patients))} patients, {replicates} resamples, percentile"
-    resampled = partial(bootstrap, difference, labels, scores, patients, replicates, seed=seed)
-    numbers = {"auc_difference": _number(resampled, len(labels), how)}
+    numbers = {"auc_difference": _number(difference, len(labels), how)}
     try:
         checked(labels, scores[:, 0])
         pair = delong_paired(labels, scores[:, 1], scores[:, 0])

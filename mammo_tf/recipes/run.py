@@ -247,12 +247,12 @@ def _metrics(table: pd.DataFrame, evaluation: Evaluation, path: Path) -> dict[st
 def _facts(recipe: Recipe, records: Records, metrics: dict[str, Any]) -> dict[str, Any]:
     """What a model should say of itself: where it was trained, what it was trained to call positive, its thresholds."""
     trained = records.rows.iloc[records.positions("train")]
-    levels = metrics.get("validation", {})
+    levels = {level: numbers["threshold"]["value"] for level, numbers in metrics.get("validation", {}).items()}
     return {
         "recipe": recipe.name,
         "positives": list(recipe.evaluation.positives),
         "flips": recipe.evaluation.flips,
-        "thresholds": {level: numbers["threshold"]["value"] for level, numbers in levels.items()},
+        "thresholds": {level: value for level, value in levels.items() if value is not None},
         "training_domain": {
             column: sorted({value for value in trained[column] if value})
             for column in ("modality", "manufacturer", "site", "view")

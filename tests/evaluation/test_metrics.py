@@ -13,6 +13,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import (
     at_level,
     auc,
+    bootstrap,
     compare,
     compute_metrics,
     delong_paired,
@@ -101,6 +102,16 @@ def test_one_class_has_no_number_and_says_why() -> None:
     assert "sensitivity" not in metrics["test"]["image"]
 
 
+def test_scores_that_rank_everything_backwards_have_no_threshold() -> None:
+    table = _table()
+    metrics = compute_metrics(table.assign(score=1.0 - table["label"]), replicates=20)
+    number = metrics["test"]["image"]["threshold"]
+    assert number["value"] is None
+    assert "calls a positive and a negative rightly" in number["why"]
+    assert metrics["test"]["image"]["auc"]["value"] == 0.0
+    json.dumps(metrics, allow_nan=False)
+
+
 def test_paired_comparison() -> None:
     first = _table()
     second = first.assign(score=first["score"] + 0.3 * first["label"])
@@ -152,3 +163,27 @@ def test_bad_files_are_told(text: str, columns: dict, message: str, tmp_path: Pa
     (tmp_path / "file.csv").write_text(text)
     with pytest.raises(MammoError, match=message):
         read_predictions(tmp_path / "file.csv", columns)
+
+
+def test_quick_intervals_equal_the_plain_bootstrap() -> None:
+    table = _table()
+    test = table[table["split"] == "test"]
+    metrics = compute_metrics(table, replicates=200, seed=4)["test"]["image"]
+    threshold = metrics["threshold"]["value"]
+    labels, scores, patients = test["label"], test["score"], test["patient_id"]
+
+    def sensitivity(truth: np.ndarray, values: np.ndarray) -> float:
+        return float(np.mean(values[truth == 1] >= threshold))
+
+    for name, statistic in (("auc", auc), ("sensitivity", sensitivity)):
+        plain = bootstrap(statistic, labels, scores, patients, 200, seed=4)
+        assert metrics[name]["value"] == pytest.approx(plain.value)
+        assert (metrics[name]["low"], metrics[name]["high"]) == pytest.approx((plain.low, plain.high))
+    other = scores + 0.1 * labels
+
+    def difference(truth: np.ndarray, values: np.ndarray) -> float:
+        return auc(truth, values[:, 1]) - auc(truth, values[:, 0])
+
+    plain = bootstrap(difference, labels, np.column_stack([scores, other]), patients, 200, seed=4)
+    found = compare(test, test.assign(score=other), replicates=200, seed=4)["test"]["image"]["auc_difference"]
+    assert (found["low"], found["high"]) == pytest.approx((plain.low, plain.high))
