@@ -84,6 +84,41 @@ def bootstrap(
     return Interval(value, float(low), float(high), usable, len(drawn) - len(usable))
 
 
+def share_interval(
+    hits: ArrayLike,
+    cases: ArrayLike,
+    groups: ArrayLike | None = None,
+    replicates: int = 2000,
+    seed: int = 0,
+    alpha: float = 0.05,
+) -> Interval:
+    """The percentile interval of a share, sum of `hits` over sum of `cases`; equals `bootstrap` of it, but for speed.
+
+    Args:
+        hits, cases: `[n]`, 0 or 1; a hit is a case (called positive, and positive, for sensitivity).
+        groups, replicates, seed, alpha: as for `bootstrap`.
+
+    Raises:
+        MammoError: `no_cases` where there is no case.
+    """
+    right, counted = np.asarray(hits, np.float64), np.asarray(cases, np.float64)
+    if not counted.sum():
+        raise MammoError("no_cases", "there is no case of this class")
+    names = np.arange(len(right)) if groups is None else np.asarray(groups)
+    numbers = np.unique(names, return_inverse=True)[1]
+    sums = np.stack([np.bincount(numbers, weights=values) for values in (right * counted, counted)])
+    generator = np.random.default_rng(seed)
+    count = sums.shape[1]
+    drawn = np.array([sums[:, generator.integers(count, size=count)].sum(axis=1) for _ in range(replicates)])
+    usable = drawn[drawn[:, 1] > 0]
+    shares = usable[:, 0] / usable[:, 1]
+    value = float((right * counted).sum() / counted.sum())
+    if len(shares) < 2:
+        return Interval(value, float("nan"), float("nan"), shares, replicates - len(shares))
+    low, high = np.quantile(shares, [alpha / 2, 1 - alpha / 2])
+    return Interval(value, float(low), float(high), shares, replicates - len(shares))
+
+
 def _members(groups: ArrayLike | None, cases: int) -> list[NDArray[np.int64]]:
     if groups is None:
         return list(np.arange(cases)[:, None])
