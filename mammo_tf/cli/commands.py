@@ -33,6 +33,10 @@ def _print_all(lines: Iterable[str]) -> None:
         print(line)
 
 
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def _parsed_pairs(text: str, what: str) -> dict[str, str]:
     pairs = [part.split("=", 1) for part in text.split(",") if part]
     if any(len(pair) != 2 for pair in pairs):
@@ -58,7 +62,8 @@ def phantom(options: Namespace) -> None:
         pairs=options.pairs, conspicuity=CONSPICUOUS if options.conspicuous else DEFAULT_CONSPICUITY,
         workers=options.workers,
     )  # fmt: skip
-    print(f"{len(table)} images of {table['patient_id'].nunique()} patients; {Path(options.output) / 'manifest.csv'}")
+    patients = _counted(table["patient_id"].nunique(), "patient")
+    print(f"{_counted(len(table), 'image')} of {patients}; {Path(options.output) / 'manifest.csv'}")
 
 
 def manifest(options: Namespace) -> None:
@@ -71,9 +76,11 @@ def manifest(options: Namespace) -> None:
     rejected = write_rejects(rejects, output / "rejects.csv")
     if not len(table):
         where = output / "rejects.csv"
-        raise MammoError("nothing_usable", f"none of {rejected} files of {options.root} can be used", f"See {where}")
+        files = _counted(rejected, "file")
+        raise MammoError("nothing_usable", f"none of {files} of {options.root} can be used", f"See {where}")
     write_manifest(table, output / "manifest.csv")
-    print(f"{len(table)} images in {output / 'manifest.csv'}, {rejected} files in {output / 'rejects.csv'}")
+    images, files = _counted(len(table), "image"), _counted(rejected, "file")
+    print(f"{images} in {output / 'manifest.csv'}, {files} in {output / 'rejects.csv'}")
 
 
 def inspect(options: Namespace) -> None:
@@ -82,6 +89,7 @@ def inspect(options: Namespace) -> None:
     table = read_manifest(options.manifest)
     _print_all(count_table(table))
     if options.sheet:
+        _quiet_tensorflow()
         from mammo_tf.recipes.predict import manifest_sheet
 
         manifest_sheet(table, Path(options.root or Path(options.manifest).parent), options.sheet)
@@ -111,7 +119,7 @@ def prepare(options: Namespace) -> None:
     preprocessing = Preprocessing.preset(options.preset, (rows, columns))
     done = prepare_records(table, root, options.output, preprocessing, options.workers)
     rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
-    print(f"{done.images} images of {rows}x{columns} pixels in {options.output}{rejected}")
+    print(f"{_counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")
 
 
 def run(options: Namespace) -> None:
@@ -146,6 +154,7 @@ def run(options: Namespace) -> None:
 
 
 def evaluate(options: Namespace) -> None:
+    _quiet_tensorflow()
     from mammo_tf.recipes.evaluating import evaluate_files, number_lines
 
     columns = _parsed_pairs(options.columns, "--columns")
@@ -172,10 +181,18 @@ def predict(options: Namespace) -> None:
     _quiet_tensorflow()
     from mammo_tf.recipes.predict import predict as predict_images
 
-    report = predict_images(options.model, options.inputs, options.output, sheet=options.sheet)
+    if options.root and not options.inputs[0].lower().endswith(".csv"):
+        raise MammoError("option_wrong", "--root belongs to a manifest, and none was named", "Leave --root out")
+    report = predict_images(
+        options.model, options.inputs, options.output, options.sheet,
+        batch_size=options.batch_size, flips=options.flips or None, root=options.root,
+    )  # fmt: skip
     _print_all(report.warnings)
-    sheet = f", sheet {options.sheet}" if options.sheet else ""
-    print(f"{report.images} images in {options.output}, {report.rejects} files in rejects.csv beside it{sheet}")
+    if report.passed_over:
+        print(f"passed over as documents: {', '.join(report.passed_over)}")
+    sheets = "".join(f", sheet {path}" for path in report.sheets)
+    images, files = _counted(report.images, "image"), _counted(report.rejects, "file")
+    print(f"{images} in {report.output}, {files} in {report.rejects_path}{sheets}")
 
 
 def import_legacy(options: Namespace) -> None:
@@ -200,6 +217,7 @@ def import_legacy(options: Namespace) -> None:
 
 
 def report(options: Namespace) -> None:
+    _quiet_tensorflow()
     from mammo_tf.recipes.run_report import report_run
 
     print(report_run(options.run))

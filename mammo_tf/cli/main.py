@@ -11,11 +11,20 @@ from collections.abc import Sequence
 from mammo_tf.errors import MammoError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+RESUMABLE = ("phantom", "prepare", "run", "demo")  # what is finished in their folder is used again
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn: exit ends the program
         self.exit(BAD_INPUT, f"mammo-tf: {message}. See {self.prog} --help\n")
+
+
+def _whole_number(text: str) -> int:
+    """A whole number from 1 on; argparse turns the error into one line."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,13 +53,13 @@ def _data_commands(command: object) -> None:
     assert callable(command)
     one = command("phantom", "a synthetic study as DICOM, with truth and manifest")
     one.add_argument("output", metavar="OUT", help="folder of the study")
-    one.add_argument("--patients", type=int, default=20, metavar="N", help="how many (default 20)")
+    one.add_argument("--patients", type=_whole_number, default=20, metavar="N", help="how many (default 20)")
     one.add_argument("--site", action="append", metavar="NAME|FILE.json", help="a machine; may be repeated")
     one.add_argument("--seed", type=int, default=0, metavar="S")
     one.add_argument("--pairs", action="store_true", help="matched case-control pairs")
     one.add_argument("--conspicuous", action="store_true", help="findings that are easy to see, as in the demo")
     one.add_argument("--spacing", type=float, default=0.3, metavar="MM", help="pixel spacing in mm (default 0.3)")
-    one.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    one.add_argument("--workers", type=_whole_number, metavar="N", help="processes (default: one a core)")
 
     one = command("manifest", "list a collection: manifest.csv and rejects.csv")
     one.add_argument("collection", metavar="COLLECTION", help="folder, mini-mias, ...")
@@ -77,7 +86,7 @@ def _data_commands(command: object) -> None:
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
     one.add_argument("--preset", default="default", help="default or legacy")
     one.add_argument("--size", default="1152x896", metavar="ROWSxCOLUMNS")
-    one.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+    one.add_argument("--workers", type=_whole_number, default=1, metavar="N", help="processes (default 1)")
 
 
 def _model_commands(command: object) -> None:
@@ -90,7 +99,7 @@ def _model_commands(command: object) -> None:
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; may be repeated")
     one.add_argument("--variant", default="recipe", help="another function of the file, such as as-run")
     one.add_argument("--smoke", action="store_true", help="the same in about twenty seconds on synthetic data")
-    one.add_argument("--workers", type=int, default=1, metavar="N", help="processes that prepare a manifest")
+    one.add_argument("--workers", type=_whole_number, default=1, metavar="N", help="processes that prepare a manifest")
     one.add_argument("--overwrite", action="store_true", help="remove another recipe's run from the folder")
 
     one = command("evaluate", "anyone's predictions: metrics, and a paired comparison of two files")
@@ -98,7 +107,7 @@ def _model_commands(command: object) -> None:
     one.add_argument("other", nargs="?", metavar="OTHER.csv", help="compared: OTHER minus FILE")
     one.add_argument("--columns", default="", metavar="label=...,score=...,patient=...", help="names in the files")
     one.add_argument("--join", default="image_id", metavar="COLUMN", help="what tells which rows belong together")
-    one.add_argument("--replicates", type=int, default=2000, metavar="N", help="bootstrap resamples (2000)")
+    one.add_argument("--replicates", type=_whole_number, default=2000, metavar="N", help="bootstrap resamples (2000)")
     one.add_argument("-o", "--output", metavar="DIR", help="write metrics, comparison and figures here")
 
     one = command("export", "a run's model as a SavedModel for TensorFlow Serving")
@@ -111,6 +120,9 @@ def _model_commands(command: object) -> None:
     one.add_argument("inputs", nargs="+", metavar="FILES|FOLDER|MANIFEST")
     one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="predictions; rejects.csv lies beside")
     one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
+    one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
+    one.add_argument("--flips", action="store_true", help="mean over four flips, also if the model does not ask for it")
+    one.add_argument("--batch-size", type=_whole_number, default=2, metavar="N", help="pictures at once (default 2)")
 
     one = command("import-legacy", "a published Keras 2 .h5 file to .keras; nothing in it is executed")
     one.add_argument("file", metavar="FILE.h5")
@@ -124,7 +136,7 @@ def _model_commands(command: object) -> None:
     one.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder (default demo)")
     one.add_argument("--long", action="store_true", help="more patients and epochs: about an hour")
     one.add_argument("--seed", type=int, default=1, metavar="S")
-    one.add_argument("--workers", type=int, default=2, metavar="N")
+    one.add_argument("--workers", type=_whole_number, default=2, metavar="N")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -139,7 +151,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mammo-tf: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("mammo-tf: stopped; run the same command again to go on", file=sys.stderr)
+        again = (
+            "run the same command again to go on" if options.command in RESUMABLE else "the same command starts over"
+        )
+        print(f"mammo-tf: stopped; {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
