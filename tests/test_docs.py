@@ -1,0 +1,198 @@
+"""The docs tell the truth: their commands run, their links lead somewhere, and every command is told of.
+
+Every command of a fenced `sh` block stands in one of the tables below. A short one is run here, on a tiny study and
+with the paths and sizes of `SMALLER`; a long one is run by `make test-long`; `test_image.py` has those with Docker.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from argparse import Action
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from mammo_tf.cli.main import main, parser
+from mammo_tf.study import read_manifest
+
+ROOT = Path(__file__).parents[1]
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*DOCS, ROOT / "CHANGELOG.md", ROOT / "saved_models" / "README.md"]
+
+SHORT = (
+    "mammo-tf manifest folder /archive -o study",
+    "mammo-tf split study/manifest.csv --fractions 70,10,20 --stratify age,label",
+    "mammo-tf inspect study/manifest.csv",
+    "mammo-tf prepare study/manifest.csv --root /archive -o prepared/target --size 1152x896 --workers 8",
+    "mammo-tf import-legacy inbreast_vgg16_512x1.h5 -o start.keras",
+    "mammo-tf run pipelines/end2end_finetune_config2.py --data prepared/target --start start.keras -o runs/config2",
+    "mammo-tf export runs/config2 --name config2",
+    "mammo-tf predict saved_models/config2 /new/exams -o predictions.csv --sheet predictions.png",
+    "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman",
+)
+SMALLER = {"/archive": "archive", "/new/exams": "archive/p00001", "1152x896": "128x128", "--workers 8": "--workers 1"}
+SHORTER = {  # what is added to a short command, so that it is short
+    "run": "--set stages.stage_1.epochs=1 --set stages.stage_2.epochs=1 --set evaluation.replicates=20",
+    "evaluate": "--replicates 50",
+}
+LONG = (
+    "mammo-tf run pipelines/end2end_baseline.py --smoke -o runs/smoke",
+    "mammo-tf run pipelines/end2end_finetune_config1.py --smoke --set training.batch_size=4 -o runs/smoke1",
+    "mammo-tf run pipelines/end2end_finetune_config2.py --smoke --variant as-run -o runs/smoke2",
+    "make demo",
+)
+NOT_HERE = {
+    "make setup": "made the environment that this test runs in",
+    "make test": "runs this test",
+    "make test-long": "runs this test's long part",
+    ". .venv/bin/activate": "a shell's own business",
+}
+WITH_DOCKER = (
+    "docker build --target cpu -t mammo_tf:cpu .",
+    "docker run --rm mammo_tf:cpu",
+)
+
+
+def _blocks(page: Path) -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def _commands() -> list[str]:
+    """Commands of all docs in order, without comments and line breaks."""
+    found = []
+    for page in DOCS:
+        for block in _blocks(page):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words:
+                    found.append(shlex.join(words))
+    return found
+
+
+def _known_commands() -> dict[str, Action]:
+    (choices,) = [action.choices for action in parser()._actions if action.choices is not None]
+    return dict(choices)  # type: ignore[call-overload]  # argparse declares no more than "iterable"
+
+
+@pytest.fixture
+def workplace(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the commands of the docs name: an archive with labels, a published model, recipes, a table.
+
+    In every patient the left breast is said to be malignant, so that every part of a split has both classes.
+    """
+    study = ["phantom", str(tmp_path / "made"), "--patients", "10", "--spacing", "1.2", "--workers", "1"]
+    assert main([*study, "--conspicuous"]) == 0
+    (tmp_path / "made" / "exams").rename(tmp_path / "archive")
+    table = read_manifest(tmp_path / "made" / "manifest.csv")
+    labels = table["laterality"].map({"L": "malignant", "R": "normal"})
+    paths = table["path"].str.removeprefix("exams/")
+    pd.DataFrame({"path": paths, "label": labels}).to_csv(tmp_path / "archive" / "labels.csv", index=False)
+    shutil.copy(golden / "end2end" / "vgg16_512x1_w16.h5", tmp_path / "inbreast_vgg16_512x1.h5")
+    (tmp_path / "pipelines").symlink_to(ROOT / "pipelines")
+    scores = {"cancer": [0, 0, 1, 1] * 5, "p": [number % 7 / 7 for number in range(20)], "woman": range(20)}
+    pd.DataFrame(scores).to_csv(tmp_path / "theirs.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_command_has_a_class_and_every_class_entry_is_in_the_docs() -> None:
+    classed = [*SHORT, *LONG, *NOT_HERE, *WITH_DOCKER]
+    assert len(set(classed)) == len(classed)
+    commands = set(_commands())
+    assert not commands - set(classed), "commands of the docs that no class of this test names"
+    assert not set(classed) - commands, "named here, and no longer in the docs"
+
+
+def test_commands_stand_in_fenced_blocks() -> None:
+    for page in DOCS:
+        loose = re.findall(r"^    (?:mammo-tf|make|docker) .*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not loose, f"{page.name}: put these into a block ```sh, so that they are tried: {loose}"
+
+
+def test_every_command_can_be_parsed() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for command in _commands():
+        program, *words = shlex.split(command)
+        if program == "mammo-tf":
+            parser().parse_args(words)
+        elif program == "make":
+            assert f"\n{words[0]}:" in makefile, command
+
+
+def test_the_short_commands_of_the_docs_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (command for command in _commands() if command in SHORT):
+        tried = command
+        for text, smaller in SMALLER.items():
+            tried = tried.replace(text, smaller)
+        words = shlex.split(tried)[1:]
+        code = main([*words, *shlex.split(SHORTER.get(words[0], ""))])
+        said = capsys.readouterr()
+        assert code == 0, f"{command}: {said.err}"
+        assert said.out, command
+    assert (workplace / "saved_models" / "config2" / "1" / "saved_model.pb").is_file()
+    assert (workplace / "runs" / "config2" / "report.html").is_file()
+    assert len(pd.read_csv(workplace / "predictions.csv")) == 4
+    assert Image.open(workplace / "predictions.png").width > 300
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", [command for command in LONG if command.startswith("mammo-tf run")])
+def test_the_smoke_runs_of_the_docs(command: str, workplace: Path) -> None:
+    assert main(shlex.split(command)[1:]) == 0
+    folder = workplace / shlex.split(command)[-1]
+    assert "</html>" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_make_demo(tmp_path: Path) -> None:
+    """With this test's own environment, which is not installed again (`-o`)."""
+    if shutil.which("make") is None:
+        pytest.skip("there is no make here")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    ready = f"{sys.prefix}/.ready"
+    environment = os.environ | {"MAKEFLAGS": ""}
+    words = ["make", "-o", ready, f"VENV={sys.prefix}", "demo"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.rstrip().endswith("Open demo/report.html")
+    assert (tmp_path / "demo" / "report.html").stat().st_size > 100_000
+
+
+def test_links_lead_somewhere_and_pictures_open() -> None:
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for picture, target in re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", text):
+            if target.startswith(("http://", "https://", "#")):
+                continue
+            path = page.parent / target.partition("#")[0]
+            assert path.exists(), f"{page.relative_to(ROOT)} links to {target}, which is not there"
+            if picture:
+                assert min(Image.open(path).size) > 100
+
+
+def test_the_docs_name_commands_that_exist_and_all_of_them() -> None:
+    known = set(_known_commands())
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        code = [*re.findall(r"`([^`\n]+)`", text), *_blocks(page)]
+        named = {name for part in code for name in re.findall(r"\bmammo-tf ([a-z][a-z-]*)", part)}
+        assert named <= known, f"{page.name} names {sorted(named - known)}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", readme, re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
+    assert told == known
+
+
+def test_the_docs_name_options_that_exist() -> None:
+    options = {name for command in _known_commands().values() for name in command._option_string_actions}  # type: ignore[attr-defined]
+    for page in DOCS:
+        for span in re.findall(r"`(--[a-z-]+)[^`\n]*`", page.read_text(encoding="utf-8")):
+            assert span in options | {"--gpus", "--user"}, f"{page.name} names the option {span}"
