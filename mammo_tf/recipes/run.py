@@ -29,7 +29,6 @@ from mammo_tf.training import (
     fit_stage,
     make_strategy,
     predict_probabilities,
-    replicas,
     save_model,
     write_log,
 )
@@ -103,7 +102,7 @@ def run(
     model = trainer.beginning(origin)
     for stage in recipe.stages:
         model = trainer.stage(model, stage, trainer.whole_images())
-    finished = rebuild(model, dtype="float32", synchronized=False) if trainer.changed else model
+    finished = rebuild(model, dtype="float32", synchronized=False)  # for serving: no optimiser, one device
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)
     table = predict_splits(finished, records, final, recipe, folder)
     metrics = _metrics(table, recipe.evaluation, folder / "metrics.json")
@@ -136,7 +135,6 @@ class _Trainer:
         self.recipe, self.folder, self.records, self.steps, self.say = recipe, folder, records, steps, say
         self.strategy = make_strategy()
         self.history: list[dict[str, Any]] = []
-        self.changed = False
 
     def beginning(self, origin: ModelFile | None) -> keras.Model:
         """The whole-image model before its first stage."""
@@ -203,7 +201,6 @@ class _Trainer:
         folder = self.folder / "checkpoints" / stage.name
         precision = self.recipe.training.precision
         model, history = fit_stage(model, stage, material, folder, self.strategy, precision, on_epoch)
-        self.changed = precision != "float32" or replicas(self.strategy) > 1
         self.history = [*before, *history]
         write_log(self.history, self.folder / "log.csv")
         best = min(history, key=lambda row: row["val_loss"] if stage.monitor == "val_loss" else -row["val_auc"])
