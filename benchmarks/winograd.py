@@ -122,8 +122,6 @@ def with_winograd(model: keras.Model, tile: int) -> keras.Model:
             return WinogradConv2D.from_config({**config, "tile": tile})
         return type(layer).from_config(config)
 
-    size = model.input.shape[1:]
-    inputs = keras.Input(size)
-    renewed = keras.models.clone_model(model, inputs, clone_function=changed, recursive=True)
+    renewed = keras.models.clone_model(model, clone_function=changed, recursive=True)
     renewed.set_weights(model.get_weights())
     return renewed

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mammo_tf.data.graph_preprocessing import intensity
 from mammo_tf.data.plans import Plan
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging.intensity_steps import Equalize, MaximumScale
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.warp import affine
 from mammo_tf.records import Records
@@ -23,6 +24,7 @@ from mammo_tf.records import Records
 RAISED = re.compile(r"MammoError: (.+)")
 LOG = logging.getLogger("mammo_tf")
 IDENTITY = np.eye(2, 3)
+WHOLE_PICTURE = (Equalize, MaximumScale)  # steps that look at more than one pixel at a time
 
 
 def training_stream(
@@ -170,12 +172,31 @@ def _batches(
         picture = tf.numpy_function(piece, [position, matrix], tf.uint16, stateful=False)
         return tf.ensure_shape(picture, size), label, position
 
+    as_input = _as_input(steps)
+
     def finished(pictures: Any, labels: Any, positions: Any) -> tuple[Any, Any, Any]:
-        values = tf.cast(pictures, tf.float32) / 65535.0
-        images = tf.ensure_shape(intensity(steps, values), [None, *size, steps.channels])
+        images = tf.ensure_shape(as_input(pictures), [None, *size, steps.channels])
         return images, labels, positions
 
     return pieces.map(loaded, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).map(finished)
+
+
+def _as_input(steps: Preprocessing) -> Any:
+    """uint16 `[batch, rows, columns]` to float32 `[batch, rows, columns, channels]`: the intensity half in the graph.
+
+    Where every step looks at one pixel at a time, the half is a table of 65536 values, itself made in the graph, so
+    that the result is the same to the bit; XLA looks up and repeats channels in one pass over the batch.
+    """
+    if any(isinstance(step, WHOLE_PICTURE) for step in steps.intensity_steps):
+        return lambda pictures: intensity(steps, tf.cast(pictures, tf.float32) / 65535.0)
+    levels = tf.range(65536)[None, None]
+    table = intensity(steps, tf.cast(levels, tf.float32) / 65535.0)[0, 0, :, 0]
+
+    @tf.function(jit_compile=True)
+    def looked_up(pictures: Any) -> Any:
+        return tf.repeat(tf.gather(table, tf.cast(pictures, tf.int32))[..., None], steps.channels, axis=-1)
+
+    return looked_up
 
 
 def class_weights(one_hot: Any) -> Any:

@@ -1,0 +1,69 @@
+"""The benchmarks start, say what they do, and run at a tiny size without their peer. Nothing here is timed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+TINY = {
+    "records_stream.py": ["--quick", "--peer-python", "none"],
+    "end2end_vgg16.py": ["--quick", "--peer-python", "none", "--only", "predict"],
+    "predict_exam.py": ["--quick"],
+    "start.py": ["--quick"],
+}
+
+
+def _run(name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(BENCHMARKS / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "MAMMO_TF_KEY": "tests"},
+    )
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_benchmarks_say_what_they_measure(name: str) -> None:
+    done = _run(name, ["--help"])
+    assert done.returncode == 0, done.stderr
+    assert f"python benchmarks/{name}" in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_benchmarks_run_at_a_tiny_size(name: str) -> None:
+    done = _run(name, TINY[name])
+    assert done.returncode == 0, done.stderr
+    assert "load average" in done.stdout or "pip install" in done.stdout
+
+
+def test_winograd_convolutions_equal_direct_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Odd sizes, several pictures, values and gradients."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from winograd import WinogradConv2D
+
+    pictures = tf.constant(np.random.default_rng(0).normal(size=(2, 13, 10, 5)).astype(np.float32))
+    direct = keras.layers.Conv2D(7, 3, padding="same", activation="relu")
+    direct.build(pictures.shape)
+    direct.bias.assign(np.linspace(-1, 1, 7))
+    for tile in (2, 4):
+        layer = WinogradConv2D(7, 3, padding="same", activation="relu", tile=tile)
+        layer.build(pictures.shape)
+        layer.set_weights(direct.get_weights())
+        gradients = []
+        for one in (direct, layer):
+            with tf.GradientTape() as tape:
+                outputs = one(pictures)
+                loss = tf.reduce_sum(outputs**2)
+            gradients.append([outputs, *tape.gradient(loss, [one.kernel.value, one.bias.value])])
+        for expected, found in zip(*gradients, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
