@@ -18,7 +18,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging import geometry_steps, intensity_steps
 from mammo_tf.imaging.levels import WHITE
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.imaging.resize import NEGLIGIBLE
+from mammo_tf.imaging.resize import NEGLIGIBLE, TIE
 
 Tensor = Any
 
@@ -145,7 +145,8 @@ def _scaled(values: Tensor, rows: Tensor, columns: Tensor, method: str, levels: 
         whole = tf.cast(tf.round(values / unit), tf.float64)
         down = _along_rows(whole, rows, method)
         across = tf.transpose(_along_rows(tf.transpose(down), columns, method))
-        return tf.cast(tf.clip_by_value(tf.round(across), 0.0, float(levels)), tf.float32) * unit
+        settled = tf.round(across * TIE) / TIE
+        return tf.cast(tf.clip_by_value(tf.round(settled), 0.0, float(levels)), tf.float32) * unit
 
     right = tf.reduce_all(tf.shape(values) == tf.stack([rows, columns]))
     return tf.cond(right, lambda: tf.identity(values), resampled)

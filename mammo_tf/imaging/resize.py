@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 METHODS = ("cubic", "area")
+TIE = 2.0**20  # values are settled to a millionth of a level first, so that halves are halves in any order of adding
 NEGLIGIBLE = 1e-3  # an overlap of so small a share of a pixel does not count, as in OpenCV
 
 
@@ -36,7 +37,8 @@ def resize(picture: NDArray[np.uint16], rows: int, columns: int, method: str) ->
         return picture
     down = _weights(picture.shape[0], rows, method) @ picture.astype(np.float64)
     both = (_weights(picture.shape[1], columns, method) @ down.T).T
-    return np.clip(np.rint(both), 0, 65535).astype(np.uint16)
+    settled = np.rint(both * TIE) / TIE
+    return np.clip(np.rint(settled), 0, 65535).astype(np.uint16)
 
 
 def _weights(size_in: int, size_out: int, method: str) -> sparse.csr_array:
