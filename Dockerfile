@@ -1,6 +1,5 @@
 # Two images from one file: docker build --target cpu -t mammo_tf:cpu .   and   docker build --target gpu -t mammo_tf:gpu .
-# Run: docker run --rm -v "$PWD/study:/data:ro" -v "$PWD/runs:/runs" mammo_tf:cpu run /opt/pipelines/end2end_baseline.py \
-#          --data /data/manifest.csv -o /runs/baseline      (add --gpus all for the gpu image)
+# How to run them on your own data, and what was checked: docs/image.md.
 
 FROM debian:bookworm-slim AS base
 ENV DEBIAN_FRONTEND=noninteractive PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -11,21 +10,31 @@ RUN apt-get update \
  && useradd --create-home --uid 1000 mammo \
  && mkdir /runs /data && chown mammo:mammo /runs /data
 
-FROM base AS build
+# What is installed before the source is copied stays in the build cache when a line of code changes
+FROM base AS dependencies
 WORKDIR /src
-COPY setup.cfg pyproject.toml README.md LICENSE ./
-COPY mammo_tf mammo_tf
+COPY setup.cfg pyproject.toml ./
 RUN python3 -m venv /opt/venv && pip install --upgrade pip
-RUN pip install .
+RUN pip install . && pip uninstall --yes mammo_tf
 
-FROM build AS build-gpu
-RUN pip install ".[gpu]"
+FROM dependencies AS build
+COPY README.md LICENSE ./
+COPY mammo_tf mammo_tf
+RUN pip install --no-deps .
+
+FROM dependencies AS build-gpu
+RUN pip install ".[gpu]" && pip uninstall --yes mammo_tf
+COPY README.md LICENSE ./
+COPY mammo_tf mammo_tf
+RUN pip install --no-deps .
 
 FROM base AS cpu
 COPY --from=build --chown=root:root /opt/venv /opt/venv
 COPY pipelines /opt/pipelines
 USER mammo
 WORKDIR /runs
+# `docker stop` asks as Ctrl-C does, so that a run ends with a word and can be gone on from
+STOPSIGNAL SIGINT
 ENTRYPOINT ["mammo-tf"]
 CMD ["run", "/opt/pipelines/end2end_baseline.py", "--smoke", "-o", "/runs/smoke"]
 
@@ -34,5 +43,6 @@ COPY --from=build-gpu --chown=root:root /opt/venv /opt/venv
 COPY pipelines /opt/pipelines
 USER mammo
 WORKDIR /runs
+STOPSIGNAL SIGINT
 ENTRYPOINT ["mammo-tf"]
 CMD ["run", "/opt/pipelines/end2end_baseline.py", "--smoke", "-o", "/runs/smoke"]
