@@ -106,7 +106,8 @@ def run(
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)
     table = predict_splits(finished, records, final, recipe, folder)
     metrics = _metrics(table, recipe.evaluation, folder / "metrics.json")
-    save_model(folder / "model.keras", finished, final, **_facts(recipe, records, metrics))
+    if not (folder / "model.keras").is_file():  # a finished run keeps its file, which later runs know by its digest
+        save_model(folder / "model.keras", finished, final, **_facts(recipe, records, metrics))
     comparison = _before(origin, records, recipe, folder, table, say)
     return RunResult(folder, metrics, comparison, finished, final, records, table)
 

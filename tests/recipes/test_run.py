@@ -72,8 +72,9 @@ def test_the_model_carries_its_preprocessing_and_training_mean(baseline: Path, r
 
 
 def test_run_again_resumes_and_another_recipe_is_refused(baseline: Path, records: Records, tmp_path: Path) -> None:
-    before = read_predictions(baseline / "predictions_test.csv")
+    before, model = read_predictions(baseline / "predictions_test.csv"), (baseline / "model.keras").read_bytes()
     run(BASELINE, baseline, records.folder)
+    assert (baseline / "model.keras").read_bytes() == model, "what was started from this run must find it unchanged"
     pd.testing.assert_frame_equal(read_predictions(baseline / "predictions_test.csv"), before)
     other = replace(BASELINE, training=replace(BASELINE.training, seed=9))
     with pytest.raises(MammoError, match=r"holds another run \(training.seed differs\)"):
