@@ -55,6 +55,7 @@ def _numbers(text: str, separator: str, count: int, what: str) -> tuple[float, .
 
 
 def phantom(options: Namespace) -> None:
+    """Makes a synthetic study."""
     from mammo_tf.phantom import CONSPICUOUS, DEFAULT_CONSPICUITY, make_study
 
     table = make_study(
@@ -67,6 +68,7 @@ def phantom(options: Namespace) -> None:
 
 
 def manifest(options: Namespace) -> None:
+    """Lists a collection into manifest.csv and rejects.csv."""
     from mammo_tf.reading.collections import collect
     from mammo_tf.study import write_manifest, write_rejects
 
@@ -84,6 +86,7 @@ def manifest(options: Namespace) -> None:
 
 
 def inspect(options: Namespace) -> None:
+    """Counts a manifest, draws its sheet, refuses leakage."""
     from mammo_tf.study import check_leakage, count_table, read_manifest
 
     table = read_manifest(options.manifest)
@@ -98,6 +101,7 @@ def inspect(options: Namespace) -> None:
 
 
 def split(options: Namespace) -> None:
+    """Fills the column split."""
     from mammo_tf.study import assign_splits, count_table, read_manifest, write_manifest
 
     fractions = _numbers(options.fractions, ",", 3, "--fractions")
@@ -108,6 +112,7 @@ def split(options: Namespace) -> None:
 
 
 def prepare(options: Namespace) -> None:
+    """Writes records."""
     _quiet_tensorflow()
     from mammo_tf.imaging import Preprocessing
     from mammo_tf.records import prepare as prepare_records
@@ -123,6 +128,7 @@ def prepare(options: Namespace) -> None:
 
 
 def run(options: Namespace) -> None:
+    """Runs a recipe to its report."""
     _quiet_tensorflow()
     from mammo_tf.recipes.fields import set_field
     from mammo_tf.recipes.recipe import load_recipe, smoke
@@ -154,6 +160,7 @@ def run(options: Namespace) -> None:
 
 
 def evaluate(options: Namespace) -> None:
+    """Measures anyone's predictions."""
     _quiet_tensorflow()
     from mammo_tf.recipes.evaluating import evaluate_files, number_lines
 
@@ -168,6 +175,7 @@ def evaluate(options: Namespace) -> None:
 
 
 def export(options: Namespace) -> None:
+    """Writes a SavedModel."""
     _quiet_tensorflow()
     from mammo_tf.recipes.preparation import load_start
     from mammo_tf.serving import export_bundle
@@ -178,6 +186,7 @@ def export(options: Namespace) -> None:
 
 
 def predict(options: Namespace) -> None:
+    """Scores pictures."""
     _quiet_tensorflow()
     from mammo_tf.recipes.predict import predict as predict_images
 
@@ -196,6 +205,7 @@ def predict(options: Namespace) -> None:
 
 
 def import_legacy(options: Namespace) -> None:
+    """Converts a published Keras 2 file."""
     _quiet_tensorflow()
     from mammo_tf.imaging import Preprocessing
     from mammo_tf.models import read_legacy
@@ -217,6 +227,7 @@ def import_legacy(options: Namespace) -> None:
 
 
 def report(options: Namespace) -> None:
+    """Writes a run's report."""
     _quiet_tensorflow()
     from mammo_tf.recipes.run_report import report_run
 
@@ -224,6 +235,7 @@ def report(options: Namespace) -> None:
 
 
 def doctor(_: Namespace) -> None:
+    """Says what is there and what to mend."""
     _quiet_tensorflow()
     from mammo_tf.recipes.doctor import findings
 
@@ -233,6 +245,7 @@ def doctor(_: Namespace) -> None:
 
 
 def demo(options: Namespace) -> None:
+    """Runs the demonstration."""
     _quiet_tensorflow()
     from mammo_tf.recipes.demo import LONG, SHORT
     from mammo_tf.recipes.demo import demo as run_demo

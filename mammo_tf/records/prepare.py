@@ -77,10 +77,10 @@ def prepare(
         return _already_there(folder)
     shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
     names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
-    todo = [number for number, name in enumerate(names) if not (folder / f"{name}.json").is_file()]
-    missing = [row for number in todo for row in shards[number]]
+    unwritten = [number for number, name in enumerate(names) if not (folder / f"{name}.json").is_file()]
+    missing = [row for number in unwritten for row in shards[number]]
     with _prepared_images(missing, root, preprocessing, workers) as images:
-        for number in todo:
+        for number in unwritten:
             _write_shard(folder / names[number], islice(images, len(shards[number])))
     return _finish(folder, names, asked, preprocessing.size)
 
