@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import os
 import sys
 from argparse import Namespace
@@ -11,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mammo_tf.errors import MammoError
+
+LARGEST = 20000  # pixels along a side
 
 
 def _quiet_tensorflow() -> None:
@@ -49,7 +52,7 @@ def _numbers(text: str, separator: str, count: int, what: str) -> tuple[float, .
         values = tuple(float(part) for part in text.lower().split(separator))
     except ValueError:
         values = ()
-    if len(values) != count:
+    if len(values) != count or not all(math.isfinite(value) for value in values):
         raise MammoError("option_wrong", f"{what} {text!r} is not {count} numbers joined by {separator!r}")
     return values
 
@@ -119,6 +122,8 @@ def prepare(options: Namespace) -> None:
     from mammo_tf.study import read_manifest
 
     rows, columns = (int(value) for value in _numbers(options.size, "x", 2, "--size"))
+    if f"{rows}x{columns}" != options.size.lower() or not 16 <= min(rows, columns) <= max(rows, columns) <= LARGEST:
+        raise MammoError("option_wrong", f"--size {options.size!r} is not ROWSxCOLUMNS, each from 16 to {LARGEST}")
     table = read_manifest(options.manifest)
     root = options.root or Path(options.manifest).parent
     preprocessing = Preprocessing.preset(options.preset, (rows, columns))
@@ -130,7 +135,7 @@ def prepare(options: Namespace) -> None:
 def run(options: Namespace) -> None:
     """Runs a recipe to its report."""
     _quiet_tensorflow()
-    from mammo_tf.recipes.fields import set_field
+    from mammo_tf.recipes.fields import set_fields
     from mammo_tf.recipes.recipe import load_recipe, smoke
     from mammo_tf.recipes.run import run as run_recipe
     from mammo_tf.recipes.run_report import finish_run
@@ -139,16 +144,15 @@ def run(options: Namespace) -> None:
     recipe = load_recipe(options.recipe, options.variant)
     if options.smoke:
         recipe = smoke(recipe)
-    for setting in options.set:
-        name, _, value = setting.partition("=")
-        recipe = set_field(recipe, name.strip(), value.strip())
+    settings = [setting.partition("=") for setting in options.set]
+    recipe = set_fields(recipe, [(name.strip(), value.strip()) for name, _, value in settings])
     folder = Path(options.output or Path("runs") / recipe.name)
     data, start = options.data, options.start or recipe.start
     if options.smoke and not data:
         data, start = smoke_material(recipe, folder.parent / f".{folder.name}-material", start)
     if not data:
         raise MammoError("data_missing", "there are no images to run on", "Name records or a manifest with --data")
-    result = run_recipe(recipe, folder, data, start, options.workers, options.overwrite, print)
+    result = run_recipe(recipe, folder, data, start, options.workers, options.overwrite, print, options.root)
     report_path = finish_run(result)
     from mammo_tf.recipes.evaluating import number_lines
 

@@ -94,6 +94,7 @@ def _model_commands(command: object) -> None:
     one = command("run", "run a recipe into a run folder; run again to go on where it stopped")
     one.add_argument("recipe", metavar="RECIPE.py")
     one.add_argument("--data", metavar="DIR|MANIFEST", help="records, or a manifest to prepare")
+    one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
     one.add_argument("--start", metavar="MODEL", help="model to start from: .keras, published .h5, run folder")
     one.add_argument("-o", "--output", metavar="RUN", help="run folder (default runs/<name>)")
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; may be repeated")
@@ -149,6 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except MammoError as error:
         print(f"mammo-tf: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except PermissionError as error:
+        print(f"mammo-tf: {error.filename} may not be read or written: {error.strerror}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         again = (

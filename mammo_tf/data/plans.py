@@ -193,7 +193,8 @@ class Patches:
 
     def __len__(self) -> int:
         findings = sum(bool(sheet.lesions) for sheet in self.sheets)
-        return findings * self.lesion_patches + len(self.sheets) * self.background_patches
+        backgrounds = sum(len(self._clear_points(sheet)) > 0 for sheet in self.sheets)
+        return findings * self.lesion_patches + backgrounds * self.background_patches
 
     def epoch(self, number: int) -> Draws:
         generator = np.random.default_rng((self.seed, number))
@@ -216,22 +217,26 @@ class Patches:
             lesion = sheet.lesions[generator.integers(len(sheet.lesions))]
             middle = np.array([lesion.box[0] + lesion.box[2], lesion.box[1] + lesion.box[3]]) / 2
             centres.append((middle + generator.uniform(-self.jitter, self.jitter, 2) * extent, lesion.label))
-        middles = np.reshape(
-            [((lesion.box[0] + lesion.box[2]) / 2, (lesion.box[1] + lesion.box[3]) / 2) for lesion in sheet.lesions],
-            (-1, 2),
-        )
-        clear = sheet.breast_points
-        if len(middles) and len(clear):
-            apart = np.abs(clear[:, None] - middles[None]) > extent / 2
-            clear = clear[apart.any(axis=2).all(axis=1)]
+        clear = self._clear_points(sheet)
         for _ in range(self.background_patches if len(clear) else 0):
             centres.append((clear[generator.integers(len(clear))], 0))
         return centres
 
-    def _matrix(self, centre: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
+    def _clear_points(self, sheet: Sheet) -> NDArray[np.float64]:
+        """Points of the breast whose patch, shifted inside the picture, holds no finding's centre."""
+        boxes = np.reshape([lesion.box for lesion in sheet.lesions], (-1, 4))
+        middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+        corners = self._corner(np.reshape(sheet.breast_points, (-1, 2)))[:, None]
+        inside = (middles >= corners) & (middles < corners + np.array(self.size[::-1]))
+        return sheet.breast_points[~inside.all(axis=2).any(axis=1)]
+
+    def _corner(self, centre: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Top left (x, y) of the patch about a centre `[..., 2]`, shifted inside the picture."""
         extent = np.array(self.size[::-1], np.float64)
         room = np.array(self.picture_size[::-1], np.float64) - extent
-        corner = np.clip(np.rint(centre - extent / 2), 0, room)
+        return np.clip(np.rint(centre - extent / 2), 0, room)
+
+    def _matrix(self, centre: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
         matrix = self.augmentation.matrix(generator, self.size)
-        matrix[:, 2] += corner
+        matrix[:, 2] += self._corner(centre)
         return matrix

@@ -147,6 +147,9 @@ def compare(
 
 
 def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFrame:
+    if join in ("label", "score"):
+        raise MammoError("join_wrong", f"rows cannot be joined by {join!r}", "Name an identifier with --join")
+    first = first.drop(columns=["other_label", "other_score"], errors="ignore")
     for table in (first, second):
         if join not in table:
             raise MammoError("column_missing", f"a table has no column {join!r} to join by", "Name another with --join")

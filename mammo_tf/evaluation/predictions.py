@@ -61,7 +61,8 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
         Without `patient_id` every row is a patient of its own; without `split` all rows are `test`.
 
     Raises:
-        MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`.
+        MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`,
+            `predictions_empty`, `image_id_twice`.
     """
     path = Path(path)
     if not path.is_file():
@@ -70,23 +71,29 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
         table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, UnicodeDecodeError) as error:
         raise MammoError("csv_broken", f"{path} cannot be read as CSV: {error}") from error
+    if table.empty:
+        raise MammoError("predictions_empty", f"{path} has no rows")
+    stored = table.copy()
     for ours, theirs in (columns or {}).items():
         name = SHORT_NAMES.get(ours, ours)
         if name not in (*COLUMNS, "breast_id"):
             raise MammoError("column_unknown", f"--columns names {ours!r}", f"Known are {', '.join(COLUMNS)}")
-        if theirs not in table:
-            raise MammoError("column_missing", f"{path} has no column {theirs!r}", f"It has {', '.join(table.columns)}")
-        table[name] = table[theirs]
+        if theirs not in stored:
+            raise MammoError(
+                "column_missing", f"{path} has no column {theirs!r}", f"It has {', '.join(map(str, stored))}"
+            )
+        table[name] = stored[theirs]
     for name in ("label", "score"):
         if name not in table:
             remedy = f"Say which it is with --columns {name}=...; the file has {', '.join(table.columns)}"
             raise MammoError("column_missing", f"{path} has no column {name!r}", remedy)
     table["label"] = _numbers(table, "label", path).astype(np.int64)
     table["score"] = _numbers(table, "score", path)
-    if "image_id" not in table:
-        table["image_id"] = [str(number) for number in range(len(table))]
+    if "image_id" in table and table["image_id"].duplicated().any():
+        value = table.loc[table["image_id"].duplicated(), "image_id"].iloc[0]
+        raise MammoError("image_id_twice", f"{path}: image_id {value!r} stands there twice", "No image counts twice")
     if "patient_id" not in table:
-        table["patient_id"] = table["image_id"]
+        table["patient_id"] = table.get("image_id", pd.Series([str(row) for row in range(len(table))]))
     if "split" not in table or not (table["split"] != "").any():
         table["split"] = "test"
     return table
@@ -125,7 +132,7 @@ def at_level(table: pd.DataFrame, level: str, breast: str = "mean", patient: str
     for aggregate in (breast, patient):
         if aggregate not in AGGREGATES:
             raise MammoError("aggregate_unknown", f"{aggregate!r} is unknown", f"Known are {', '.join(AGGREGATES)}")
-    images = table.assign(case_id=table["image_id"])
+    images = table.assign(case_id=table.get("image_id", pd.Series(np.arange(len(table)), index=table.index)))
     if level == "image":
         return images[["case_id", "patient_id", "split", "label", "score"]]
     has_side = "breast_id" in table or ("laterality" in table and (table["laterality"] != "").all())

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from mammo_tf.errors import MammoError
+
 DROPOUTS = (layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D)
 
 
@@ -33,6 +35,9 @@ def rebuild(
         input_shape: rows, columns, channels of another input; only for networks that pool over the whole picture.
 
     Layers keep their `trainable`. The model is not compiled.
+
+    Raises:
+        MammoError: `size_too_small` for an `input_shape` that leaves no pixel after all poolings.
     """
 
     def changed(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -51,7 +56,13 @@ def rebuild(
     trainable = {path: layer.trainable for path, layer in named_layers(model)}
     first = next((layer.name for layer in model.layers if isinstance(layer, layers.InputLayer)), None)
     inputs = None if input_shape is None else keras.Input(input_shape, name=first)
-    renewed = keras.models.clone_model(model, inputs, clone_function=changed, recursive=True)
+    try:
+        renewed = keras.models.clone_model(model, inputs, clone_function=changed, recursive=True)
+    except ValueError as error:
+        if input_shape is None:
+            raise
+        sentence = f"{input_shape[0]}x{input_shape[1]} pixels are too few for {model.name}"
+        raise MammoError("size_too_small", sentence, "Prepare larger pictures") from error
     renewed.set_weights(model.get_weights())
     for path, layer in named_layers(renewed):
         if not isinstance(layer, keras.Model):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mammo_tf.errors import MammoError
@@ -76,7 +77,9 @@ def convert(kind: Any, value: Any, where: str) -> Any:
         )
     if origin in (dict, Mapping) and isinstance(value, Mapping):
         return {str(key): convert(get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, float | int) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise MammoError("field_wrong", f"{where} is {value!r}, which is no finite number")
         return float(value)
     if origin is None and isinstance(kind, type) and type(value) is kind:
         return value
@@ -91,34 +94,47 @@ def unknown_field(name: str, known: list[str]) -> MammoError:
     return MammoError("field_unknown", f"there is no field {name!r}", remedy)
 
 
-def set_field(recipe: Value, path: str, text: str) -> Value:
-    """The recipe with one field changed, as `--set training.batch_size=8` says.
+def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
+    """The recipe with fields changed, as `--set training.batch_size=8` says; checked once all are set.
 
     Args:
         recipe: a dataclass.
-        path: names joined by dots; an element of a tuple is named by its number or by its field `name`.
-        text: JSON, or plain text for a field that takes text.
+        settings: path and text of each; a path is names joined by dots, an element of a tuple is named by its number or
+            by its field `name`; the text is JSON, or plain text for a field that takes text.
 
     Raises:
-        MammoError: `field_unknown` with the nearest path, `field_wrong`.
+        MammoError: `field_unknown` with the nearest path, `field_wrong`, and what the recipe says of its values.
     """
     tree = to_json(recipe)
-    place, parts = tree, path.split(".")
-    for number, part in enumerate(parts):
-        key = _key(place, part)
-        if key is None:
-            raise unknown_field(path, _paths(tree))
-        if number + 1 == len(parts):
-            place[key] = _parsed(text)
-        else:
-            place = place[key]
-    try:
-        return from_json(type(recipe), tree)
-    except MammoError as error:
-        if error.code != "field_wrong" or _parsed(text) == text:
-            raise
-    place[key] = text  # a text that happens to be JSON, such as a name of digits
-    return from_json(type(recipe), tree)
+    texts = {}
+    for path, text in settings:
+        place, parts = tree, path.split(".")
+        for number, part in enumerate(parts):
+            key = _key(place, part)
+            if key is None:
+                raise unknown_field(path, _paths(tree))
+            if number + 1 < len(parts):
+                place = place[key]
+        place[key] = _parsed(text)
+        if place[key] != text:
+            texts[path] = (place, key, text)
+    first: MammoError | None = None
+    while True:
+        try:
+            return from_json(type(recipe), tree)
+        except MammoError as error:
+            # a text that happens to be JSON, such as a name of digits
+            named = [path for path in texts if error.sentence.startswith(f"{path} is ")]
+            if error.code != "field_wrong" or not named:
+                raise first or error from None
+            first = error
+            place, key, text = texts.pop(named[0])
+            place[key] = text
+
+
+def set_field(recipe: Value, path: str, text: str) -> Value:
+    """The recipe with one field changed; see `set_fields`."""
+    return set_fields(recipe, [(path, text)])
 
 
 def _key(place: Any, part: str) -> Any:

@@ -109,7 +109,13 @@ def training_mean(records: Records, preprocessing: Preprocessing) -> float:
 
 
 def open_data(
-    data: str | Path, folder: Path, start: ModelFile | None, recipe: Recipe, workers: int, say: Say
+    data: str | Path,
+    folder: Path,
+    start: ModelFile | None,
+    recipe: Recipe,
+    workers: int,
+    say: Say,
+    root: str | Path | None = None,
 ) -> tuple[Records, Preprocessing]:
     """Records as they are, or a manifest prepared into the run folder, and the preprocessing that belongs to them.
 
@@ -133,7 +139,9 @@ def open_data(
         check_leakage(manifest)
         check_classes(manifest, positives, splits)
         preprocessing = geometry_of(recipe, start, None)
-        prepare(manifest, data.parent, folder / PREPARED, preprocessing, workers)
+        done = prepare(manifest, root or data.parent, folder / PREPARED, preprocessing, workers)
+        if done.rejects:
+            say(f"{len(done.rejects)} of {len(manifest)} images cannot be used: {folder / PREPARED / 'rejects.csv'}")
         records = open_records(folder / PREPARED)
     check_leakage(records.rows)
     check_classes(records.rows, positives, splits)

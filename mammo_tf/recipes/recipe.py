@@ -118,6 +118,7 @@ class Training:
 
     def __post_init__(self) -> None:
         _check(self.batch_size >= 1, "training.batch_size is 1 or more")
+        _check(self.seed >= 0, "training.seed is 0 or more")
         _check(self.class_balance in BALANCES, f"training.class_balance is one of {', '.join(BALANCES)}")
         _check(self.precision in PRECISIONS, f"training.precision is one of {', '.join(PRECISIONS)}")
 
@@ -229,14 +230,21 @@ def load_recipe(path: str | Path, variant: str = "recipe") -> Recipe:
     module = importlib.util.module_from_spec(specification)
     try:
         specification.loader.exec_module(module)
-    except (SyntaxError, ImportError, TypeError, NameError, ValueError) as error:
+    except MammoError:
+        raise
+    except Exception as error:  # a recipe is the user's own code, and may raise anything
         raise MammoError("not_a_recipe", f"{path} cannot be run as a recipe: {error}") from error
     functions = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == MODULE}
     function = functions.get(variant.replace("-", "_"))
     if not callable(function):
         known = ", ".join(name for name in functions if not name.startswith("_")) or "none"
         raise MammoError("variant_unknown", f"{path} has no variant {variant!r}", f"It has {known}")
-    made = function()
+    try:
+        made = function()
+    except MammoError:
+        raise
+    except Exception as error:  # as above
+        raise MammoError("not_a_recipe", f"{path}: {variant} fails: {error}") from error
     if not isinstance(made, Recipe):
         raise MammoError("not_a_recipe", f"{path}: {variant} gives no Recipe")
     return made

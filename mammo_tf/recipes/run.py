@@ -67,6 +67,7 @@ def run(
     workers: int = 1,
     overwrite: bool = False,
     say: Say = lambda line: None,
+    root: str | Path | None = None,
 ) -> RunResult:
     """Runs a recipe and leaves `recipe.json environment.json log.csv checkpoints/ model.keras predictions_<split>.csv
     metrics.json` in the run folder, and with a start model `before/` and `comparison.json`.
@@ -81,6 +82,7 @@ def run(
         workers: processes, where a manifest is prepared.
         overwrite: remove the run of another recipe.
         say: is told in a line what happens.
+        root: data root of a manifest; by default its folder.
 
     Raises:
         MammoError: `start_missing`, `size_too_small`, and what the rooms on the way raise.
@@ -94,7 +96,7 @@ def run(
     origin = load_start(start) if start is not None else None
     asked = {"data": _digest_of(Path(data)), "start": "" if start is None else _digest_of(Path(start))}
     claim(folder, recipe, asked, overwrite)
-    records, geometry = open_data(data, folder, origin, recipe, workers, say)
+    records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
     steps = network_input(recipe, records, origin, geometry)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
 
@@ -107,7 +109,10 @@ def run(
     table = predict_splits(finished, records, final, recipe, folder)
     metrics = _metrics(table, recipe.evaluation, folder / "metrics.json")
     if not (folder / "model.keras").is_file():  # a finished run keeps its file, which later runs know by its digest
-        save_model(folder / "model.keras", finished, final, **_facts(recipe, records, metrics))
+        facts = _facts(recipe, records, metrics)
+        if origin is not None and not recipe.stages:  # nothing was trained here: the model is still of its own domain
+            facts |= {name: value for name, value in origin.facts.items() if name.startswith("training_")}
+        save_model(folder / "model.keras", finished, final, **facts)
     comparison = _before(origin, records, recipe, folder, table, say)
     return RunResult(folder, metrics, comparison, finished, final, records, table)
 

@@ -14,6 +14,10 @@ from mammo_tf.files import disk_errors, read_json, source_revision, write_json
 from mammo_tf.recipes.recipe import Recipe
 
 PREPARED = "prepared"
+OWN = (
+    "recipe.json", "environment.json", "log.csv", "checkpoints", "model.keras", "metrics.json", "comparison.json",
+    "before", "figures", "report.html",
+)  # fmt: skip
 PACKAGES = ("mammo_tf", "tensorflow", "keras", "numpy", "opencv-python-headless", "pydicom", "scikit-learn")
 
 
@@ -42,9 +46,10 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
                 "Name another folder with -o, or remove this one's run with --overwrite",
             )  # fmt: skip
         for item in folder.iterdir():
-            if overwrite and item.is_dir():
+            ours = item.name in OWN or item.name.startswith("predictions_")
+            if ours and item.is_dir():
                 shutil.rmtree(item)
-            elif item.is_file():
+            elif ours:
                 item.unlink()
     elif folder.is_dir() and any(item.name != PREPARED for item in folder.iterdir()):
         raise MammoError("folder_exists", f"{folder} is not empty and holds no run", "Name another folder with -o")

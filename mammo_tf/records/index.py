@@ -6,7 +6,6 @@ import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +70,7 @@ class Records:
             MammoError: `record_damaged`, `file_missing`.
         """
         place = self.locations[position]
-        payload = os.pread(_open(str(self.folder / self.shards[place.shard])), place.length, place.offset)
+        payload = _read(self.folder / self.shards[place.shard], place.length, place.offset)
         if len(payload) != place.length or zlib.crc32(payload) != place.crc32:
             name = self.shards[place.shard]
             raise MammoError("record_damaged", f"{self.folder / name}: example {position} is damaged", REMEDY)
@@ -90,12 +89,15 @@ class Records:
         return np.flatnonzero(self.rows["split"] == split).astype(np.int64)
 
 
-@lru_cache(maxsize=256)
-def _open(path: str) -> int:
+def _read(path: Path, length: int, offset: int) -> bytes:
     try:
-        return os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return os.pread(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        raise MammoError("file_missing", f"{path} cannot be opened: {error.strerror}", REMEDY) from error
+        raise MammoError("file_missing", f"{path} cannot be read: {error.strerror}", REMEDY) from error
 
 
 def open_records(folder: str | Path) -> Records:

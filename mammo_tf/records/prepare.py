@@ -26,7 +26,7 @@ from mammo_tf.progress import track
 from mammo_tf.records.example import PreparedImage, encode
 from mammo_tf.records.index import FORMAT, INDEX, same_request
 from mammo_tf.records.prepare_image import prepare_image
-from mammo_tf.study import Reject, write_rejects
+from mammo_tf.study import Reject, resolve_path, write_rejects
 
 EXAMPLES_PER_SHARD = 64
 RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
@@ -74,10 +74,13 @@ def prepare(
         "manifest": text_digest(manifest.to_csv(index=False)),
     }
     if _claim(folder, asked):
-        return _already_there(folder)
+        before = _already_there(folder)
+        if not _came_back(before.rejects, root):
+            return before
+        write_json(folder / INDEX, {"format": FORMAT, "complete": False, "asked": asked})
     shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
     names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
-    unwritten = [number for number, name in enumerate(names) if not (folder / f"{name}.json").is_file()]
+    unwritten = [number for number, name in enumerate(names) if not _written(folder / f"{name}.json", root)]
     missing = [row for number in unwritten for row in shards[number]]
     with _prepared_images(missing, root, preprocessing, workers) as images:
         for number in unwritten:
@@ -106,6 +109,15 @@ def _claim(folder: Path, asked: Mapping[str, Any]) -> bool:
     for left_behind in [*folder.glob(".part-*"), *(folder.glob("part-*.json") if complete else ())]:
         left_behind.unlink()
     return complete
+
+
+def _written(part: Path, root: str | Path) -> bool:
+    """Whether a shard is whole, and none of its rejected files has come back since."""
+    return part.is_file() and not _came_back([Reject(*reject) for reject in read_json(part)["rejects"]], root)
+
+
+def _came_back(rejects: Iterable[Reject], root: str | Path) -> bool:
+    return any(reject.code == "file_missing" and resolve_path(reject.path, root).is_file() for reject in rejects)
 
 
 def _already_there(folder: Path) -> Prepared:

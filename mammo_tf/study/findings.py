@@ -9,6 +9,8 @@ from typing import Any
 
 from mammo_tf.errors import MammoError
 
+FINDING_LABELS = ("normal", "benign", "high_risk", "malignant")
+FARTHEST = 1_000_000  # pixels
 SHAPES = ("box", "circle", "contour", "mask")
 
 
@@ -67,7 +69,7 @@ def findings_from_json(text: str) -> tuple[Finding, ...]:
         return ()
     try:
         return tuple(_finding(row) for row in json.loads(text))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise MammoError(
             "findings_broken", f"findings {text[:80]!r} cannot be read: {error}", "See docs/manifest.md for the form"
         ) from error
@@ -80,6 +82,10 @@ def _finding(row: dict[str, Any]) -> Finding:
     shapes = {shape: row[shape] for shape in SHAPES if row.get(shape) is not None}
     if len(shapes) > 1:
         raise ValueError(f"more than one shape: {', '.join(shapes)}")
+    if row["label"] not in FINDING_LABELS:
+        raise ValueError(f"label {row['label']!r} is not one of {', '.join(FINDING_LABELS)}")
+    if not isinstance(shapes.get("mask", ""), str):
+        raise ValueError("a mask is a path")
     for shape, length in (("box", 4), ("circle", 3)):
         if shape in shapes:
             shapes[shape] = tuple(float(value) for value in shapes[shape])
@@ -87,4 +93,13 @@ def _finding(row: dict[str, Any]) -> Finding:
                 raise ValueError(f"a {shape} has {length} numbers")
     if "contour" in shapes:
         shapes["contour"] = tuple((float(x), float(y)) for x, y in shapes["contour"])
+        if len(shapes["contour"]) < 3:
+            raise ValueError("a contour has three corners or more")
+    numbers = [
+        *shapes.get("box", ()),
+        *shapes.get("circle", ()),
+        *(n for point in shapes.get("contour", ()) for n in point),
+    ]
+    if any(abs(number) > FARTHEST or number != number for number in numbers):
+        raise ValueError(f"a coordinate is no number up to {FARTHEST}")
     return Finding(kind=str(row["kind"]), label=str(row["label"]), **shapes)

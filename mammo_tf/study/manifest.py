@@ -14,6 +14,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import findings_from_json
 
+csv.field_size_limit(2**31 - 1)  # a contour of many points is one field
 NUMBERS = ("age", "spacing_row_mm", "spacing_column_mm")
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "label", "age", "density",
@@ -129,7 +130,11 @@ def _check(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
 def write_manifest(table: pd.DataFrame, path: str | Path) -> None:
     """Writes a manifest as CSV in UTF-8; reading it back gives what was written."""
     with atomic_path(path) as beside:
-        table.to_csv(beside, index=False, lineterminator="\n")
+        texts = table.select_dtypes(exclude="number")
+        if any(column.str.contains("\r").any() for _, column in texts.items()):  # unquoted it would end its row
+            table.to_csv(beside, index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        else:
+            table.to_csv(beside, index=False, lineterminator="\n")
 
 
 def resolve_path(row_path: str, root: str | Path) -> Path:

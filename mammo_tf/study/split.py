@@ -40,6 +40,8 @@ def assign_splits(
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.shape != (3,) or not np.isfinite(shares).all() or (shares < 0).any() or shares.sum() <= 0:
         raise MammoError("fractions_wrong", f"fractions {fractions} are not three shares", "Write 70,10,20")
+    if seed < 0:
+        raise MammoError("seed_wrong", f"the seed {seed} is below 0")
     unknown = [column for column in stratify if column not in manifest]
     if unknown:
         raise MammoError("column_missing", f"the manifest has no column {unknown[0]!r} to stratify by")
@@ -121,7 +123,7 @@ def check_leakage(manifest: pd.DataFrame) -> None:
             raise MammoError(
                 code,
                 f"{len(torn)} {what}(s) in more than one split, first {name!r} in {parts}",
-                "Split again with mammo-tf split",
+                "Split again with mammo-tf split (with --pairs, if there are pairs)",
             )
     pictures = placed.assign(_picture=placed["path"] + " " + placed["frame"])
     torn = pictures.groupby("_picture")["split"].nunique().loc[lambda parts: parts > 1]

@@ -161,8 +161,8 @@ def apply_in_place(model: keras.Model, stage: Stage) -> None:
         if stage.weight_decay is not None and getattr(layer, "kernel_regularizer", None) is not None:
             layer.kernel_regularizer = keras.regularizers.L2(stage.weight_decay if stage.decay == "l2" else 0.0)
             layer.kernel.regularizer = layer.kernel_regularizer
-    config = model.get_compile_config()
-    if config is None:
+    if not getattr(model, "compiled", False):
         raise MammoError("not_compiled", f"the model {model.name} is not compiled", "Call compile before fit")
-    model.compile_from_config({**config, "optimizer": keras.saving.serialize_keras_object(make_optimizer(stage))})
+    model.optimizer = make_optimizer(stage)
+    model.optimizer.build(model.trainable_variables)
     model.make_train_function(force=True)

@@ -29,6 +29,9 @@ class BestWeights(keras.callbacks.Callback):
         self.best: float | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self.monitor not in (logs or {}):
+            remedy = "Monitor val_loss, or validate on both classes"
+            raise MammoError("monitor_missing", f"validation gives no {self.monitor}", remedy)
         value = float((logs or {})[self.monitor])
         if self.best is None or self.sign * value < self.sign * self.best:
             self.best = value

@@ -94,8 +94,11 @@ def prepare_stage(
     l2 = stage.weight_decay if stage.decay == "l2" else (0.0 if stage.weight_decay is not None else None)
     renewed = rebuild(model, stage.dropout, l2, synchronized, precision)
     set_trainable(renewed, stage.trainable, stage.batch_norm)
+    optimizer = make_optimizer(stage)
+    if precision == "mixed_float16":  # Keras wraps it by itself only where the model's own policy says so
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     renewed.compile(
-        optimizer=make_optimizer(stage),
+        optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(),
         weighted_metrics=[PositiveAUC(name="auc")] if renewed.output.shape[-1] == 2 else ["accuracy"],
         jit_compile=False,

@@ -23,6 +23,7 @@ from mammo_tf.data import (
     stream_errors,
     training_stream,
 )
+from mammo_tf.data.plans import Lesion, Sheet
 from mammo_tf.data.streams import class_weights
 from mammo_tf.errors import MammoError
 from mammo_tf.records import Records
@@ -172,3 +173,16 @@ def test_a_damaged_record_is_told_in_its_own_words(records: Records, tmp_path: P
     shard.write_bytes(content)
     with pytest.raises(MammoError, match=r"part-00000-of-00003.tfrecord: example \d+ is damaged"), stream_errors():
         list(inference_stream(copy, _plan(copy), 4))
+
+
+@given(seed=st.integers(0, 20), patch=st.sampled_from([16, 40, 64]))
+def test_no_background_patch_holds_the_centre_of_a_finding(seed: int, patch: int) -> None:
+    generator = np.random.default_rng(seed)
+    points = np.column_stack([generator.uniform(0, 80, 50), generator.uniform(0, 96, 50)]).round()
+    x, y = points[0]
+    sheet = Sheet(0, (Lesion((x - 3, y - 3, x + 3, y + 3), 1),), points)
+    plan = Patches([sheet], (patch, patch), (96, 80), classes=2, augmentation=NO_AUGMENTATION, seed=seed)
+    draws = plan.epoch(seed)
+    assert len(draws.labels) == len(plan)
+    corners = draws.matrices[:, :, 2][draws.labels == 0]
+    assert not ((corners <= (x, y)) & ((x, y) < corners + patch)).all(axis=1).any()

@@ -187,3 +187,22 @@ def test_quick_intervals_equal_the_plain_bootstrap() -> None:
     plain = bootstrap(difference, labels, np.column_stack([scores, other]), patients, 200, seed=4)
     found = compare(test, test.assign(score=other), replicates=200, seed=4)["test"]["image"]["auc_difference"]
     assert (found["low"], found["high"]) == pytest.approx((plain.low, plain.high))
+
+
+def test_columns_are_read_from_the_file_as_it_is(tmp_path: Path) -> None:
+    """`label` is the score in this file: the order of the options must not matter."""
+    (tmp_path / "file.csv").write_text("cancer,label,patient\n1,0.2,a\n0,0.7,b\n")
+    for columns in ({"label": "cancer", "score": "label"}, {"score": "label", "label": "cancer"}):
+        table = read_predictions(tmp_path / "file.csv", columns)
+        assert table["label"].tolist() == [1, 0]
+        assert table["score"].tolist() == [0.2, 0.7]
+
+
+def test_rows_without_identifiers_are_not_compared_by_their_place(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text("label,score\n1,0.2\n0,0.7\n")
+    table = read_predictions(tmp_path / "file.csv")
+    with pytest.raises(MammoError, match="no column 'image_id' to join by"):
+        compare(table, table)
+    (tmp_path / "twice.csv").write_text("image_id,label,score\na,1,0.2\na,0,0.7\n")
+    with pytest.raises(MammoError, match="image_id 'a' stands there twice"):
+        read_predictions(tmp_path / "twice.csv")

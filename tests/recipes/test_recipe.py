@@ -9,7 +9,7 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.recipes import Recipe, load_recipe, smoke
-from mammo_tf.recipes.fields import set_field
+from mammo_tf.recipes.fields import set_field, set_fields
 from mammo_tf.training import Stage
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -55,6 +55,14 @@ def test_fields_are_set_by_their_paths() -> None:
     assert set_field(recipe, "preparation.mean", "44").preparation.mean == 44.0
     assert set_field(recipe, "start", "12").start == "12"
     assert set_field(recipe, "start", "null").start is None
+
+
+def test_fields_that_belong_together_are_checked_together() -> None:
+    recipe = load_recipe(PIPELINES / "end2end_baseline.py")
+    network = set_fields(recipe, [("network.rows", "256"), ("network.columns", "192"), ("start", "7")]).network
+    assert (network.rows, network.columns) == (256, 192)
+    with pytest.raises(MammoError, match="is no finite number"):
+        set_fields(recipe, [("evaluation.mean", "NaN")])
 
 
 @pytest.mark.parametrize(

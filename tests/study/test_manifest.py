@@ -117,6 +117,11 @@ def test_findings_travel_as_json() -> None:
         '[{"kind": "m", "label": "b", "box": [1, 2]}]',
         '[{"kind": "m", "label": "b", "box": [1, 2, 3, 4], "mask": "a"}]',
         '[{"kind": "m", "label": "b", "x": 1}]',
+        "[[]]",
+        '[{"kind": "m", "label": "benign", "contour": []}]',
+        '[{"kind": "m", "label": "benign", "mask": 5}]',
+        '[{"kind": "m", "label": "Benign"}]',
+        '[{"kind": "m", "label": "benign", "circle": [1e12, 0, 1]}]',
     ],
 )
 def test_broken_findings_are_told(text: str) -> None:
@@ -132,3 +137,11 @@ def test_which_labels_are_positive() -> None:
         positive(labels, ["cancer"])
     with pytest.raises(MammoError, match="has no label"):
         positive(["normal", ""])
+
+
+def test_long_contours_and_carriage_returns_travel(tmp_path: Path) -> None:
+    contour = tuple((float(x), float(x % 7)) for x in range(9000))
+    finding = findings_to_json([Finding("mass", "benign", contour=contour)])
+    table = make_manifest([{**ROW, "findings": finding, "remark": "one\rtwo"}])
+    write_manifest(table, tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.csv"), table)

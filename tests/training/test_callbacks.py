@@ -89,3 +89,13 @@ def test_what_cannot_be_is_told() -> None:
         _fit(_model(dropout=0.0), StagedUnfreezing(STAGES), 4)
     with pytest.raises(MammoError, match="the logs hold no val_loss"):
         _model().fit(PICTURES, TRUTH, epochs=4, verbose=0, callbacks=[StagedUnfreezing(STAGES)])
+
+
+def test_a_loss_of_ones_own_goes_on() -> None:
+    def my_loss(truth: Any, given: Any) -> Any:
+        return keras.ops.mean(keras.ops.square(truth - given), axis=-1)
+
+    model = _model()
+    model.compile("sgd", my_loss, metrics=[lambda truth, given: keras.ops.mean(given)], jit_compile=False)
+    watch = _fit(model, StagedUnfreezing(STAGES), 9)
+    assert len(watch.seen) == 4

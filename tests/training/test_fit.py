@@ -285,3 +285,12 @@ def test_bad_input_is_told(records: Records, tmp_path: Path) -> None:
     (tmp_path / "state.npz").write_bytes(b"nothing")
     with pytest.raises(MammoError, match="state.npz cannot be read"):
         fit_stage(make_model(), _stage(epochs=1), material, tmp_path)
+
+
+def test_half_precision_scales_its_loss(records: Records, tmp_path: Path) -> None:
+    model = prepare_stage(make_model(), _stage(), precision="mixed_float16")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    stage = _stage(epochs=2, rate_patience=1)
+    _, history = fit_stage(make_model(), stage, make_material(records), tmp_path, precision="mixed_float16")
+    assert history[0]["rate"] == pytest.approx(1e-2)
+    assert all(np.isfinite(row["loss"]) for row in history)
