@@ -56,7 +56,7 @@ class Augmentation:
         zoom: uniform in 1 plus and minus this, each axis for itself.
         shear: radians.
         horizontal_flip, vertical_flip: with probability one half.
-        interpolation: "linear", or "nearest" as the public code had it; linear interpolation halves the contrast of
+        interpolation: "linear", or "nearest" as the public code had it; linear interpolation can halve the contrast of
             specks one pixel wide, nearest keeps it.
         fill: what lies beyond a picture's edge, "nearest" (the edge's pixel) or a number in [0, 1].
     """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mammo_tf.phantom.anatomy import STRETCH, VOXEL_MM, Breast, Strands, Woman, inside_points
 from mammo_tf.phantom.projection import NIPPLE_ROW_MM, pectoral_edge, to_picture
 
-# Frozen before any experiment. At 1.0 a trained reader would miss a part of the findings. 2.4 was chosen because a
+# At 1.0 a trained reader would miss a part of the findings. 2.4 was chosen because a
 # network an eighth as wide as VGG16 learned it from 140 patients at 0.6 mm pixels, in one run; in a shorter one at 1.6
 # its patches did not yet tell positive from benign. It is for demos, which must say so.
 DEFAULT_CONSPICUITY = 1.0

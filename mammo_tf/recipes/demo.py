@@ -1,7 +1,7 @@
 """The demonstration: a synthetic two-site study, a model of site 1, its loss at site 2, and what adaptation gets back.
 
 The findings are conspicuous (`phantom.CONSPICUOUS`), and rates and epochs are of its own: those of Table 6 do nothing
-in so few steps. All of it is fixed here before it is run; nothing is chosen on the test patients.
+in so few steps. How they were arrived at, and which numbers were seen on the way, is told in docs/results.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SOURCE, TARGET = "ffdm_site_1", "ffdm_site_2"
 HEAD = ("block_1", "block_2", "output")
 SIZE = (288, 224)
 SPACING_MM = 0.6
-# a warp between pixels would halve the contrast of specks one pixel wide, so pictures are only mirrored
+# a warp between pixels can halve the contrast of specks one pixel wide, so pictures are only mirrored
 MIRRORED = Augmentation(rotation=0.0, shift=0.0, zoom=0.0, horizontal_flip=True, vertical_flip=True)
 Say = Callable[[str], None]
 

@@ -129,6 +129,7 @@ def test_decoupled_decay_spares_biases_and_batch_norm() -> None:
 def test_the_best_epoch_is_kept(records: Records, tmp_path: Path) -> None:
     stage = _stage(rate=0.05, epochs=5, stop_patience=0, monitor="val_auc")
     trained, history = fit_stage(make_model(), stage, make_material(records), tmp_path)
+    assert list((tmp_path / "tensorboard").rglob("events.out.tfevents.*"))
     plan = make_material(records).validation
     probabilities = predict_probabilities(trained, records, plan, 5)
     assert len(history) == 5
