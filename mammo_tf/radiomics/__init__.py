@@ -1,0 +1,8 @@
+"""Picture and mask to features, features to a patient's score."""
+
+from mammo_tf.radiomics.density import percent_density
+from mammo_tf.radiomics.foreground import foreground
+from mammo_tf.radiomics.openbreast import FEATURES_32, FEATURES_34, features
+from mammo_tf.radiomics.transformer import OpenBreastFeatures
+
+__all__ = ["FEATURES_32", "FEATURES_34", "OpenBreastFeatures", "features", "foreground", "percent_density"]

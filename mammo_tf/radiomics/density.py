@@ -1,0 +1,66 @@
+"""Percent density by the steepest fall of the morphological area curve, the 34th feature of OpenBreast.
+
+Formula and answers: `tests/golden/openbreast/README.md`, row 34.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+LEVELS = 25
+SKIN_MM = 8.0  # dense tissue is not looked for so near to the edge of the breast
+LEAST_AREA_MM2 = 16.0
+SMOOTHING = np.exp(-0.5 * (2.5 * np.arange(-2, 3) / 2) ** 2)
+
+
+class Density(NamedTuple):
+    """Dense tissue: its mask bool `[rows, columns]`, and its share of the breast in [0, 1]."""
+
+    mask: NDArray[np.bool_]
+    share: float
+
+
+def percent_density(
+    pixels: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    spacing_mm: float,
+    ordered: NDArray[np.float64] | None = None,
+) -> Density:
+    """Dense tissue in a breast.
+
+    Args:
+        pixels: float64 `[rows, columns]`, bright is dense.
+        mask: bool `[rows, columns]`, the breast.
+        spacing_mm: size of a pixel.
+        ordered: the pixels of the mask in rising order, if they are at hand.
+    """
+    values = np.sort(pixels[mask]) if ordered is None else ordered
+    levels = np.linspace(values[0], values[-1], LEVELS)
+    area = len(values) - np.searchsorted(values, levels, side="left")
+    falls = np.convolve(np.diff(area), SMOOTHING, mode="same")
+    dense = (pixels >= levels[int(np.argmin(falls)) + 1]) & mask
+    dense &= _inner(mask, int(np.floor(2 * SKIN_MM / spacing_mm + 0.5)))
+    dense = _without_small_parts(dense, np.floor(LEAST_AREA_MM2 / spacing_mm**2 + 0.5))
+    return Density(dense, float(dense.sum() / mask.sum()))
+
+
+def _inner(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """The mask eroded by a square, for an even side from -(side/2 - 1) to side/2; outside counts as set."""
+    if side < 2:
+        return mask
+    kernel = np.ones((side, side), np.uint8)
+    anchor = ((side - 1) // 2, (side - 1) // 2)
+    eroded = cv2.erode(mask.astype(np.uint8), kernel, anchor=anchor, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return np.asarray(eroded, np.bool_)
+
+
+def _without_small_parts(mask: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
+    """Only the 8-connected parts of `least` pixels or more."""
+    _, parts, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    kept = facts[:, cv2.CC_STAT_AREA] >= least
+    kept[0] = False
+    return np.asarray(kept[parts], np.bool_)
