@@ -5,6 +5,8 @@ The rules are those of golden/dicom/traits/README.md.
 
 from __future__ import annotations
 
+import re
+
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import codes
 from mammo_tf.reading.data_set import DataSet, holders, per_frame_groups
@@ -16,17 +18,27 @@ from mammo_tf.reading.stored import Layout
 
 # Contact views have 1.0 to 1.1, magnification views 1.5 and more.
 MAGNIFIED_FROM = 1.3
+_NAME_LETTERS = 3
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _FREE_TEXT = ("SeriesDescription", "ViewName", "ProtocolName")
 
 
-def header_facts(file: DicomFile, shape: Layout, voi: str, laterality: str | None, view: str | None) -> Facts:
+def header_facts(
+    file: DicomFile,
+    shape: Layout,
+    voi: str,
+    laterality: str | None,
+    view: str | None,
+    keep_identifiers: bool = False,
+) -> Facts:
     """The facts of a file whose pixels have been found sound.
 
     Args:
         file, shape: the opened file and its layout.
         voi: as for `read`.
         laterality, view: what a table says; counts before the header.
+        keep_identifiers: image, patient and exam as the header has them, not as keyed hashes; but one that holds a part
+            of the patient's name or the birth date is hashed nevertheless.
 
     Raises:
         MammoError: `wrong_modality`, `projections`, `for_processing`, `quality_control`, `specimen`,
@@ -49,6 +61,14 @@ def header_facts(file: DicomFile, shape: Layout, voi: str, laterality: str | Non
     if burned_in:
         warnings.append("the header says that lettering in the picture may identify somebody")
     image_type = header.texts("ImageType")
+
+    def identified(kind: str, value: str) -> str:
+        if keep_identifiers and not tells_who(header, value):
+            return value
+        if keep_identifiers:
+            warnings.append(f"the identifier of the {kind} holds a name or a birth date and is hashed")
+        return keyed_hash(kind, value)
+
     return Facts(
         path=file.path,
         rows=shape.rows,
@@ -74,11 +94,20 @@ def header_facts(file: DicomFile, shape: Layout, voi: str, laterality: str | Non
         synthetic_2d=_synthetic(image_type),
         burned_in=burned_in,
         age=_age(header),
-        image_id=keyed_hash("image", header.text("SOPInstanceUID") or file.meta.text("MediaStorageSOPInstanceUID")),
-        patient_id=keyed_hash("patient", header.text("PatientID")),
-        exam_id=keyed_hash("exam", header.text("StudyInstanceUID")),
+        image_id=identified("image", header.text("SOPInstanceUID") or file.meta.text("MediaStorageSOPInstanceUID")),
+        patient_id=identified("patient", header.text("PatientID")),
+        exam_id=identified("exam", header.text("StudyInstanceUID")),
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def tells_who(header: DataSet, identifier: str) -> bool:
+    """Whether an identifier holds a part of the patient's name (three Latin letters or more) or the birth date."""
+    words = [word for text in header.texts("PatientName") for word in re.split(r"[\W_]+", text)]
+    words = [word.casefold() for word in words if len(word) >= _NAME_LETTERS or not word.isascii()]
+    words += header.texts("PatientBirthDate")
+    plain = re.sub(r"[-./ ]", "", identifier)
+    return any(word in text for word in words if word for text in (identifier.casefold(), plain.casefold()))
 
 
 def check_given(laterality: str | None, view: str | None) -> None:

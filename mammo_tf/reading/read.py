@@ -43,7 +43,11 @@ def file_kind(path: str | Path) -> str:
 
 
 def inspect_file(
-    path: str | Path, voi: str = "default", laterality: str | None = None, view: str | None = None
+    path: str | Path,
+    voi: str = "default",
+    laterality: str | None = None,
+    view: str | None = None,
+    keep_identifiers: bool = False,
 ) -> Facts:
     """Facts of a picture or volume; of a DICOM file no pixel is decoded.
 
@@ -52,6 +56,7 @@ def inspect_file(
         voi: which VOI `facts.voi` names; see `read`.
         laterality, view: what a table says of the file (L or R; CC, MLO, ...); counts before the header, so that
             files with stripped headers can be taken.
+        keep_identifiers: as for `header_facts`.
 
     Raises:
         MammoError: as `read`, but for what only shows when pixels are decoded.
@@ -63,7 +68,7 @@ def inspect_file(
         with open_dicom(path) as file:
             shape = layout(file)
             check_pixels(file, shape)
-            return header_facts(file, shape, voi, laterality, view)
+            return header_facts(file, shape, voi, laterality, view, keep_identifiers)
 
 
 def read(path: str | Path, voi: str = "default", laterality: str | None = None, view: str | None = None) -> Picture:

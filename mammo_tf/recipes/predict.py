@@ -1,23 +1,22 @@
 """Files, a folder or a manifest to scores: what `mammo-tf predict` does.
 
-Pictures are read and prepared by a few threads while the network runs, so memory stays the same however many there
-are: two batches of prepared pictures, one stored picture for each thread, thumbnails of those that a sheet shows.
+Pictures are read and prepared by a few processes while the network runs (`reading.guard`: a file that hangs or crashes
+a decoder is a reject), so memory stays the same however many there are: a batch of prepared pictures and a few for each
+process, thumbnails of those that a sheet shows.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import write_predictions
@@ -26,14 +25,15 @@ from mammo_tf.files import disk_errors
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
-from mammo_tf.reading import read
-from mammo_tf.recipes.predict_inputs import Candidate, Inputs, file_row, find_inputs
+from mammo_tf.reading.guard import guarded, start_workers
+from mammo_tf.recipes.manifest_sheet import SHOWN, picture_name, picture_title
+from mammo_tf.recipes.predict_inputs import Inputs, find_inputs
+from mammo_tf.recipes.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving import Scorer, open_scorer
 from mammo_tf.study import Reject, make_manifest, positive, write_rejects
 
 POSITIVES = ("malignant", "high_risk")
-SHOWN = 96  # pictures on the sheets
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
 SAME_SCORE = 1e-4
 HEAT_REMARK = (
@@ -68,14 +68,6 @@ class PredictReport:
     network_seconds: float = 0.0
 
 
-class _Prepared(NamedTuple):
-    """A picture after `geometry`, and its manifest row."""
-
-    row: dict[str, Any]
-    picture: NDArray[np.float32]
-    grey_mean: float
-
-
 def predict(
     source_model: str | Path,
     inputs: str | Path | Sequence[str | Path],
@@ -104,7 +96,7 @@ def predict(
         flips: mean over four flips; by default as the model says of itself.
         positives: labels of a manifest that count as 1; by default as the model says, else malignant and high_risk.
         root: data root of a manifest's paths; by default its folder.
-        workers: threads that read and prepare; by default one a core, at most 4.
+        workers: processes that read and prepare; by default one a core, at most 4.
 
     Raises:
         MammoError: `nothing_usable` if no picture can be scored (rejects are written nevertheless); `not_a_png`,
@@ -114,11 +106,12 @@ def predict(
     _check_output(output)
     if sheet is not None:
         check_sheet_path(Path(sheet))
+    workers = workers or min(4, os.cpu_count() or 1)
+    start_workers(workers)
     found = find_inputs(inputs, root)
     scorer = open_scorer(source_model, flips)
     began = time.perf_counter()
     run = _Run(scorer, keep=0 if sheet is None else SHOWN)
-    workers = workers or min(4, os.cpu_count() or 1)
     for batch in _batches(found, scorer.preprocessing, batch_size, workers):
         run.take(batch)
     rejects = [*found.rejects, *run.rejects]
@@ -146,28 +139,6 @@ def predict(
     )
 
 
-def manifest_sheet(manifest: pd.DataFrame, root: str | Path, path: str | Path) -> list[Path]:
-    """A sheet of up to 96 pictures of a manifest, evenly drawn, as they are read, without scores; what cannot be read
-    is listed.
-
-    Raises:
-        MammoError: `not_a_png`, `disk_full`, `read_only`.
-    """
-    check_sheet_path(Path(path))
-    chosen = np.unique(np.linspace(0, len(manifest) - 1, min(SHOWN, len(manifest))).round().astype(int))
-    pictures, rejects = [], []
-    for row in track(manifest.iloc[chosen].to_dict("records"), "reading", total=len(chosen)):
-        try:
-            pixels = read(
-                Path(root) / row["path"], laterality=row["laterality"] or None, view=row["view"] or None
-            ).pixels
-        except MammoError as error:
-            rejects.append(Reject(row["path"], error.code, error.sentence))
-            continue
-        pictures.append(SheetPicture(thumbnail(pixels), _title(row, row["label"]), _name(row)))
-    return write_sheet(path, pictures, f"{len(chosen)} of {len(manifest)} images", rejects)
-
-
 class _Run:
     """What has been scored so far."""
 
@@ -180,7 +151,7 @@ class _Run:
         self.network_seconds = 0.0
         self._seen: dict[str, str] = {}
 
-    def take(self, batch: Sequence[_Prepared | Reject]) -> None:
+    def take(self, batch: Sequence[PredictPicture | Reject]) -> None:
         usable = []
         for item in batch:
             if isinstance(item, Reject):
@@ -203,52 +174,25 @@ class _Run:
                 heatmap = None if scored.heatmap is None else scored.heatmap[number]
                 note = "unusual grey levels" if _unusual(item.grey_mean, self.scorer) else ""
                 shown = thumbnail(item.picture)
-                self.pictures.append(SheetPicture(shown, _title(item.row), _name(item.row), score, heatmap, note))
+                self.pictures.append(
+                    SheetPicture(shown, picture_title(item.row), picture_name(item.row), score, heatmap, note)
+                )
 
 
 def _batches(
     found: Inputs, preprocessing: Preprocessing, batch_size: int, workers: int
-) -> Iterator[list[_Prepared | Reject]]:
-    """Prepared pictures in order, `batch_size` at a time; the next batch is prepared while one is worked on."""
-
-    def prepared(candidate: Candidate) -> _Prepared | Reject:
-        return _prepare(candidate, preprocessing)
-
-    batch: list[_Prepared | Reject] = []
-    for item in track(_ahead(prepared, found.candidates, workers, batch_size), "scoring", len(found.candidates)):
-        batch.append(item)
+) -> Iterator[list[PredictPicture | Reject]]:
+    """Prepared pictures in order, `batch_size` at a time; the next ones are prepared while a batch is worked on."""
+    batch: list[PredictPicture | Reject] = []
+    outcomes = guarded(partial(prepare_picture, preprocessing=preprocessing), found.candidates, workers)
+    pairs = zip(found.candidates, track(outcomes, "scoring", len(found.candidates)), strict=True)
+    for candidate, item in pairs:
+        batch.append(Reject(candidate.place, item.code, item.sentence) if isinstance(item, MammoError) else item)
         if len(batch) == batch_size:
             yield batch
             batch = []
     if batch:
         yield batch
-
-
-def _ahead(
-    work: Callable[[Candidate], _Prepared | Reject], candidates: Sequence[Candidate], workers: int, ahead: int
-) -> Iterator[_Prepared | Reject]:
-    waiting: deque[Future[_Prepared | Reject]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for candidate in candidates:
-                waiting.append(pool.submit(work, candidate))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _prepare(candidate: Candidate, preprocessing: Preprocessing) -> _Prepared | Reject:
-    try:
-        picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
-        prepared = preprocessing.geometry(picture.pixels).picture
-    except MammoError as error:
-        reason = error.sentence.removeprefix(str(candidate.file)).lstrip(": ")
-        return Reject(candidate.place, error.code, reason)
-    row = candidate.row or file_row(picture.facts, candidate.place)
-    return _Prepared(row, prepared, float(prepared.mean(dtype=np.float64)))
 
 
 def _check_output(output: Path) -> None:
@@ -279,15 +223,6 @@ def _table(run: _Run, positives: Sequence[str]) -> pd.DataFrame:
     scores, means = ([row[name] for row in run.rows] for name in ("score", "grey_mean"))
     table = table.assign(label=numbers, score=scores, grey_mean=means)
     return table[[*COLUMNS, "path", "grey_mean"]]
-
-
-def _title(row: Mapping[Any, Any], more: str = "") -> str:
-    return " ".join(word for word in (row["laterality"], row["view"], more) if word)
-
-
-def _name(row: Mapping[Any, Any]) -> str:
-    """The last folders and the file, which tell views of different exams apart."""
-    return "/".join(Path(row["path"]).parts[-3:])
 
 
 def _expected_mean(scorer: Scorer) -> float | None:

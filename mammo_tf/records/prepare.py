@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -23,6 +19,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, digest, disk_errors, read_json, text_digest, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
+from mammo_tf.reading.guard import guarded
 from mammo_tf.records.example import PreparedImage, encode
 from mammo_tf.records.index import FORMAT, INDEX, same_request
 from mammo_tf.records.prepare_image import prepare_image
@@ -57,7 +54,7 @@ def prepare(
         root: data root of the manifest's paths.
         folder: where the records go; made, or left by the same request earlier.
         preprocessing: must end in one size for every picture.
-        workers: processes that read and resize.
+        workers: processes that read and resize, see `reading.guard`.
         examples_per_shard: images in a shard.
 
     Raises:
@@ -82,7 +79,7 @@ def prepare(
     names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
     unwritten = [number for number, name in enumerate(names) if not _written(folder / f"{name}.json", root)]
     missing = [row for number in unwritten for row in shards[number]]
-    with _prepared_images(missing, root, preprocessing, workers) as images:
+    with closing(_prepared_images(missing, root, preprocessing, workers)) as images:
         for number in unwritten:
             _write_shard(folder / names[number], islice(images, len(shards[number])))
     return _finish(folder, names, asked, preprocessing.size)
@@ -126,25 +123,15 @@ def _already_there(folder: Path) -> Prepared:
     return Prepared(len(read_json(folder / INDEX)["examples"]), rejects)
 
 
-@contextmanager
 def _prepared_images(
     rows: list[dict[str, Any]], root: str | Path, preprocessing: Preprocessing, workers: int
-) -> Iterator[Iterator[PreparedImage | Reject]]:
-    """Prepared images in the order of the rows, from worker processes that end with the block."""
+) -> Generator[PreparedImage | Reject]:
+    """Prepared images in the order of the rows, from worker processes; a file that is too much for one is a reject."""
     work = partial(prepare_image, root=str(root), preprocessing=preprocessing)
-    workers = min(workers, len(rows))
-    if workers < 2:
-        yield iter(track(map(work, rows), "preparing", total=len(rows)))
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, cv2.setNumThreads, (1,)) as pool:
-        try:
-            yield iter(track(pool.map(work, rows, chunksize=2), "preparing", total=len(rows)))
-        except BrokenProcessPool as error:
-            sentence = "a process that prepares images was killed"
-            raise MammoError("worker_died", sentence, "Give more memory or fewer --workers, run again") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    outcomes = guarded(work, rows, min(workers, len(rows)))
+    pairs = zip(rows, track(outcomes, "preparing", total=len(rows)), strict=True)
+    for row, found in pairs:
+        yield Reject(str(row["path"]), found.code, str(found)) if isinstance(found, MammoError) else found
 
 
 def _write_shard(path: Path, images: Iterable[PreparedImage | Reject]) -> None:

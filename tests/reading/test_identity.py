@@ -9,11 +9,16 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
+import pydicom
 import pytest
 
 from mammo_tf import reading
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import collections, identity
+from mammo_tf.reading.data_set import DataSet, Element, Form
+from mammo_tf.reading.header_facts import tells_who
 from mammo_tf.study import write_manifest, write_rejects
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dicom"
@@ -112,3 +117,60 @@ def test_a_key_that_cannot_be_kept_is_one_clear_line(tmp_path: Path, monkeypatch
         with pytest.raises(MammoError) as caught:
             identity.keyed_hash("patient", "4711")
         assert caught.value.code == "key_unusable"
+
+
+IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SOPInstanceUID")
+
+
+def test_kept_identifiers_are_the_archives_own_and_nothing_else_is_kept(tmp_path: Path) -> None:
+    """All planted strings but those in the identifiers stay inside."""
+    table, rejects = collections.collect("folder", GOLDEN / "traits", keep_identifiers=True)
+    hashed, _ = collections.collect("folder", GOLDEN / "traits")
+    assert hashed["path"].tolist() == table["path"].tolist()
+    write_manifest(table.drop(columns="path"), tmp_path / "manifest.csv")
+    write_rejects([reject._replace(path="") for reject in rejects], tmp_path / "rejects.csv")
+    written = (tmp_path / "manifest.csv").read_bytes() + (tmp_path / "rejects.csv").read_bytes()
+    mine = {canary["string"] for canary in CANARIES if canary["element"] in IDENTIFIERS}
+    for canary in CANARIES:
+        if canary["string"] not in mine:
+            assert canary["string"].encode() not in written, canary
+    for row, other in zip(table.to_dict("records"), hashed.to_dict("records"), strict=True):
+        header = pydicom.dcmread(GOLDEN / "traits" / row["path"], force=True)
+        assert row["exam_id"] == header.get("StudyInstanceUID", "")
+        assert row["image_id"] == header.SOPInstanceUID
+        assert other["patient_id"] == identity.keyed_hash(
+            "patient", header.get("PatientID", "") or ""
+        ) or not header.get("PatientID")
+        assert row["patient_id"] in (header.get("PatientID"), other["patient_id"], row["exam_id"])
+
+
+@pytest.mark.parametrize(
+    ("name", "birth", "identifier", "tells"),
+    [
+        ("Doe^Jane", "19600512", "4711", False),
+        ("Doe^Jane", "19600512", "DOE-4711", True),
+        ("Doe^Jane", "19600512", "A19600512", True),
+        ("Doe^Jane", "19600512", "1960-05-12/2", True),
+        ("Doe^Jane", "", "x_jane", True),
+        ("Li^Bo", "", "BOL-17-LIMA", False),
+        ("山田^太郎", "", "山田17", True),
+        ("", "", "4711", False),
+    ],
+)
+def test_an_identifier_that_tells_who_it_is_is_hashed_nevertheless(
+    name: str, birth: str, identifier: str, tells: bool
+) -> None:
+    elements = {
+        0x00100010: Element("PN", name.encode()),
+        0x00100030: Element("DA", birth.encode()),
+    }
+    assert tells_who(DataSet(elements, Form(implicit=False)), identifier) is tells
+
+
+def test_tables_of_labels_keep_theirs_too(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 20), 9, np.uint8))
+    (tmp_path / "labels.csv").write_text("path,patient_id,exam_id,pair_id\na.png,P1,E1,C1\n")
+    kept, _ = collections.collect("folder", tmp_path, keep_identifiers=True)
+    assert kept[["image_id", "patient_id", "exam_id", "pair_id"]].values.tolist() == [["a.png", "P1", "E1", "C1"]]
+    hashed, _ = collections.collect("folder", tmp_path)
+    assert not hashed[["image_id", "patient_id", "exam_id", "pair_id"]].isin(["a.png", "P1", "E1", "C1"]).any(axis=None)

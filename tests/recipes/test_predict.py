@@ -1,4 +1,5 @@
 import shutil
+from functools import partial
 
 import cv2
 import keras
@@ -12,8 +13,10 @@ from mammo_tf.evaluation.predictions import COLUMNS
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.reading import read
+from mammo_tf.reading.guard import AHEAD, Limits, guarded
 from mammo_tf.recipes import predict as module
-from mammo_tf.recipes.predict import manifest_sheet, predict
+from mammo_tf.recipes.manifest_sheet import manifest_sheet
+from mammo_tf.recipes.predict import predict
 from mammo_tf.serving import export_bundle
 from mammo_tf.study import read_manifest, write_manifest
 from mammo_tf.training import load_model, save_model
@@ -186,27 +189,42 @@ def test_bad_input_is_one_clear_error(bundle, model, films, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, monkeypatch):
-    """Never more pictures prepared ahead than two batches and one for each thread."""
-    alive, most = set(), 0
-    whole = module._prepare
+    """No more pictures are ahead of the network than `guarded` allows for its workers, and a batch."""
+    ahead, most = 0, 0
 
-    def counted(candidate, preprocessing):
-        nonlocal most
-        prepared = whole(candidate, preprocessing)
-        alive.add(candidate.place)
-        most = max(most, len(alive))
-        return prepared
+    def counted(work, items, workers):
+        def taken():
+            nonlocal ahead, most
+            for item in items:
+                ahead += 1
+                most = max(most, ahead)
+                yield item
+
+        return guarded(work, taken(), workers)
 
     def take(self, batch):
+        nonlocal ahead
         truth(self, batch)
-        for item in batch:
-            alive.discard(item.row["path"])
+        ahead -= len(batch)
 
     truth = module._Run.take
-    monkeypatch.setattr(module, "_prepare", counted)
+    monkeypatch.setattr(module, "guarded", counted)
     monkeypatch.setattr(module._Run, "take", take)
     predict(bundle, films, tmp_path / "p.csv", batch_size=2, workers=2)
-    assert most <= 2 * 2 + 2
+    assert ahead == 0
+    assert most <= AHEAD * 2 + 2
+
+
+def test_a_picture_that_is_too_much_for_its_reader_is_a_reject(bundle, films, tmp_path, monkeypatch):
+    """A worker's memory is too small for one picture of 60 million pixels, which is otherwise sound."""
+    monkeypatch.setattr(module, "guarded", partial(guarded, limits=Limits(memory_bytes=700 << 20)))
+    shutil.copy(films.parent / "p0_CC.png", tmp_path / "a.png")
+    cv2.imwrite(str(tmp_path / "large.png"), np.full((10000, 6000), 9999, np.uint16))
+    report = predict(bundle, [tmp_path / "large.png", tmp_path / "a.png"], tmp_path / "p.csv")
+    assert (report.images, report.rejects) == (1, 1)
+    (refused,) = table_of(report.rejects_path).to_dict("records")
+    assert refused["code"] in ("too_large", "bad_pixels")
+    assert refused["path"] == str(tmp_path / "large.png")
 
 
 def test_a_sheet_of_a_manifest_alone(films, tmp_path):

@@ -67,14 +67,17 @@ def test_workers_make_no_difference(records: Records, films: Path, tmp_path: Pat
 
 def test_a_killed_run_goes_on_and_ends_equal(records: Records, films: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
+    (tmp_path / "slow.py").write_text(
+        "import time\n"
+        "from mammo_tf.records.prepare_image import prepare_image\n"
+        "def slow(*a, **k):\n    time.sleep(0.05)\n    return prepare_image(*a, **k)\n"
+    )
     code = (
-        "import importlib, time\n"
+        f"import importlib, sys\nsys.path.insert(0, r'{tmp_path}')\n"
         "p = importlib.import_module('mammo_tf.records.prepare')\n"
         "from mammo_tf.study import read_manifest\n"
         "from mammo_tf.imaging import Preprocessing\n"
-        "once = p.prepare_image\n"
-        "def slow(*a, **k):\n    time.sleep(0.05)\n    return once(*a, **k)\n"
-        "p.prepare_image = slow\n"
+        "p.prepare_image = importlib.import_module('slow').slow\n"
         f"p.prepare(read_manifest(r'{films}'), r'{films.parent}', r'{folder}',"
         " Preprocessing.preset('legacy', (128, 128)), examples_per_shard=20)\n"
     )

@@ -11,20 +11,23 @@ a header the first folder below the root, and for one that lies in the root itse
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
 from mammo_tf.progress import track
+from mammo_tf.reading import identity
 from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.reading.facts import Facts
-from mammo_tf.reading.identity import keyed_hash
+from mammo_tf.reading.guard import guarded
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import files_of, picture_digest, relative
 from mammo_tf.study import LABELS, SPLITS, Reject
 
 TABLE = "labels.csv"
+WORKERS = min(4, os.cpu_count() or 1)
 _IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id")
 _WORDS = {
     "label": LABELS,
@@ -36,12 +39,25 @@ _WORDS = {
 }
 
 
-def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any] | Reject]:
+class _Asked(NamedTuple):
+    """A file to look at, what a table says of it by column, and whether its identifiers are kept."""
+
+    path: Path
+    told: dict[str, str]
+    keep_identifiers: bool
+
+
+def rows(
+    root: Path, labels: str | Path | None = None, keep_identifiers: bool = False
+) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows and rejects of a folder tree, in the order of their paths.
 
     Args:
         root: the folder.
         labels: the table; by default `labels.csv` in the root if it is there.
+        keep_identifiers: the identifiers of images, patients, exams and pairs as they are, not as keyed hashes.
+
+    Files are looked at in worker processes: one that hangs or crashes a decoder is a `Reject` (`reading.guard`).
 
     Yields:
         A row with the extra columns `model`, `frames` and `warnings` and those of the table, or a `Reject`. Of two
@@ -56,19 +72,20 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     files = files_of(root)
     table = read_labels(table_path) if labels is not None or table_path.is_file() else {}
     kept: dict[str, str] = {}
-    for path in track(files, "reading headers", unit="file"):
+    asked = [_Asked(path, table.pop(relative(path, root), {}), keep_identifiers) for path in files]
+    candidates = [one for one in asked if not _same(one.path, table_path)]
+    outcomes = guarded(_inspected, candidates, min(WORKERS, len(candidates)))
+    for path, told, _ in track(asked, "reading headers", unit="file"):
         place = relative(path, root)
-        told = table.pop(place, {})
-        if path.exists() and table_path.exists() and path.samefile(table_path):
+        if _same(path, table_path):
             yield Reject(place, "table", "the table of labels: read, but no image")
             continue
-        try:
-            facts = inspect_file(path, laterality=told.get("laterality"), view=told.get("view"))
-            pixels = picture_digest(path)
-        except MammoError as error:
-            yield Reject(place, error.code, error.sentence.removeprefix(str(path)).lstrip(": "))
+        found = next(outcomes)
+        if isinstance(found, MammoError):
+            yield Reject(place, found.code, found.sentence.removeprefix(str(path)).lstrip(": "))
             continue
-        row = manifest_row(facts, place, told)
+        facts, pixels = found
+        row = manifest_row(facts, place, told, keep_identifiers)
         first = kept.get(row["image_id"]) or kept.get(pixels)
         if first is not None:
             yield Reject(place, "duplicate", f"the same identifier or the same pixels as {first}")
@@ -79,20 +96,35 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
         yield Reject(place, "file_missing", f"named in {table_path.name}, and not there")
 
 
-def manifest_row(facts: Facts, place: str, told: dict[str, str]) -> dict[str, Any]:
+def _inspected(asked: _Asked) -> tuple[Facts, str] | MammoError:
+    """Facts and digest of a file; runs in a worker process."""
+    path, told, keep = asked
+    try:
+        return inspect_file(path, "default", told.get("laterality"), told.get("view"), keep), picture_digest(path)
+    except MammoError as error:
+        return error
+
+
+def _same(path: Path, table: Path) -> bool:
+    return path.exists() and table.exists() and path.samefile(table)
+
+
+def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifiers: bool = False) -> dict[str, Any]:
     """The manifest row of one file.
 
     Args:
         facts: of the file.
         place: its path, relative to the data root.
         told: what a table says of it, by column; counts before the facts.
+        keep_identifiers: what the table says of identifiers is not hashed; the facts must have been read in that way.
     """
+    identified = identity.as_it_is if keep_identifiers else identity.keyed_hash
     is_picture = not facts.modality
     folder = place.split("/")[0] if is_picture and "/" in place else place
     spacing = facts.spacing_mm or ("", "")
     row: dict[str, Any] = {
-        "image_id": keyed_hash("image", place) if is_picture or not facts.image_id else facts.image_id,
-        "patient_id": facts.patient_id or facts.exam_id or keyed_hash("patient", folder),
+        "image_id": identified("image", place) if is_picture or not facts.image_id else facts.image_id,
+        "patient_id": facts.patient_id or facts.exam_id or identified("patient", folder),
         "exam_id": facts.exam_id,
         "laterality": facts.laterality,
         "view": facts.view,
@@ -106,8 +138,8 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str]) -> dict[str, An
         "frames": str(facts.frames),
         "warnings": "; ".join(facts.warnings),
     }
-    hashed = {name: keyed_hash(name.removesuffix("_id"), told[name]) for name in _IDENTIFIERS if told.get(name)}
-    return row | told | hashed
+    given = {name: identified(name.removesuffix("_id"), told[name]) for name in _IDENTIFIERS if told.get(name)}
+    return row | told | given
 
 
 def read_labels(path: str | Path) -> dict[str, dict[str, str]]:

@@ -1,0 +1,34 @@
+"""One picture for `predict`: read and prepared; runs in worker processes, without TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.reading import read
+from mammo_tf.recipes.predict_inputs import Candidate, file_row
+from mammo_tf.study import Reject
+
+
+class PredictPicture(NamedTuple):
+    """A picture after `geometry`, its manifest row, and its mean in [0, 1]."""
+
+    row: dict[str, Any]
+    picture: NDArray[np.float32]
+    grey_mean: float
+
+
+def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture | Reject:
+    """Reads a candidate and runs the geometry half; a refusal is a `Reject`."""
+    try:
+        picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
+        prepared = preprocessing.geometry(picture.pixels).picture
+    except MammoError as error:
+        reason = error.sentence.removeprefix(str(candidate.file)).lstrip(": ")
+        return Reject(candidate.place, error.code, reason)
+    row = candidate.row or file_row(picture.facts, candidate.place)
+    return PredictPicture(row, prepared, float(prepared.mean(dtype=np.float64)))

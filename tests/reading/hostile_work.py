@@ -1,0 +1,44 @@
+"""Work that really hangs, crashes and floods memory, for the test of `reading.guard`; imported by its workers."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def work(item: str) -> Any:
+    match item.split():
+        case ["hang"]:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+            ctypes.PyDLL(None).sleep(60)  # inside foreign code that keeps the interpreter's lock
+        case ["crash"]:
+            ctypes.string_at(0)  # a segmentation fault
+        case ["abort"]:
+            os.abort()
+        case ["flood"]:
+            return float(np.ones(1 << 40).sum())
+        case ["grow"]:
+            held = [np.zeros(64 << 20, np.uint8) for _ in range(100)]
+            return len(held)
+        case ["malloc"]:  # foreign code that writes through what malloc gave without looking
+            memory = ctypes.CDLL(None).malloc
+            memory.restype, memory.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+            return ctypes.memset(memory(1 << 40), 1, 1 << 20)
+        case ["once", path]:
+            if not Path(path).exists():
+                Path(path).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return "second time"
+        case ["sleep", seconds]:
+            time.sleep(float(seconds))
+        case ["bug"]:
+            raise KeyError("a bug")
+        case ["place"]:
+            return str(Path.cwd()), os.environ.get("GUARD_TEST", "")
+    return item, os.getpid()

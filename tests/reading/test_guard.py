@@ -1,0 +1,131 @@
+"""A file that hangs, crashes or floods memory costs itself and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.reading import guard
+from mammo_tf.reading.guard import Limits, guarded
+
+LIMITS = Limits(seconds=1.5, memory_bytes=1 << 30)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    import hostile_work
+
+    return hostile_work.work
+
+
+def codes(outcomes: list) -> list[str]:
+    return [outcome.code if isinstance(outcome, MammoError) else outcome[0] for outcome in outcomes]
+
+
+def test_each_costs_itself_alone(work) -> None:
+    items = ["a", "hang", "b", "crash", "c", "abort", "d", "flood", "e", "malloc", "f", "grow", "g"]
+    start = time.monotonic()
+    outcomes = list(guarded(work, items, 2, LIMITS))
+    assert codes(outcomes) == [
+        "a", "decoder_hangs", "b", "decoder_crashed", "c", "decoder_crashed", "d", "too_large", "e",
+        "decoder_crashed", "f", "too_large", "g",
+    ]  # fmt: skip
+    assert time.monotonic() - start < 60
+    assert "longer than 1.5 seconds" in outcomes[1].sentence
+    assert "signal 11" in outcomes[3].sentence
+    assert "signal 6" in outcomes[5].sentence
+
+
+def test_results_come_in_order_from_workers_that_are_kept(work) -> None:
+    items = ["sleep 0.3", *map(str, range(40))]
+    first = list(guarded(work, items, 2))
+    assert [outcome[0] for outcome in first] == items
+    processes = {outcome[1] for outcome in first}
+    assert os.getpid() not in processes
+    assert 1 <= len(processes) <= 2
+    again = {outcome[1] for outcome in guarded(work, map(str, range(8)), 1)}
+    assert again <= {worker.process.pid for worker in guard._idle}
+    assert list(guarded(work, [], 2)) == []
+
+
+def test_no_more_is_taken_than_is_soon_asked_for(work) -> None:
+    taken = []
+
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield str(number)
+
+    outcomes = guarded(work, items(), 1)
+    for _ in range(3):
+        next(outcomes)
+    assert len(taken) <= 3 + guard.AHEAD
+    outcomes.close()
+
+
+def test_a_process_that_was_killed_from_outside_is_tried_again(work, tmp_path: Path) -> None:
+    assert list(guarded(work, [f"once {tmp_path / 'seen'}"])) == ["second time"]
+
+
+def test_workers_that_died_while_idle_are_replaced(work) -> None:
+    list(guarded(work, ["a"]))
+    for worker in guard._idle:
+        worker.process.kill()
+        worker.process.wait()
+    assert [outcome[0] for outcome in guarded(work, ["b", "c"])] == ["b", "c"]
+
+
+def test_folder_and_environment_are_those_of_the_caller(work, tmp_path: Path, monkeypatch) -> None:
+    list(guarded(work, ["a"]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GUARD_TEST", "here")
+    assert list(guarded(work, ["place"])) == [(str(tmp_path), "here")]
+
+
+def test_a_bug_is_no_reject(work) -> None:
+    with pytest.raises(KeyError, match="a bug") as caught:
+        list(guarded(work, ["bug"]))
+    assert "hostile_work.py" in caught.value.__notes__[0]
+
+
+def test_a_process_that_cannot_start_is_told(monkeypatch) -> None:
+    monkeypatch.setattr(guard, "_idle", [])
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(MammoError, match="cannot be started"):
+        list(guarded(np.sqrt, [1.0]))
+
+
+def test_workers_end_with_their_parent_and_need_no_guarded_main(tmp_path: Path) -> None:
+    """A script without `if __name__ == "__main__"`, killed while its worker hangs and another is idle."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import os, sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import hostile_work\nfrom mammo_tf.reading.guard import Limits, guarded, start_workers\n"
+        "print(*{pid for _, pid in guarded(hostile_work.work, 'abcd', 2)}, flush=True)\n"
+        "list(guarded(hostile_work.work, ['hang'], 2, Limits(seconds=1)))\n"
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        workers = [int(word) for word in process.stdout.readline().split()]
+        time.sleep(0.2)
+        process.kill()
+    deadline = time.monotonic() + 10
+    while any(_lives(worker) for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert workers
+
+
+def _lives(process: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
