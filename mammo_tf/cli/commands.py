@@ -8,27 +8,35 @@ import math
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from mammo_tf.cli.interrupts import held
 from mammo_tf.errors import MammoError
 
 LARGEST = 20000  # pixels along a side
 
 
-def _quiet_tensorflow() -> None:
-    """Imports TensorFlow without the notices that it writes to the terminal before it can be told not to."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        importlib.import_module("tensorflow")
-        importlib.import_module("keras")
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+@contextmanager
+def _tensorflow_loaded() -> Iterator[None]:
+    """TensorFlow, and the rooms imported in the block, without the notices that it writes before it can be told not to.
+
+    Ctrl-C waits until they are loaded.
+    """
+    with held():
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        sys.stderr.flush()
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            importlib.import_module("tensorflow")
+            importlib.import_module("keras")
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def _print_all(lines: Iterable[str]) -> None:
@@ -59,7 +67,8 @@ def _numbers(text: str, separator: str, count: int, what: str) -> tuple[float, .
 
 def phantom(options: Namespace) -> None:
     """Makes a synthetic study."""
-    from mammo_tf.phantom import CONSPICUOUS, DEFAULT_CONSPICUITY, make_study
+    with held():
+        from mammo_tf.phantom import CONSPICUOUS, DEFAULT_CONSPICUITY, make_study
 
     table = make_study(
         options.output, options.patients, options.site or ["ffdm_site_1"], options.seed, options.spacing,
@@ -72,10 +81,12 @@ def phantom(options: Namespace) -> None:
 
 def manifest(options: Namespace) -> None:
     """Lists a collection into manifest.csv and rejects.csv."""
-    from mammo_tf.reading.collections import collect
-    from mammo_tf.study import write_manifest, write_rejects
+    with held():
+        from mammo_tf.reading.collections import collect
+        from mammo_tf.study import write_manifest, write_rejects
 
     settings = {"labels": options.labels} if options.labels else {}
+    settings |= {"keep_identifiers": True} if options.keep_identifiers else {}
     table, rejects = collect(options.collection, options.root, **settings)
     output = Path(options.output)
     rejected = write_rejects(rejects, output / "rejects.csv")
@@ -84,19 +95,22 @@ def manifest(options: Namespace) -> None:
         files = _counted(rejected, "file")
         raise MammoError("nothing_usable", f"none of {files} of {options.root} can be used", f"See {where}")
     write_manifest(table, output / "manifest.csv")
+    if options.keep_identifiers:
+        print(f"identifiers stand in {output / 'manifest.csv'} as the archive has them: keep it as safe as the archive")
     images, files = _counted(len(table), "image"), _counted(rejected, "file")
     print(f"{images} in {output / 'manifest.csv'}, {files} in {output / 'rejects.csv'}")
 
 
 def inspect(options: Namespace) -> None:
     """Counts a manifest, draws its sheet, refuses leakage."""
-    from mammo_tf.study import check_leakage, count_table, read_manifest
+    with held():
+        from mammo_tf.study import check_leakage, count_table, read_manifest
 
     table = read_manifest(options.manifest)
     _print_all(count_table(table))
     if options.sheet:
-        _quiet_tensorflow()
-        from mammo_tf.recipes.predict import manifest_sheet
+        with held():
+            from mammo_tf.recipes.manifest_sheet import manifest_sheet
 
         manifest_sheet(table, Path(options.root or Path(options.manifest).parent), options.sheet)
         print(f"sheet: {options.sheet}")
@@ -105,7 +119,8 @@ def inspect(options: Namespace) -> None:
 
 def split(options: Namespace) -> None:
     """Fills the column split."""
-    from mammo_tf.study import assign_splits, count_table, read_manifest, write_manifest
+    with held():
+        from mammo_tf.study import assign_splits, count_table, read_manifest, write_manifest
 
     fractions = _numbers(options.fractions, ",", 3, "--fractions")
     columns = [column for column in options.stratify.split(",") if column]
@@ -116,10 +131,10 @@ def split(options: Namespace) -> None:
 
 def prepare(options: Namespace) -> None:
     """Writes records."""
-    _quiet_tensorflow()
-    from mammo_tf.imaging import Preprocessing
-    from mammo_tf.records import prepare as prepare_records
-    from mammo_tf.study import read_manifest
+    with _tensorflow_loaded():
+        from mammo_tf.imaging import Preprocessing
+        from mammo_tf.records import prepare as prepare_records
+        from mammo_tf.study import read_manifest
 
     rows, columns = (int(value) for value in _numbers(options.size, "x", 2, "--size"))
     if f"{rows}x{columns}" != options.size.lower() or not 16 <= min(rows, columns) <= max(rows, columns) <= LARGEST:
@@ -134,12 +149,13 @@ def prepare(options: Namespace) -> None:
 
 def run(options: Namespace) -> None:
     """Runs a recipe to its report."""
-    _quiet_tensorflow()
-    from mammo_tf.recipes.fields import set_fields
-    from mammo_tf.recipes.recipe import load_recipe, smoke
-    from mammo_tf.recipes.run import run as run_recipe
-    from mammo_tf.recipes.run_report import finish_run
-    from mammo_tf.recipes.smoke import smoke_material
+    with _tensorflow_loaded():
+        from mammo_tf.recipes.evaluating import number_lines
+        from mammo_tf.recipes.fields import set_fields
+        from mammo_tf.recipes.recipe import load_recipe, smoke
+        from mammo_tf.recipes.run_report import finish_run
+        from mammo_tf.recipes.runner import run as run_recipe
+        from mammo_tf.recipes.smoke import smoke_material
 
     recipe = load_recipe(options.recipe, options.variant)
     if options.smoke:
@@ -154,8 +170,6 @@ def run(options: Namespace) -> None:
         raise MammoError("data_missing", "there are no images to run on", "Name records or a manifest with --data")
     result = run_recipe(recipe, folder, data, start, options.workers, options.overwrite, print, options.root)
     report_path = finish_run(result)
-    from mammo_tf.recipes.evaluating import number_lines
-
     _print_all(number_lines({"test": result.metrics["test"]}))
     if result.comparison:
         print("this model minus the start model:")
@@ -165,8 +179,8 @@ def run(options: Namespace) -> None:
 
 def evaluate(options: Namespace) -> None:
     """Measures anyone's predictions."""
-    _quiet_tensorflow()
-    from mammo_tf.recipes.evaluating import evaluate_files, number_lines
+    with held():
+        from mammo_tf.recipes.evaluating import evaluate_files, number_lines
 
     columns = _parsed_pairs(options.columns, "--columns")
     metrics, comparison = evaluate_files(
@@ -180,9 +194,9 @@ def evaluate(options: Namespace) -> None:
 
 def export(options: Namespace) -> None:
     """Writes a SavedModel."""
-    _quiet_tensorflow()
-    from mammo_tf.recipes.preparation import load_start
-    from mammo_tf.serving import export_bundle
+    with _tensorflow_loaded():
+        from mammo_tf.recipes.preparation import load_start
+        from mammo_tf.serving import export_bundle
 
     given = Path(options.run)
     name = options.name or (given.resolve().name if given.is_dir() else given.stem)
@@ -191,8 +205,8 @@ def export(options: Namespace) -> None:
 
 def predict(options: Namespace) -> None:
     """Scores pictures."""
-    _quiet_tensorflow()
-    from mammo_tf.recipes.predict import predict as predict_images
+    with _tensorflow_loaded():
+        from mammo_tf.recipes.predict import predict as predict_images
 
     if options.root and not options.inputs[0].lower().endswith(".csv"):
         raise MammoError("option_wrong", "--root belongs to a manifest, and none was named", "Leave --root out")
@@ -210,10 +224,10 @@ def predict(options: Namespace) -> None:
 
 def import_legacy(options: Namespace) -> None:
     """Converts a published Keras 2 file."""
-    _quiet_tensorflow()
-    from mammo_tf.imaging import Preprocessing
-    from mammo_tf.models import read_legacy
-    from mammo_tf.training import save_model
+    with _tensorflow_loaded():
+        from mammo_tf.imaging import Preprocessing
+        from mammo_tf.models import read_legacy
+        from mammo_tf.training import save_model
 
     found = read_legacy(options.file)
     if Path(options.output).suffix != ".keras":
@@ -232,16 +246,16 @@ def import_legacy(options: Namespace) -> None:
 
 def report(options: Namespace) -> None:
     """Writes a run's report."""
-    _quiet_tensorflow()
-    from mammo_tf.recipes.run_report import report_run
+    with _tensorflow_loaded():
+        from mammo_tf.recipes.run_report import report_run
 
     print(report_run(options.run))
 
 
 def doctor(_: Namespace) -> None:
     """Says what is there and what to mend."""
-    _quiet_tensorflow()
-    from mammo_tf.recipes.doctor import findings
+    with _tensorflow_loaded():
+        from mammo_tf.recipes.doctor import findings
 
     lines, advice = findings()
     _print_all(lines)
@@ -250,9 +264,9 @@ def doctor(_: Namespace) -> None:
 
 def demo(options: Namespace) -> None:
     """Runs the demonstration."""
-    _quiet_tensorflow()
-    from mammo_tf.recipes.demo import LONG, SHORT
-    from mammo_tf.recipes.demo import demo as run_demo
+    with _tensorflow_loaded():
+        from mammo_tf.recipes.demo import LONG, SHORT
+        from mammo_tf.recipes.demo import demo as run_demo
 
     size = LONG if options.long else SHORT
     run_demo(options.output, size, options.workers, options.seed)

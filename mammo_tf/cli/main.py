@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from mammo_tf.cli.interrupts import noticed
 from mammo_tf.errors import MammoError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -66,6 +67,9 @@ def _data_commands(command: object) -> None:
     one.add_argument("root", metavar="ROOT", help="where its files lie")
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="where the two tables go")
     one.add_argument("--labels", metavar="FILE.csv", help="labels of a folder's files")
+    one.add_argument(
+        "--keep-identifiers", action="store_true", help="identifiers of a folder's files as they are, not hashed"
+    )
 
     one = command("inspect", "counts, a picture sheet, and leakage between splits")
     one.add_argument("manifest", metavar="MANIFEST")
@@ -145,9 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        commands = importlib.import_module("mammo_tf.cli.commands")
-        code = getattr(commands, options.function)(options)
-        sys.stdout.flush()
+        with noticed():
+            commands = importlib.import_module("mammo_tf.cli.commands")
+            code = getattr(commands, options.function)(options)
+            sys.stdout.flush()
     except MammoError as error:
         print(f"mammo-tf: {error}", file=sys.stderr)
         return BAD_INPUT

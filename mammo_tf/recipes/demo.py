@@ -23,8 +23,8 @@ from mammo_tf.recipes.examples import write_examples
 from mammo_tf.recipes.matching import matching_step, with_matching
 from mammo_tf.recipes.predict import predict
 from mammo_tf.recipes.recipe import Evaluation, Network, PatchTraining, Preparation, Recipe, Training
-from mammo_tf.recipes.run import predict_splits, run
 from mammo_tf.recipes.run_report import run_examples, run_facts
+from mammo_tf.recipes.runner import predict_splits, run
 from mammo_tf.records import open_records, prepare
 from mammo_tf.reporting import Comparison, Curve, Entry, Report, write_report
 from mammo_tf.serving import export_bundle

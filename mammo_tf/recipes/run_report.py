@@ -7,7 +7,7 @@ from pathlib import Path
 from mammo_tf.errors import MammoError
 from mammo_tf.files import read_json
 from mammo_tf.recipes.examples import read_examples, write_examples
-from mammo_tf.recipes.run import RunResult
+from mammo_tf.recipes.runner import RunResult
 from mammo_tf.reporting import Comparison, Curve, Entry, Example, Report, write_report
 from mammo_tf.study import findings_from_json
 

@@ -1,0 +1,118 @@
+"""Ctrl-C is never lost, also where a library that is being loaded swallows it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mammo_tf.cli.interrupts import held, noticed
+
+SWALLOWS = """
+import pathlib, time
+pathlib.Path({flag!r}).touch()
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    try:
+        time.sleep(0.01)
+    except KeyboardInterrupt:
+        pathlib.Path({flag!r} + "-raised").touch()
+"""
+
+
+def press() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def restored() -> None:
+    """A shell's background process, such as this test may be, ignores Ctrl-C; the command under test does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def default_handler():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_held_interrupts_come_when_the_block_ends() -> None:
+    reached = False
+    with pytest.raises(KeyboardInterrupt), held():
+        press()
+        reached = True
+    assert reached
+    with pytest.raises(KeyboardInterrupt):
+        press()
+    with held():
+        pass
+
+
+def test_a_swallowed_interrupt_is_raised_at_the_end() -> None:
+    reached = False
+    with pytest.raises(KeyboardInterrupt), noticed():
+        with suppress(KeyboardInterrupt):
+            press()
+        reached = True
+    assert reached
+    with pytest.raises(KeyboardInterrupt), noticed():
+        press()
+        pytest.fail("an interrupt that nobody swallows ends the block at once")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_both_together_and_a_process_that_ignores_it() -> None:
+    reached = False
+    with pytest.raises(KeyboardInterrupt), noticed():
+        with held():
+            press()
+            reached = True
+        pytest.fail("the end of the inner block raises")
+    assert reached
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with noticed(), held():
+        press()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_prepare_stops_where_tensorflow_would_swallow_it(films: Path, tmp_path: Path) -> None:
+    """A TensorFlow whose import drops every KeyboardInterrupt, as the real one drops some."""
+    flag = tmp_path / "loading"
+    (tmp_path / "fake" / "tensorflow").mkdir(parents=True)
+    (tmp_path / "fake" / "tensorflow" / "__init__.py").write_text(SWALLOWS.format(flag=str(flag)))
+    command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(films), "-o", str(tmp_path / "out")]
+    command += ["--size", "64x64", "--preset", "legacy"]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'fake'}:{Path(__file__).parents[2]}"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=restored)
+    deadline = time.monotonic() + 30
+    while not flag.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said == "mammo-tf: stopped; run the same command again to go on\n"
+    assert not flag.with_name("loading-raised").exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.long
+def test_prepare_stops_whenever_it_is_interrupted(films: Path, tmp_path: Path) -> None:
+    """With the real libraries: 0 only where the records are complete, else 130, and the next run completes them."""
+    command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(films), "--size", "64x64", "-o"]
+    for number in range(40):
+        out = tmp_path / str(number)
+        process = subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True, preexec_fn=restored)
+        time.sleep(0.4 + number * 0.15)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        complete = (out / "index.json").is_file() and '"complete": true' in (out / "index.json").read_text()
+        assert process.returncode in ((0, 130, -signal.SIGINT) if complete else (130,)), (number, said)
+        if number % 8 == 0:
+            assert subprocess.run([*command, str(out)], capture_output=True).returncode == 0
