@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +41,7 @@ def bootstrap(
     method: str = "percentile",
     seed: int = 0,
     alpha: float = 0.05,
+    strata: ArrayLike | None = None,
 ) -> Interval:
     """Resamples patients with replacement, all their cases with them, and recomputes the statistic.
 
@@ -55,9 +56,11 @@ def bootstrap(
             leaves one patient out).
         seed: of the resampling.
         alpha: 1 - coverage.
+        strata: `[n]`, the same for all cases of a patient; each stratum keeps its number of patients (give the
+            patients' labels where a class is rare, else many resamples have one class only). None: one stratum.
 
     Raises:
-        MammoError: `method_unknown`, `lengths_differ`; what the statistic says of the sample itself.
+        MammoError: `method_unknown`, `lengths_differ`, `strata_split`; what the statistic says of the sample itself.
     """
     if method not in METHODS:
         raise MammoError("method_unknown", f"bootstrap method {method!r} is unknown", f"Known are {', '.join(METHODS)}")
@@ -65,11 +68,11 @@ def bootstrap(
     if len(truth) != len(values):
         raise MammoError("lengths_differ", f"{len(truth)} labels and {len(values)} scores do not belong together")
     value = statistic(truth, values)
-    members = _members(groups, len(truth))
-    generator = np.random.default_rng(seed)
+    numbers = group_numbers(groups, len(truth))
+    members = [np.flatnonzero(numbers == number) for number in range(int(numbers.max()) + 1)]
     found = []
-    for _ in range(replicates):
-        chosen = np.concatenate([members[group] for group in generator.integers(len(members), size=len(members))])
+    for draw in resamples(numbers, replicates, seed, strata):
+        chosen = np.concatenate([members[group] for group in draw])
         found.append(_value(statistic, truth[chosen], values[chosen]))
     drawn = np.array(found, np.float64)
     usable = drawn[np.isfinite(drawn)]
@@ -104,12 +107,9 @@ def share_interval(
     right, counted = np.asarray(hits, np.float64), np.asarray(cases, np.float64)
     if not counted.sum():
         raise MammoError("no_cases", "there is no case of this class")
-    names = np.arange(len(right)) if groups is None else np.asarray(groups)
-    numbers = np.unique(names, return_inverse=True)[1]
+    numbers = group_numbers(groups, len(right))
     sums = np.stack([np.bincount(numbers, weights=values) for values in (right * counted, counted)])
-    generator = np.random.default_rng(seed)
-    count = sums.shape[1]
-    drawn = np.array([sums[:, generator.integers(count, size=count)].sum(axis=1) for _ in range(replicates)])
+    drawn = np.array([sums[:, draw].sum(axis=1) for draw in resamples(numbers, replicates, seed)])
     usable = drawn[drawn[:, 1] > 0]
     shares = usable[:, 0] / usable[:, 1]
     value = float((right * counted).sum() / counted.sum())
@@ -119,13 +119,40 @@ def share_interval(
     return Interval(value, float(low), float(high), shares, replicates - len(shares))
 
 
-def _members(groups: ArrayLike | None, cases: int) -> list[NDArray[np.int64]]:
+def group_numbers(groups: ArrayLike | None, cases: int) -> NDArray[np.intp]:
+    """The patient of each case as a number from 0 on, `[cases]`; `lengths_differ` where groups are no such row."""
     if groups is None:
-        return list(np.arange(cases)[:, None])
-    names, numbers = np.unique(np.asarray(groups), return_inverse=True)
+        return np.arange(cases)
+    numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
     if len(numbers) != cases:
         raise MammoError("lengths_differ", f"{len(numbers)} groups and {cases} labels do not belong together")
-    return [np.flatnonzero(numbers == number) for number in range(len(names))]
+    return numbers
+
+
+def resamples(
+    numbers: NDArray[np.intp], replicates: int, seed: int, strata: ArrayLike | None = None
+) -> Iterator[NDArray[np.intp]]:
+    """The patients of each resample, as numbers; the same for the same seed, whatever is computed of them.
+
+    Args:
+        numbers: `[n]`, as `group_numbers` gives them.
+        replicates, seed: how many, and which.
+        strata: `[n]`, as for `bootstrap`.
+    """
+    count = int(numbers.max()) + 1
+    generator = np.random.default_rng(seed)
+    if strata is None:
+        for _ in range(replicates):
+            yield generator.integers(count, size=count)
+        return
+    names = np.unique(np.asarray(strata), return_inverse=True)[1]
+    of_patient = np.zeros(count, np.intp)
+    of_patient[numbers] = names
+    if (of_patient[numbers] != names).any():
+        raise MammoError("strata_split", "the cases of a patient lie in more than one stratum")
+    parts = [np.flatnonzero(of_patient == stratum) for stratum in range(int(names.max()) + 1)]
+    for _ in range(replicates):
+        yield np.concatenate([part[generator.integers(len(part), size=len(part))] for part in parts])
 
 
 def _value(statistic: Statistic, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:

@@ -124,6 +124,17 @@ def _components(truth: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[
     return v10, v01
 
 
+def placements(labels: ArrayLike, scores: ArrayLike) -> NDArray[np.float64]:
+    """For each case the share of the other class that is in the right order with it, ties one half: float64 `[n]`.
+
+    DeLong's V10 at the positives, V01 at the negatives; the mean over either is the AUC. Errors as `checked`.
+    """
+    truth, values = checked(labels, scores)
+    found = np.empty(len(truth))
+    found[truth == 1], found[truth == 0] = _components(truth, values)
+    return found
+
+
 def _variance(v10: NDArray[np.float64], v01: NDArray[np.float64]) -> float:
     """Of the mean of V10; nan where a class has one case only."""
     if min(len(v10), len(v01)) < 2:

@@ -69,3 +69,29 @@ def test_one_class_is_refused_and_no_replicate_gives_no_band() -> None:
     assert caught.value.code == "one_class"
     assert np.isnan(roc_band([0, 1], [0.1, 0.2], replicates=0).low).all()
     assert np.isnan(auc_interval([0, 1], [0.1, 0.2], replicates=0).low)
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+@pytest.mark.parametrize("stratified", [False, True])
+def test_the_fast_interval_is_the_bootstrap_of_auc(method: str, stratified: bool) -> None:
+    generator = np.random.default_rng(5)
+    patients = np.repeat(np.arange(40), generator.integers(1, 5, 40))
+    of_patient = np.arange(40) % 8 == 0
+    labels = (of_patient[patients] & (generator.random(len(patients)) < 0.8)).astype(int)
+    scores = np.round(labels + generator.normal(0, 1.5, len(labels)), 1)
+    strata = of_patient[patients] if stratified else None
+    slow = bootstrap(auc, labels, scores, patients, 300, method, seed=3, strata=strata)
+    fast = auc_interval(labels, scores, patients, 300, 3, method=method, strata=strata)
+    np.testing.assert_allclose(fast.replicates, slow.replicates, atol=1e-12)
+    assert fast[:3] == pytest.approx(slow[:3], abs=1e-12)
+    assert fast.discarded == slow.discarded == 0 if stratified else True
+
+
+def test_strata_keep_their_numbers_and_split_no_patient() -> None:
+    labels, scores = [1, 0, 0, 0, 0, 0, 0, 0], np.arange(8) / 8
+    plain = auc_interval(labels, scores, replicates=200)
+    kept = auc_interval(labels, scores, replicates=200, strata=labels)
+    assert plain.discarded > 30
+    assert kept.discarded == 0
+    with pytest.raises(MammoError, match="more than one stratum"):
+        auc_interval(labels, scores, [0, 0, 1, 2, 3, 4, 5, 6], strata=labels)
