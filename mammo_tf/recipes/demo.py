@@ -145,7 +145,7 @@ def demo(folder: str | Path, size: DemoSize = SHORT, workers: int = 2, seed: int
     say("3/7  training on site 1")
     source = run(_seeded(source_recipe(size), seed), folder / "site_1", data[SOURCE], say=_deeper(say))
     say("4/7  site 2: untouched, histogram matching alone, adapted, from scratch")
-    _matching(folder, data, source.folder)
+    _matching(folder, data, source.folder, _deeper(say))
     adapted = run(
         _seeded(adaptation_recipe(size), seed), folder / "site_2_adapted", data[TARGET], source.folder, say=_deeper(say)
     )
@@ -213,7 +213,7 @@ def _prepared(folder: Path, study: pd.DataFrame, site: str, workers: int) -> Pat
     return path
 
 
-def _matching(folder: Path, data: dict[str, Path], model_folder: Path) -> None:
+def _matching(folder: Path, data: dict[str, Path], model_folder: Path, say: Say) -> None:
     """The model of site 1 on site 2 with the target's histogram matched to the source's."""
     out = folder / "site_2_matched"
     if (out / "metrics.json").is_file():
@@ -222,7 +222,7 @@ def _matching(folder: Path, data: dict[str, Path], model_folder: Path) -> None:
     stored = load_model(model_folder / "model.keras")
     if stored.preprocessing is None:
         raise MammoError("preprocessing_missing", f"{model_folder} holds a model without preprocessing")
-    steps = with_matching(stored.preprocessing, matching_step(target, source))
+    steps = with_matching(stored.preprocessing, matching_step(target, source, say=say))
     recipe = Recipe(name="site_2_matched", about="", evaluation=Evaluation())
     table = predict_splits(stored.model, target, steps, recipe, out)
     write_json(out / "metrics.json", compute_metrics(table))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_tf.errors import MammoError
 from mammo_tf.imaging.histogram import average_cdf, matching_lut
 from mammo_tf.imaging.intensity_steps import HistogramLookup
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
 
 LEVELS = 4096
+PARTS = (("normal",), ("benign",), ("malignant", "high_risk"))
 
 
-def matching_step(target: Records, source: Records, images: int = 200, seed: int = 0) -> HistogramLookup:
+def matching_step(
+    target: Records,
+    source: Records,
+    images: int = 200,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+) -> HistogramLookup:
     """The look-up table that makes target pictures look like the source's, from training pictures of both.
 
     METHODS A, "Histogram matching", rule `first` of `golden/histogram`; black background stays out of the histograms
@@ -23,15 +31,40 @@ def matching_step(target: Records, source: Records, images: int = 200, seed: int
 
     Args:
         target, source: prepared in the same way.
-        images: at most so many drawn from each training split.
+        images: at most so many drawn from each training split, see `drawn`.
         seed: of the drawing.
+        say: is told what was drawn.
+
+    Raises:
+        MammoError: `split_empty` if a domain has no training picture with a label.
     """
     cdf = {}
     for name, records in (("target", target), ("source", source)):
-        positions = np.random.default_rng(seed).permutation(records.positions("train"))[:images]
+        positions = drawn(records, images, seed)
+        counts = records.rows["label"].iloc[positions].value_counts().sort_index()
+        parts = ", ".join(f"{count} {label}" for label, count in counts.items())
+        say(f"histograms of the {name}: {len(positions)} training images ({parts})")
         cdf[name] = average_cdf(_levels(records, positions), LEVELS, background=0)
     table = matching_lut(cdf["target"], cdf["source"])
     return HistogramLookup(tuple(np.round(table, 4).tolist()), LEVELS - 1, keep_black=True)
+
+
+def drawn(records: Records, images: int, seed: int = 0) -> NDArray[np.int64]:
+    """Training pictures in equal parts of normal, benign and malignant (high risk among the last), as many of each as
+    the rarest of those present has, `images` at most.
+
+    Raises:
+        MammoError: `split_empty`.
+    """
+    positions = records.positions("train")
+    labels = records.rows["label"].iloc[positions].to_numpy()
+    parts = [positions[np.isin(labels, part)] for part in PARTS]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        raise MammoError("split_empty", f"{records.folder} has no training picture with a label", "Run mammo-tf split")
+    each = max(1, min(images // len(parts), min(map(len, parts))))
+    generator = np.random.default_rng(seed)
+    return np.sort(np.concatenate([generator.permutation(part)[:each] for part in parts]))
 
 
 def _levels(records: Records, positions: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

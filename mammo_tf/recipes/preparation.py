@@ -43,6 +43,46 @@ def load_start(path: str | Path) -> ModelFile:
     return load_model(path)
 
 
+def check_start(start: ModelFile, path: str | Path) -> None:
+    """Refuses a start model that is no whole-image classifier of two classes.
+
+    Raises:
+        MammoError: `start_unfit`.
+    """
+    model = start.model
+    taken, given = (
+        [tuple(tensor.shape[1:]) for tensor in getattr(model, ends, None) or []] for ends in ("inputs", "outputs")
+    )
+    if [len(shape) for shape in taken] != [3] or given != [(2,)]:
+        raise MammoError(
+            "start_unfit",
+            f"the start model {path} takes {_shapes(taken)} and gives {_shapes(given)}; a classifier of whole images "
+            "takes one picture (rows x columns x channels) and gives two probabilities",
+            "Start from a run folder of end2end_baseline or a published whole-image .h5",
+        )
+
+
+def _shapes(shapes: list[tuple[int | None, ...]]) -> str:
+    """`128x128x3 and 5`; a size that is open is `?`."""
+    texts = ["x".join("?" if size is None else str(size) for size in shape) or "one number" for shape in shapes]
+    return " and ".join(texts) or "nothing that is known"
+
+
+def check_channels(start: ModelFile, preprocessing: Preprocessing) -> None:
+    """Refuses preprocessing that gives another number of channels than the start model takes.
+
+    Raises:
+        MammoError: `channels_differ`.
+    """
+    channels = start.model.inputs[0].shape[-1]
+    if channels != preprocessing.channels:
+        raise MammoError(
+            "channels_differ",
+            f"the start model takes {channels} channels, and the pictures are prepared with {preprocessing.channels}",
+            f"Set preparation.channels={channels}, or preparation.preset=start for a model that says how",
+        )
+
+
 def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None) -> Preprocessing:
     """The preprocessing that the recipe asks for, its mean still that of the preset or the start model.
 

@@ -18,7 +18,15 @@ from mammo_tf.evaluation import compare, compute_metrics, make_predictions, writ
 from mammo_tf.files import digest, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import end2end, end2end_from_patch, flip_averaged, patch_classifier, rebuild
-from mammo_tf.recipes.preparation import fitting, load_start, network_input, open_data, with_mean
+from mammo_tf.recipes.preparation import (
+    check_channels,
+    check_start,
+    fitting,
+    load_start,
+    network_input,
+    open_data,
+    with_mean,
+)
 from mammo_tf.recipes.recipe import Evaluation, PatchTraining, Recipe
 from mammo_tf.recipes.run_folder import claim
 from mammo_tf.records import Records
@@ -85,7 +93,8 @@ def run(
         root: data root of a manifest; by default its folder.
 
     Raises:
-        MammoError: `start_missing`, `size_too_small`, and what the rooms on the way raise.
+        MammoError: `start_missing`, `start_unfit`, `channels_differ`, `size_too_small`, and what the rooms on the way
+            raise.
     """
     folder, start = Path(folder), start or recipe.start
     if start is None and recipe.needs_start:
@@ -94,10 +103,14 @@ def run(
             "Name one with --start: a run folder of end2end_baseline, a .keras file, or a published .h5",
         )  # fmt: skip
     origin = load_start(start) if start is not None else None
+    if origin is not None:
+        check_start(origin, str(start))
     asked = {"data": _digest_of(Path(data)), "start": "" if start is None else _digest_of(Path(start))}
     claim(folder, recipe, asked, overwrite)
     records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
     steps = network_input(recipe, records, origin, geometry)
+    if origin is not None:
+        check_channels(origin, steps)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
 
     trainer = _Trainer(recipe, folder, records, steps, say)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
 
 from mammo_tf.data import (
     NO_AUGMENTATION,
@@ -144,12 +144,34 @@ def test_patches_hold_their_findings(records: Records) -> None:
     np.testing.assert_allclose(first[0], records.preprocessing.intensity(expected), atol=0.01)
 
 
-def test_a_rotated_patch_still_comes_from_the_picture(records: Records) -> None:
+def test_a_rotated_patch_holds_its_finding_where_the_mask_says(records: Records) -> None:
+    """What the network sees is, pixel by pixel, the prepared picture at the place that the matrix tells."""
     sheets = patch_sheets(records, records.positions("train"), {"malignant": 1})
-    plan = Patches(sheets, (32, 32), records.size, classes=2, seed=1)
-    batch = next(iter(training_stream(records, plan, 8)))
-    assert batch["image"].shape == (8, 32, 32, 3)
-    assert cv2.getNumThreads() == 1
+    turning = Augmentation(rotation=30, shift=0.05, zoom=0.1, vertical_flip=True)
+    plan = Patches(sheets, (48, 48), records.size, classes=2, augmentation=turning, seed=1, jitter=0.1)
+    draws = plan.epoch(0)
+    batches = list(inference_stream(records, plan, 16))
+    seen = np.concatenate([batch["image"] for batch in batches])[..., 0]
+    assert np.concatenate([batch["label"] for batch in batches]).argmax(axis=1).tolist() == draws.labels.tolist()
+    angles = np.degrees(np.arctan2(draws.matrices[:, 1, 0], draws.matrices[:, 0, 0])) % 180
+    assert np.ptp(angles) > 20
+    ys, xs = np.mgrid[4:44, 4:44]
+    findings = 0
+    for patch, (position, matrix, label) in zip(seen, zip(*draws, strict=True), strict=True):
+        x, y = np.tensordot(matrix, np.stack([xs, ys, np.ones_like(xs)]), 1)
+        image = records.image(int(position))
+        inside = (x >= 0) & (y >= 0) & (x <= records.size[1] - 1) & (y <= records.size[0] - 1)
+        picture = records.preprocessing.intensity(image.picture / np.float32(65535))[..., 0]
+        expected = map_coordinates(picture, [y[inside], x[inside]], order=1)
+        assert np.abs(patch[4:44, 4:44][inside] - expected).mean() < 0.5  # of 255; OpenCV counts in 1/32 pixel
+        if label:
+            rows, columns = np.rint(y[inside]).astype(int), np.rint(x[inside]).astype(int)
+            mask = image.finding_masks.any(axis=0)[rows, columns]
+            values = patch[4:44, 4:44][inside]
+            assert mask.sum() > 100, "a disc of radius 12 of 150 rows lies in the patch"
+            assert values[mask].mean() > values[~mask].mean() + 0.15 * 255
+            findings += 1
+    assert findings == int(draws.labels.sum()) > 5
 
 
 def test_bad_plans_are_told(records: Records) -> None:

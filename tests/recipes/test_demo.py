@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
 from mammo_tf.files import read_json
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.imaging.intensity_steps import Channels
+from mammo_tf.recipes import demo as module
 from mammo_tf.recipes.demo import LONG, PAIRS, SHORT, TABLES, DemoSize, adaptation_recipe, demo, source_recipe
-from mammo_tf.recipes.matching import matching_step, with_matching
-from mammo_tf.records import Records
+from mammo_tf.recipes.matching import drawn, matching_step, with_matching
+from mammo_tf.records import Records, open_records, prepare
+from mammo_tf.study import check_leakage, read_manifest
 
 TINY = DemoSize(
     source=6, source_validation=4, target=4, target_validation=4, test=6,
@@ -55,6 +60,76 @@ def test_no_patient_is_trained_on_and_tested() -> None:
     assert LONG.test > SHORT.test
     assert adaptation_recipe(SHORT).stages[0].trainable == ("block_1", "block_2", "output")
     assert source_recipe(SHORT).patch is not None
+
+
+def test_the_demos_patients_stand_in_one_part_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over both sites: who is trained on at one is neither validated nor tested on at the other."""
+    monkeypatch.setattr(module, "SPACING_MM", 1.5)
+    little = replace(TINY, source=2, source_validation=1, target=2, target_validation=1, test=2)
+    study = module._study(tmp_path, little, 1, 1)
+    assert study.groupby("patient_id")["split"].nunique().max() == 1
+    seen = {key: set(rows["patient_id"]) for key, rows in study.groupby(["site", "split"])}
+    counts = {key: len(patients) for key, patients in seen.items()}
+    one, other = module.SOURCE, module.TARGET
+    assert counts == {
+        (one, "train"): 2, (one, "validation"): 1, (one, "test"): 2,
+        (other, "train"): 2, (other, "validation"): 1, (other, "test"): 2,
+    }  # fmt: skip
+    assert seen[one, "test"] == seen[other, "test"]
+    assert not (seen[one, "train"] | seen[one, "validation"]) & (seen[other, "train"] | seen[other, "validation"])
+    assert len(set().union(*seen.values())) == 8
+    check_leakage(study)
+
+
+@pytest.fixture(scope="module")
+def dark(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Records:
+    """The films of another machine: every grey level x of [0, 1] is x^2 / 2 there; patients of three labels."""
+    folder = tmp_path_factory.mktemp("dark")
+    table = read_manifest(films)
+    for number, path in enumerate(table["path"]):
+        picture = cv2.imread(str(films.parent / path), cv2.IMREAD_UNCHANGED) / 65535
+        cv2.imwrite(str(folder / path), np.rint(picture**2 / 2 * 65535).astype(np.uint16))
+        if table["label"][number] == "normal" and number % 3 == 0:
+            table.loc[number, "label"] = "benign"
+    preprocessing = Preprocessing.preset("legacy", (128, 128))
+    prepare(table, folder, folder / "prepared", preprocessing)
+    return open_records(folder / "prepared")
+
+
+def test_matching_carries_the_target_to_the_source_and_not_the_other_way(records: Records, dark: Records) -> None:
+    step = matching_step(dark, records)
+    steps = Preprocessing((), (step, Channels(1)))
+    for position in records.positions("test")[:4].tolist():
+        bright, target = (one.picture(position) / np.float32(65535) for one in (records, dark))
+        matched = steps.intensity(target)[..., 0]
+        inside = bright > 0.02
+        assert np.abs(target[inside] - bright[inside]).mean() > 0.15, "the domains do differ"
+        assert np.abs(matched[inside] - bright[inside]).mean() < 0.01
+        backwards = Preprocessing((), (matching_step(records, dark), Channels(1))).intensity(target)[..., 0]
+        assert np.abs(backwards[inside] - bright[inside]).mean() > 0.2
+
+
+def test_histograms_are_drawn_in_equal_parts_of_the_labels(records: Records, dark: Records) -> None:
+    for images, parts in ((200, None), (9, 3), (2, 1)):
+        positions = drawn(dark, images)
+        counts = dark.rows["label"].iloc[positions].value_counts()
+        assert set(counts.index) == {"normal", "benign", "malignant"}
+        assert counts.nunique() == 1
+        assert parts is None or counts.iloc[0] == parts
+        assert len(set(positions.tolist())) == len(positions)
+        assert (dark.rows["split"].iloc[positions] == "train").all()
+    rarest = dark.rows.iloc[dark.positions("train")]["label"].value_counts().min()
+    assert len(drawn(dark, 200)) == 3 * rarest
+    assert drawn(dark, 9, seed=1).tolist() != drawn(dark, 9).tolist()
+    told: list[str] = []
+    matching_step(dark, records, 9, say=told.append)
+    assert told == [
+        "histograms of the target: 9 training images (3 benign, 3 malignant, 3 normal)",
+        "histograms of the source: 8 training images (4 malignant, 4 normal)",
+    ]
+    nobody = replace(records, rows=records.rows.assign(label=""))
+    with pytest.raises(MammoError, match="no training picture with a label"):
+        drawn(nobody, 9)
 
 
 def test_matching_a_domain_to_itself_changes_little(records: Records) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,23 @@ from mammo_tf.data import Augmentation
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc, read_predictions
 from mammo_tf.files import read_json
-from mammo_tf.recipes import Evaluation, Network, PatchTraining, Preparation, Recipe, Training, load_recipe, run, smoke
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.recipes import (
+    Evaluation,
+    Network,
+    PatchTraining,
+    Preparation,
+    Recipe,
+    Training,
+    load_recipe,
+    run,
+    runner,
+    smoke,
+)
 from mammo_tf.recipes.run_report import finish_run, report_run
 from mammo_tf.recipes.smoke import smoke_material
-from mammo_tf.records import Records
+from mammo_tf.records import Records, prepare
+from mammo_tf.study import read_manifest
 from mammo_tf.training import Stage, load_model
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -85,6 +99,53 @@ def test_run_again_resumes_and_another_recipe_is_refused(baseline: Path, records
         report_run(tmp_path)
 
 
+def classifier(path: Path, shape: tuple[int | None, ...], *outputs: int, inputs: int = 1) -> Path:
+    """Any little model, without preprocessing."""
+    pictures = [keras.Input(shape) for _ in range(inputs)]
+    joined = keras.layers.Add()(pictures) if inputs > 1 else pictures[0]
+    pooled = keras.layers.GlobalAveragePooling2D()(joined) if len(shape) == 3 else joined
+    keras.Model(pictures, [keras.layers.Dense(units)(pooled) for units in outputs]).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "outputs", "inputs", "told"),
+    [
+        ((128, 128, 3), (5,), 1, "takes 128x128x3 and gives 5;"),
+        ((None, None, 3), (1,), 1, "takes ?x?x3 and gives 1;"),
+        ((4,), (2,), 1, "takes 4 and gives 2;"),
+        ((128, 128, 3), (2, 2), 1, "gives 2 and 2;"),
+        ((128, 128, 3), (2,), 2, "takes 128x128x3 and 128x128x3 and gives 2;"),
+    ],
+)
+def test_a_start_model_that_is_no_classifier_of_whole_images(
+    shape: tuple, outputs: tuple, inputs: int, told: str, records: Records, tmp_path: Path
+) -> None:
+    start = classifier(tmp_path / "start.keras", shape, *outputs, inputs=inputs)
+    with pytest.raises(MammoError, match="gives two probabilities") as caught:
+        run(ADAPTATION, tmp_path / "run", records.folder, start=start)
+    assert caught.value.code == "start_unfit"
+    assert told in caught.value.sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_model_of_another_number_of_channels(records: Records, tmp_path: Path) -> None:
+    start = classifier(tmp_path / "start.keras", (128, 128, 1), 2)
+    recipe = replace(ADAPTATION, preparation=Preparation(preset="legacy"))
+    with pytest.raises(MammoError, match="takes 1 channels, and the pictures are prepared with 3"):
+        run(recipe, tmp_path / "run", records.folder, start=start)
+
+
+def test_a_start_model_for_pictures_too_small_for_it(films: Path, golden: Path, tmp_path: Path) -> None:
+    small = Preprocessing.preset("legacy", (96, 96))
+    prepare(read_manifest(films), films.parent, tmp_path / "small", small)
+    with pytest.raises(MammoError) as caught:
+        run(ADAPTATION, tmp_path / "run", tmp_path / "small", golden / "end2end" / "vgg16_512x1_w32_resumed_opt.h5")
+    assert caught.value.code == "size_too_small"
+    assert "96x96" in caught.value.sentence
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
 class _StopError(Exception):
     pass
 
@@ -99,6 +160,39 @@ def test_a_stopped_run_ends_where_an_uninterrupted_one_ends(baseline: Path, reco
     run(BASELINE, tmp_path / "run", records.folder)
     whole, resumed = (read_predictions(folder / "predictions_test.csv") for folder in (baseline, tmp_path / "run"))
     np.testing.assert_allclose(whole["score"], resumed["score"], atol=1e-6)
+
+
+@pytest.mark.long
+def test_a_run_with_dropout_stopped_in_every_stage_ends_where_an_uninterrupted_one_ends(
+    baseline: Path, records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped within stage 1, between the stages, and within stage 2; dropout and augmentation on."""
+    stages = tuple(
+        Stage(name, ("all",), 1e-3, 2, dropout=rate, stop_patience=0, rate_patience=0)
+        for name, rate in (("stage_1", 0.2), ("stage_2", 0.5))
+    )
+    recipe = replace(ADAPTATION, stages=stages)
+    whole = run(recipe, tmp_path / "whole", records.folder, baseline)
+    written = runner.write_log
+
+    def stopping_at(rows: int, of_stage: int) -> Callable[..., None]:
+        def write_log(history: list, path: Path) -> None:
+            written(history, path)
+            if len(history) == rows and (tmp_path / "stopped" / "checkpoints" / f"stage_{of_stage}").is_dir():
+                raise _StopError
+
+        return write_log
+
+    for rows, of_stage in ((1, 1), (2, 1), (3, 2)):
+        monkeypatch.setattr(runner, "write_log", stopping_at(rows, of_stage))
+        with pytest.raises(_StopError):
+            run(recipe, tmp_path / "stopped", records.folder, baseline)
+    monkeypatch.setattr(runner, "write_log", written)
+    keras.utils.set_random_seed(77)
+    resumed = run(recipe, tmp_path / "stopped", records.folder, baseline)
+    np.testing.assert_allclose(whole.predictions["score"], resumed.predictions["score"], atol=1e-6)
+    for weights, other in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_allclose(weights, other, atol=1e-6)
 
 
 def test_fine_tuning_starts_from_a_run_and_is_compared_with_it(
@@ -128,7 +222,7 @@ def test_a_published_file_starts_at_another_size(records: Records, golden: Path,
 def test_a_recipe_that_needs_a_start_model_says_how_to_get_one(records: Records, tmp_path: Path) -> None:
     with pytest.raises(MammoError, match="Name one with --start: a run folder of end2end_baseline"):
         run(ADAPTATION, tmp_path / "run", records.folder)
-    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "bare.keras")
+    classifier(tmp_path / "bare.keras", (128, 128, 3), 2)
     with pytest.raises(MammoError, match="does not say how pictures are prepared"):
         run(ADAPTATION, tmp_path / "run", records.folder, start=tmp_path / "bare.keras")
 
