@@ -5,6 +5,7 @@ from mammo_tf.models.flips import flip_averaged
 from mammo_tf.models.legacy import LegacyImport, import_legacy, read_legacy
 from mammo_tf.models.rebuild import named_layers, rebuild
 from mammo_tf.models.saliency import activation_map_model, activation_maps
+from mammo_tf.models.winograd import with_winograd
 
 __all__ = [
     "LegacyImport",
@@ -20,4 +21,5 @@ __all__ = [
     "patch_classifier",
     "read_legacy",
     "rebuild",
+    "with_winograd",
 ]

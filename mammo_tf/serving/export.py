@@ -31,7 +31,7 @@ from mammo_tf.data import graph_preprocessing
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, disk_errors, source_revision, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import activation_map_model
+from mammo_tf.models import activation_map_model, with_winograd
 from mammo_tf.training import ModelFile
 
 FORMAT = 1
@@ -47,6 +47,7 @@ def export_bundle(
     name: str = "end2end",
     thresholds: Mapping[str, float] | None = None,
     flips: bool | None = None,
+    winograd: bool = True,
     **facts: Any,
 ) -> Path:
     """Writes `root/name/<version>/`, version being the next whole number; whole or not there.
@@ -60,6 +61,8 @@ def export_bundle(
         thresholds: operating points by name, such as `{"g_mean": 0.253}`; by default those of the model's facts.
         flips: the score is the mean over the picture as it is, left-right, up-down and both; four times the work;
             by default as the model's facts say (`flips`). The heat map is that of the picture as it is.
+        winograd: compute convolutions of many channels by `models.with_winograd`: the same scores to 1e-6 in less time
+            on a CPU, in plain operations that every loader of SavedModels has. False for a server with a GPU.
         facts: JSON values to keep beside those of the model file: training domain, source, ...
 
     Returns:
@@ -78,7 +81,7 @@ def export_bundle(
         raise MammoError("name_wrong", f"{name!r} is no name for a model", "Take letters, digits, _ and -")
     preprocessing = check_servable(model_file)
     flips = bool(model_file.facts.get("flips")) if flips is None else flips
-    signatures, variables = serving_functions(model_file.model, preprocessing, flips)
+    signatures, variables = serving_functions(model_file.model, preprocessing, flips, winograd)
     module = tf.Module()
     module.variables_once = variables  # a module that holds the Keras model too would write each of them twice
     described = {
@@ -88,6 +91,7 @@ def export_bundle(
         "preprocessing": preprocessing.to_json(),
         "graph_preprocessing": preprocessing.for_graph().to_json(),
         "flips": flips,
+        "winograd": winograd,
         "thresholds": dict(model_file.facts.get("thresholds", {}) if thresholds is None else thresholds),
         "facts": {**model_file.facts, **facts},
         "signatures": {key: _described(function) for key, function in signatures.items()},
@@ -147,18 +151,20 @@ def with_activation_map(model: keras.Model) -> keras.Model:
 
 
 def serving_functions(
-    model: keras.Model, preprocessing: Preprocessing, flips: bool = False
+    model: keras.Model, preprocessing: Preprocessing, flips: bool, winograd: bool
 ) -> tuple[dict[str, Any], list[tf.Variable]]:
     """The functions behind the signatures, and the variables that they read, each once.
 
     Args:
         model, preprocessing: as `check_servable` lets them through.
-        flips: see `export_bundle`.
+        flips, winograd: see `export_bundle`.
 
     Returns:
         By name of the signature, functions of one tensor that give a dictionary of the outputs.
     """
     network = with_activation_map(model)
+    if winograd:
+        network = with_winograd(network)
     in_graph = preprocessing.for_graph()
     rows, columns = preprocessing.size or (None, None)
 
@@ -166,7 +172,7 @@ def serving_functions(
         values = graph_preprocessing.intensity(preprocessing, pictures)
         probabilities, *maps = tf.nest.flatten(network(values, training=False))
         if flips:
-            mirrored = [model(tf.reverse(values, axes), training=False) for axes in FLIPS]
+            mirrored = [tf.nest.flatten(network(tf.reverse(values, axes), training=False))[0] for axes in FLIPS]
             probabilities = tf.add_n([probabilities, *mirrored]) / (1 + len(FLIPS))
         named = {"score": tf.cast(probabilities[:, 1], tf.float32)}
         return named | ({"heatmap": tf.cast(maps[0][..., 0], tf.float32)} if maps else {})

@@ -40,33 +40,39 @@ class Scorer:
     score: Callable[[NDArray[np.float32]], Scored] = field(repr=False)
 
 
-def open_scorer(path: str | Path, flips: bool | None = None) -> Scorer:
+def open_scorer(path: str | Path, flips: bool | None = None, winograd: bool = True) -> Scorer:
     """Opens a bundle (a version, or a name: its newest one), a `.keras` file, or a run folder (its `model.keras`).
 
     Args:
         path: of one of these.
         flips: the score is the mean over the picture as it is, left-right, up-down and both; by default
             as the model's facts say (`flips`). A bundle that was exported with flips does so anyway.
+        winograd: whether a `.keras` file may compute convolutions of many channels by `models.with_winograd`; it does
+            where TensorFlow sees no GPU. A bundle computes as it was exported.
 
     Raises:
-        MammoError: `model_missing`; those of `open_bundle`, `training.load_model` and `check_servable`.
+        MammoError: `winograd_exported` where `winograd` is False and the bundle was exported with it; `model_missing`;
+            those of `open_bundle`, `training.load_model` and `check_servable`.
     """
     path = Path(path)
     if path.is_dir() and (path / RUN_MODEL).is_file():
         path = path / RUN_MODEL
     if is_bundle(path):
-        return _of_bundle(path, flips)
+        return _of_bundle(path, flips, winograd)
     if path.is_dir() or not path.exists():
         raise MammoError(
             "model_missing",
             f"{path} holds neither a bundle nor a {RUN_MODEL}" if path.is_dir() else f"the model {path} is not there",
             "Name a bundle (saved_models/NAME), a .keras file or a run folder",
         )
-    return _of_model_file(path, flips)
+    return _of_model_file(path, flips, winograd)
 
 
-def _of_bundle(path: Path, flips: bool | None) -> Scorer:
+def _of_bundle(path: Path, flips: bool | None, winograd: bool) -> Scorer:
     bundle = open_bundle(path)
+    if bundle.description.get("winograd") and not winograd:
+        remedy = "Export the model again without it, or score its .keras file"
+        raise MammoError("winograd_exported", f"{bundle.folder} was exported with Winograd's convolutions", remedy)
 
     def averaged(pictures: NDArray[np.float32]) -> Scored:
         plain = bundle.score_float(pictures)
@@ -77,11 +83,12 @@ def _of_bundle(path: Path, flips: bool | None) -> Scorer:
     return Scorer(bundle.folder, bundle.preprocessing, bundle.thresholds, bundle.description["facts"], score)
 
 
-def _of_model_file(path: Path, flips: bool | None) -> Scorer:
+def _of_model_file(path: Path, flips: bool | None, winograd: bool) -> Scorer:
     model_file = load_model(path)
     preprocessing = check_servable(model_file)
     flips = bool(model_file.facts.get("flips")) if flips is None else flips
-    functions, _ = serving_functions(model_file.model, preprocessing, flips)
+    winograd = winograd and not tf.config.list_physical_devices("GPU")
+    functions, _ = serving_functions(model_file.model, preprocessing, flips, winograd)
 
     def score(pictures: NDArray[np.float32]) -> Scored:
         outputs = functions[FLOAT_SIGNATURE](tf.constant(pictures, tf.float32))
