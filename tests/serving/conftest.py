@@ -26,13 +26,18 @@ def spreading_model(pictures: np.ndarray, size: tuple[int, int] = SIZE) -> keras
 
     keras.utils.set_random_seed(3)
     model = end2end("vgg16", "512x1", (*size, 3), width=1 / 16)
+    spread(model, pictures)
+    return model
+
+
+def spread(model: keras.Model, pictures: np.ndarray) -> None:
+    """Sets the last layer so that the scores of the pictures spread."""
     head = model.layers[-1]
     features = np.asarray(keras.Model(model.input, head.input).predict(pictures, verbose=0), np.float64)
     along = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2][0]
     along *= 1.5 / (features @ along).std()
     kernel = np.column_stack([np.zeros_like(along), along])
     head.set_weights([kernel, np.array([0.0, -(features @ along).mean()])])
-    return model
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +61,31 @@ def served(film_files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
     """A model file, its bundle, network inputs of the films and the scores that Keras gives them."""
     from mammo_tf.imaging import Preprocessing
     from mammo_tf.reading import read
+
+    preprocessing = Preprocessing.preset("legacy", SIZE)
+    inputs = np.stack([preprocessing(read(path).pixels) for path in film_files])
+    return exported(spreading_model(inputs), preprocessing, inputs, tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="session")
+def wide(served: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """As `served`, for a network with a convolution of channels enough for Winograd's way."""
+    keras.utils.set_random_seed(4)
+    pictures = keras.Input((*SIZE, 3))
+    tensor = keras.layers.Conv2D(256, 5, 8, activation="relu")(pictures)
+    tensor = keras.layers.Conv2D(256, 3, padding="same", activation="relu")(tensor)
+    tensor = keras.layers.GlobalAveragePooling2D()(tensor)
+    model = keras.Model(pictures, keras.layers.Dense(2, "softmax")(tensor))
+    spread(model, served["inputs"])
+    preprocessing = served["model_file"].preprocessing
+    return exported(model, preprocessing, served["inputs"], tmp_path_factory.mktemp("wide"))
+
+
+def exported(model: keras.Model, preprocessing: Any, inputs: np.ndarray, folder: Path) -> dict[str, Any]:
+    """What `served` gives."""
     from mammo_tf.serving import export_bundle
     from mammo_tf.training import load_model, save_model
 
-    folder = tmp_path_factory.mktemp("served")
-    preprocessing = Preprocessing.preset("legacy", SIZE)
-    inputs = np.stack([preprocessing(read(path).pixels) for path in film_files])
-    model = spreading_model(inputs)
     save_model(folder / "model.keras", model, preprocessing, thresholds={"g_mean": 0.4}, source="films")
     loaded = load_model(folder / "model.keras")
     scores = np.asarray(model.predict(inputs, verbose=0))[:, 1]

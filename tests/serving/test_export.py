@@ -24,6 +24,12 @@ from mammo_tf.training import ModelFile
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
+@pytest.fixture(params=["served", "wide"])
+def either(request):
+    """A network of plain convolutions, and one with Winograd's."""
+    return request.getfixturevalue(request.param)
+
+
 def described(bundle):
     return json.loads((bundle / "assets.extra" / "bundle.json").read_text())
 
@@ -33,15 +39,15 @@ def close_to_keras(scores, served):
     np.testing.assert_allclose(scores, served["scores"], rtol=0, atol=1e-5)
 
 
-def test_saved_model_cli_gives_the_scores_of_keras(served, film_files, tmp_path):
+def test_saved_model_cli_gives_the_scores_of_keras(either, film_files, tmp_path):
     np.save(tmp_path / "png.npy", np.array([path.read_bytes() for path in film_files]))
     command = Path(sysconfig.get_path("scripts")) / "saved_model_cli"
     subprocess.run(
-        [command, "run", "--dir", served["bundle"], "--tag_set", "serve", "--signature_def", "serving_default",
+        [command, "run", "--dir", either["bundle"], "--tag_set", "serve", "--signature_def", "serving_default",
          "--inputs", f"png={tmp_path / 'png.npy'}", "--outdir", tmp_path],
         check=True, capture_output=True, env=QUIET,
     )  # fmt: skip
-    close_to_keras(np.load(tmp_path / "score.npy"), served)
+    close_to_keras(np.load(tmp_path / "score.npy"), either)
 
 
 def operations(bundle):
@@ -51,7 +57,7 @@ def operations(bundle):
     return signature.inputs["png"].name.split(":")[0], *signature.outputs["score"].name.split(":")
 
 
-def test_tensorflows_c_loader_gives_the_scores_of_keras(served, film_files, tmp_path):
+def test_tensorflows_c_loader_gives_the_scores_of_keras(either, film_files, tmp_path):
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler is installed")
@@ -63,10 +69,10 @@ def test_tensorflows_c_loader_gives_the_scores_of_keras(served, film_files, tmp_
         check=True,
     )  # fmt: skip
     run = subprocess.run(
-        [program, served["bundle"], *operations(served["bundle"]), *film_files],
+        [program, either["bundle"], *operations(either["bundle"]), *film_files],
         check=True, capture_output=True, text=True, env=QUIET,
     )  # fmt: skip
-    close_to_keras([float(line) for line in run.stdout.split()], served)
+    close_to_keras([float(line) for line in run.stdout.split()], either)
 
 
 def test_a_bundle_says_what_it_is(served):
@@ -77,6 +83,7 @@ def test_a_bundle_says_what_it_is(served):
     assert said["thresholds"] == {"g_mean": 0.4}
     assert said["facts"]["source"] == "films"
     assert said["input_size"] == [128, 128]
+    assert said["winograd"] is True
     assert said["signatures"]["serving_default"] == {
         "inputs": {"png": {"dtype": "string", "shape": [None]}},
         "outputs": {
@@ -93,9 +100,9 @@ def test_a_bundle_says_what_it_is(served):
     }
 
 
-def test_variables_are_stored_once(served):
-    stored = sum(path.stat().st_size for path in (served["bundle"] / "variables").glob("*.data-*"))
-    needed = 4 * served["model_file"].model.count_params()
+def test_variables_are_stored_once(either):
+    stored = sum(path.stat().st_size for path in (either["bundle"] / "variables").glob("*.data-*"))
+    needed = 4 * either["model_file"].model.count_params()
     assert needed <= stored < 1.05 * needed
 
 

@@ -1,6 +1,5 @@
 import shutil
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -36,27 +35,6 @@ def test_flips_wherever_they_are_asked_for(served, prepared, tmp_path):
         np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def wide(prepared, served, tmp_path_factory):
-    """A model file with a convolution wide enough for Winograd's way, whose scores spread; and what Keras gives."""
-    keras.utils.set_random_seed(4)
-    pictures = keras.Input((128, 128, 3))
-    tensor = keras.layers.Conv2D(256, 5, 8, activation="relu")(pictures)
-    tensor = keras.layers.Conv2D(256, 3, padding="same", activation="relu")(tensor)
-    tensor = keras.layers.GlobalAveragePooling2D()(tensor)
-    model = keras.Model(pictures, keras.layers.Dense(2, "softmax")(tensor))
-    features = np.asarray(keras.Model(pictures, tensor)(served["inputs"]), np.float64)
-    along = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2][0]
-    along *= 1.5 / (features @ along).std()
-    kernel = np.column_stack([np.zeros_like(along), along])
-    model.layers[-1].set_weights([kernel, np.array([0.0, -(features @ along).mean()])])
-    path = tmp_path_factory.mktemp("wide") / "model.keras"
-    save_model(path, model, served["model_file"].preprocessing)
-    scores = np.asarray(model(served["inputs"]))[:, 1]
-    assert scores.std() > 0.05
-    return {"path": path, "scores": scores, "exported": export_bundle(load_model(path), path.parent, "fast")}
-
-
 @pytest.fixture
 def counted(monkeypatch):
     """The convolutions that were traced in Winograd's way."""
@@ -69,28 +47,28 @@ def counted(monkeypatch):
 
 def test_winograds_way_gives_the_scores_of_keras(wide, prepared, counted, tmp_path):
     for flips, winograd, times in ((None, True, 1), (None, False, 0), (True, True, 4)):
-        scorer = open_scorer(wide["path"], flips, winograd)
+        scorer = open_scorer(wide["model"], flips, winograd)
         counted.clear()
         scores = scorer.score(prepared).score
         assert len(counted) == times
         if not flips:
             np.testing.assert_allclose(scores, wide["scores"], rtol=0, atol=1e-5)
-    bundle = open_scorer(wide["exported"])
+    bundle = open_scorer(wide["bundle"])
     np.testing.assert_allclose(bundle.score(prepared).score, wide["scores"], rtol=0, atol=1e-5)
-    plain = open_scorer(export_bundle(load_model(wide["path"]), tmp_path, winograd=False), winograd=False)
+    plain = open_scorer(export_bundle(load_model(wide["model"]), tmp_path, winograd=False), winograd=False)
     np.testing.assert_allclose(plain.score(prepared).score, wide["scores"], rtol=0, atol=1e-5)
 
 
 def test_winograds_way_is_not_gone_on_a_gpu(wide, prepared, counted, monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    scorer = open_scorer(wide["path"])
+    scorer = open_scorer(wide["model"])
     scorer.score(prepared)
     assert not counted
 
 
 def test_a_bundle_computes_as_it_was_exported(wide):
     with pytest.raises(MammoError) as caught:
-        open_scorer(wide["exported"], winograd=False)
+        open_scorer(wide["bundle"], winograd=False)
     assert caught.value.code == "winograd_exported"
 
 
