@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 
 from mammo_tf.phantom.anatomy import STRETCH, VOXEL_MM, Breast, Strands, Woman, inside_points
 from mammo_tf.phantom.projection import NIPPLE_ROW_MM, pectoral_edge, to_picture
@@ -22,6 +23,12 @@ from mammo_tf.phantom.projection import NIPPLE_ROW_MM, pectoral_edge, to_picture
 DEFAULT_CONSPICUITY = 1.0
 CONSPICUOUS = 2.4
 PRESENT = {"mass only": 0.40, "cluster only": 0.35, "both": 0.25}
+# METHODS, section D. Small to middle ones are the commonest, and the tails reach the limits: 90 % of the masses are
+# 6.8 to 19.8 mm (median 11.8), 90 % of the clusters 5.6 to 15.9 mm (median 9.5).
+MASS_MM = (6.0, 25.0)  # diameter of a disc of the mass's area
+CLUSTER_MM = (5.0, 20.0)  # largest distance between two specks of a cluster
+SCATTER_MM = 25.0  # by how much scattered benign calcifications lie wider than a cluster
+SIZE_SHAPE = (1.3, 2.6)  # of the beta distribution between the limits
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def draw_ink(rng: np.random.Generator, breast: Breast, label: str, conspicuity: 
 
     Args:
         label: normal, benign, high_risk or malignant.
-        conspicuity: scales sizes (by its square root) and contrasts together; 1 is the default study.
+        conspicuity: scales sizes and contrasts together; 1 is the default study. Masses stay within `MASS_MM`.
     """
     present = rng.choice(list(PRESENT), p=list(PRESENT.values()))
     lump, threads = _draw_mass(rng, breast, conspicuity)
@@ -121,9 +128,10 @@ def draw_ink(rng: np.random.Generator, breast: Breast, label: str, conspicuity: 
 
 def _draw_mass(rng: np.random.Generator, breast: Breast, conspicuity: float) -> tuple[Lump, Strands]:
     """A lump and its threads, both still at the origin; threads start at a lump's border and point outwards."""
-    diameter = float(np.clip(rng.uniform(7, 17) * np.sqrt(conspicuity), 6, 25))
+    # A power of the place between the limits enlarges all and leaves none beyond or heaped up at a limit.
+    diameter = _between(MASS_MM, float(rng.beta(*SIZE_SHAPE)) ** (1 / conspicuity))
     ratio = rng.uniform(0.68, 0.95)
-    height = conspicuity * diameter * rng.uniform(0.26, 0.46)
+    height = conspicuity * diameter * rng.uniform(0.32, 0.56)
     count = rng.integers(12, 25)
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -185,8 +193,8 @@ def _apart(rng: np.random.Generator, woman: Woman, threads: Strands) -> Strands:
 def _draw_calcium(rng: np.random.Generator, conspicuity: float) -> tuple[NDArray[np.float64], float]:
     """Diameters of a breast's specks, mm, and the extent of a cluster of them, mm."""
     count = int(np.clip(np.exp(rng.normal(np.log(14), 0.5)), 5, 40))
-    diameters = np.exp(rng.normal(np.log(0.34), 0.3, count)).clip(0.15, 0.6) * conspicuity
-    return diameters, float(rng.uniform(5, 14))
+    diameters = np.exp(rng.normal(np.log(0.37), 0.28, count)).clip(0.15, 0.6) * conspicuity
+    return diameters, _between(CLUSTER_MM, float(rng.beta(*SIZE_SHAPE)))
 
 
 def _specks_apart(rng: np.random.Generator, woman: Woman, diameters: NDArray) -> Specks:
@@ -201,7 +209,6 @@ def _arrange_specks(
     everything = tuple(range(count))
     if label == "normal":
         return _specks_apart(rng, breast.woman, diameters), []
-    spread = extent / 3.2 / STRETCH
     if label == "benign":
         if rng.random() < 0.4:  # coarse: the same calcium in a few round lumps
             few = int(rng.integers(2, 5))
@@ -212,13 +219,13 @@ def _arrange_specks(
                 for index, place_ in enumerate(positions)
             ]
             return Specks(positions, diameters, np.ones(few)), found
-        spread = 11.0 / STRETCH
+        extent += SCATTER_MM
         kind, elongation = "scattered_calcifications", np.ones(count)
     elif label == "high_risk":  # amorphous: smaller and indistinct, the rest of the calcium lies apart
         kind, elongation = "amorphous_cluster", np.full(count, 1.2)
     else:
         kind, elongation = "pleomorphic_cluster", rng.uniform(1, 2.8, count)
-    positions = _clustered(rng, breast.woman, where, spread, count)
+    positions = _clustered(rng, breast.woman, where, extent, count)
     truth = PlacedFinding(kind, label, _triple(positions.mean(axis=0)), specks=everything)
     if label != "high_risk":
         return Specks(positions, diameters, elongation), [truth]
@@ -234,14 +241,20 @@ def _arrange_specks(
 
 
 def _clustered(
-    rng: np.random.Generator, woman: Woman, where: NDArray, spread: float, count: int
+    rng: np.random.Generator, woman: Woman, where: NDArray, extent: float, count: int
 ) -> NDArray[np.float64]:
-    positions = where + rng.normal(size=(count, 3)) * spread * rng.uniform(0.6, 1.0, 3)
+    """Places around one place, the two farthest `extent` mm of the compressed breast apart (the skin may cut it)."""
+    positions = rng.normal(size=(count, 3)) * rng.uniform(0.6, 1.0, 3)
+    positions = where + positions * (extent / STRETCH / pdist(positions).max())
     deepest = (woman.depth_mm - 4) / STRETCH
     positions[:, 0] = positions[:, 0].clip(3, deepest)
     reach = (min(NIPPLE_ROW_MM.values()) - 6) / STRETCH
     positions[:, 1:] = positions[:, 1:].clip(-reach, reach)
     return positions
+
+
+def _between(limits: tuple[float, float], share: float) -> float:
+    return limits[0] + (limits[1] - limits[0]) * share
 
 
 def _triple(values: NDArray) -> tuple[float, float, float]:

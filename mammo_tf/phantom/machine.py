@@ -112,7 +112,7 @@ class Film:
         max_density: density of film in full light.
         gamma: slope of the characteristic curve, density per decade of exposure.
         target_density: density where the breast's exposure is average.
-        digitiser_density: highest density that the digitiser tells from black.
+        digitiser_density: highest density that the digitiser tells from black; 3.2 for the one of mini-MIAS.
         digitiser_noise: standard deviation in density, growing with it.
         scratches, dust: mean number a film.
         letters: lead letters naming side and view.

@@ -148,10 +148,11 @@ def test_bad_pixels():
     assert caught.value.code == "pixels_wrong"
 
 
-def test_phantom_films(tmp_path):
-    make_study(tmp_path, 3, ["film"], seed=5, spacing_mm=0.4, workers=1)
+@pytest.mark.parametrize("machine", ["film", "film_8bit"])
+def test_phantom_films(tmp_path, machine):
+    make_study(tmp_path, 3, [machine], seed=5, spacing_mm=0.4, workers=1)
     scores = []
-    for path in sorted(tmp_path.glob("exams/*/film/*.dcm")):
+    for path in sorted(tmp_path.glob(f"exams/*/{machine}/*.dcm")):
         truth = json.loads((path.parent / "truth.json").read_text())["images"][path.stem]
         outline = np.zeros((truth["rows"], truth["columns"]), np.uint8)
         cv2.fillPoly(outline, [np.array(truth["breast"], np.int32)], 1)

@@ -55,6 +55,7 @@ def test_no_giveaway_in_a_small_study(see):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # 400 patients by two machines at 0.3 mm
 @pytest.mark.parametrize(("conspicuity", "spacing_mm"), [(DEFAULT_CONSPICUITY, 0.3), (CONSPICUOUS, 0.6)])
 def test_no_giveaway(see, conspicuity, spacing_mm):
     found = giveaway(see, 400, conspicuity, spacing_mm)

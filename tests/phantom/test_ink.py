@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
 from mammo_tf.phantom.anatomy import STRETCH, draw_woman, make_breast
 from mammo_tf.phantom.drawing import draw_specks, draw_threads
@@ -71,15 +72,45 @@ def test_spicules_radiate_only_from_malignant_masses_and_distortions(breast):
                 assert (radial(ink, centre) > 0.9) == wanted
 
 
-def test_clusters_are_small_and_strewn_specks_are_not(breast):
-    def spread(positions):
-        return float(np.linalg.norm((positions - positions.mean(axis=0)) * STRETCH, axis=1).mean())
+def sizes(drawn):
+    """Diameters of lumps, of a disc of equal area, and the largest distance between the specks of clusters, mm."""
+    lumps = np.array([2 * np.sqrt(np.prod(lump.radii_mm)) for ink in drawn for lump in ink.lumps])
+    clusters = np.array(
+        [
+            pdist(ink.specks.positions_mm[list(finding.specks)]).max() * STRETCH
+            for ink in drawn
+            for finding in ink.findings
+            if finding.kind in ("pleomorphic_cluster", "amorphous_cluster")
+        ]
+    )
+    return lumps, clusters
 
-    for ink in inks(breast, "malignant"):
+
+@pytest.mark.parametrize("conspicuity", [1.0, 2.4])
+def test_masses_are_of_6_to_25_mm_and_clusters_of_5_to_20(breast, conspicuity):
+    lumps, clusters = sizes(inks(breast, "malignant", 700, conspicuity))
+    for found, low, high in ((lumps, 6, 25), (clusters, 5, 20)):
+        assert low <= found.min() and found.max() <= high + 1e-9
+        if conspicuity == 1:  # small to middle ones are the commonest, tails reach the limits
+            assert found.min() < low + 0.05 * (high - low) and found.max() > high - 0.15 * (high - low)
+            assert np.median(found) < low + 0.4 * (high - low)
+
+
+def test_lumps_of_healthy_breasts_are_of_the_same_sizes(breast):
+    lumps = {label: sizes(inks(breast, label))[0] for label in LABELS}
+    for label in LABELS:
+        assert np.array_equal(lumps[label], lumps["malignant"])
+
+
+def test_strewn_specks_are_no_cluster(breast):
+    def extent(positions):
+        return float(pdist(positions).max() * STRETCH)
+
+    assert min(extent(ink.specks.positions_mm) for ink in inks(breast, "normal")) > 35
+    for ink in inks(breast, "benign"):
         for finding in ink.findings:
-            if finding.kind == "pleomorphic_cluster":
-                assert spread(ink.specks.positions_mm[list(finding.specks)]) < 15
-    assert min(spread(ink.specks.positions_mm) for ink in inks(breast, "normal")) > 15
+            if finding.kind == "scattered_calcifications":
+                assert extent(ink.specks.positions_mm[list(finding.specks)]) > 25
 
 
 def test_conspicuity_scales_size_and_contrast_together(breast):
