@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -206,7 +207,9 @@ def test_ctrl_c_leaves_a_state_that_can_go_on(films: Path, tmp_path: Path) -> No
     write_manifest(table, tmp_path / "manifest.csv")
     command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(tmp_path / "manifest.csv")]
     command += ["-o", str(tmp_path / "out"), "--size", "1024x1024", "--preset", "legacy"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # a shell's background process, such as this test may be, ignores Ctrl-C; the command does not
+    restored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=restored)
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in (tmp_path / "out").glob(".part-*")):  # pictures are being written
         assert time.monotonic() < deadline
