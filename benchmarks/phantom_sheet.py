@@ -26,7 +26,7 @@ from matplotlib import pyplot  # noqa: E402 - the backend is chosen first
 
 SEED, SPACING_MM = 4, 0.3
 # Patient numbers whose left breast shows well what the row is about.
-EXAMS = ((7, "malignant", "B"), (5, "benign", "B"), (9, "normal", "C"))
+EXAMS = ((13, "malignant", "B"), (1, "benign", "B"), (9, "normal", "C"))
 COLUMNS = (
     ("ffdm_site_1", "R", "CC"), ("ffdm_site_1", "L", "CC"), ("ffdm_site_1", "R", "MLO"), ("ffdm_site_1", "L", "MLO"),
     ("ffdm_site_2", "L", "CC"), ("ffdm_site_2", "L", "MLO"), ("film", "L", "CC"), ("film", "L", "MLO"),
