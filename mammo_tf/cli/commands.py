@@ -180,16 +180,41 @@ def run(options: Namespace) -> None:
 def evaluate(options: Namespace) -> None:
     """Measures anyone's predictions."""
     with held():
-        from mammo_tf.recipes.evaluating import evaluate_files, number_lines
+        from mammo_tf.evaluation import OperatingRule, Resampling
+        from mammo_tf.recipes.evaluating import evaluate_files, number_lines, subgroup_lines
 
-    columns = _parsed_pairs(options.columns, "--columns")
-    metrics, comparison = evaluate_files(
-        options.predictions, options.other, columns, options.join, options.replicates, options.output
-    )
-    _print_all(number_lines(metrics))
-    if comparison:
+    found = evaluate_files(
+        options.predictions, options.other, _parsed_pairs(options.columns, "--columns"), options.join, options.output,
+        Resampling(options.replicates, options.seed, options.interval, options.stratified, options.images_too),
+        OperatingRule(options.rule, options.target, options.miss_cost, options.prevalence),
+        options.threshold_split, [name for name in options.by.split(",") if name], options.breast, options.patient,
+    )  # fmt: skip
+    _print_all(number_lines(found.metrics))
+    _print_all(subgroup_lines(found.subgroups))
+    if found.comparison:
         print(f"{options.other} minus {options.predictions}:")
-        _print_all(number_lines(comparison))
+        _print_all(number_lines(found.comparison))
+
+
+def sample_size(options: Namespace) -> None:
+    """Says how many patients an interval takes."""
+    from mammo_tf.evaluation.proportions import sample_for_auc, sample_for_share
+
+    if options.auc is not None:
+        found = sample_for_auc(options.auc, options.width, options.prevalence)
+        print(
+            f"{found.patients} patients ({found.positives} positive, {found.negatives} negative): an AUC of "
+            f"{options.auc:g} gets a 95 % interval {found.width:.3f} wide, one independent score a patient"
+        )
+    else:
+        what, who = ("sensitivity", "positive") if options.sensitivity is not None else ("specificity", "negative")
+        share = options.sensitivity if options.sensitivity is not None else options.specificity
+        needed = sample_for_share(share, options.width)
+        part = options.prevalence if who == "positive" else 1 - options.prevalence
+        print(
+            f"{needed} {who} patients, {int(-(-needed // part))} in all: a {what} of {share:g} gets a 95 % interval "
+            f"no wider than {options.width:g}"
+        )
 
 
 def export(options: Namespace) -> None:

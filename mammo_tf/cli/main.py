@@ -114,6 +114,28 @@ def _model_commands(command: object) -> None:
     one.add_argument("--join", default="image_id", metavar="COLUMN", help="what tells which rows belong together")
     one.add_argument("--replicates", type=_whole_number, default=2000, metavar="N", help="bootstrap resamples (2000)")
     one.add_argument("-o", "--output", metavar="DIR", help="write metrics, comparison and figures here")
+    one.add_argument("--by", default="", metavar="COLUMN,...", help="subgroups: density, manufacturer, age, any column")
+    one.add_argument("--rule", default="g_mean", help="operating point: g_mean, youden, sensitivity, specificity, cost")
+    one.add_argument("--target", type=float, metavar="SHARE", help="for --rule sensitivity and specificity")
+    one.add_argument(
+        "--miss-cost", type=float, default=1.0, metavar="C", help="for --rule cost: a miss in false alarms"
+    )
+    one.add_argument("--prevalence", type=float, metavar="P", help="for --rule cost: where the model will work")
+    one.add_argument("--threshold-split", default="validation", metavar="SPLIT", help="where it is chosen, never test")
+    one.add_argument("--interval", default="percentile", metavar="METHOD", help="bootstrap: percentile or bca")
+    one.add_argument("--stratified", action="store_true", help="resample positive and negative patients apart")
+    one.add_argument("--images-too", action="store_true", help="the interval that resamples images beside each")
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="of the resampling (0)")
+    one.add_argument("--breast", default="mean", metavar="HOW", help="views to breast: mean, maximum, noisy_or")
+    one.add_argument("--patient", default="maximum", metavar="HOW", help="breasts to patient: mean, maximum, noisy_or")
+
+    one = command("sample-size", "how many patients an interval of a wanted width takes")
+    what = one.add_mutually_exclusive_group(required=True)
+    what.add_argument("--auc", type=float, metavar="A", help="the AUC that is expected")
+    what.add_argument("--sensitivity", type=float, metavar="S", help="the sensitivity that is expected")
+    what.add_argument("--specificity", type=float, metavar="S", help="the specificity that is expected")
+    one.add_argument("--width", type=float, required=True, metavar="W", help="of the 95 %% interval, high minus low")
+    one.add_argument("--prevalence", type=float, default=0.5, metavar="P", help="share of positive patients (0.5)")
 
     one = command("export", "a run's model as a SavedModel for TensorFlow Serving")
     one.add_argument("run", metavar="RUN|MODEL")

@@ -1,18 +1,26 @@
 """Predictions to numbers with intervals."""
 
 from mammo_tf.evaluation.bands import Band, auc_interval, roc_band
-from mammo_tf.evaluation.intervals import Interval, bootstrap
-from mammo_tf.evaluation.metrics import compare, compute_metrics
+from mammo_tf.evaluation.calibration import Calibration, calibrate, prevalence_corrected, reliability
+from mammo_tf.evaluation.comparison import compare
+from mammo_tf.evaluation.intervals import Interval, Resampling, bootstrap
+from mammo_tf.evaluation.metrics import compute_metrics
+from mammo_tf.evaluation.operating import OperatingRule, operating_point
 from mammo_tf.evaluation.predictions import at_level, make_predictions, read_predictions, write_predictions
 from mammo_tf.evaluation.roc import auc, curve, delong, delong_paired, g_mean_threshold
+from mammo_tf.evaluation.subgroups import subgroup_metrics
 
 __all__ = [
     "Band",
+    "Calibration",
     "Interval",
+    "OperatingRule",
+    "Resampling",
     "at_level",
     "auc",
     "auc_interval",
     "bootstrap",
+    "calibrate",
     "compare",
     "compute_metrics",
     "curve",
@@ -20,7 +28,11 @@ __all__ = [
     "delong_paired",
     "g_mean_threshold",
     "make_predictions",
+    "operating_point",
+    "prevalence_corrected",
     "read_predictions",
+    "reliability",
     "roc_band",
+    "subgroup_metrics",
     "write_predictions",
 ]

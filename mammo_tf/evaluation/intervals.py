@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +31,39 @@ class Interval(NamedTuple):
     high: float
     replicates: NDArray[np.float64]
     discarded: int
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made, of 95 %.
+
+    Attributes:
+        replicates, seed: of the bootstrap over patients.
+        method: "percentile" or "bca".
+        stratified: positive and negative patients keep their numbers, where a class is rare.
+        also_cases: the interval that resamples images beside each, as the thesis did, for comparison.
+    """
+
+    replicates: int = 2000
+    seed: int = 0
+    method: str = "percentile"
+    stratified: bool = False
+    also_cases: bool = False
+
+    def words(self, patients: NDArray[Any]) -> str:
+        """For the reader of a number."""
+        within = " within each class" if self.stratified else ""
+        return f"bootstrap over {len(set(patients))} patients{within}, {self.replicates} resamples, {self.method}"
+
+    def strata(self, labels: NDArray[np.int64], groups: NDArray[Any] | None) -> NDArray[np.int64] | None:
+        """Whether the patient of each case has a positive case, where that is asked for."""
+        if not self.stratified:
+            return None
+        numbers = group_numbers(groups, len(labels))
+        return (np.bincount(numbers, weights=labels)[numbers] > 0).astype(np.int64)
+
+
+OVER_PATIENTS = Resampling()
 
 
 def bootstrap(
@@ -62,8 +96,7 @@ def bootstrap(
     Raises:
         MammoError: `method_unknown`, `lengths_differ`, `strata_split`; what the statistic says of the sample itself.
     """
-    if method not in METHODS:
-        raise MammoError("method_unknown", f"bootstrap method {method!r} is unknown", f"Known are {', '.join(METHODS)}")
+    _check_method(method)
     truth, values = np.asarray(labels, np.int64), np.asarray(scores, np.float64)
     if len(truth) != len(values):
         raise MammoError("lengths_differ", f"{len(truth)} labels and {len(values)} scores do not belong together")
@@ -94,29 +127,41 @@ def share_interval(
     replicates: int = 2000,
     seed: int = 0,
     alpha: float = 0.05,
+    method: str = "percentile",
+    strata: ArrayLike | None = None,
 ) -> Interval:
-    """The percentile interval of a share, sum of `hits` over sum of `cases`; equals `bootstrap` of it, but for speed.
+    """The interval of a share, sum of `hits` over sum of `cases`; equals `bootstrap` of it, but for speed.
 
     Args:
         hits, cases: `[n]`, 0 or 1; a hit is a case (called positive, and positive, for sensitivity).
-        groups, replicates, seed, alpha: as for `bootstrap`.
+        groups, replicates, seed, alpha, method, strata: as for `bootstrap`.
 
     Raises:
-        MammoError: `no_cases` where there is no case.
+        MammoError: `no_cases` where there is no case; `method_unknown`.
     """
+    _check_method(method)
     right, counted = np.asarray(hits, np.float64), np.asarray(cases, np.float64)
     if not counted.sum():
         raise MammoError("no_cases", "there is no case of this class")
     numbers = group_numbers(groups, len(right))
     sums = np.stack([np.bincount(numbers, weights=values) for values in (right * counted, counted)])
-    drawn = np.array([sums[:, draw].sum(axis=1) for draw in resamples(numbers, replicates, seed)])
+    drawn = np.array([sums[:, draw].sum(axis=1) for draw in resamples(numbers, replicates, seed, strata)])
     usable = drawn[drawn[:, 1] > 0]
     shares = usable[:, 0] / usable[:, 1]
     value = float((right * counted).sum() / counted.sum())
     if len(shares) < 2:
         return Interval(value, float("nan"), float("nan"), shares, replicates - len(shares))
-    low, high = np.quantile(shares, [alpha / 2, 1 - alpha / 2])
+    levels = np.array([alpha / 2, 1 - alpha / 2])
+    if method == "bca":
+        left = sums.sum(axis=1)[:, None] - sums
+        levels = bca_levels(value, shares, left[0, left[1] > 0] / left[1, left[1] > 0], levels)
+    low, high = np.quantile(shares, levels) if np.isfinite(levels).all() else (np.nan, np.nan)
     return Interval(value, float(low), float(high), shares, replicates - len(shares))
+
+
+def _check_method(method: str) -> None:
+    if method not in METHODS:
+        raise MammoError("method_unknown", f"bootstrap method {method!r} is unknown", f"Known are {', '.join(METHODS)}")
 
 
 def group_numbers(groups: ArrayLike | None, cases: int) -> NDArray[np.intp]:

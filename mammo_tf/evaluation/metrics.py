@@ -1,4 +1,4 @@
-"""Predictions to `metrics.json` and `comparison.json`: every number with its interval, n, and how it was made."""
+"""Predictions to `metrics.json`: every number with its interval, n, and how it was made."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.bands import auc_interval
-from mammo_tf.evaluation.intervals import Interval, share_interval
+from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling, share_interval
+from mammo_tf.evaluation.operating import G_MEAN, OperatingRule, operating_point
 from mammo_tf.evaluation.predictions import LEVELS, at_level
-from mammo_tf.evaluation.roc import checked, delong, delong_paired, g_mean_threshold
+from mammo_tf.evaluation.roc import delong
 
 Number = dict[str, Any]
-REPLICATES = 2000
 
 
 def compute_metrics(
@@ -25,65 +25,108 @@ def compute_metrics(
     threshold_split: str = "validation",
     breast: str = "mean",
     patient: str = "maximum",
-    replicates: int = REPLICATES,
-    seed: int = 0,
+    resampling: Resampling = OVER_PATIENTS,
+    rule: OperatingRule = G_MEAN,
 ) -> dict[str, dict[str, dict[str, Number]]]:
     """`{split: {level: {metric: {value, low, high, n, how}}}}`, intervals of 95 %.
 
     Metrics: `auc` (bootstrap over patients), `auc_delong`, and where the threshold split has both classes `threshold`
-    (largest G-mean there, at the same level, then fixed), `sensitivity`, `specificity`, `accuracy` at it. A number that
-    does not exist has the value None and says why.
+    (chosen there by the rule, at the same level, then fixed), `sensitivity`, `specificity`, `accuracy` at it. A number
+    that does not exist has the value None and says why. Where `resampling.also_cases` is set, a resampled number has
+    `cases_resampled` as well: the interval that takes every image for a patient of its own, for comparison only.
 
     Args:
         table: as `read_predictions` or `make_predictions` gives it.
         threshold_split: where thresholds are chosen; the other splits only use them.
         breast, patient: aggregates, see `at_level`.
-        replicates, seed: of the bootstrap.
+        resampling: how intervals are made.
+        rule: how the operating point is chosen.
+
+    Raises:
+        MammoError: `threshold_on_test`; as `at_level`.
     """
+    if threshold_split == "test":
+        raise MammoError(
+            "threshold_on_test",
+            "a threshold chosen on the test split makes its sensitivity and specificity too good",
+            "Choose it on validation",
+        )
     metrics: dict[str, dict[str, dict[str, Number]]] = {}
     for level in LEVELS:
         cases = at_level(table, level, breast, patient)
         if cases is None:
             continue
         how_level = {"image": "", "breast": f", {breast} of a breast's views", "patient": f", {patient} of the breasts"}
-        threshold = _threshold(cases[cases["split"] == threshold_split], threshold_split)
+        threshold = threshold_of(cases[cases["split"] == threshold_split], threshold_split, rule)
         for split, part in cases.groupby("split", sort=False):
-            numbers = _numbers(part, threshold, replicates, seed)
+            numbers = numbers_at(part, threshold, resampling)
             for number in numbers.values():
                 number["how"] += how_level[level]
             metrics.setdefault(str(split), {})[level] = numbers
     return metrics
 
 
-def _threshold(cases: pd.DataFrame, split: str) -> Number:
-    how = f"largest G-mean on {split}, highest among equals"
+def threshold_of(cases: pd.DataFrame, split: str, rule: OperatingRule) -> Number:
+    """The operating point of some cases as a number of `metrics.json`; None and why where there is none."""
+    how = f"{rule.words}, on {split}"
     try:
-        point = g_mean_threshold(cases["label"], cases["score"])
+        point = operating_point(cases["label"], cases["score"], rule)
     except MammoError as error:
         return {"value": None, "low": None, "high": None, "n": len(cases), "how": how, "why": error.sentence}
     if not np.isfinite(point.threshold):
-        why = f"no threshold on {split} calls a positive and a negative rightly"
+        why = f"no threshold on {split} does better than calling nothing positive"
         return {"value": None, "low": None, "high": None, "n": len(cases), "how": how, "why": why}
     return {"value": point.threshold, "low": None, "high": None, "n": len(cases), "how": how}
 
 
-def _numbers(cases: pd.DataFrame, threshold: Number, replicates: int, seed: int) -> dict[str, Number]:
+def numbers_at(cases: pd.DataFrame, threshold: Number, resampling: Resampling) -> dict[str, Number]:
+    """The numbers of some cases at a fixed threshold.
+
+    Args:
+        cases: with `label`, `score`, `patient_id`, as `at_level` gives them.
+        threshold: as `threshold_of` gives it; without a value there are no rates.
+        resampling: how intervals are made.
+    """
     labels, scores = cases["label"].to_numpy(np.int64), cases["score"].to_numpy(np.float64)
     patients = cases["patient_id"].to_numpy()
-    how = f"bootstrap over {len(set(patients))} patients, {replicates} resamples, percentile"
-    numbers = {"auc": _number(lambda: auc_interval(labels, scores, patients, replicates, seed), len(labels), how)}
+    how = resampling.words(patients)
+
+    def area(groups: NDArray[Any] | None) -> Interval:
+        return auc_interval(
+            labels, scores, groups, resampling.replicates, resampling.seed,
+            method=resampling.method, strata=resampling.strata(labels, groups),
+        )  # fmt: skip
+
+    numbers = {"auc": number_of(partial(area, patients), len(labels), how)}
+    with_cases_resampled(numbers["auc"], partial(area, None), resampling)
     try:
         single = delong(labels, scores)
-        numbers["auc_delong"] = _plain(single.auc, single.low, single.high, len(labels), "DeLong, cases independent")
+        numbers["auc_delong"] = plain_number(
+            single.auc, single.low, single.high, len(labels), "DeLong, cases independent"
+        )
     except MammoError as error:
-        numbers["auc_delong"] = {**_plain(None, None, None, len(labels), "DeLong"), "why": error.sentence}
+        numbers["auc_delong"] = {**plain_number(None, None, None, len(labels), "DeLong"), "why": error.sentence}
     numbers["threshold"] = dict(threshold)
     if threshold["value"] is None:
         return numbers
     for name, hits, counted in rates_at(labels, scores, float(threshold["value"])):
-        compute = partial(share_interval, hits, counted, patients, replicates, seed)
-        numbers[name] = _number(compute, len(labels), f"at the fixed threshold; {how}")
+        rate = partial(_rate, hits, counted, labels, resampling)
+        numbers[name] = number_of(partial(rate, patients), len(labels), f"at the fixed threshold; {how}")
+        with_cases_resampled(numbers[name], partial(rate, None), resampling)
     return numbers
+
+
+def _rate(
+    hits: NDArray[np.bool_],
+    counted: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    resampling: Resampling,
+    groups: NDArray[Any] | None,
+) -> Interval:
+    return share_interval(
+        hits, counted, groups, resampling.replicates, resampling.seed,
+        method=resampling.method, strata=resampling.strata(labels, groups),
+    )  # fmt: skip
 
 
 def rates_at(
@@ -99,91 +142,25 @@ def rates_at(
     )
 
 
-def _number(compute: Callable[[], Interval], n: int, how: str) -> Number:
+def number_of(compute: Callable[[], Interval], n: int, how: str) -> Number:
+    """An interval as a number of `metrics.json`; None and why where there is none."""
     try:
         found = compute()
     except MammoError as error:
-        return {**_plain(None, None, None, n, how), "why": error.sentence}
+        return {**plain_number(None, None, None, n, how), "why": error.sentence}
     note = f"; {found.discarded} resamples of one class left out" if found.discarded else ""
-    return _plain(found.value, found.low, found.high, n, how + note)
+    return plain_number(found.value, found.low, found.high, n, how + note)
 
 
-def _plain(value: float | None, low: float | None, high: float | None, n: int, how: str) -> Number:
+def plain_number(value: float | None, low: float | None, high: float | None, n: int, how: str) -> Number:
+    """The parts of a number of `metrics.json`; ends that are not finite are None."""
     ends = [None if end is None or not np.isfinite(end) else float(end) for end in (low, high)]
     return {"value": None if value is None else float(value), "low": ends[0], "high": ends[1], "n": n, "how": how}
 
 
-def compare(
-    first: pd.DataFrame,
-    second: pd.DataFrame,
-    join: str = "image_id",
-    breast: str = "mean",
-    patient: str = "maximum",
-    replicates: int = REPLICATES,
-    seed: int = 0,
-) -> dict[str, dict[str, dict[str, Number]]]:
-    """Second minus first on the same cases: `{split: {level: {metric: {value, low, high, n, how}}}}`.
-
-    `auc_difference` is resampled over patients, both scores together; `auc_difference_delong` has z and p as well.
-
-    Args:
-        first, second: predictions of two models.
-        join: column that tells which rows are the same image.
-        breast, patient, replicates, seed: as for `compute_metrics`.
-
-    Raises:
-        MammoError: `column_missing`, `join_not_unique`, `nothing_in_common`, `labels_differ`.
-    """
-    both = _joined(first, second, join)
-    result: dict[str, dict[str, dict[str, Number]]] = {}
-    for level in LEVELS:
-        parts = [at_level(both.assign(score=both[name]), level, breast, patient) for name in ("score", "other_score")]
-        if parts[0] is None or parts[1] is None:
-            continue
-        cases = parts[0].assign(other=parts[1]["score"])
-        for split, part in cases.groupby("split", sort=False):
-            result.setdefault(str(split), {})[level] = _differences(part, replicates, seed)
-    return result
-
-
-def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFrame:
-    if join in ("label", "score"):
-        raise MammoError("join_wrong", f"rows cannot be joined by {join!r}", "Name an identifier with --join")
-    first = first.drop(columns=["other_label", "other_score"], errors="ignore")
-    for table in (first, second):
-        if join not in table:
-            raise MammoError("column_missing", f"a table has no column {join!r} to join by", "Name another with --join")
-        if table[join].duplicated().any():
-            value = table.loc[table[join].duplicated(), join].iloc[0]
-            raise MammoError("join_not_unique", f"{join} {value!r} stands in more than one row of a table")
-    other = second[[join, "label", "score"]].rename(columns={"label": "other_label", "score": "other_score"})
-    both = first.merge(other, on=join)
-    if both.empty:
-        raise MammoError("nothing_in_common", f"the tables have no {join} in common", "Name another with --join")
-    if (both["label"] != both["other_label"]).any():
-        value = both.loc[both["label"] != both["other_label"], join].iloc[0]
-        raise MammoError("labels_differ", f"the tables give {join} {value!r} different labels")
-    return both
-
-
-def _differences(cases: pd.DataFrame, replicates: int, seed: int) -> dict[str, Number]:
-    labels = cases["label"].to_numpy(np.int64)
-    scores = cases[["score", "other"]].to_numpy(np.float64)
-    patients = cases["patient_id"].to_numpy()
-
-    def difference() -> Interval:
-        first, second = (auc_interval(labels, scores[:, which], patients, replicates, seed) for which in (0, 1))
-        apart = second.replicates - first.replicates  # the same patients in the same order
-        low, high = np.quantile(apart, [0.025, 0.975]) if len(apart) > 1 else (np.nan, np.nan)
-        return Interval(second.value - first.value, float(low), float(high), apart, first.discarded)
-
-    how = f"paired bootstrap over {len(set(patients))} patients, {replicates} resamples, percentile"
-    numbers = {"auc_difference": _number(difference, len(labels), how)}
-    try:
-        checked(labels, scores[:, 0])
-        pair = delong_paired(labels, scores[:, 1], scores[:, 0])
-        plain = _plain(pair.difference, pair.low, pair.high, len(labels), "paired DeLong, cases independent")
-        numbers["auc_difference_delong"] = {**plain, "z": pair.z, "p": pair.p}
-    except MammoError as error:
-        numbers["auc_difference_delong"] = {**_plain(None, None, None, len(labels), "DeLong"), "why": error.sentence}
-    return numbers
+def with_cases_resampled(number: Number, compute: Callable[[], Interval], resampling: Resampling) -> None:
+    """Puts the interval that resamples cases as if they were patients beside a number, where that is asked for."""
+    if resampling.also_cases and number["value"] is not None:
+        found = compute()
+        ends = plain_number(found.value, found.low, found.high, number["n"], "")
+        number["cases_resampled"] = {"low": ends["low"], "high": ends["high"]}

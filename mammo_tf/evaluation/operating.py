@@ -68,6 +68,9 @@ def _wrong(sentence: str, remedy: str) -> MammoError:
     return MammoError("operating_rule_wrong", sentence, remedy)
 
 
+G_MEAN = OperatingRule()
+
+
 def operating_point(labels: ArrayLike, scores: ArrayLike, rule: OperatingRule | str = "g_mean") -> Threshold:
     """The threshold that a rule chooses, with the sensitivity and specificity of the same cases.
 

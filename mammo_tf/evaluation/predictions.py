@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ from numpy.typing import ArrayLike
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path
+from mammo_tf.study.findings import Finding, findings_from_json
 
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "manufacturer", "density", "age",
     "split", "label", "score",
 )  # fmt: skip
+LESION_SOURCES = ("label", "findings", "spacing_row_mm", "spacing_column_mm")
 SHORT_NAMES = {
     "patient": "patient_id",
     "image": "image_id",
@@ -24,7 +27,8 @@ SHORT_NAMES = {
     "breast": "breast_id",
 }
 LEVELS = ("image", "breast", "patient")
-AGGREGATES = ("mean", "maximum")
+AGGREGATES = ("mean", "maximum", "noisy_or")
+ALMOST_ONE = 1 - 2.0**-53  # a score of exactly 1 would end the order among those that hold one
 SCORE_DIGITS = 9  # a float32 survives
 
 
@@ -35,11 +39,38 @@ def make_predictions(rows: pd.DataFrame, labels: ArrayLike, scores: ArrayLike) -
         rows: of the manifest, `[n]`.
         labels: 0 or 1, `[n]`.
         scores: probabilities of the positive class, `[n]`.
+
+    Returns:
+        The columns `COLUMNS`; where rows tell findings, `finding_kind` and `finding_size_mm` of the largest as well.
     """
     table = rows[[column for column in COLUMNS if column in rows]].reset_index(drop=True).copy()
     table["label"] = np.asarray(labels, np.int64)
     table["score"] = np.asarray(scores, np.float64)
-    return table[list(COLUMNS)]
+    lesions = [_lesion(row) for row in rows[list(LESION_SOURCES)].to_dict("records")] if "findings" in rows else []
+    if not any(kind for kind, _ in lesions):
+        return table[list(COLUMNS)]
+    return table[list(COLUMNS)].assign(
+        finding_kind=[kind for kind, _ in lesions], finding_size_mm=[size for _, size in lesions]
+    )
+
+
+def _lesion(row: Mapping[Any, Any]) -> tuple[str, str]:
+    """Kind and size in mm, as text, of the largest finding that carries the image's label; empty for a normal one."""
+    if row["label"] == "normal":
+        return "", ""
+    known = [finding for finding in findings_from_json(row["findings"]) if finding.label == row["label"]]
+    if not known:
+        return "", ""
+    spacing = [pd.to_numeric(row[f"spacing_{axis}_mm"], errors="coerce") for axis in ("column", "row")]
+
+    def size(finding: Finding) -> float:
+        bounds = finding.bounds()
+        if bounds is None:
+            return float("nan")
+        return float(max((bounds[2] - bounds[0]) * spacing[0], (bounds[3] - bounds[1]) * spacing[1]))
+
+    largest = max(known, key=lambda finding: np.nan_to_num(size(finding), nan=-1.0))
+    return largest.kind, "" if not np.isfinite(size(largest)) else f"{size(largest):.1f}"
 
 
 def write_predictions(table: pd.DataFrame, path: str | Path) -> None:
@@ -119,13 +150,14 @@ def at_level(table: pd.DataFrame, level: str, breast: str = "mean", patient: str
     Args:
         table: as `read_predictions` gives it.
         level: "image", "breast" or "patient".
-        breast, patient: "mean" or "maximum".
+        breast, patient: "mean", "maximum", or "noisy_or" (1 - product of 1 - p: one suspicious view is enough, two are
+            more; for probabilities).
 
     Returns:
         One row a case; None at level breast where the table does not say the laterality.
 
     Raises:
-        MammoError: `level_unknown`, `aggregate_unknown`.
+        MammoError: `level_unknown`, `aggregate_unknown`, `score_outside`.
     """
     if level not in LEVELS:
         raise MammoError("level_unknown", f"level {level!r} is unknown", f"Known are {', '.join(LEVELS)}")
@@ -149,6 +181,11 @@ def at_level(table: pd.DataFrame, level: str, breast: str = "mean", patient: str
 
 
 def _grouped(cases: pd.DataFrame, aggregate: str) -> pd.DataFrame:
-    score = "mean" if aggregate == "mean" else "max"
+    if aggregate == "noisy_or" and not cases["score"].between(0, 1).all():
+        raise MammoError("score_outside", "noisy-or needs scores that are probabilities, from 0 to 1", "Use maximum")
+    if aggregate == "noisy_or":
+        cases = cases.assign(score=np.log1p(-np.minimum(cases["score"], ALMOST_ONE)))
+    how = {"mean": "mean", "maximum": "max", "noisy_or": "sum"}[aggregate]
     grouped = cases.groupby(["split", "case_id"], sort=False)
-    return grouped.agg(patient_id=("patient_id", "first"), label=("label", "max"), score=("score", score)).reset_index()
+    found = grouped.agg(patient_id=("patient_id", "first"), label=("label", "max"), score=("score", how)).reset_index()
+    return found.assign(score=-np.expm1(found["score"])) if aggregate == "noisy_or" else found

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mammo_tf.evaluation import compare, compute_metrics, read_predictions
+from mammo_tf.evaluation import OperatingRule, Resampling, compare, compute_metrics, read_predictions, subgroup_metrics
+from mammo_tf.evaluation.intervals import OVER_PATIENTS
+from mammo_tf.evaluation.operating import G_MEAN
 from mammo_tf.files import write_json
 from mammo_tf.reporting import write_figures
 
 LEVELS = ("image", "breast", "patient")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What `evaluate_files` found; an empty dictionary where it was not asked for.
+
+    Attributes:
+        metrics: of the first file, as `compute_metrics`.
+        comparison: second minus first, as `compare`.
+        subgroups: column -> as `subgroup_metrics`.
+    """
+
+    metrics: dict[str, Any]
+    comparison: dict[str, Any]
+    subgroups: dict[str, Any]
 
 
 def evaluate_files(
@@ -18,31 +36,57 @@ def evaluate_files(
     second: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     join: str = "image_id",
-    replicates: int = 2000,
     folder: str | Path | None = None,
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    resampling: Resampling = OVER_PATIENTS,
+    rule: OperatingRule = G_MEAN,
+    threshold_split: str = "validation",
+    by: Sequence[str] = (),
+    breast: str = "mean",
+    patient: str = "maximum",
+) -> Evaluated:
     """Metrics of the first file, and the paired comparison with the second if there is one.
 
     Args:
         first, second: predictions; `columns` tells what their columns are called.
         join: column that tells which rows are the same case.
-        replicates: of the bootstrap over patients.
-        folder: where `metrics.json`, `comparison.json` and `figures/` go; None writes nothing.
+        folder: where `metrics.json`, `comparison.json`, `subgroups.json` and `figures/` go; None writes nothing.
+        resampling, rule, threshold_split, breast, patient: as for `compute_metrics`.
+        by: columns of the first file whose values are looked at one by one, per breast where the laterality is known,
+            else per image.
 
     Raises:
-        MammoError: as `read_predictions` and `compare`.
+        MammoError: as `read_predictions`, `compute_metrics`, `compare` and `subgroup_metrics`.
     """
     table = read_predictions(first, columns)
-    metrics = compute_metrics(table, replicates=replicates)
+    metrics = compute_metrics(table, threshold_split, breast, patient, resampling, rule)
+    level = "breast" if any("breast" in levels for levels in metrics.values()) else "image"
+    subgroups = {
+        column: subgroup_metrics(table, column, level, breast, patient, resampling, rule, threshold_split)
+        for column in by
+    }
     comparison: dict[str, Any] = {}
     if second is not None:
-        comparison = compare(table, read_predictions(second, columns), join, replicates=replicates)
+        comparison = compare(table, read_predictions(second, columns), join, breast, patient, resampling)
     if folder is not None:
         write_json(Path(folder) / "metrics.json", metrics)
         if comparison:
             write_json(Path(folder) / "comparison.json", comparison)
+        if subgroups:
+            write_json(Path(folder) / "subgroups.json", subgroups)
         write_figures(table, metrics, Path(folder) / "figures")
-    return metrics, comparison
+    return Evaluated(metrics, comparison, subgroups)
+
+
+def subgroup_lines(subgroups: Mapping[str, Any]) -> list[str]:
+    """The numbers of every value of every column as lines of a table."""
+    return [
+        f"{split:11s}{column} {value:20s} {name:24s}{shown(number)}"
+        for column, splits in subgroups.items()
+        for split, values in splits.items()
+        for value, numbers in values.items()
+        for name, number in numbers.items()
+        if name in ("auc", "sensitivity", "specificity")
+    ]
 
 
 def number_lines(metrics: Mapping[str, Any]) -> list[str]:
@@ -60,5 +104,8 @@ def shown(number: Mapping[str, Any]) -> str:
     if number["value"] is None:
         return f"- ({number.get('why', 'not known')})"
     ends = f" ({number['low']:.3f} to {number['high']:.3f})" if number["low"] is not None else ""
+    if "cases_resampled" in number:
+        low, high = number["cases_resampled"]["low"], number["cases_resampled"]["high"]
+        ends += f" [images resampled: {low:.3f} to {high:.3f}]" if low is not None else ""
     test = f", p {number['p']:.3g}" if number.get("p") is not None else ""
     return f"{number['value']:.3f}{ends}, n {number['n']}{test}"

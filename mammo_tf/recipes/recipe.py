@@ -9,6 +9,8 @@ from typing import Any
 
 from mammo_tf.data import BALANCES, Augmentation
 from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import OperatingRule, Resampling
+from mammo_tf.evaluation.intervals import METHODS
 from mammo_tf.evaluation.predictions import AGGREGATES
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.recipes.fields import from_json, to_json
@@ -130,8 +132,9 @@ class Evaluation:
     Attributes:
         positives: labels that count as positive.
         flips: mean over four flips of each picture.
-        breast, patient: aggregates, "mean" or "maximum".
-        replicates: of the bootstrap over patients.
+        breast, patient: aggregates, "mean", "maximum" or "noisy_or".
+        replicates, interval, stratified: of the bootstrap over patients, see `evaluation.Resampling`.
+        operating_point: how the threshold is chosen on validation.
         mean: what is subtracted in evaluation and afterwards, if it is not what was subtracted in training.
     """
 
@@ -140,11 +143,20 @@ class Evaluation:
     breast: str = "mean"
     patient: str = "maximum"
     replicates: int = 2000
+    interval: str = "percentile"
+    stratified: bool = False
+    operating_point: OperatingRule = OperatingRule()
     mean: float | None = None
 
     def __post_init__(self) -> None:
         _check(set(self.positives) <= set(LABELS) and bool(self.positives), f"positives are among {', '.join(LABELS)}")
+        _check(self.interval in METHODS, f"intervals are {', '.join(METHODS)}")
         _check(self.breast in AGGREGATES and self.patient in AGGREGATES, f"aggregates are {', '.join(AGGREGATES)}")
+
+    @property
+    def resampling(self) -> Resampling:
+        """How intervals are made."""
+        return Resampling(self.replicates, method=self.interval, stratified=self.stratified)
 
 
 @dataclass(frozen=True)

@@ -254,8 +254,9 @@ def predict_splits(
 
 def _metrics(table: pd.DataFrame, evaluation: Evaluation, path: Path) -> dict[str, Any]:
     metrics = compute_metrics(
-        table, breast=evaluation.breast, patient=evaluation.patient, replicates=evaluation.replicates
-    )
+        table, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling,
+        rule=evaluation.operating_point,
+    )  # fmt: skip
     write_json(path, metrics)
     return metrics
 
@@ -296,7 +297,7 @@ def _before(
     _metrics(table, recipe.evaluation, folder / "before" / "metrics.json")
     evaluation = recipe.evaluation
     comparison = compare(
-        table, after, breast=evaluation.breast, patient=evaluation.patient, replicates=evaluation.replicates
+        table, after, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling
     )
     write_json(folder / "comparison.json", comparison)
     return comparison

@@ -11,6 +11,8 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import (
+    OperatingRule,
+    Resampling,
     at_level,
     auc,
     bootstrap,
@@ -72,7 +74,7 @@ def test_levels_and_missing_views() -> None:
 
 def test_the_threshold_is_fixed_on_validation() -> None:
     table = _table()
-    metrics = compute_metrics(table, replicates=50)
+    metrics = compute_metrics(table, resampling=Resampling(50))
     assert set(metrics) == {"validation", "test"}
     for level in ("image", "breast", "patient"):
         threshold = metrics["validation"][level]["threshold"]["value"]
@@ -94,7 +96,7 @@ def test_the_threshold_is_fixed_on_validation() -> None:
 def test_one_class_has_no_number_and_says_why() -> None:
     table = _table()
     table.loc[table["split"] == "validation", "label"] = 0
-    metrics = compute_metrics(table, replicates=20)
+    metrics = compute_metrics(table, resampling=Resampling(20))
     number = metrics["validation"]["image"]["auc"]
     assert number["value"] is None
     assert "all 80 cases are negative" in number["why"]
@@ -104,7 +106,7 @@ def test_one_class_has_no_number_and_says_why() -> None:
 
 def test_scores_that_rank_everything_backwards_have_no_threshold() -> None:
     table = _table()
-    metrics = compute_metrics(table.assign(score=1.0 - table["label"]), replicates=20)
+    metrics = compute_metrics(table.assign(score=1.0 - table["label"]), resampling=Resampling(20))
     number = metrics["test"]["image"]["threshold"]
     assert number["value"] is None
     assert "calls a positive and a negative rightly" in number["why"]
@@ -115,7 +117,7 @@ def test_scores_that_rank_everything_backwards_have_no_threshold() -> None:
 def test_paired_comparison() -> None:
     first = _table()
     second = first.assign(score=first["score"] + 0.3 * first["label"])
-    found = compare(first, second.sample(frac=1, random_state=0), replicates=200)["test"]["image"]
+    found = compare(first, second.sample(frac=1, random_state=0), resampling=Resampling(200))["test"]["image"]
     test = first["split"] == "test"
     expected = delong_paired(first["label"][test], second["score"][test], first["score"][test])
     assert found["auc_difference"]["value"] == pytest.approx(expected.difference)
@@ -142,7 +144,7 @@ def test_anyones_columns(tmp_path: Path) -> None:
     )
     assert table["patient_id"].tolist() == ["a", "a", "b"]
     assert set(table["split"]) == {"test"}
-    metrics = compute_metrics(table, replicates=20)
+    metrics = compute_metrics(table, resampling=Resampling(20))
     assert metrics["test"]["image"]["auc"]["value"] == 1.0
     assert "breast" not in metrics["test"]
     assert metrics["test"]["patient"]["auc"]["n"] == 2
@@ -168,7 +170,7 @@ def test_bad_files_are_told(text: str, columns: dict, message: str, tmp_path: Pa
 def test_quick_intervals_equal_the_plain_bootstrap() -> None:
     table = _table()
     test = table[table["split"] == "test"]
-    metrics = compute_metrics(table, replicates=200, seed=4)["test"]["image"]
+    metrics = compute_metrics(table, resampling=Resampling(200, 4))["test"]["image"]
     threshold = metrics["threshold"]["value"]
     labels, scores, patients = test["label"], test["score"], test["patient_id"]
 
@@ -185,7 +187,7 @@ def test_quick_intervals_equal_the_plain_bootstrap() -> None:
         return auc(truth, values[:, 1]) - auc(truth, values[:, 0])
 
     plain = bootstrap(difference, labels, np.column_stack([scores, other]), patients, 200, seed=4)
-    found = compare(test, test.assign(score=other), replicates=200, seed=4)["test"]["image"]["auc_difference"]
+    found = compare(test, test.assign(score=other), resampling=Resampling(200, 4))["test"]["image"]["auc_difference"]
     assert (found["low"], found["high"]) == pytest.approx((plain.low, plain.high))
 
 
@@ -206,3 +208,59 @@ def test_rows_without_identifiers_are_not_compared_by_their_place(tmp_path: Path
     (tmp_path / "twice.csv").write_text("image_id,label,score\na,1,0.2\na,0,0.7\n")
     with pytest.raises(MammoError, match="image_id 'a' stands there twice"):
         read_predictions(tmp_path / "twice.csv")
+
+
+def test_a_threshold_chosen_on_test_is_refused() -> None:
+    with pytest.raises(MammoError) as caught:
+        compute_metrics(_table(), threshold_split="test")
+    assert caught.value.code == "threshold_on_test"
+
+
+def test_rules_and_intervals_are_told_with_the_numbers() -> None:
+    table = _table()
+    plain = compute_metrics(table, resampling=Resampling(50))["test"]["image"]
+    found = compute_metrics(
+        table,
+        resampling=Resampling(50, method="bca", stratified=True, also_cases=True),
+        rule=OperatingRule("sensitivity", 0.9),
+    )["test"]["image"]
+    assert found["auc"]["value"] == plain["auc"]["value"]
+    assert "within each class, 50 resamples, bca" in found["auc"]["how"]
+    assert found["threshold"]["value"] < plain["threshold"]["value"]
+    assert "sensitivity 0.9 or more" in found["threshold"]["how"]
+    for name in ("auc", "sensitivity", "specificity", "accuracy"):
+        beside = found[name]["cases_resampled"]
+        assert beside["low"] < found[name]["value"] < beside["high"]
+        assert "cases_resampled" not in plain[name]
+
+
+def test_resampling_images_makes_intervals_too_short_where_views_agree() -> None:
+    """Four images of a patient with one score hold no more than one image does."""
+    generator = np.random.default_rng(0)
+    patients = np.repeat(np.arange(60), 4)
+    labels = np.repeat(np.arange(60) % 2, 4)
+    scores = np.repeat(np.arange(60) % 2 + generator.normal(0, 1.5, 60), 4)
+    table = make_predictions(
+        make_manifest(
+            [
+                {"image_id": str(row), "patient_id": str(who), "split": "test", "label": "normal", "path": "x"}
+                for row, who in enumerate(patients)
+            ]
+        ),
+        labels,
+        scores,
+    )
+    number = compute_metrics(table, resampling=Resampling(400, also_cases=True))["test"]["image"]["auc"]
+    beside = number["cases_resampled"]
+    assert (number["high"] - number["low"]) > 1.6 * (beside["high"] - beside["low"])
+
+
+def test_noisy_or_of_views() -> None:
+    table = _table(4)
+    cases = at_level(table, "breast", "noisy_or")
+    assert cases is not None
+    views = table[(table["patient_id"] == "p1") & (table["laterality"] == "R")]["score"]
+    found = cases[cases["case_id"] == f"p1 {table['exam_id'].iloc[0]} R"]["score"].iloc[0]
+    assert found == pytest.approx(1 - (1 - views).prod())
+    with pytest.raises(MammoError, match="probabilities"):
+        at_level(table.assign(score=2.0), "breast", "noisy_or")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammo_tf.evaluation import compare, compute_metrics, read_predictions, write_predictions
+from mammo_tf.evaluation import Resampling, compare, compute_metrics, read_predictions, write_predictions
 from mammo_tf.files import write_json
 from mammo_tf.reporting import Comparison, Curve, Entry, Example, Report
 from mammo_tf.study import Finding
@@ -47,9 +47,9 @@ def make_run(root: Path, manufacturer: str = "vendor", name: str = "Model") -> R
         write_predictions(table, folder / "predictions.csv")
         write_json(
             folder / "metrics.json",
-            compute_metrics(read_predictions(folder / "predictions.csv"), replicates=REPLICATES),
+            compute_metrics(read_predictions(folder / "predictions.csv"), resampling=Resampling(REPLICATES)),
         )
-    write_json(root / "comparison.json", compare(*tables, replicates=REPLICATES))
+    write_json(root / "comparison.json", compare(*tables, resampling=Resampling(REPLICATES)))
     log = "stage,epoch,loss,auc,val_loss,val_auc,rate,seconds\n"
     log += "head,1,0.9,0.5,0.95,0.52,0.001,1\nhead,2,0.7,0.6,0.8,0.61,0.0002,1\nall,1,0.6,,0.7,0.66,1e-05,1\n"
     (root / "log.csv").write_text(log, encoding="utf-8")

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import compute_metrics, read_predictions, write_predictions
+from mammo_tf.evaluation import Resampling, compute_metrics, read_predictions, write_predictions
 from mammo_tf.files import write_json
 from mammo_tf.reporting import Comparison, Entry, Report, render_report, write_report
 
@@ -180,7 +180,7 @@ def test_parts_may_be_missing(run: Report, parts: tuple[str, ...]) -> None:
 def test_one_class_says_why(predictions: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
     table = predictions(1.0).assign(label=0)
     write_predictions(table, tmp_path / "predictions.csv")
-    metrics = compute_metrics(read_predictions(tmp_path / "predictions.csv"), replicates=20)
+    metrics = compute_metrics(read_predictions(tmp_path / "predictions.csv"), resampling=Resampling(20))
     write_json(tmp_path / "metrics.json", metrics)
     comparison = {
         "test": {
@@ -205,7 +205,8 @@ def test_a_level_that_is_not_there_is_left_out(predictions: Callable[..., pd.Dat
     table = predictions(1.0).assign(laterality="")
     write_predictions(table, tmp_path / "predictions.csv")
     write_json(
-        tmp_path / "metrics.json", compute_metrics(read_predictions(tmp_path / "predictions.csv"), replicates=20)
+        tmp_path / "metrics.json",
+        compute_metrics(read_predictions(tmp_path / "predictions.csv"), resampling=Resampling(20)),
     )
     text = render_report(Report("t", "l", (Entry("M", tmp_path / "predictions.csv", tmp_path / "metrics.json"),)))
     shown = {attributes.get("data-level") for _, attributes in Page(text).tags}

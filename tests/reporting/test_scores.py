@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import auc, compute_metrics, read_predictions
+from mammo_tf.evaluation import Resampling, auc, compute_metrics, read_predictions
 from mammo_tf.reporting import Report, scores_at
 from mammo_tf.reporting.scores import interval_text
 
@@ -14,7 +14,7 @@ from mammo_tf.reporting.scores import interval_text
 @pytest.mark.parametrize("patient", ["mean", "maximum"])
 def test_aggregates_are_those_of_the_metrics(run: Report, breast: str, patient: str) -> None:
     table = read_predictions(run.entries[0].predictions)
-    metrics = compute_metrics(table, breast=breast, patient=patient, replicates=10)
+    metrics = compute_metrics(table, breast=breast, patient=patient, resampling=Resampling(10))
     for level in ("image", "breast", "patient"):
         scores = scores_at("M", table, metrics, "test", level)
         assert scores is not None

@@ -1,0 +1,104 @@
+"""Two models on the same cases: `comparison.json`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.bands import auc_interval
+from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling
+from mammo_tf.evaluation.metrics import Number, number_of, plain_number, with_cases_resampled
+from mammo_tf.evaluation.predictions import LEVELS, at_level
+from mammo_tf.evaluation.roc import checked, delong_paired
+
+
+def compare(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    join: str = "image_id",
+    breast: str = "mean",
+    patient: str = "maximum",
+    resampling: Resampling = OVER_PATIENTS,
+) -> dict[str, dict[str, dict[str, Number]]]:
+    """Second minus first on the same cases: `{split: {level: {metric: {value, low, high, n, how}}}}`.
+
+    `auc_difference` is resampled over patients, both scores together; `auc_difference_delong` has z and p as well.
+
+    Args:
+        first, second: predictions of two models.
+        join: column that tells which rows are the same image.
+        breast, patient, resampling: as for `compute_metrics`; the interval is the percentile one, whatever
+            `resampling.method` says, since both scores are resampled together.
+
+    Raises:
+        MammoError: `column_missing`, `join_not_unique`, `nothing_in_common`, `labels_differ`.
+    """
+    both = _joined(first, second, join)
+    result: dict[str, dict[str, dict[str, Number]]] = {}
+    for level in LEVELS:
+        parts = [at_level(both.assign(score=both[name]), level, breast, patient) for name in ("score", "other_score")]
+        if parts[0] is None or parts[1] is None:
+            continue
+        cases = parts[0].assign(other=parts[1]["score"])
+        for split, part in cases.groupby("split", sort=False):
+            result.setdefault(str(split), {})[level] = _differences(part, resampling)
+    return result
+
+
+def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFrame:
+    if join in ("label", "score"):
+        raise MammoError("join_wrong", f"rows cannot be joined by {join!r}", "Name an identifier with --join")
+    first = first.drop(columns=["other_label", "other_score"], errors="ignore")
+    for table in (first, second):
+        if join not in table:
+            raise MammoError("column_missing", f"a table has no column {join!r} to join by", "Name another with --join")
+        if table[join].duplicated().any():
+            value = table.loc[table[join].duplicated(), join].iloc[0]
+            raise MammoError("join_not_unique", f"{join} {value!r} stands in more than one row of a table")
+    other = second[[join, "label", "score"]].rename(columns={"label": "other_label", "score": "other_score"})
+    both = first.merge(other, on=join)
+    if both.empty:
+        raise MammoError("nothing_in_common", f"the tables have no {join} in common", "Name another with --join")
+    if (both["label"] != both["other_label"]).any():
+        value = both.loc[both["label"] != both["other_label"], join].iloc[0]
+        raise MammoError("labels_differ", f"the tables give {join} {value!r} different labels")
+    return both
+
+
+def _differences(cases: pd.DataFrame, resampling: Resampling) -> dict[str, Number]:
+    labels = cases["label"].to_numpy(np.int64)
+    scores = cases[["score", "other"]].to_numpy(np.float64)
+    patients = cases["patient_id"].to_numpy()
+
+    def difference(groups: NDArray[Any] | None) -> Interval:
+        first, second = (
+            auc_interval(
+                labels, scores[:, which], groups, resampling.replicates, resampling.seed,
+                strata=resampling.strata(labels, groups),
+            )
+            for which in (0, 1)
+        )  # fmt: skip
+        apart = second.replicates - first.replicates  # the same patients in the same order
+        low, high = np.quantile(apart, [0.025, 0.975]) if len(apart) > 1 else (np.nan, np.nan)
+        return Interval(second.value - first.value, float(low), float(high), apart, first.discarded)
+
+    how = f"paired {replace(resampling, method='percentile').words(patients)}"
+    numbers = {"auc_difference": number_of(partial(difference, patients), len(labels), how)}
+    with_cases_resampled(numbers["auc_difference"], partial(difference, None), resampling)
+    try:
+        checked(labels, scores[:, 0])
+        pair = delong_paired(labels, scores[:, 1], scores[:, 0])
+        plain = plain_number(pair.difference, pair.low, pair.high, len(labels), "paired DeLong, cases independent")
+        numbers["auc_difference_delong"] = {**plain, "z": pair.z, "p": pair.p}
+    except MammoError as error:
+        numbers["auc_difference_delong"] = {
+            **plain_number(None, None, None, len(labels), "DeLong"),
+            "why": error.sentence,
+        }
+    return numbers
