@@ -74,7 +74,7 @@ def threshold_of(cases: pd.DataFrame, split: str, rule: OperatingRule) -> Number
     except MammoError as error:
         return {"value": None, "low": None, "high": None, "n": len(cases), "how": how, "why": error.sentence}
     if not np.isfinite(point.threshold):
-        why = f"no threshold on {split} does better than calling nothing positive"
+        why = f"no threshold on {split} is better than calling nothing positive"
         return {"value": None, "low": None, "high": None, "n": len(cases), "how": how, "why": why}
     return {"value": point.threshold, "low": None, "high": None, "n": len(cases), "how": how}
 

@@ -1,0 +1,263 @@
+"""One row a patient: age, four view scores, features of four views; from anyone's table or from our own files.
+
+Columns are `age`, `<side>_<view>_pred` (the network's score of the view) and `<feature>_<side>_<view>`, side L or R,
+view CC or MLO. A missing view has all its columns empty; `filled` says what stands there instead.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+
+VIEWS = ("L_CC", "L_MLO", "R_CC", "R_MLO")
+SCORES = tuple(f"{view}_pred" for view in VIEWS)
+_FEATURE = re.compile(r"(?P<feature>[A-Za-z]\w*?)_(?P<view>[LR]_(?:CC|MLO))")
+NAMES_OF = {
+    "label": ("label", "true_label"),
+    "patient": ("patient_id", "id"),
+    "pair": ("pair_id",),
+    "split": ("split",),
+}
+
+
+@dataclass(frozen=True)
+class PatientTable:
+    """Patients of a study.
+
+    Attributes:
+        names: of the columns: age (where it is known), the four scores, features by view.
+        values: float64 `[patients, columns]`, missing ages nan, missing views filled.
+        labels: int64 `[patients]`, 0 or 1.
+        patients: identifiers, `[patients]`.
+        groups: what folds keep together, `[patients]`: the pair where there is one, else the patient.
+        splits: train, validation, test or empty, `[patients]`.
+        filled: how many views were missing.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    patients: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    filled: int
+
+    def part(self, chosen: NDArray[np.bool_]) -> PatientTable:
+        """Only the patients where `chosen`, bool `[patients]`, is set."""
+        return replace(
+            self,
+            values=self.values[chosen],
+            labels=self.labels[chosen],
+            patients=self.patients[chosen],
+            groups=self.groups[chosen],
+            splits=self.splits[chosen],
+        )
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """One column, float64 `[patients]`; `column_missing` where there is none of that name."""
+        if name not in self.names:
+            raise MammoError("column_missing", f"the patient table has no column {name!r}")
+        return self.values[:, self.names.index(name)]
+
+    @property
+    def view_scores(self) -> NDArray[np.float64]:
+        """The network's scores, float64 `[patients, 4]`, in the order of `VIEWS`; missing views filled."""
+        return np.stack([self.column(name) for name in SCORES], axis=1)
+
+
+def read_patient_table(path: str | Path, columns: Mapping[str, str] | None = None) -> PatientTable:
+    """Reads a table made anywhere.
+
+    Args:
+        path: CSV in UTF-8 with a header. Columns of other names than the above are left alone.
+        columns: what `label`, `patient`, `pair`, `split` are called in the file, where they are not called `label` or
+            `true_label`, `patient_id` or `id`, `pair_id`, `split`.
+
+    Raises:
+        MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_twice`, `column_unknown`, `label_wrong`,
+            `patient_twice`, `feature_not_finite`, `no_view`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MammoError("file_missing", f"the patient table {path} is not there")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+        _refuse_doubled(header, path)
+        frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise MammoError("csv_broken", f"{path} cannot be read as CSV: {error}") from error
+    return patient_table(frame, columns, str(path))
+
+
+def _refuse_doubled(header: Sequence[str], path: Path) -> None:
+    doubled = sorted({name for name in header if header.count(name) > 1})
+    if doubled:
+        raise MammoError("column_twice", f"{path} has the column {doubled[0]!r} twice", "Leave one of them out")
+
+
+def patient_table(
+    frame: pd.DataFrame, columns: Mapping[str, str] | None = None, where: str = "the patient table"
+) -> PatientTable:
+    """The same from a table at hand, text or numbers; errors as `read_patient_table`.
+
+    Args:
+        frame: a row a patient.
+        columns: as for `read_patient_table`.
+        where: what messages call the table.
+    """
+    if not len(frame):
+        raise MammoError("csv_broken", f"{where} has no rows")
+    given = _given(frame, dict(columns or {}), where)
+    names = _column_names([str(name) for name in frame.columns], where)
+    values = np.stack([_numbers(frame, name, where) for name in names], axis=1)
+    label = _label(frame, given["label"], where)
+    rows = [str(number) for number in range(len(frame))]
+    patients = frame[given["patient"]].astype(str).to_numpy(str) if "patient" in given else np.array(rows)
+    twice = pd.Series(patients).duplicated()
+    if twice.any():
+        raise MammoError(
+            "patient_twice", f"{where} has patient {str(patients[twice.argmax()])!r} twice", "One row a patient"
+        )
+    groups = frame[given["pair"]].astype(str).to_numpy(str) if "pair" in given else patients
+    groups = np.where(groups == "", patients, groups)
+    splits = frame[given["split"]].astype(str).to_numpy(str) if "split" in given else np.full(len(frame), "")
+    filled = _fill_missing_views(values, names, patients, where)
+    return PatientTable(tuple(names), values, label, patients, groups, splits, filled)
+
+
+def _given(frame: pd.DataFrame, columns: dict[str, str], where: str) -> dict[str, str]:
+    found = {}
+    for name, choices in NAMES_OF.items():
+        theirs = columns.pop(name, None)
+        if theirs is not None and theirs not in frame:
+            raise MammoError("column_missing", f"{where} has no column {theirs!r}", "Mend --columns")
+        chosen = theirs or next((choice for choice in choices if choice in frame), None)
+        if chosen is not None:
+            found[name] = chosen
+    if columns:
+        raise MammoError(
+            "column_unknown", f"--columns names {next(iter(columns))!r}", f"Known are {', '.join(NAMES_OF)}"
+        )
+    if "label" not in found:
+        remedy = "Say which it is with --columns label=..."
+        raise MammoError("column_missing", f"{where} has no column 'label'", remedy)
+    return found
+
+
+def _column_names(header: list[str], where: str) -> list[str]:
+    """The columns that are used, in order; every feature has all four views."""
+    missing = [name for name in SCORES if name not in header]
+    if missing:
+        raise MammoError("column_missing", f"{where} has no column {missing[0]!r}", "The network's score of that view")
+    matches = {name: match for name in header if name not in SCORES and (match := _FEATURE.fullmatch(name))}
+    features = list(dict.fromkeys(match["feature"] for match in matches.values()))
+    names = [f"{feature}_{view}" for view in VIEWS for feature in features]
+    missing = [name for name in names if name not in matches]
+    if missing:
+        feature = missing[0].rsplit("_", 2)[0]
+        sentence = f"{where} has no column {missing[0]!r}, but {feature} of other views"
+        raise MammoError("column_missing", sentence, "Give every feature of all four views")
+    return [*(["age"] if "age" in header else []), *SCORES, *names]
+
+
+def _numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
+    text = frame[name].astype(object).map(str).str.strip()
+    empty = text.isin(("", "nan", "NaN"))
+    numbers = pd.to_numeric(text.where(~empty, "nan"), errors="coerce").to_numpy(np.float64)
+    wrong = np.flatnonzero(~np.isfinite(numbers) & ~empty.to_numpy())
+    if len(wrong):
+        sentence = f"{where}, row {wrong[0] + 2}: {name} {text.iloc[wrong[0]]!r} is not a finite number"
+        raise MammoError("feature_not_finite", sentence, "Mend the row, or leave its whole view empty")
+    return numbers
+
+
+def _label(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.int64]:
+    numbers = pd.to_numeric(frame[name].replace({"True": "1", "False": "0"}), errors="coerce")
+    wrong = np.flatnonzero(~numbers.isin((0, 1)))
+    if len(wrong):
+        value = frame[name].iloc[wrong[0]]
+        raise MammoError("label_wrong", f"{where}, row {wrong[0] + 2}: label {value!r} is not 0 or 1")
+    return numbers.to_numpy(np.int64)
+
+
+def _fill_missing_views(
+    values: NDArray[np.float64], names: Sequence[str], patients: NDArray[np.str_], where: str
+) -> int:
+    """A missing view's score and features become the mean of the patient's other views, in place; how many there were.
+
+    A view that lacks some numbers and has others is an error.
+    """
+    of_view = [[number for number, name in enumerate(names) if _view_of(name) == view] for view in VIEWS]
+    stacked = np.stack([values[:, numbers] for numbers in of_view])  # [views, patients, columns of a view]
+    empty = np.isnan(stacked)
+    missing: NDArray[np.bool_] = np.asarray(empty.all(axis=2))
+    partly: NDArray[np.bool_] = np.asarray(empty.any(axis=2)) & ~missing
+    if partly.any():
+        view, patient = np.argwhere(partly)[0]
+        column = of_view[view][int(np.argmax(empty[view, patient]))]
+        sentence = f"{where}, row {patient + 2}: {names[column]} is empty, but other numbers of the view are not"
+        raise MammoError("feature_not_finite", sentence, "Mend it, or leave the whole view empty")
+    if missing.all(axis=0).any():
+        row = int(np.argmax(missing.all(axis=0)))
+        raise MammoError("no_view", f"{where}, row {row + 2}: patient {str(patients[row])!r} has no view at all")
+    present = ~missing[:, :, None]
+    mean = np.where(present, stacked, 0.0).sum(axis=0) / present.sum(axis=0)
+    for numbers, part, without in zip(of_view, stacked, missing, strict=True):
+        values[:, numbers] = np.where(without[:, None], mean, part)
+    return int(missing.sum())
+
+
+def _view_of(name: str) -> str | None:
+    if name in SCORES:
+        return name.removesuffix("_pred")
+    match = _FEATURE.fullmatch(name)
+    return match["view"] if match else None
+
+
+def assemble(predictions: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """A row a patient from a row an image: what `patient_table` reads.
+
+    Several pictures of one view of a patient are averaged. Views other than CC and MLO are left out.
+
+    Args:
+        predictions: `image_id, patient_id, laterality, view, label, score`, and `age, pair_id, split` where known.
+        features: `image_id` and one column a feature.
+
+    Raises:
+        MammoError: `column_missing`, `column_twice`; `nothing_in_common`.
+    """
+    for table, needed in ((predictions, ("image_id", "patient_id", "laterality", "view")), (features, ("image_id",))):
+        lacking = [name for name in needed if name not in table]
+        if lacking:
+            raise MammoError("column_missing", f"a table has no column {lacking[0]!r}", "Make it with mammo-tf")
+    names = [name for name in features if name != "image_id" and name not in predictions]
+    if features["image_id"].duplicated().any():
+        raise MammoError("column_twice", "an image stands in the features twice", "One row an image")
+    both = predictions.merge(features[["image_id", *names]], on="image_id")
+    both["place"] = both["laterality"] + "_" + both["view"]
+    both = both[both["place"].isin(VIEWS)]
+    if both.empty:
+        raise MammoError("nothing_in_common", "predictions and features have no CC or MLO image in common")
+    numbers = both[["score", *names]].apply(pd.to_numeric)
+    numbers = numbers.assign(patient_id=both["patient_id"], place=both["place"])
+    means = numbers.pivot_table(index="patient_id", columns="place", aggfunc="mean", sort=False)
+    wide = {f"{view}_pred": means["score"].get(view) for view in VIEWS}
+    wide |= {f"{name}_{view}": means[name].get(view) for view in VIEWS for name in names}
+    frame = pd.DataFrame({key: value for key, value in wide.items() if value is not None}, index=means.index)
+    for key in wide:
+        if key not in frame:
+            frame[key] = np.nan
+    facts = both.groupby("patient_id", sort=False)
+    known = {name: facts[name].first() for name in ("age", "pair_id", "split") if name in both}
+    frame = frame[list(wide)].assign(label=facts["label"].max(), **known)
+    return frame.rename_axis("patient_id").reset_index()

@@ -1,0 +1,239 @@
+"""Grid search of the patient classifier: folds that keep pairs together, work done once, resumable after a kill.
+
+The numbers are those of scikit-learn's `GridSearchCV` on the same folds. Work is shared: a fold's scaler and principal
+components are computed once for the largest number asked for (fewer components are the first of more), and one
+ensemble of the most trees gives the scores of every smaller number on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.roc import auc
+from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.progress import track
+from mammo_tf.radiomics.classifier import Settings, check_fittable, ensemble
+from mammo_tf.radiomics.patient_table import PatientTable
+
+Grid = Mapping[str, Sequence[Any]]
+BOOSTING_GRID: Grid = {  # the ranges of Table 1, at the points that the authors' search had
+    "components": (10, 15, 20, 30),
+    "learning_rate": (0.05, 0.1, 0.2),
+    "depth": (2, 3, 4),
+    "leaf": (1, 5, 10, 20),
+    "trees": (200, 500, 1000),
+    "subsample": (0.6, 0.8, 1.0),
+}
+FOREST_GRID: Grid = {
+    "components": (10, 15, 20, 30),
+    "depth": (None, 5, 10, 20),
+    "leaf": (1, 5, 10, 20),
+    "trees": (200, 500, 1000),
+    "max_features": ("sqrt", "log2", 0.3, 0.5),
+}
+Fold = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One row of a search: settings, mean and standard deviation (n) of the folds' AUC, and the AUCs."""
+
+    settings: Settings
+    mean: float
+    deviation: float
+    folds: tuple[float, ...]
+
+
+def grid_search(
+    table: PatientTable,
+    grid: Grid = BOOSTING_GRID,
+    base: Settings = Settings(),  # noqa: B008 - frozen
+    folds: int = 5,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    workers: int = 1,
+) -> list[Found]:
+    """AUC of every point of a grid by cross-validation over groups (pairs, else patients); best first.
+
+    Args:
+        table: training patients.
+        grid: field of `Settings` -> values to try.
+        base: the fields that the grid does not name.
+        folds, seed: of the cross-validation, stratified by label.
+        folder: where `search.jsonl` grows as results come; run again with the same question, a killed search goes on.
+        workers: processes.
+
+    Returns:
+        Every point; among equals the one that stands first in the grid comes first.
+
+    Raises:
+        MammoError: `settings_wrong`, `one_class`, `too_few_pairs`, `one_class_in_fold`, `too_few_patients`,
+            `other_search` where the folder holds another question's results.
+    """
+    points = grid_points(grid, base)
+    parts = [_prepared(table, test, max(point.components for point in points)) for test in _folds(table, folds, seed)]
+    tasks = _tasks(points)
+    known = _known(folder, {"grid": _plain(grid), "base": asdict(base), "folds": folds, "seed": seed}, table)
+    todo = [(key, fold) for key in tasks for fold in range(folds) if (key, fold) not in known]
+    if todo:
+        for (key, fold), aucs in track(_computed(parts, tasks, todo, workers), "search", len(todo), "ensemble"):
+            known[key, fold] = aucs
+            _append(folder, key, fold, aucs)
+    rows = []
+    for point in points:
+        key = _key(point)
+        values = tuple(known[key, fold][str(point.trees)] for fold in range(folds))
+        rows.append(Found(point, float(np.mean(values)), float(np.std(values)), values))
+    return sorted(rows, key=lambda row: -row.mean)
+
+
+def grid_points(grid: Grid, base: Settings) -> list[Settings]:
+    """Every combination in the grid's order, the last field fastest; `settings_wrong` for a field that is none."""
+    unknown = [name for name in grid if name not in asdict(base)]
+    if unknown:
+        raise MammoError("settings_wrong", f"the grid names {unknown[0]!r}", f"Known are {', '.join(asdict(base))}")
+    if not all(len(values) for values in grid.values()):
+        raise MammoError("settings_wrong", "the grid has a field without values")
+    return [replace(base, **dict(zip(grid, values, strict=True))) for values in itertools.product(*grid.values())]
+
+
+def _folds(table: PatientTable, folds: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Test patients of each fold, bool `[patients]`."""
+    if folds < 2:
+        raise MammoError("settings_wrong", f"{folds} folds are none", "Take 2 or more")
+    groups = len(set(table.groups))
+    if groups < folds:
+        raise MammoError(
+            "too_few_pairs", f"{groups} pairs or patients are fewer than {folds} folds", "Take fewer folds"
+        )
+    if not 0 < table.labels.sum() < len(table.labels):
+        check_fittable(table, Settings(components=1))
+    rarer = int(min(table.labels.sum(), len(table.labels) - table.labels.sum()))
+    if rarer < folds:
+        sentence = f"{rarer} patients of the rarer class cannot be in each of {folds} folds: one has one class only"
+        raise MammoError("one_class_in_fold", sentence, "Take fewer folds, or more patients")
+    found = []
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for number, (_, test) in enumerate(splitter.split(table.values, table.labels, table.groups)):
+        mask = np.zeros(len(table.labels), np.bool_)
+        mask[test] = True
+        for labels, what in ((table.labels[mask], "to test"), (table.labels[~mask], "to train")):
+            if not 0 < labels.sum() < len(labels):
+                sentence = f"fold {number + 1} of {folds} has one class only {what}"
+                raise MammoError("one_class_in_fold", sentence, "Take fewer folds, or more patients")
+        found.append(mask)
+    return found
+
+
+def _prepared(table: PatientTable, test: NDArray[np.bool_], components: int) -> Fold:
+    """Components of a fold's training and test patients, fitted on the training patients only."""
+    train = table.part(~test)
+    check_fittable(train, Settings(components=components))
+    medians = np.nan_to_num(np.nanmedian(train.values, axis=0))
+    known = np.where(np.isnan(table.values), medians, table.values)
+    scaler = StandardScaler().fit(known[~test])
+    scaled = scaler.transform(known)
+    axes = PCA(components, svd_solver="full").fit(scaled[~test])
+    reduced = axes.transform(scaled)
+    return reduced[~test], table.labels[~test], reduced[test], table.labels[test]
+
+
+def _key(point: Settings) -> str:
+    """What an ensemble of the most trees is the same for."""
+    return json.dumps({name: value for name, value in asdict(point).items() if name != "trees"}, sort_keys=True)
+
+
+def _tasks(points: Sequence[Settings]) -> dict[str, tuple[Settings, tuple[int, ...]]]:
+    """Key -> settings with the most trees, and every number of trees that is asked for."""
+    trees: dict[str, set[int]] = {}
+    for point in points:
+        trees.setdefault(_key(point), set()).add(point.trees)
+    first = {_key(point): point for point in reversed(points)}
+    return {key: (replace(first[key], trees=max(some)), tuple(sorted(some))) for key, some in trees.items()}
+
+
+def _computed(
+    parts: list[Fold],
+    tasks: Mapping[str, tuple[Settings, tuple[int, ...]]],
+    todo: list[tuple[str, int]],
+    workers: int,
+) -> Iterator[tuple[tuple[str, int], dict[str, float]]]:
+    work = [(parts[fold], *tasks[key]) for key, fold in todo]
+    if workers == 1:
+        yield from zip(todo, map(_aucs, work), strict=True)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        try:
+            yield from zip(todo, pool.map(_aucs, work), strict=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _aucs(work: tuple[Fold, Settings, tuple[int, ...]]) -> dict[str, float]:
+    """Number of trees -> AUC on a fold's test patients."""
+    (train, labels, test, truth), settings, counts = work
+    model = ensemble(settings).fit(train[:, : settings.components], labels)
+    inputs = test[:, : settings.components]
+    if settings.model == "gradient_boosting":
+        stages = model.staged_predict_proba(inputs)
+        return {str(number): auc(truth, p[:, 1]) for number, p in enumerate(stages, 1) if number in counts}
+    each = np.array([tree.predict_proba(inputs)[:, 1] for tree in model.estimators_])
+    return {str(number): auc(truth, each[:number].mean(axis=0)) for number in counts}
+
+
+def _plain(grid: Grid) -> dict[str, Any]:
+    return {name: list(values) for name, values in grid.items()}
+
+
+def _known(folder: str | Path | None, asked: dict[str, Any], table: PatientTable) -> dict[tuple[str, int], Any]:
+    """Results that an earlier run left; a line cut off by a kill is left out."""
+    if folder is None:
+        return {}
+    folder = Path(folder)
+    content = repr((table.names, table.groups.tolist(), table.labels.tolist())).encode() + table.values.tobytes()
+    asked = json.loads(json.dumps(asked | {"table": hashlib.sha256(content).hexdigest()}))
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "search.json"
+    if path.is_file() and read_json(path) != asked:
+        sentence = f"{folder} holds a search of another grid, other folds or other patients"
+        raise MammoError("other_search", sentence, "Remove it, or name another folder")
+    write_json(path, asked)
+    found = {}
+    results = folder / "search.jsonl"
+    if results.is_file():
+        for line in results.read_text().splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            found[row["key"], row["fold"]] = row["auc"]
+    return found
+
+
+def _append(folder: str | Path | None, key: str, fold: int, aucs: Mapping[str, float]) -> None:
+    if folder is None:
+        return
+    path = Path(folder) / "search.jsonl"
+    with disk_errors(path), path.open("a+") as file:
+        # a line that a kill cut off must not swallow the next one
+        file.seek(max(0, file.seek(0, 2) - 1))
+        if file.read(1) not in ("", "\n"):
+            file.write("\n")
+        file.write(json.dumps({"key": key, "fold": fold, "auc": dict(aucs)}) + "\n")

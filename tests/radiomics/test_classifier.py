@@ -1,0 +1,97 @@
+"""The patient classifier equals scikit-learn's pipeline, and is stored without anything that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mammo_tf.errors import MammoError
+from mammo_tf.radiomics.classifier import Settings, fit_classifier, load_classifier, save_classifier, with_threshold
+from mammo_tf.radiomics.patient_table import PatientTable
+
+Study = Callable[..., PatientTable]
+
+FOREST = Settings("random_forest", components=5, trees=30, depth=None, leaf=3, max_features=0.3)
+BOOSTING = Settings(components=5, trees=40, leaf=5)
+
+
+def reference(settings: Settings):  # noqa: ANN201 - a scikit-learn pipeline
+    if settings.model == "gradient_boosting":
+        trees = GradientBoostingClassifier(
+            learning_rate=settings.learning_rate, n_estimators=settings.trees, max_depth=settings.depth,
+            min_samples_leaf=settings.leaf, subsample=settings.subsample, random_state=42,
+        )  # fmt: skip
+    else:
+        trees = RandomForestClassifier(
+            n_estimators=settings.trees, max_depth=settings.depth, min_samples_leaf=settings.leaf,
+            max_features=settings.max_features, random_state=42,
+        )  # fmt: skip
+    return make_pipeline(StandardScaler(), PCA(settings.components, random_state=42), trees)
+
+
+@pytest.mark.parametrize("settings", [BOOSTING, FOREST], ids=["boosting", "forest"])
+def test_scores_are_those_of_scikit_learn(settings: Settings, tmp_path: Path, study: Study) -> None:
+    train, test = study(), study(seed=1)
+    expected = reference(settings).fit(train.values, train.labels).predict_proba(test.values)[:, 1]
+    found = with_threshold(fit_classifier(train, settings), 0.4)
+    np.testing.assert_allclose(found.scores(test), expected, atol=1e-12)
+    assert expected.std() > 0.05
+    save_classifier(found, tmp_path)
+    again = load_classifier(tmp_path)
+    np.testing.assert_array_equal(again.scores(test), found.scores(test))
+    assert again.threshold == 0.4
+    assert again.settings == settings
+
+
+def test_an_unknown_age_is_the_training_median(study: Study) -> None:
+    train = study()
+    found = fit_classifier(train, BOOSTING)
+    known, unknown = study(seed=1), study(seed=1)
+    known.values[3, 0] = np.median(train.values[:, 0])
+    unknown.values[3, 0] = np.nan
+    np.testing.assert_array_equal(found.scores(known), found.scores(unknown))
+
+
+def test_columns_are_found_by_name(study: Study) -> None:
+    found = fit_classifier(study(), BOOSTING)
+    test = study(seed=1)
+    order = np.arange(len(test.names))[::-1]
+    turned = replace(test, names=tuple(test.names[number] for number in order), values=test.values[:, order])
+    np.testing.assert_array_equal(found.scores(turned), found.scores(test))
+    with pytest.raises(MammoError, match="no column 'f11_L_CC'"):
+        found.scores(replace(test, names=test.names[:-1], values=test.values[:, :-1]))
+
+
+def test_damaged_and_foreign_files(tmp_path: Path, study: Study) -> None:
+    with pytest.raises(MammoError, match="no patient classifier"):
+        load_classifier(tmp_path)
+    save_classifier(fit_classifier(study(), BOOSTING), tmp_path)
+    content = (tmp_path / "classifier.npz").read_bytes()
+    (tmp_path / "classifier.npz").write_bytes(content[:-10])
+    with pytest.raises(MammoError, match="not the file that was written"):
+        load_classifier(tmp_path)
+    (tmp_path / "classifier.npz").write_bytes(content)
+    text = (tmp_path / "classifier.json").read_text()
+    (tmp_path / "classifier.json").write_text(text.replace('"format": 1', '"format": 9'))
+    with pytest.raises(MammoError, match="format 9"):
+        load_classifier(tmp_path)
+
+
+def test_what_cannot_be_fitted(study: Study) -> None:
+    table = study()
+    with pytest.raises(MammoError, match="all 90 training patients are negative"):
+        fit_classifier(replace(table, labels=np.zeros(90, np.int64)), BOOSTING)
+    with pytest.raises(MammoError, match="30 components cannot be had of 90 patients and 17 columns"):
+        fit_classifier(table, replace(BOOSTING, components=30))
+    with pytest.raises(MammoError, match="'svm' is unknown"):
+        Settings("svm")
+    with pytest.raises(MammoError, match="needs a depth"):
+        Settings(depth=None)

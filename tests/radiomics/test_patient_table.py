@@ -1,0 +1,126 @@
+"""Tables of patients: anyone's columns, missing views, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.radiomics.patient_table import SCORES, VIEWS, assemble, patient_table, read_patient_table
+
+
+def frame(patients: int = 6) -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame({"id": [f"p{row}" for row in range(patients)], "group": "case"})
+    table["age"] = 50 + np.arange(patients)
+    table["true_label"] = np.arange(patients) % 2
+    for name in SCORES:
+        table[name] = generator.random(patients)
+    for view in VIEWS:
+        for feature in ("imin", "ccor", "shape_2d"):
+            table[f"{feature}_{view}"] = generator.normal(size=patients)
+    return table
+
+
+def test_columns_in_order_and_others_left_alone(tmp_path: Path) -> None:
+    frame().to_csv(tmp_path / "table.csv", index=False)
+    table = read_patient_table(tmp_path / "table.csv")
+    assert table.names[:6] == ("age", *SCORES, "imin_L_CC")
+    assert table.names[8] == "imin_L_MLO"
+    assert table.values.shape == (6, 1 + 4 + 12)
+    assert table.labels.tolist() == [0, 1] * 3
+    assert table.patients[0] == "p0"
+    np.testing.assert_allclose(table.column("age"), 50 + np.arange(6))
+
+
+def test_names_of_ones_own_and_pairs() -> None:
+    table = frame().rename(columns={"true_label": "cancer", "id": "who"})
+    table["couple"] = ["a", "a", "b", "b", "", ""]
+    found = patient_table(table, {"label": "cancer", "patient": "who", "pair": "couple"})
+    assert found.groups.tolist() == ["a", "a", "b", "b", "p4", "p5"]
+
+
+def test_a_missing_view_is_the_mean_of_the_others() -> None:
+    given = frame()
+    lost = [name for name in given if name.endswith(("R_MLO", "R_MLO_pred"))]
+    given[lost] = given[lost].astype(object)
+    given.loc[2, lost] = ""
+    found = patient_table(given)
+    assert found.filled == 1
+    others = [f"imin_{view}" for view in VIEWS[:3]]
+    assert found.column("imin_R_MLO")[2] == pytest.approx(given.loc[2, others].astype(float).mean())
+    assert found.column("R_MLO_pred")[2] == pytest.approx(given.loc[2, list(SCORES[:3])].astype(float).mean())
+    assert found.column("imin_R_MLO")[1] == given.loc[1, "imin_R_MLO"]
+
+
+def _without(table: pd.DataFrame, *names: str) -> pd.DataFrame:
+    return table.drop(columns=list(names))
+
+
+def _with(table: pd.DataFrame, row: int, column: str, value: object) -> pd.DataFrame:
+    table = table.copy()
+    table[column] = table[column].astype(object)
+    table.loc[row, column] = value
+    return table
+
+
+@pytest.mark.parametrize(
+    ("table", "code", "says"),
+    [
+        (_without(frame(), "L_CC_pred"), "column_missing", "L_CC_pred"),
+        (_without(frame(), "ccor_R_CC"), "column_missing", "'ccor_R_CC', but ccor of other views"),
+        (_without(frame(), "true_label"), "column_missing", "no column 'label'"),
+        (_with(frame(), 1, "true_label", "2"), "label_wrong", "row 3: label '2'"),
+        (_with(frame(), 1, "imin_L_CC", ""), "feature_not_finite", "row 3: imin_L_CC is empty"),
+        (_with(frame(), 1, "imin_L_CC", "inf"), "feature_not_finite", "row 3: imin_L_CC 'inf'"),
+        (_with(frame(), 1, "imin_L_CC", "dark"), "feature_not_finite", "'dark' is not a finite number"),
+        (_with(frame(), 1, "id", "p0"), "patient_twice", "'p0' twice"),
+        (frame().iloc[:0], "csv_broken", "no rows"),
+    ],
+)
+def test_bad_tables_are_refused(table: pd.DataFrame, code: str, says: str) -> None:
+    with pytest.raises(MammoError, match=says) as caught:
+        patient_table(table)
+    assert caught.value.code == code
+
+
+def test_a_patient_without_any_view_and_a_doubled_column(tmp_path: Path) -> None:
+    given = frame().astype(object)
+    given.loc[3, [name for name in given if name.endswith(("CC", "MLO", "_pred"))]] = ""
+    with pytest.raises(MammoError, match="patient 'p3' has no view"):
+        patient_table(given)
+    text = frame().to_csv(index=False)
+    (tmp_path / "twice.csv").write_text(text.replace("ccor_L_CC", "imin_L_CC", 1))
+    with pytest.raises(MammoError, match="column 'imin_L_CC' twice"):
+        read_patient_table(tmp_path / "twice.csv")
+    with pytest.raises(MammoError, match="not there"):
+        read_patient_table(tmp_path / "none.csv")
+
+
+def test_images_become_patients() -> None:
+    predictions = pd.DataFrame(
+        {
+            "image_id": ["1", "2", "3", "4", "5"],
+            "patient_id": ["a", "a", "a", "b", "b"],
+            "laterality": ["L", "L", "R", "L", "R"],
+            "view": ["CC", "CC", "CC", "MLO", "XCCL"],
+            "label": [0, 0, 1, 0, 0],
+            "score": [0.1, 0.3, 0.9, 0.2, 0.99],
+            "age": ["50", "50", "50", "61", "61"],
+        }
+    )
+    features = pd.DataFrame({"image_id": ["1", "2", "3", "4", "5"], "imin": [1.0, 3.0, 5.0, 7.0, 9.0]})
+    wide = assemble(predictions, features)
+    table = patient_table(wide)
+    assert table.patients.tolist() == ["a", "b"]
+    assert table.labels.tolist() == [1, 0]
+    assert table.column("L_CC_pred")[0] == pytest.approx(0.2)
+    assert table.column("imin_R_CC")[0] == 5.0
+    assert table.column("imin_R_MLO").tolist() == [pytest.approx((2 + 5) / 2), 7.0]
+    assert table.filled == 2 + 3
+    assert table.column("age").tolist() == [50.0, 61.0]
+    with pytest.raises(MammoError, match="nothing|no CC or MLO"):
+        assemble(predictions, features.assign(image_id="x").iloc[:1])

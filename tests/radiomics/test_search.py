@@ -1,0 +1,110 @@
+"""The search gives GridSearchCV's numbers, keeps pairs together, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mammo_tf.errors import MammoError
+from mammo_tf.radiomics import search
+from mammo_tf.radiomics.classifier import Settings
+from mammo_tf.radiomics.patient_table import PatientTable
+from mammo_tf.radiomics.search import grid_search
+
+Study = Callable[..., PatientTable]
+
+GRID = {"components": (3, 6), "trees": (5, 20), "leaf": (2, 10)}
+
+
+@pytest.mark.parametrize("model", ["gradient_boosting", "random_forest"])
+def test_the_numbers_of_grid_search_cv(model: str, study: Study) -> None:
+    table = study()
+    base = Settings(model, depth=2, subsample=0.7, max_features=0.5)
+    found = grid_search(table, GRID, base, folds=3)
+    splits = [(np.flatnonzero(~test), np.flatnonzero(test)) for test in search._folds(table, 3, 0)]
+    trees = (
+        GradientBoostingClassifier(learning_rate=0.05, max_depth=2, subsample=0.7, random_state=42)
+        if model == "gradient_boosting"
+        else RandomForestClassifier(max_depth=2, max_features=0.5, random_state=42)
+    )
+    pipeline = Pipeline([("scaler", StandardScaler()), ("pca", PCA(svd_solver="full")), ("clf", trees)])
+    grid = {
+        "pca__n_components": GRID["components"],
+        "clf__n_estimators": GRID["trees"],
+        "clf__min_samples_leaf": GRID["leaf"],
+    }
+    theirs = GridSearchCV(pipeline, grid, scoring="roc_auc", cv=splits).fit(table.values, table.labels).cv_results_
+    ours = {(row.settings.components, row.settings.trees, row.settings.leaf): row for row in found}
+    assert len(ours) == len(theirs["params"]) == 8
+    for number, asked in enumerate(theirs["params"]):
+        key = (asked["pca__n_components"], asked["clf__n_estimators"], asked["clf__min_samples_leaf"])
+        row = ours[key]
+        assert row.mean == pytest.approx(theirs["mean_test_score"][number], abs=1e-9)
+        assert row.deviation == pytest.approx(theirs["std_test_score"][number], abs=1e-9)
+    assert found[0].mean == max(row.mean for row in found)
+
+
+def test_members_of_a_pair_share_a_fold(study: Study) -> None:
+    table = study()
+    masks = search._folds(table, 5, 0)
+    assert (np.sum(masks, axis=0) == 1).all()
+    for mask in masks:
+        assert not set(table.groups[mask]) & set(table.groups[~mask])
+
+
+def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, study: Study) -> None:
+    table, whole = study(), grid_search(study(), GRID, folds=3)
+    calls = 0
+    compute = search._aucs
+
+    def stopped(work):  # noqa: ANN001, ANN202 - as _aucs
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise KeyboardInterrupt
+        return compute(work)
+
+    monkeypatch.setattr(search, "_aucs", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        grid_search(table, GRID, folds=3, folder=tmp_path)
+    results = tmp_path / "search.jsonl"
+    assert len(results.read_text().splitlines()) == 5
+    results.write_text(results.read_text() + '{"key": "cut o')
+    calls = 100
+    assert grid_search(table, GRID, folds=3, folder=tmp_path) == whole
+    assert calls == 100 + 12 - 5
+    calls = 200
+    assert grid_search(table, GRID, folds=3, folder=tmp_path) == whole
+    assert calls == 200
+    assert all(json.loads(line) for line in results.read_text().splitlines() if "cut o" not in line)
+
+
+def test_two_processes_give_the_same(study: Study) -> None:
+    grid = {"components": (3,), "trees": (5,)}
+    assert grid_search(study(), grid, folds=3, workers=2) == grid_search(study(), grid, folds=3)
+
+
+def test_bad_searches(tmp_path: Path, study: Study) -> None:
+    table = study()
+    with pytest.raises(MammoError, match="45 pairs or patients are fewer than 50 folds"):
+        grid_search(table, GRID, folds=50)
+    with pytest.raises(MammoError, match="the grid names 'depht'"):
+        grid_search(table, {"depht": (2,)})
+    with pytest.raises(MammoError, match="all 90 training patients are positive"):
+        grid_search(replace(table, labels=np.ones(90, np.int64)), GRID)
+    few = replace(table, labels=(np.arange(90) < 2).astype(np.int64))
+    with pytest.raises(MammoError, match="one class only"):
+        grid_search(few, GRID, folds=5)
+    grid_search(table, {"trees": (2,)}, Settings(components=3), folds=2, folder=tmp_path)
+    with pytest.raises(MammoError, match="another grid"):
+        grid_search(table, {"trees": (3,)}, Settings(components=3), folds=2, folder=tmp_path)
