@@ -16,7 +16,7 @@ from mammo_tf.recipes.matching import matching_step, with_matching
 from mammo_tf.recipes.runner import predict_splits, run
 from mammo_tf.records import open_records, prepare
 
-# Half of the short demonstration's epochs of whole images: enough to learn site 1, in minutes on one core.
+# Three quarters of the short demonstration's epochs of whole images: enough to learn site 1, in minutes on one core.
 DEMO = DemoSize(whole=6)
 TEST_PATIENTS, TARGET_PATIENTS, SEED = 100, 30, 2
 
