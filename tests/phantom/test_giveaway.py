@@ -31,7 +31,7 @@ def gradients(shown):
 
 
 def giveaway(see, patients, conspicuity, spacing_mm):
-    """Image AUC of a logistic regression and its 95 % interval over patients, five-fold: {(site, statistics): Interval}."""
+    """Image AUC of a logistic regression with its interval over patients, five-fold: {(site, statistics): Interval}."""
     rows = [
         (seen.site, seen.patient, seen.label in POSITIVE, brightness(seen.shown), gradients(seen.shown))
         for seen in see(patients, SITES, conspicuity, spacing_mm, seed=9)
