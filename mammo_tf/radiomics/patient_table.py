@@ -90,16 +90,21 @@ def read_patient_table(path: str | Path, columns: Mapping[str, str] | None = Non
     if not path.is_file():
         raise MammoError("file_missing", f"the patient table {path} is not there")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-        _refuse_doubled(header, path)
+        without_doubled_header(path)
         frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, UnicodeDecodeError) as error:
         raise MammoError("csv_broken", f"{path} cannot be read as CSV: {error}") from error
     return patient_table(frame, columns, str(path))
 
 
-def _refuse_doubled(header: Sequence[str], path: Path) -> None:
+def without_doubled_header(path: Path) -> None:
+    """Refuses a CSV file that has a column twice, which pandas would rename.
+
+    Raises:
+        MammoError: `column_twice`.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
     doubled = sorted({name for name in header if header.count(name) > 1})
     if doubled:
         raise MammoError("column_twice", f"{path} has the column {doubled[0]!r} twice", "Leave one of them out")
@@ -121,15 +126,7 @@ def patient_table(
     names = _column_names([str(name) for name in frame.columns], where)
     values = np.stack([_numbers(frame, name, where) for name in names], axis=1)
     label = _label(frame, given["label"], where)
-    rows = [str(number) for number in range(len(frame))]
-    patients = frame[given["patient"]].astype(str).to_numpy(str) if "patient" in given else np.array(rows)
-    twice = pd.Series(patients).duplicated()
-    if twice.any():
-        raise MammoError(
-            "patient_twice", f"{where} has patient {str(patients[twice.argmax()])!r} twice", "One row a patient"
-        )
-    groups = frame[given["pair"]].astype(str).to_numpy(str) if "pair" in given else patients
-    groups = np.where(groups == "", patients, groups)
+    patients, groups = _who(frame, given, where)
     splits = frame[given["split"]].astype(str).to_numpy(str) if "split" in given else np.full(len(frame), "")
     filled = _fill_missing_views(values, names, patients, where)
     return PatientTable(tuple(names), values, label, patients, groups, splits, filled)
@@ -152,6 +149,23 @@ def _given(frame: pd.DataFrame, columns: dict[str, str], where: str) -> dict[str
         remedy = "Say which it is with --columns label=..."
         raise MammoError("column_missing", f"{where} has no column 'label'", remedy)
     return found
+
+
+def _who(frame: pd.DataFrame, given: Mapping[str, str], where: str) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """Patients, and what folds keep together: the pair, else the patient.
+
+    Where `id` stands there twice and a column `group` tells its rows apart, it names the pair, not the patient.
+    """
+    rows = np.array([str(number) for number in range(len(frame))])
+    patients = frame[given["patient"]].astype(str).to_numpy(str) if "patient" in given else rows
+    groups = frame[given["pair"]].astype(str).to_numpy(str) if "pair" in given else patients
+    twice = pd.Series(patients).duplicated()
+    if twice.any():
+        if given["patient"] == "id" and "group" in frame and not frame.duplicated(["id", "group"]).any():
+            return (frame["id"].astype(str) + " " + frame["group"].astype(str)).to_numpy(str), groups
+        value = str(patients[twice.argmax()])
+        raise MammoError("patient_twice", f"{where} has patient {value!r} twice", "One row a patient")
+    return patients, np.where(groups == "", patients, groups)
 
 
 def _column_names(header: list[str], where: str) -> list[str]:
@@ -234,7 +248,7 @@ def assemble(predictions: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
         features: `image_id` and one column a feature.
 
     Raises:
-        MammoError: `column_missing`, `column_twice`; `nothing_in_common`.
+        MammoError: `column_missing`, `column_twice`, `nothing_in_common`; `feature_not_finite` for text in a feature.
     """
     for table, needed in ((predictions, ("image_id", "patient_id", "laterality", "view")), (features, ("image_id",))):
         lacking = [name for name in needed if name not in table]
@@ -248,7 +262,10 @@ def assemble(predictions: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     both = both[both["place"].isin(VIEWS)]
     if both.empty:
         raise MammoError("nothing_in_common", "predictions and features have no CC or MLO image in common")
-    numbers = both[["score", *names]].apply(pd.to_numeric)
+    try:
+        numbers = both[["score", *names]].apply(pd.to_numeric)
+    except ValueError as error:
+        raise MammoError("feature_not_finite", f"a score or feature of an image is no number: {error}") from error
     numbers = numbers.assign(patient_id=both["patient_id"], place=both["place"])
     means = numbers.pivot_table(index="patient_id", columns="place", aggfunc="mean", sort=False)
     wide = {f"{view}_pred": means["score"].get(view) for view in VIEWS}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -177,7 +178,8 @@ def _computed(
     if workers == 1:
         yield from zip(todo, map(_aucs, work), strict=True)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; this one sees to it
+    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, quiet) as pool:
         try:
             yield from zip(todo, pool.map(_aucs, work), strict=True)
         except BaseException:

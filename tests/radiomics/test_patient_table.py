@@ -87,6 +87,17 @@ def test_bad_tables_are_refused(table: pd.DataFrame, code: str, says: str) -> No
     assert caught.value.code == code
 
 
+def test_an_id_of_a_pair_whose_members_the_group_tells_apart() -> None:
+    table = frame().assign(
+        id=["p0", "p0", *frame()["id"][2:]], group=["case", "control", *["case"] * (len(frame()) - 2)]
+    )
+    found = patient_table(table)
+    assert list(found.patients[:2]) == ["p0 case", "p0 control"]
+    assert list(found.groups[:2]) == ["p0", "p0"]
+    with pytest.raises(MammoError, match="'p0' twice"):
+        patient_table(table.assign(group="case"))
+
+
 def test_a_patient_without_any_view_and_a_doubled_column(tmp_path: Path) -> None:
     given = frame().astype(object)
     given.loc[3, [name for name in given if name.endswith(("CC", "MLO", "_pred"))]] = ""
