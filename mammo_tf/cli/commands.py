@@ -188,6 +188,7 @@ def evaluate(options: Namespace) -> None:
         Resampling(options.replicates, options.seed, options.interval, options.stratified, options.images_too),
         OperatingRule(options.rule, options.target, options.miss_cost, options.prevalence),
         options.threshold_split, [name for name in options.by.split(",") if name], options.breast, options.patient,
+        options.calibrate,
     )  # fmt: skip
     _print_all(number_lines(found.metrics))
     _print_all(subgroup_lines(found.subgroups))

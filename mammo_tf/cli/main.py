@@ -121,6 +121,7 @@ def _model_commands(command: object) -> None:
         "--miss-cost", type=float, default=1.0, metavar="C", help="for --rule cost: a miss in false alarms"
     )
     one.add_argument("--prevalence", type=float, metavar="P", help="for --rule cost: where the model will work")
+    one.add_argument("--calibrate", metavar="METHOD", help="fitted on validation: platt, isotonic, temperature")
     one.add_argument("--threshold-split", default="validation", metavar="SPLIT", help="where it is chosen, never test")
     one.add_argument("--interval", default="percentile", metavar="METHOD", help="bootstrap: percentile or bca")
     one.add_argument("--stratified", action="store_true", help="resample positive and negative patients apart")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.bands import auc_interval
+from mammo_tf.evaluation.calibration import Calibration, calibrate, reliability
 from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling, share_interval
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule, operating_point
 from mammo_tf.evaluation.predictions import LEVELS, at_level
@@ -27,13 +28,16 @@ def compute_metrics(
     patient: str = "maximum",
     resampling: Resampling = OVER_PATIENTS,
     rule: OperatingRule = G_MEAN,
+    calibration: str | None = None,
 ) -> dict[str, dict[str, dict[str, Number]]]:
     """`{split: {level: {metric: {value, low, high, n, how}}}}`, intervals of 95 %.
 
     Metrics: `auc` (bootstrap over patients), `auc_delong`, and where the threshold split has both classes `threshold`
-    (chosen there by the rule, at the same level, then fixed), `sensitivity`, `specificity`, `accuracy` at it. A number
-    that does not exist has the value None and says why. Where `resampling.also_cases` is set, a resampled number has
-    `cases_resampled` as well: the interval that takes every image for a patient of its own, for comparison only.
+    (chosen there by the rule, at the same level, then fixed), `sensitivity`, `specificity`, `accuracy` at it; where
+    scores lie in [0, 1] `brier` and `ece` (ten equal bins, without an interval), with a calibration those of the
+    calibrated scores too. A number that does not exist has the value None and says why. Where `resampling.also_cases`
+    is set, a resampled number has `cases_resampled` as well: the interval that takes every image for a patient of its
+    own, for comparison only.
 
     Args:
         table: as `read_predictions` or `make_predictions` gives it.
@@ -41,9 +45,10 @@ def compute_metrics(
         breast, patient: aggregates, see `at_level`.
         resampling: how intervals are made.
         rule: how the operating point is chosen.
+        calibration: "platt", "isotonic" or "temperature", fitted on the threshold split, at the same level.
 
     Raises:
-        MammoError: `threshold_on_test`; as `at_level`.
+        MammoError: `threshold_on_test`; as `at_level`; `method_unknown`.
     """
     if threshold_split == "test":
         raise MammoError(
@@ -57,13 +62,62 @@ def compute_metrics(
         if cases is None:
             continue
         how_level = {"image": "", "breast": f", {breast} of a breast's views", "patient": f", {patient} of the breasts"}
-        threshold = threshold_of(cases[cases["split"] == threshold_split], threshold_split, rule)
+        chosen = cases[cases["split"] == threshold_split]
+        threshold = threshold_of(chosen, threshold_split, rule)
+        calibrated = None if calibration is None else _calibrated(chosen, calibration)
         for split, part in cases.groupby("split", sort=False):
             numbers = numbers_at(part, threshold, resampling)
+            numbers |= _closeness(part, None, resampling)
+            if calibration is not None:
+                numbers |= _closeness(part, calibrated, resampling, f"{calibration} on {threshold_split}")
             for number in numbers.values():
                 number["how"] += how_level[level]
             metrics.setdefault(str(split), {})[level] = numbers
     return metrics
+
+
+def _calibrated(cases: pd.DataFrame, method: str) -> Calibration | MammoError:
+    """A calibration, or why there is none; `method_unknown` is raised."""
+    try:
+        return calibrate(cases["label"], cases["score"], method)
+    except MammoError as error:
+        if error.code == "method_unknown":
+            raise
+        return error
+
+
+def _closeness(
+    cases: pd.DataFrame, calibrated: Calibration | MammoError | None, resampling: Resampling, method: str = ""
+) -> dict[str, Number]:
+    """Brier score and calibration error of scores as they are, or calibrated; nothing where they are no probabilities.
+
+    Args:
+        cases: as for `numbers_at`.
+        calibrated: None for the scores as they are.
+        resampling: how intervals are made.
+        method: of the calibration, for the reader.
+    """
+    labels, scores = cases["label"].to_numpy(np.int64), cases["score"].to_numpy(np.float64)
+    suffix, how = ("_calibrated", f", {method}") if method else ("", "")
+    if isinstance(calibrated, MammoError):
+        nothing = {**plain_number(None, None, None, len(labels), method), "why": calibrated.sentence}
+        return {f"brier{suffix}": nothing, f"ece{suffix}": dict(nothing)}
+    if not ((scores >= 0) & (scores <= 1)).all():
+        return {}
+    probabilities = scores if calibrated is None else calibrated(scores)
+    patients = cases["patient_id"].to_numpy()
+    squares = partial(_mean, (labels - probabilities) ** 2, labels, resampling)
+    brier = number_of(partial(squares, patients), len(labels), f"{resampling.words(patients)}{how}")
+    with_cases_resampled(brier, partial(squares, None), resampling)
+    error = reliability(labels, probabilities).ece
+    ece = plain_number(error, None, None, len(labels), f"ten bins of equal width, (a, b]{how}")
+    return {f"brier{suffix}": brier, f"ece{suffix}": ece}
+
+
+def _mean(
+    values: NDArray[np.float64], labels: NDArray[np.int64], resampling: Resampling, groups: NDArray[Any] | None
+) -> Interval:
+    return _rate(values, np.ones(len(values)), labels, resampling, groups)
 
 
 def threshold_of(cases: pd.DataFrame, split: str, rule: OperatingRule) -> Number:
@@ -117,8 +171,8 @@ def numbers_at(cases: pd.DataFrame, threshold: Number, resampling: Resampling) -
 
 
 def _rate(
-    hits: NDArray[np.bool_],
-    counted: NDArray[np.bool_],
+    hits: NDArray[Any],
+    counted: NDArray[Any],
     labels: NDArray[np.int64],
     resampling: Resampling,
     groups: NDArray[Any] | None,

@@ -43,6 +43,7 @@ def evaluate_files(
     by: Sequence[str] = (),
     breast: str = "mean",
     patient: str = "maximum",
+    calibration: str | None = None,
 ) -> Evaluated:
     """Metrics of the first file, and the paired comparison with the second if there is one.
 
@@ -50,7 +51,7 @@ def evaluate_files(
         first, second: predictions; `columns` tells what their columns are called.
         join: column that tells which rows are the same case.
         folder: where `metrics.json`, `comparison.json`, `subgroups.json` and `figures/` go; None writes nothing.
-        resampling, rule, threshold_split, breast, patient: as for `compute_metrics`.
+        resampling, rule, threshold_split, breast, patient, calibration: as for `compute_metrics`.
         by: columns of the first file whose values are looked at one by one, per breast where the laterality is known,
             else per image.
 
@@ -58,7 +59,7 @@ def evaluate_files(
         MammoError: as `read_predictions`, `compute_metrics`, `compare` and `subgroup_metrics`.
     """
     table = read_predictions(first, columns)
-    metrics = compute_metrics(table, threshold_split, breast, patient, resampling, rule)
+    metrics = compute_metrics(table, threshold_split, breast, patient, resampling, rule, calibration)
     level = "breast" if any("breast" in levels for levels in metrics.values()) else "image"
     subgroups = {
         column: subgroup_metrics(table, column, level, breast, patient, resampling, rule, threshold_split)

@@ -10,6 +10,7 @@ from typing import Any
 from mammo_tf.data import BALANCES, Augmentation
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling
+from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
 from mammo_tf.evaluation.intervals import METHODS
 from mammo_tf.evaluation.predictions import AGGREGATES
 from mammo_tf.imaging.preprocessing import PRESETS
@@ -135,6 +136,7 @@ class Evaluation:
         breast, patient: aggregates, "mean", "maximum" or "noisy_or".
         replicates, interval, stratified: of the bootstrap over patients, see `evaluation.Resampling`.
         operating_point: how the threshold is chosen on validation.
+        calibration: "platt", "isotonic" or "temperature", fitted on validation and stored with the model; "" for none.
         mean: what is subtracted in evaluation and afterwards, if it is not what was subtracted in training.
     """
 
@@ -146,10 +148,13 @@ class Evaluation:
     interval: str = "percentile"
     stratified: bool = False
     operating_point: OperatingRule = OperatingRule()
+    calibration: str = ""
     mean: float | None = None
 
     def __post_init__(self) -> None:
         _check(set(self.positives) <= set(LABELS) and bool(self.positives), f"positives are among {', '.join(LABELS)}")
+        calibrations = ("", *CALIBRATIONS)
+        _check(self.calibration in calibrations, f"calibrations are {', '.join(CALIBRATIONS)}, or empty")
         _check(self.interval in METHODS, f"intervals are {', '.join(METHODS)}")
         _check(self.breast in AGGREGATES and self.patient in AGGREGATES, f"aggregates are {', '.join(AGGREGATES)}")
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mammo_tf.data import NO_AUGMENTATION, Patches, WholeImages, image_labels, patch_sheets
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import compare, compute_metrics, make_predictions, write_predictions
+from mammo_tf.evaluation import calibrate, compare, compute_metrics, make_predictions, write_predictions
 from mammo_tf.files import digest, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import end2end, end2end_from_patch, flip_averaged, patch_classifier, rebuild
@@ -122,7 +122,7 @@ def run(
     table = predict_splits(finished, records, final, recipe, folder)
     metrics = _metrics(table, recipe.evaluation, folder / "metrics.json")
     if not (folder / "model.keras").is_file():  # a finished run keeps its file, which later runs know by its digest
-        facts = _facts(recipe, records, metrics)
+        facts = _facts(recipe, records, metrics, table)
         if origin is not None and not recipe.stages:  # nothing was trained here: the model is still of its own domain
             facts |= {name: value for name, value in origin.facts.items() if name.startswith("training_")}
         save_model(folder / "model.keras", finished, final, **facts)
@@ -255,13 +255,13 @@ def predict_splits(
 def _metrics(table: pd.DataFrame, evaluation: Evaluation, path: Path) -> dict[str, Any]:
     metrics = compute_metrics(
         table, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling,
-        rule=evaluation.operating_point,
+        rule=evaluation.operating_point, calibration=evaluation.calibration or None,
     )  # fmt: skip
     write_json(path, metrics)
     return metrics
 
 
-def _facts(recipe: Recipe, records: Records, metrics: dict[str, Any]) -> dict[str, Any]:
+def _facts(recipe: Recipe, records: Records, metrics: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     """What a model should say of itself: where it was trained, what it was trained to call positive, its thresholds."""
     trained = records.rows.iloc[records.positions("train")]
     levels = {level: numbers["threshold"]["value"] for level, numbers in metrics.get("validation", {}).items()}
@@ -270,6 +270,8 @@ def _facts(recipe: Recipe, records: Records, metrics: dict[str, Any]) -> dict[st
         "positives": list(recipe.evaluation.positives),
         "flips": recipe.evaluation.flips,
         "thresholds": {level: value for level, value in levels.items() if value is not None},
+        "operating_point": recipe.evaluation.operating_point.words,
+        **_calibration(recipe.evaluation.calibration, table[table["split"] == "validation"]),
         "training_domain": {
             column: sorted({value for value in trained[column] if value})
             for column in ("modality", "manufacturer", "site", "view")
@@ -278,6 +280,17 @@ def _facts(recipe: Recipe, records: Records, metrics: dict[str, Any]) -> dict[st
         "training_mean": float(np.mean(records.means[records.positions("train")])) if len(trained) else None,
         "records": records.digest,
     }
+
+
+def _calibration(method: str, cases: pd.DataFrame) -> dict[str, Any]:
+    """The calibration of image scores on validation and the share of positives there; nothing where there is none."""
+    if not method:
+        return {}
+    try:
+        found = calibrate(cases["label"], cases["score"], method)
+    except MammoError:
+        return {}  # the metrics say why
+    return {"calibration": found.to_json(), "calibration_prevalence": float(cases["label"].mean())}
 
 
 def _before(

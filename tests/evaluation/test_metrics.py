@@ -264,3 +264,23 @@ def test_noisy_or_of_views() -> None:
     assert found == pytest.approx(1 - (1 - views).prod())
     with pytest.raises(MammoError, match="probabilities"):
         at_level(table.assign(score=2.0), "breast", "noisy_or")
+
+
+def test_brier_and_calibration_error_before_and_after() -> None:
+    table = _table(200)
+    table["score"] = table["score"] ** 5  # ranks as before, probabilities far off
+    numbers = compute_metrics(table, resampling=Resampling(50), calibration="platt")["test"]["image"]
+    test = table[table["split"] == "test"]
+    assert numbers["brier"]["value"] == pytest.approx(((test["label"] - test["score"]) ** 2).mean())
+    assert numbers["brier"]["low"] < numbers["brier"]["value"] < numbers["brier"]["high"]
+    assert numbers["ece_calibrated"]["value"] < numbers["ece"]["value"]
+    assert numbers["brier_calibrated"]["value"] < numbers["brier"]["value"]
+    assert "platt on validation" in numbers["ece_calibrated"]["how"]
+    logits = compute_metrics(table.assign(score=table["score"] - 5), resampling=Resampling(20))["test"]["image"]
+    assert "brier" not in logits
+    table.loc[table["split"] == "validation", "label"] = 0
+    without = compute_metrics(table, resampling=Resampling(20), calibration="isotonic")["test"]["image"]
+    assert without["ece_calibrated"]["value"] is None
+    assert "negative" in without["ece_calibrated"]["why"]
+    with pytest.raises(MammoError, match="'beta' is unknown"):
+        compute_metrics(_table(), calibration="beta")
