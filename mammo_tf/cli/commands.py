@@ -188,13 +188,24 @@ def evaluate(options: Namespace) -> None:
         Resampling(options.replicates, options.seed, options.interval, options.stratified, options.images_too),
         OperatingRule(options.rule, options.target, options.miss_cost, options.prevalence),
         options.threshold_split, [name for name in options.by.split(",") if name], options.breast, options.patient,
-        options.calibrate,
+        options.calibrate, options.validation,
     )  # fmt: skip
     _print_all(number_lines(found.metrics))
     _print_all(subgroup_lines(found.subgroups))
     if found.comparison:
         print(f"{options.other} minus {options.predictions}:")
         _print_all(number_lines(found.comparison))
+
+
+def ensemble(options: Namespace) -> None:
+    """Puts several models' predictions together."""
+    with held():
+        from mammo_tf.evaluation import ensemble_predictions, read_predictions, write_predictions
+
+    columns = _parsed_pairs(options.columns, "--columns")
+    tables = [read_predictions(path, columns) for path in options.predictions]
+    write_predictions(ensemble_predictions(tables, options.rule, options.join), options.output)
+    print(f"{len(tables)} models, {len(tables[0])} images, {options.rule}: {options.output}")
 
 
 def sample_size(options: Namespace) -> None:

@@ -122,6 +122,7 @@ def _model_commands(command: object) -> None:
     )
     one.add_argument("--prevalence", type=float, metavar="P", help="for --rule cost: where the model will work")
     one.add_argument("--calibrate", metavar="METHOD", help="fitted on validation: platt, isotonic, temperature")
+    one.add_argument("--validation", metavar="FILE.csv", help="validation predictions of FILE's model, if apart")
     one.add_argument("--threshold-split", default="validation", metavar="SPLIT", help="where it is chosen, never test")
     one.add_argument("--interval", default="percentile", metavar="METHOD", help="bootstrap: percentile or bca")
     one.add_argument("--stratified", action="store_true", help="resample positive and negative patients apart")
@@ -129,6 +130,13 @@ def _model_commands(command: object) -> None:
     one.add_argument("--seed", type=int, default=0, metavar="N", help="of the resampling (0)")
     one.add_argument("--breast", default="mean", metavar="HOW", help="views to breast: mean, maximum, noisy_or")
     one.add_argument("--patient", default="maximum", metavar="HOW", help="breasts to patient: mean, maximum, noisy_or")
+
+    one = command("ensemble", "predictions of several models of the same images as those of one")
+    one.add_argument("predictions", nargs="+", metavar="FILE.csv")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.csv")
+    one.add_argument("--rule", default="mean", help="mean (default), mean_logit, mean_rank, maximum")
+    one.add_argument("--columns", default="", metavar="label=...,score=...", help="names in the files")
+    one.add_argument("--join", default="image_id", metavar="COLUMN", help="what tells which rows belong together")
 
     one = command("sample-size", "how many patients an interval of a wanted width takes")
     what = one.add_mutually_exclusive_group(required=True)

@@ -3,6 +3,7 @@
 from mammo_tf.evaluation.bands import Band, auc_interval, roc_band
 from mammo_tf.evaluation.calibration import Calibration, calibrate, prevalence_corrected, reliability
 from mammo_tf.evaluation.comparison import compare
+from mammo_tf.evaluation.ensembles import ensemble_predictions
 from mammo_tf.evaluation.intervals import Interval, Resampling, bootstrap
 from mammo_tf.evaluation.metrics import compute_metrics
 from mammo_tf.evaluation.operating import OperatingRule, operating_point
@@ -26,6 +27,7 @@ __all__ = [
     "curve",
     "delong",
     "delong_paired",
+    "ensemble_predictions",
     "g_mean_threshold",
     "make_predictions",
     "operating_point",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mammo_tf.evaluation import OperatingRule, Resampling, compare, compute_metrics, read_predictions, subgroup_metrics
 from mammo_tf.evaluation.intervals import OVER_PATIENTS
 from mammo_tf.evaluation.operating import G_MEAN
@@ -44,6 +46,7 @@ def evaluate_files(
     breast: str = "mean",
     patient: str = "maximum",
     calibration: str | None = None,
+    validation: str | Path | None = None,
 ) -> Evaluated:
     """Metrics of the first file, and the paired comparison with the second if there is one.
 
@@ -52,6 +55,8 @@ def evaluate_files(
         join: column that tells which rows are the same case.
         folder: where `metrics.json`, `comparison.json`, `subgroups.json` and `figures/` go; None writes nothing.
         resampling, rule, threshold_split, breast, patient, calibration: as for `compute_metrics`.
+        validation: predictions of the first file's model on validation images, where they lie in a file of their own; all
+            its rows count as `threshold_split`.
         by: columns of the first file whose values are looked at one by one, per breast where the laterality is known,
             else per image.
 
@@ -59,6 +64,9 @@ def evaluate_files(
         MammoError: as `read_predictions`, `compute_metrics`, `compare` and `subgroup_metrics`.
     """
     table = read_predictions(first, columns)
+    if validation is not None:
+        apart = read_predictions(validation, columns).assign(split=threshold_split)
+        table = pd.concat([table[table["split"] != threshold_split], apart], ignore_index=True)
     metrics = compute_metrics(table, threshold_split, breast, patient, resampling, rule, calibration)
     level = "breast" if any("breast" in levels for levels in metrics.values()) else "image"
     subgroups = {
