@@ -78,6 +78,7 @@ def calibrate(labels: ArrayLike, scores: ArrayLike, method: str = "platt", smoot
         MammoError: as `evaluation.roc.checked`; `score_outside`, `method_unknown`, `calibration_undefined` where the
             classes are separated wholly and no finite slope fits best.
     """
+    check_method(method)
     truth, values = checked(labels, scores)
     if values.min() < 0 or values.max() > 1:
         raise MammoError("score_outside", "scores to calibrate lie outside 0 to 1", "Give probabilities")
@@ -89,9 +90,13 @@ def calibrate(labels: ArrayLike, scores: ArrayLike, method: str = "platt", smoot
         return Calibration("platt", slope, intercept)
     if method == "temperature":
         return Calibration("temperature", _inverse_temperature(logits(values), truth))
-    if method == "isotonic":
-        return _isotonic(values, truth)
-    raise MammoError("method_unknown", f"calibration {method!r} is unknown", f"Known are {', '.join(METHODS)}")
+    return _isotonic(values, truth)
+
+
+def check_method(method: str) -> None:
+    """Raises `method_unknown` for a calibration that is none."""
+    if method not in METHODS:
+        raise MammoError("method_unknown", f"calibration {method!r} is unknown", f"Known are {', '.join(METHODS)}")
 
 
 def logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

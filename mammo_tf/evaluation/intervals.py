@@ -33,6 +33,11 @@ class Interval(NamedTuple):
     discarded: int
 
 
+def _check_method(method: str) -> None:
+    if method not in METHODS:
+        raise MammoError("method_unknown", f"bootstrap method {method!r} is unknown", f"Known are {', '.join(METHODS)}")
+
+
 @dataclass(frozen=True)
 class Resampling:
     """How intervals are made, of 95 %.
@@ -42,6 +47,9 @@ class Resampling:
         method: "percentile" or "bca".
         stratified: positive and negative patients keep their numbers, where a class is rare.
         also_cases: the interval that resamples images beside each, as the thesis did, for comparison.
+
+    Raises:
+        MammoError: `method_unknown`.
     """
 
     replicates: int = 2000
@@ -49,6 +57,9 @@ class Resampling:
     method: str = "percentile"
     stratified: bool = False
     also_cases: bool = False
+
+    def __post_init__(self) -> None:
+        _check_method(self.method)
 
     def words(self, patients: NDArray[Any]) -> str:
         """For the reader of a number."""
@@ -157,11 +168,6 @@ def share_interval(
         levels = bca_levels(value, shares, left[0, left[1] > 0] / left[1, left[1] > 0], levels)
     low, high = np.quantile(shares, levels) if np.isfinite(levels).all() else (np.nan, np.nan)
     return Interval(value, float(low), float(high), shares, replicates - len(shares))
-
-
-def _check_method(method: str) -> None:
-    if method not in METHODS:
-        raise MammoError("method_unknown", f"bootstrap method {method!r} is unknown", f"Known are {', '.join(METHODS)}")
 
 
 def group_numbers(groups: ArrayLike | None, cases: int) -> NDArray[np.intp]:

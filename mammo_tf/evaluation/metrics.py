@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.bands import auc_interval
-from mammo_tf.evaluation.calibration import Calibration, calibrate, reliability
+from mammo_tf.evaluation.calibration import Calibration, calibrate, check_method, reliability
 from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling, share_interval
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule, operating_point
 from mammo_tf.evaluation.predictions import LEVELS, at_level
@@ -56,6 +56,8 @@ def compute_metrics(
             "a threshold chosen on the test split makes its sensitivity and specificity too good",
             "Choose it on validation",
         )
+    if calibration is not None:
+        check_method(calibration)
     metrics: dict[str, dict[str, dict[str, Number]]] = {}
     for level in LEVELS:
         cases = at_level(table, level, breast, patient)
@@ -77,12 +79,10 @@ def compute_metrics(
 
 
 def _calibrated(cases: pd.DataFrame, method: str) -> Calibration | MammoError:
-    """A calibration, or why there is none; `method_unknown` is raised."""
+    """A calibration, or why there is none."""
     try:
         return calibrate(cases["label"], cases["score"], method)
     except MammoError as error:
-        if error.code == "method_unknown":
-            raise
         return error
 
 

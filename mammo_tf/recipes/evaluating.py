@@ -55,7 +55,7 @@ def evaluate_files(
         join: column that tells which rows are the same case.
         folder: where `metrics.json`, `comparison.json`, `subgroups.json` and `figures/` go; None writes nothing.
         resampling, rule, threshold_split, breast, patient, calibration: as for `compute_metrics`.
-        validation: predictions of the first file's model on validation images, where they lie in a file of their own; all
+        validation: predictions of the first file's model on validation images, where they lie in a file apart; all
             its rows count as `threshold_split`.
         by: columns of the first file whose values are looked at one by one, per breast where the laterality is known,
             else per image.
