@@ -210,7 +210,8 @@ def ensemble(options: Namespace) -> None:
 
 def sample_size(options: Namespace) -> None:
     """Says how many patients an interval takes."""
-    from mammo_tf.evaluation.proportions import sample_for_auc, sample_for_share
+    with held():
+        from mammo_tf.evaluation.proportions import sample_for_auc, sample_for_share
 
     if options.auc is not None:
         found = sample_for_auc(options.auc, options.width, options.prevalence)

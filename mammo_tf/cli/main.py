@@ -12,7 +12,14 @@ from mammo_tf.cli.interrupts import noticed
 from mammo_tf.errors import MammoError
 
 BAD_INPUT, INTERRUPTED = 2, 130
-RESUMABLE = ("phantom", "prepare", "run", "demo")  # what is finished in their folder is used again
+RESUMABLE = (
+    "phantom",
+    "prepare",
+    "run",
+    "demo",
+    "features",
+    "patient-model",
+)  # what is finished in their folder is used again
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
     _data_commands(command)
     _model_commands(command)
+    _patient_commands(command)
 
     one = command("doctor", "versions, devices, and what to mend")
     one.set_defaults(function="doctor")
@@ -175,13 +183,63 @@ def _model_commands(command: object) -> None:
     one.add_argument("--workers", type=_whole_number, default=2, metavar="N")
 
 
+def _patient_commands(command: object) -> None:
+    assert callable(command)
+    one = command("features", "radiomic features of every image of a manifest")
+    one.set_defaults(module="patient_commands")
+    one.add_argument("manifest", metavar="MANIFEST")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="rejects.csv lies beside")
+    one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
+    one.add_argument("--set", default="34", metavar="34|32", help="32 needs no pixel size: without fdim and pd (34)")
+    one.add_argument(
+        "--region", default="breast", metavar="breast|inner", help="inner: eroded by 31x31 pixels (breast)"
+    )
+    one.add_argument("--workers", type=_whole_number, default=1, metavar="N", help="processes (default 1)")
+
+    one = command("patient-model", "a score a patient from four view scores, features and age")
+    one.set_defaults(module="patient_commands")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to go on with a search")
+    one.add_argument("--table", metavar="TABLE.csv", help="a row a patient, with a column split")
+    for split in ("train", "validation", "test"):
+        one.add_argument(f"--{split}", metavar="FILE.csv", help=f"a row a patient, those of {split}")
+    one.add_argument("--features", metavar="FILE.csv", help="of images, as the command features writes them")
+    one.add_argument("--predictions", nargs="+", default=[], metavar="FILE.csv", help="of the same images")
+    one.add_argument("--columns", default="", metavar="label=...,patient=...,pair=...", help="names in the tables")
+    one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may be repeated")
+    one.add_argument("--search", action="store_true", help="search settings by cross-validation that keeps pairs whole")
+    one.add_argument("--grid", metavar="GRID.json", help="what to search (default: the published ranges)")
+    one.add_argument("--folds", type=_whole_number, default=5, metavar="N", help="of the search (5)")
+    one.add_argument(
+        "--keep", default="gradient_boosting", metavar="NAME", help="which one is stored: or random_forest"
+    )
+    one.add_argument("--network", metavar="BUNDLE|RUN", help="copied into the model, so that it scores pictures")
+    one.add_argument("--rule", default="g_mean", help="operating point: g_mean, youden, sensitivity, specificity, cost")
+    one.add_argument("--target", type=float, metavar="SHARE", help="for --rule sensitivity and specificity")
+    one.add_argument("--miss-cost", type=float, default=1.0, metavar="C", help="for --rule cost")
+    one.add_argument("--prevalence", type=float, metavar="P", help="for --rule cost: where the model will work")
+    one.add_argument("--calibration", default="platt", metavar="METHOD", help="platt, isotonic, temperature or none")
+    one.add_argument("--replicates", type=_whole_number, default=2000, metavar="N", help="bootstrap resamples (2000)")
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="of resampling and folds (0)")
+    one.add_argument("--stratified", action="store_true", help="resample positive and negative patients apart")
+    one.add_argument("--as-run", action="store_true", help="an extra row with the threshold chosen on test")
+    one.add_argument("--workers", type=_whole_number, default=1, metavar="N", help="processes of a search (default 1)")
+
+    one = command("predict-patient", "score and decision for one patient: four pictures and an age")
+    one.set_defaults(module="patient_commands")
+    one.add_argument("model", metavar="MODEL", help="folder that patient-model --network wrote")
+    one.add_argument("files", nargs="+", metavar="FILE|L_CC=FILE", help="views by header, or named")
+    one.add_argument("--age", metavar="YEARS", help="of the patient")
+    one.add_argument("--spacing", type=float, metavar="MM", help="size of a pixel, where headers do not tell")
+    one.add_argument("-o", "--output", metavar="FILE.json", help="write the answer here")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code: 0, 2 for bad input (one line on standard error), 130 on Ctrl-C."""
     options = parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with noticed():
-            commands = importlib.import_module("mammo_tf.cli.commands")
+            commands = importlib.import_module(f"mammo_tf.cli.{getattr(options, 'module', 'commands')}")
             code = getattr(commands, options.function)(options)
             sys.stdout.flush()
     except MammoError as error:

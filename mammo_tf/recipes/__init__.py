@@ -1,13 +1,14 @@
 """The description of an experiment, and the runner that strings the rooms together.
 
 Names are looked up when they are asked for, so that modules here that need no TensorFlow (`evaluating`,
-`predict_picture`) can be imported without loading it.
+`predict_picture`, `radiomic_features`, `patient_model`) can be imported without loading it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mammo_tf.recipes.patient_scoring import score_patient
     from mammo_tf.recipes.recipe import (
         Evaluation,
         Network,
@@ -30,12 +31,13 @@ __all__ = [
     "Training",
     "load_recipe",
     "run",
+    "score_patient",
     "smoke",
 ]
+MODULES = {"RunResult": "runner", "run": "runner", "score_patient": "patient_scoring"}  # the others: recipe
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "runner" if name in ("RunResult", "run") else "recipe"
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    return getattr(import_module(f"{__name__}.{MODULES.get(name, 'recipe')}"), name)

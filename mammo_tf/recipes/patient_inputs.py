@@ -1,0 +1,229 @@
+"""What a patient model is made from: one table with a split, three tables, or features and predictions of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import read_predictions
+from mammo_tf.radiomics.patient_table import (
+    VIEWS,
+    PatientTable,
+    assemble,
+    patient_table,
+    read_patient_table,
+    without_doubled_header,
+)
+from mammo_tf.recipes.radiomic_features import IDENTITY, Extraction, stored_extraction
+from mammo_tf.study import SPLITS
+
+SHARED = ("patient_id", "pair_id", "laterality", "view", "split", "age")  # what either table may tell of an image
+
+
+@dataclass(frozen=True)
+class PatientInputs:
+    """Patients of all splits.
+
+    Attributes:
+        table: in the order of the files, `splits` train, validation or test.
+        extraction: how the features were made; None for a table made elsewhere.
+        frame: the table as it can be written, where it was assembled here; else None.
+        notes: what a reader should know, one line each.
+    """
+
+    table: PatientTable
+    extraction: Extraction | None = None
+    frame: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+    def split(self, name: str) -> PatientTable:
+        """The patients of one split."""
+        return self.table.part(self.table.splits == name)
+
+
+def one_table(path: str | Path, columns: Mapping[str, str] | None = None) -> PatientInputs:
+    """A table with a column split, as `read_patient_table` reads it.
+
+    Raises:
+        MammoError: as there; `split_unknown`, `split_missing`, `pair_split`.
+    """
+    return _checked(PatientInputs(read_patient_table(path, columns)), str(path))
+
+
+def three_tables(
+    train: str | Path,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> PatientInputs:
+    """A file for each split; what a column split in them says does not count.
+
+    Raises:
+        MammoError: as `read_patient_table`; `column_missing` where a file lacks a column of the first;
+            `patient_split` where a patient with the same numbers stands in two files.
+    """
+    given = {"train": train, "validation": validation, "test": test}
+    tables = {name: read_patient_table(path, columns) for name, path in given.items() if path is not None}
+    names = tables["train"].names
+    parts = []
+    for split, table in tables.items():
+        missing = sorted(set(names) ^ set(table.names))
+        if missing:
+            sentence = f"column {missing[0]!r} is in one of {train} and {given[split]}, and not in the other"
+            raise MammoError("column_missing", sentence, "Give all files the same columns")
+        values = np.stack([table.column(name) for name in names], axis=1)
+        parts.append(replace(table, names=names, values=values, splits=np.full(len(table.labels), split)))
+    whole = PatientTable(
+        names=names,
+        values=np.concatenate([part.values for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        patients=np.concatenate([part.patients for part in parts]),
+        groups=np.concatenate([part.groups for part in parts]),
+        splits=np.concatenate([part.splits for part in parts]),
+        filled=sum(part.filled for part in parts),
+    )
+    return _checked(PatientInputs(whole, notes=_same_identifiers(whole)), "the three files")
+
+
+def _same_identifiers(table: PatientTable) -> tuple[str, ...]:
+    """A note where files share identifiers, as numbers that begin anew do; an error where the patients are the same."""
+    seen: dict[str, int] = {}
+    shared = []
+    for row, patient in enumerate(table.patients):
+        before = seen.setdefault(str(patient), row)
+        if before == row:
+            continue
+        if np.array_equal(table.values[before], table.values[row], equal_nan=True):
+            sentence = f"patient {str(patient)!r} is in {table.splits[before]} and in {table.splits[row]}"
+            raise MammoError("patient_split", sentence, "Leave the patient out of one of them")
+        shared.append(str(patient))
+    if not shared:
+        return ()
+    words = "patient identifier stands" if len(shared) == 1 else "patient identifiers stand"
+    return (f"{len(shared)} {words} in more than one file, with other numbers: taken for other patients",)
+
+
+def features_and_predictions(features: str | Path, predictions: Sequence[str | Path]) -> PatientInputs:
+    """Features as `mammo-tf features` writes them, and predictions of the same images (`predict`, or a run's).
+
+    The split is that of the features (of the manifest) where it is known there, else that of the predictions.
+
+    Raises:
+        MammoError: as `read_predictions`, `assemble`, `patient_table`; `image_id_twice` where an image stands in two
+            files of predictions; `split_unknown`, `split_missing`, `pair_split`, `labels_differ`, `patients_differ`.
+    """
+    table = _features(Path(features))
+    scores = pd.concat([read_predictions(path) for path in predictions], ignore_index=True)
+    for name in ("image_id", "patient_id"):
+        if name not in scores:
+            raise MammoError(
+                "column_missing", f"the predictions have no column {name!r}", "Score with mammo-tf predict"
+            )
+    twice = scores["image_id"].duplicated()
+    if twice.any():
+        value = scores.loc[twice, "image_id"].iloc[0]
+        raise MammoError("image_id_twice", f"image {value!r} stands in two files of predictions")
+    scores = _told(scores, table.set_index("image_id"))
+    numbers = [name for name in table if name not in IDENTITY]
+    frame = assemble(scores, table[["image_id", *numbers]])
+    frame["split"] = _one_split(scores)[frame["patient_id"]].to_numpy()
+    extraction = stored_extraction(features)
+    found = patient_table(frame, None, f"the patients of {features}")
+    notes = _left_out(scores["image_id"], table["image_id"], found)
+    if extraction is None:
+        notes = (*notes, f"nothing beside {features} says how its features were made: the model cannot score pictures")
+    elif set(extraction.columns) != set(numbers):
+        sentence = f"{features} has other features than the file beside it says"
+        raise MammoError("features_differ", sentence, "Extract them again with mammo-tf features")
+    return _checked(PatientInputs(found, extraction, frame, notes), str(features))
+
+
+def _features(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise MammoError("file_missing", f"the features {path} are not there", "Make them with mammo-tf features")
+    try:
+        without_doubled_header(path)
+        table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise MammoError("csv_broken", f"{path} cannot be read as CSV: {error}") from error
+    if "image_id" not in table:
+        raise MammoError("column_missing", f"{path} has no column 'image_id'", "Make it with mammo-tf features")
+    if table["image_id"].duplicated().any():
+        value = table.loc[table["image_id"].duplicated(), "image_id"].iloc[0]
+        raise MammoError("image_id_twice", f"{path}: image {value!r} stands there twice", "One row an image")
+    for name in (name for name in table if name not in IDENTITY):
+        numbers = pd.to_numeric(table[name], errors="coerce").astype("float64")
+        wrong = np.flatnonzero(~np.isfinite(numbers))
+        if len(wrong):
+            sentence = f"{path}, row {wrong[0] + 2}: {name} {table[name].iloc[wrong[0]]!r} is not a finite number"
+            raise MammoError("feature_not_finite", sentence, "Mend the row, or leave the image out")
+        table[name] = numbers
+    return table
+
+
+def _told(scores: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Predictions with what the features' table knows of the images; there the manifest has the word."""
+    scores = scores.copy()
+    for name in SHARED:
+        if name not in features:
+            continue
+        ours = scores["image_id"].map(features[name]).fillna("")
+        theirs = scores[name].fillna("") if name in scores else pd.Series("", index=scores.index)
+        apart = (ours != "") & (theirs != "") & (ours != theirs)
+        if name == "patient_id" and apart.any():
+            value = scores.loc[apart, "image_id"].iloc[0]
+            raise MammoError("patients_differ", f"predictions and features give image {value!r} different patients")
+        scores[name] = ours.where(ours != "", theirs)
+    return scores
+
+
+def _one_split(scores: pd.DataFrame) -> pd.Series[str]:
+    """Patient -> split; `patient_split` where images of one are in two."""
+    splits = scores.groupby("patient_id")["split"].agg(lambda values: sorted(set(values) - {""}))
+    for patient, found in splits.items():
+        if len(found) > 1:
+            sentence = f"patient {str(patient)!r} is in {found[0]} and in {found[1]}"
+            raise MammoError("patient_split", sentence, "Split by patient, as mammo-tf split does")
+    return splits.map(lambda found: found[0] if found else "")
+
+
+def _left_out(scores: pd.Series[str], features: pd.Series[str], table: PatientTable) -> tuple[str, ...]:
+    notes = []
+    for these, others, what in (
+        (scores, features, "a score and no features"),
+        (features, scores, "features and no score"),
+    ):
+        alone = int((~these.isin(others)).sum())
+        if alone:
+            notes.append(f"{alone} of {len(these)} images have {what}, and are left out")
+    if table.filled:
+        notes.append(
+            f"{table.filled} of {len(VIEWS) * len(table.labels)} views are missing, each filled by the mean of the "
+            "patient's other views"
+        )
+    return tuple(notes)
+
+
+def _checked(inputs: PatientInputs, where: str) -> PatientInputs:
+    """Every split is a known one, there is something to train on, and no pair is torn apart."""
+    table = inputs.table
+    unknown = sorted(set(table.splits.tolist()) - {*SPLITS, ""})
+    if unknown:
+        raise MammoError("split_unknown", f"{where} has the split {unknown[0]!r}", f"Known are {', '.join(SPLITS)}")
+    if not (table.splits == "train").any():
+        remedy = "Give a column split (mammo-tf split), or one file a split"
+        raise MammoError("split_missing", f"{where} has no patient in the split train", remedy)
+    notes = list(inputs.notes)
+    aside = int((table.splits == "").sum())
+    if aside:
+        notes.append(f"{aside} patients have no split, and are left out")
+    torn = pd.Series(table.splits).groupby(table.groups).nunique()
+    pairs = [str(group) for group in torn.index[torn > 1] if group not in set(table.patients.tolist())]
+    if pairs:
+        notes.append(f"{len(pairs)} pairs are in two splits, such as {pairs[0]!r}: keep them together (split --pairs)")
+    return replace(inputs, table=table.part(table.splits != ""), notes=tuple(notes))

@@ -1,0 +1,257 @@
+"""Four views and an age to one score and a decision: what `mammo-tf predict-patient` does.
+
+The model's folder is all that is needed: the network prepares and scores each view as `predict` does, the features are
+computed by the stored settings as `features` does, and a missing view is filled by the rule that the classifier was
+fitted with.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.radiomics.patient_table import VIEWS, assemble, patient_table
+from mammo_tf.reading import read
+from mammo_tf.reading.guard import guarded
+from mammo_tf.recipes.patient_store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
+from mammo_tf.recipes.radiomic_features import Extraction, view_features
+from mammo_tf.serving import Scorer, open_scorer
+from mammo_tf.study import Reject
+
+OLDEST = 120.0
+_NAMED = re.compile(r"(?P<view>[LR]_(?:CC|MLO))=(?P<path>.+)", re.DOTALL)
+Images = Mapping[str, str | Path] | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class PatientScore:
+    """What a patient model says of a patient.
+
+    Attributes:
+        score: of the classifier, in [0, 1].
+        probability: calibrated on the model's validation patients; None where the model has no calibration.
+        threshold: of the model; None where it has none.
+        positive: whether the score reaches the threshold; None where there is none.
+        age: as given; None where it is not known.
+        views: view -> score of the network.
+        missing: views without a usable picture.
+        rejects: files that cannot be used, with the reason.
+        remarks: what was filled and how, one line each.
+    """
+
+    score: float
+    probability: float | None
+    threshold: float | None
+    positive: bool | None
+    age: float | None
+    views: Mapping[str, float]
+    missing: tuple[str, ...]
+    rejects: tuple[Reject, ...]
+    remarks: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; the decision in words."""
+        decision = None if self.positive is None else "positive" if self.positive else "negative"
+        return {
+            "score": self.score, "probability": self.probability, "threshold": self.threshold, "decision": decision,
+            "age": self.age, "views": dict(self.views), "missing": list(self.missing),
+            "rejects": [one._asdict() for one in self.rejects], "remarks": list(self.remarks),
+        }  # fmt: skip
+
+
+class _Asked(NamedTuple):
+    """A file, and what view it is said to be (empty where its header tells)."""
+
+    path: Path
+    place: str
+    view: str
+
+
+class _View(NamedTuple):
+    """A picture ready for the network, and its features."""
+
+    view: str
+    patient: str
+    picture: NDArray[np.float32]
+    features: dict[str, float]
+
+
+def score_patient(
+    model_folder: str | Path,
+    images: Images,
+    age: float | str | None = None,
+    *,
+    spacing_mm: float | None = None,
+    workers: int = 1,
+) -> PatientScore:
+    """Score, probability and decision for one patient.
+
+    Args:
+        model_folder: that `mammo-tf patient-model --network` wrote (its `model/`, or the folder around it).
+        images: files whose headers say view and side, or `{"L_CC": path, ...}`, or texts `L_CC=path`; one to four.
+        age: in years; None or empty where it is not known (the median of the training patients then stands for it).
+        spacing_mm: size of a pixel, for files whose headers do not tell.
+        workers: processes that read files, see `reading.guard`.
+
+    Raises:
+        MammoError: `age_wrong`, `spacing_unknown`, `images_missing`, `view_unknown`, `view_twice`, `patients_mixed`,
+            `no_view`; `network_missing`, `extraction_unknown` for a model that cannot score pictures; those of
+            `load_patient_model` and `open_scorer`.
+    """
+    years = _age(age)
+    if spacing_mm is not None and not 0 < spacing_mm < math.inf:
+        raise MammoError("spacing_unknown", f"a pixel of {spacing_mm} mm is none", "Give a positive size in mm")
+    asked = _asked(images)
+    model = load_patient_model(model_folder)
+    scorer = _scorer(model, model_folder)
+    work = partial(_prepared, preprocessing=scorer.preprocessing, extraction=_extraction(model), spacing_mm=spacing_mm)
+    found: dict[str, tuple[_View, str]] = {}
+    rejects = []
+    for one, outcome in zip(asked, guarded(work, asked, min(workers, len(asked))), strict=True):
+        if isinstance(outcome, MammoError):
+            rejects.append(Reject(one.place, outcome.code, outcome.sentence))
+        elif isinstance(outcome, Reject):
+            rejects.append(outcome)
+        elif outcome.view in found:
+            sentence = f"{found[outcome.view][1]} and {one.place} are both {outcome.view}"
+            raise MammoError("view_twice", sentence, "Give one picture a view")
+        else:
+            found[outcome.view] = (outcome, one.place)
+    if not found:
+        first = f"; {rejects[0].path}: {rejects[0].reason}"
+        raise MammoError(
+            "no_view", f"none of {len(asked)} files is a usable CC or MLO view{first}", "Give one at least"
+        )
+    people = {view.patient for view, _ in found.values() if view.patient}
+    if len(people) > 1:
+        raise MammoError(
+            "patients_mixed", "by their headers the files are of more than one patient", "Give one's files"
+        )
+    return _scored(model, scorer, [view for view, _ in found.values()], years, tuple(rejects))
+
+
+def _age(age: float | str | None) -> float | None:
+    if age is None or age == "":
+        return None
+    try:
+        years = float(age)
+    except (TypeError, ValueError):
+        years = math.nan
+    if not 0 <= years <= OLDEST:
+        raise MammoError(
+            "age_wrong", f"the age {age!r} is no number of years from 0 to {OLDEST:g}", "Mend or leave out"
+        )
+    return years
+
+
+def _asked(images: Images) -> list[_Asked]:
+    """Files with the views that are given for them; the same view twice, or a view that is none, is an error."""
+    if isinstance(images, str | Path):
+        images = [images]
+    named = [(str(view), Path(path)) for view, path in images.items()] if isinstance(images, Mapping) else []
+    for image in () if isinstance(images, Mapping) else images:
+        match = _NAMED.fullmatch(str(image))
+        named.append((match["view"], Path(match["path"])) if match else ("", Path(image)))
+    if not named:
+        raise MammoError("images_missing", "there is no picture to score", "Name up to four files")
+    seen: dict[str, Path] = {}
+    for view, path in named:
+        if view and view not in VIEWS:
+            raise MammoError("view_unknown", f"{view!r} is no view", f"Known are {', '.join(VIEWS)}")
+        if view and view in seen:
+            raise MammoError("view_twice", f"{seen[view]} and {path} are both {view}", "Give one picture a view")
+        seen[view] = path
+    return [_Asked(path, path.as_posix(), view) for view, path in named]
+
+
+def _scorer(model: PatientModel, folder: str | Path) -> Scorer:
+    if model.network is None:
+        sentence = f"the patient model {folder} has no network, so it cannot score pictures"
+        raise MammoError("network_missing", sentence, "Make it with patient-model --network BUNDLE")
+    return open_scorer(model.network)
+
+
+def _extraction(model: PatientModel) -> Extraction | None:
+    """How features are made; None where the classifier looks at none."""
+    if model.needs_features and model.extraction is None:
+        raise MammoError(
+            "extraction_unknown",
+            "the classifier was fitted to features made elsewhere, and nothing says how",
+            "Make the patient model from the table of mammo-tf features",
+        )
+    return model.extraction if model.needs_features else None
+
+
+def _prepared(
+    asked: _Asked, preprocessing: Preprocessing, extraction: Extraction | None, spacing_mm: float | None
+) -> _View | Reject:
+    """Reads a file once, for the network and for the features; runs in worker processes."""
+    side, _, view = asked.view.partition("_")
+    try:
+        picture = read(asked.path, laterality=side or None, view=view or None)
+        facts = picture.facts
+        name = f"{facts.laterality}_{facts.view}"
+        if not facts.laterality or not facts.view:
+            remedy = "say which with L_CC=FILE, L_MLO=, R_CC=, R_MLO="
+            raise MammoError("view_unknown", f"it does not say which view it is: {remedy}")
+        if name not in VIEWS:
+            raise MammoError("view_unknown", f"{facts.laterality} {facts.view} is neither CC nor MLO")
+        spacing = facts.spacing_mm or (None if spacing_mm is None else (spacing_mm, spacing_mm))
+        prepared = preprocessing.geometry(picture.pixels).picture
+        values = {} if extraction is None else view_features(picture.pixels, facts.view, spacing, extraction).values
+    except MammoError as error:
+        return Reject(asked.place, error.code, error.sentence.removeprefix(str(asked.path)).lstrip(": "))
+    return _View(name, facts.patient_id, prepared, values)
+
+
+def _scored(
+    model: PatientModel, scorer: Scorer, views: list[_View], age: float | None, rejects: tuple[Reject, ...]
+) -> PatientScore:
+    scores = [float(scorer.score(view.picture[None]).score[0]) for view in views]
+    images = pd.DataFrame(
+        {
+            "image_id": [view.view for view in views],
+            "patient_id": "patient",
+            "laterality": [view.view[0] for view in views],
+            "view": [view.view[2:] for view in views],
+            "score": scores,
+            "label": 0,  # of no patient that is scored; the table's form asks for one
+            "age": math.nan if age is None else age,
+        }
+    )
+    features = pd.DataFrame([{"image_id": view.view} | view.features for view in views])
+    table = patient_table(assemble(images, features), where="the patient")
+    score = float(model.classifier.scores(table)[0])
+    missing = tuple(view for view in VIEWS if view not in {one.view for one in views})
+    remarks = [f"missing: {', '.join(missing)}; {MISSING_VIEWS}"] if missing else []
+    if age is None and "age" in model.classifier.names:
+        median = model.classifier.medians[model.classifier.names.index("age")]
+        remarks.append(f"the age is not known; the training patients' median, {median:g}, stands for it")
+    threshold = model.classifier.threshold
+    return PatientScore(
+        score=score,
+        probability=None if model.calibration is None else float(model.calibration([score])[0]),
+        threshold=threshold,
+        positive=None if threshold is None else score >= threshold,
+        age=age,
+        views={view.view: value for view, value in zip(views, scores, strict=True)},
+        missing=missing,
+        rejects=rejects,
+        remarks=tuple(remarks),
+    )
+
+
+def store_network(model_folder: str | Path, network: str | Path) -> Path:
+    """Copies the network of a bundle, a `.keras` file or a run folder into a patient model; errors as `open_scorer`."""
+    return add_network(model_folder, open_scorer(network).path)

@@ -1,0 +1,296 @@
+"""OpenBreast's features of every image of a manifest: what `mammo-tf features` does.
+
+A picture is read as `predict` reads it, its breast is segmented, in an MLO view the pectoral muscle is taken off where
+its edge convinces, and the features are computed on round(65535 p), the levels of the thesis's tables. `Extraction`
+says all of this as data; it lies beside the table and goes with a patient model, so that a new patient's features are
+computed in the same way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import atomic_path, disk_errors, read_json, text_digest, write_json
+from mammo_tf.imaging.breast import segment
+from mammo_tf.imaging.levels import WHITE, as_uint16
+from mammo_tf.imaging.pectoral import pectoral
+from mammo_tf.progress import track
+from mammo_tf.radiomics import features
+from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
+from mammo_tf.radiomics.regions import inner_breast
+from mammo_tf.reading import read
+from mammo_tf.reading.guard import guarded
+from mammo_tf.recipes.fields import from_json, to_json
+from mammo_tf.study import Reject, resolve_path, write_rejects
+
+IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
+SETS, REGIONS = ("34", "32"), ("breast", "inner")
+FORMAT = 1  # of the stored settings
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How features are computed.
+
+    Attributes:
+        names: the set, "34" or "32" (without `fdim` and `pd`, which need the size of a pixel).
+        region: "breast", or "inner": eroded by 31x31 pixels, whatever their size, as the public extractor does.
+        without_pectoral: the pectoral muscle of an MLO view is no part of the region, where its edge is found.
+        white: the level of white; pictures are round(white p).
+        cooccurrence, joined_runs, antialias: as for `radiomics.features`.
+        format: of these settings.
+    """
+
+    names: str = "34"
+    region: str = "breast"
+    without_pectoral: bool = True
+    white: int = WHITE
+    cooccurrence: str = "2021"
+    joined_runs: bool = True
+    antialias: bool = True
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("--set", self.names, SETS), ("--region", self.region, REGIONS)):
+            if value not in known:
+                raise MammoError("option_wrong", f"{name} {value!r} is unknown", f"Known are {', '.join(known)}")
+        if (self.format, self.white) != (FORMAT, WHITE):
+            told = f"format {self.format} with white at {self.white}"
+            raise MammoError("extraction_unknown", f"features were extracted by {told}, which this version cannot do")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return feature_names(self.names, 1.0)
+
+    @property
+    def needs_spacing(self) -> bool:
+        """Whether the size of a pixel must be known."""
+        return any(name in self.columns for name in IN_MILLIMETRES)
+
+
+class ViewFeatures(NamedTuple):
+    """Features of one picture by name, and whether a pectoral muscle was taken off (None where none was sought)."""
+
+    values: dict[str, float]
+    muscle: bool | None
+
+
+def view_features(
+    pixels: NDArray[np.float32], view: str, spacing_mm: tuple[float, float] | None, extraction: Extraction
+) -> ViewFeatures:
+    """Features of one picture as it was read.
+
+    Args:
+        pixels: float32 `[rows, columns]` in [0, 1], bright is dense.
+        view: CC, MLO, ...
+        spacing_mm: (row, column) of a pixel; None where it is not known.
+        extraction: how.
+
+    Raises:
+        MammoError: `spacing_unknown`, `mask_empty`, `constant_pixels`, `pixels_wrong`; `feature_not_finite` where a
+            feature does not exist for the picture.
+    """
+    if extraction.needs_spacing and spacing_mm is None:
+        what = " and ".join(IN_MILLIMETRES)
+        sentence = f"{what} need the size of a pixel in mm, which is unknown"
+        raise MammoError("spacing_unknown", sentence, "Give it in the manifest, or take --set 32")
+    mask, muscle = segment(pixels), None
+    if extraction.without_pectoral and view == "MLO":
+        found = pectoral(pixels, mask)
+        muscle = found is not None
+        mask = mask if found is None else mask & ~found
+    if not mask.any():
+        raise MammoError("mask_empty", "no breast stands out in the picture")
+    if extraction.region == "inner":
+        mask = inner_breast(mask)
+        if not mask.any():
+            raise MammoError("mask_empty", "nothing is left of the breast inside its rim of 15 pixels")
+    values = features(
+        as_uint16(pixels), mask, spacing_mm, extraction.names, extraction.cooccurrence, extraction.joined_runs,
+        extraction.antialias,
+    )  # fmt: skip
+    wrong = [name for name, value in values.items() if not np.isfinite(value)]
+    if wrong:
+        raise MammoError("feature_not_finite", f"{', '.join(wrong)} cannot be computed in so small a region")
+    return ViewFeatures(values, muscle)
+
+
+def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> ViewFeatures | Reject:
+    """Features of one row of a manifest; runs in worker processes. A refusal is a `Reject`.
+
+    The row's spacing counts before that of the file's header.
+    """
+    try:
+        path = resolve_path(str(row["path"]), root)
+        if not path.is_file():
+            raise MammoError("file_missing", "not there")
+        picture = read(path, laterality=row["laterality"] or None, view=row["view"] or None)
+        told = (float(row["spacing_row_mm"]), float(row["spacing_column_mm"]))
+        spacing = told if np.isfinite(told).all() else picture.facts.spacing_mm
+        return view_features(picture.pixels, row["view"] or picture.facts.view, spacing, extraction)
+    except MammoError as error:
+        return Reject(str(row["path"]), error.code, error.sentence.removeprefix(str(path)).lstrip(": "))
+
+
+class Extracted(NamedTuple):
+    """What `extract_features` left.
+
+    Attributes:
+        table: a row an image.
+        rejects: files that cannot be used.
+        output, rejects_path, settings_path: the files.
+        sought, muscles: MLO views in which a pectoral muscle was looked for, and found and taken off.
+    """
+
+    table: pd.DataFrame
+    rejects: tuple[Reject, ...]
+    output: Path
+    rejects_path: Path
+    settings_path: Path
+    sought: int
+    muscles: int
+
+
+def extract_features(
+    manifest: pd.DataFrame,
+    root: str | Path,
+    output: str | Path,
+    extraction: Extraction = Extraction(),  # noqa: B008 - frozen
+    workers: int = 1,
+    keep_rejects: bool = False,
+) -> Extracted:
+    """Features of every image that can be used, why not of every other one, and how: CSV, `rejects.csv`, JSON.
+
+    Results are noted in `<output>.part` as they come; the same request, given again after a kill, goes on there and
+    ends with the bytes of a run that was never stopped.
+
+    Args:
+        manifest: rows as `read_manifest` gives them.
+        root: data root of the manifest's paths.
+        output: CSV file; `<name>.json` with the settings and `rejects.csv` lie beside it.
+        extraction: how.
+        workers: processes that read and compute, see `reading.guard`.
+        keep_rejects: rows of a `rejects.csv` that lies there stay: files that the manifest does not name.
+
+    Raises:
+        MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `not_a_file`,
+            `disk_full`, `read_only`.
+    """
+    output = Path(output)
+    if output.is_dir():
+        raise MammoError("not_a_file", f"{output} is a folder", "Name a CSV file after -o")
+    rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
+    asked = {"extraction": to_json(extraction), "manifest": text_digest(manifest.to_csv(index=False))}
+    journal = _Journal(output.with_name(f"{output.name}.part"), asked)
+    todo = [number for number in range(len(rows)) if number not in journal.known]
+    with closing(_computed([rows[number] for number in todo], str(root), extraction, workers)) as outcomes:
+        for number, outcome in zip(todo, outcomes, strict=True):
+            journal.note(number, outcome)
+    found, rejects = [], []
+    for number, row in enumerate(rows):
+        outcome = journal.known[number]
+        if isinstance(outcome, Reject):
+            rejects.append(outcome)
+        else:
+            found.append(({name: row[name] for name in IDENTITY} | outcome.values, outcome.muscle))
+    rejects_path = output.with_name("rejects.csv")
+    before = _other_rejects(rejects_path, rows) if keep_rejects else []
+    write_rejects([*before, *rejects], rejects_path)
+    if not found:
+        first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
+        sentence = f"none of {len(rejects)} images gives features{first}"
+        raise MammoError("nothing_usable", sentence, f"See {rejects_path}")
+    table = pd.DataFrame([row for row, _ in found], columns=[*IDENTITY, *extraction.columns])
+    sought = sum(muscle is not None for _, muscle in found)
+    muscles = sum(muscle is True for _, muscle in found)
+    with atomic_path(output) as beside:
+        table.to_csv(beside, index=False, lineterminator="\n")
+    settings_path = output.with_suffix(".json")
+    write_json(settings_path, asked | {"images": len(table), "mlo_views": sought, "pectoral_taken_off": muscles})
+    journal.path.unlink(missing_ok=True)
+    return Extracted(table, tuple(rejects), output, rejects_path, settings_path, sought, muscles)
+
+
+def _other_rejects(path: Path, rows: list[dict[str, Any]]) -> list[Reject]:
+    """Rows of a `rejects.csv` of files that the manifest does not name."""
+    if not path.is_file():
+        return []
+    named = {row["path"] for row in rows}
+    table = pd.read_csv(path, dtype="str", keep_default_na=False)
+    return [Reject(*row) for row in table.itertuples(index=False) if row[0] not in named]
+
+
+def _computed(
+    rows: list[dict[str, Any]], root: str, extraction: Extraction, workers: int
+) -> Generator[ViewFeatures | Reject]:
+    outcomes = guarded(partial(row_features, root=root, extraction=extraction), rows, max(1, min(workers, len(rows))))
+    for row, found in zip(rows, track(outcomes, "features", total=len(rows)), strict=True):
+        yield Reject(str(row["path"]), found.code, found.sentence) if isinstance(found, MammoError) else found
+
+
+class _Journal:
+    """Results as they come: a line with the request, then a line for each row; one that a kill cut off is left out."""
+
+    def __init__(self, path: Path, asked: Mapping[str, Any]) -> None:
+        self.path = path
+        self.known: dict[int, ViewFeatures | Reject] = {}
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        head = json.dumps(asked)
+        if lines[:1] == [head]:
+            self._read(lines[1:])
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as beside:  # begins anew, with what was known and without a cut off line
+                beside.write_text("\n".join([head, *map(self._line, self.known)]) + "\n", encoding="utf-8")
+
+    def _read(self, lines: list[str]) -> None:
+        for line in lines:
+            try:
+                number, muscle, values, reject = json.loads(line)
+            except ValueError:
+                continue
+            if reject is None:
+                self.known[number] = ViewFeatures(values, muscle)
+            elif reject[1] != "file_missing":  # it may have come back
+                self.known[number] = Reject(*reject)
+
+    def _line(self, number: int) -> str:
+        outcome = self.known[number]
+        if isinstance(outcome, Reject):
+            return json.dumps([number, None, None, list(outcome)])
+        return json.dumps([number, outcome.muscle, outcome.values, None])
+
+    def note(self, number: int, outcome: ViewFeatures | Reject) -> None:
+        self.known[number] = outcome
+        with disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(self._line(number) + "\n")
+
+
+def stored_extraction(table: str | Path) -> Extraction | None:
+    """How the features of a table were extracted, from the JSON file beside it; None where there is none.
+
+    Raises:
+        MammoError: `json_broken`, `extraction_unknown`, those of `fields.from_json`.
+    """
+    path = Path(table).with_suffix(".json")
+    if not path.is_file():
+        return None
+    stored = read_json(path)
+    return extraction_from_json(stored.get("extraction") if isinstance(stored, dict) else None)
+
+
+def extraction_from_json(stored: Any) -> Extraction:
+    """The settings as `to_json` gave them; errors as `fields.from_json`, and `extraction_unknown`."""
+    return from_json(Extraction, stored, "extraction")
