@@ -12,14 +12,8 @@ from mammo_tf.cli.interrupts import noticed
 from mammo_tf.errors import MammoError
 
 BAD_INPUT, INTERRUPTED = 2, 130
-RESUMABLE = (
-    "phantom",
-    "prepare",
-    "run",
-    "demo",
-    "features",
-    "patient-model",
-)  # what is finished in their folder is used again
+# what is finished in their folder is used again
+RESUMABLE = ("phantom", "prepare", "run", "demo", "features", "patient-model")
 
 
 class _Parser(argparse.ArgumentParser):
