@@ -17,9 +17,9 @@ from scipy.spatial.distance import pdist
 from mammo_tf.phantom.anatomy import STRETCH, VOXEL_MM, Breast, Strands, Woman, inside_points
 from mammo_tf.phantom.projection import NIPPLE_ROW_MM, pectoral_edge, to_picture
 
-# At 1.0 a trained reader would miss a part of the findings. 2.4 was chosen because a
-# network an eighth as wide as VGG16 learned it from 140 patients at 0.6 mm pixels, in one run; in a shorter one at 1.6
-# its patches did not yet tell positive from benign. It is for demos, which must say so.
+# At 1.0 a trained reader would miss a part of the findings. 2.4 was chosen, when masses were drawn a little smaller and
+# fainter, because a network an eighth as wide as VGG16 learned it from 140 patients at 0.6 mm pixels, in one run; in a
+# shorter one at 1.6 its patches did not yet tell positive from benign. It is for demos, which must say so.
 DEFAULT_CONSPICUITY = 1.0
 CONSPICUOUS = 2.4
 PRESENT = {"mass only": 0.40, "cluster only": 0.35, "both": 0.25}
