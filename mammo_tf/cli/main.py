@@ -221,7 +221,7 @@ def _patient_commands(command: object) -> None:
     one = command("predict-patient", "score and decision for one patient: four pictures and an age")
     one.set_defaults(module="patient_commands")
     one.add_argument("model", metavar="MODEL", help="folder that patient-model --network wrote")
-    one.add_argument("files", nargs="+", metavar="FILE|L_CC=FILE", help="views by header, or named")
+    one.add_argument("files", nargs="+", metavar="FILES|FOLDER|L_CC=FILE", help="views by header, or named")
     one.add_argument("--age", metavar="YEARS", help="of the patient")
     one.add_argument("--spacing", type=float, metavar="MM", help="size of a pixel, where headers do not tell")
     one.add_argument("-o", "--output", metavar="FILE.json", help="write the answer here")

@@ -25,6 +25,7 @@ from mammo_tf.radiomics.patient_table import VIEWS, assemble, patient_table
 from mammo_tf.reading import read
 from mammo_tf.reading.guard import guarded
 from mammo_tf.recipes.patient_store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
+from mammo_tf.recipes.predict_inputs import find_inputs
 from mammo_tf.recipes.radiomic_features import Extraction, view_features
 from mammo_tf.serving import Scorer, open_scorer
 from mammo_tf.study import Reject
@@ -99,7 +100,8 @@ def score_patient(
 
     Args:
         model_folder: that `mammo-tf patient-model --network` wrote (its `model/`, or the folder around it).
-        images: files whose headers say view and side, or `{"L_CC": path, ...}`, or texts `L_CC=path`; one to four.
+        images: files whose headers say view and side, or folders of such; or `{"L_CC": path, ...}`, or texts
+            `L_CC=path`.
         age: in years; None or empty where it is not known (the median of the training patients then stands for it).
         spacing_mm: size of a pixel, for files whose headers do not tell.
         workers: processes that read files, see `reading.guard`.
@@ -112,33 +114,37 @@ def score_patient(
     years = _age(age)
     if spacing_mm is not None and not 0 < spacing_mm < math.inf:
         raise MammoError("spacing_unknown", f"a pixel of {spacing_mm} mm is none", "Give a positive size in mm")
-    asked = _asked(images)
+    asked, rejects = _asked(images)
     model = load_patient_model(model_folder)
     scorer = _scorer(model, model_folder)
     work = partial(_prepared, preprocessing=scorer.preprocessing, extraction=_extraction(model), spacing_mm=spacing_mm)
-    found: dict[str, tuple[_View, str]] = {}
-    rejects = []
-    for one, outcome in zip(asked, guarded(work, asked, min(workers, len(asked))), strict=True):
-        if isinstance(outcome, MammoError):
+    views: list[tuple[_View, str]] = []
+    for one, outcome in zip(asked, guarded(work, asked, max(1, min(workers, len(asked)))), strict=True):
+        if isinstance(outcome, _View):
+            views.append((outcome, one.place))
+        elif isinstance(outcome, MammoError):
             rejects.append(Reject(one.place, outcome.code, outcome.sentence))
-        elif isinstance(outcome, Reject):
-            rejects.append(outcome)
-        elif outcome.view in found:
-            sentence = f"{found[outcome.view][1]} and {one.place} are both {outcome.view}"
-            raise MammoError("view_twice", sentence, "Give one picture a view")
         else:
-            found[outcome.view] = (outcome, one.place)
-    if not found:
-        first = f"; {rejects[0].path}: {rejects[0].reason}"
-        raise MammoError(
-            "no_view", f"none of {len(asked)} files is a usable CC or MLO view{first}", "Give one at least"
-        )
-    people = {view.patient for view, _ in found.values() if view.patient}
-    if len(people) > 1:
-        raise MammoError(
-            "patients_mixed", "by their headers the files are of more than one patient", "Give one's files"
-        )
-    return _scored(model, scorer, [view for view, _ in found.values()], years, tuple(rejects))
+            rejects.append(outcome)
+    _check(views, rejects)
+    return _scored(model, scorer, [view for view, _ in views], years, tuple(rejects))
+
+
+def _check(views: list[tuple[_View, str]], rejects: list[Reject]) -> None:
+    """One view at least, of one patient, and each but once."""
+    if not views:
+        first = f"; {rejects[0].path}: {rejects[0].reason}" if rejects else ""
+        sentence = f"none of {len(rejects)} files is a usable CC or MLO view{first}"
+        raise MammoError("no_view", sentence, "Give one at least")
+    if len({view.patient for view, _ in views if view.patient}) > 1:
+        sentence = "by their headers the files are of more than one patient"
+        raise MammoError("patients_mixed", sentence, "Give the files of one")
+    places: dict[str, str] = {}
+    for view, place in views:
+        if view.view in places:
+            sentence = f"{places[view.view]} and {place} are both {view.view}"
+            raise MammoError("view_twice", sentence, "Give one picture a view")
+        places[view.view] = place
 
 
 def _age(age: float | str | None) -> float | None:
@@ -155,7 +161,7 @@ def _age(age: float | str | None) -> float | None:
     return years
 
 
-def _asked(images: Images) -> list[_Asked]:
+def _asked(images: Images) -> tuple[list[_Asked], list[Reject]]:
     """Files with the views that are given for them; the same view twice, or a view that is none, is an error."""
     if isinstance(images, str | Path):
         images = [images]
@@ -166,13 +172,23 @@ def _asked(images: Images) -> list[_Asked]:
     if not named:
         raise MammoError("images_missing", "there is no picture to score", "Name up to four files")
     seen: dict[str, Path] = {}
+    asked, rejects = [], []
     for view, path in named:
         if view and view not in VIEWS:
             raise MammoError("view_unknown", f"{view!r} is no view", f"Known are {', '.join(VIEWS)}")
         if view and view in seen:
             raise MammoError("view_twice", f"{seen[view]} and {path} are both {view}", "Give one picture a view")
         seen[view] = path
-    return [_Asked(path, path.as_posix(), view) for view, path in named]
+        if path.is_dir() and not view:
+            found = find_inputs(path)
+            rejects += found.rejects
+            asked += [
+                _Asked(one.file, one.place, f"{one.laterality}_{one.view}" if one.laterality and one.view else "")
+                for one in found.candidates
+            ]
+        else:
+            asked.append(_Asked(path, path.as_posix(), view))
+    return asked, rejects
 
 
 def _scorer(model: PatientModel, folder: str | Path) -> Scorer:

@@ -1,0 +1,132 @@
+"""Features of a manifest: the numbers of `radiomics.features`, a reason for every other file, no work done twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import write_json
+from mammo_tf.imaging.breast import segment
+from mammo_tf.imaging.levels import as_uint16
+from mammo_tf.imaging.pectoral import pectoral
+from mammo_tf.phantom import make_study
+from mammo_tf.radiomics import FEATURES_32, FEATURES_34, features
+from mammo_tf.radiomics.regions import inner_breast
+from mammo_tf.reading import read
+from mammo_tf.recipes import radiomic_features as module
+from mammo_tf.recipes.radiomic_features import IDENTITY, Extraction, extract_features, stored_extraction, view_features
+from mammo_tf.study import read_manifest
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two patients of the phantom, eight views; returns the manifest."""
+    folder = tmp_path_factory.mktemp("phantom") / "study"
+    make_study(folder, 2, ["ffdm_site_1"], seed=4, spacing_mm=0.8, workers=1)
+    return folder / "manifest.csv"
+
+
+def test_the_numbers_of_an_mlo_view(study: Path, tmp_path: Path) -> None:
+    table = read_manifest(study)
+    done = extract_features(table, study.parent, tmp_path / "f.csv", workers=2)
+    assert (len(done.table), done.rejects, done.sought, done.muscles > 0) == (8, (), 4, True)
+    written = pd.read_csv(tmp_path / "f.csv", dtype={"pair_id": "str"}, keep_default_na=False)
+    assert tuple(written) == (*IDENTITY, *FEATURES_34)
+    assert list(written["image_id"]) == list(table["image_id"])
+    row = table[table["view"] == "MLO"].iloc[0]
+    picture = read(study.parent / row["path"])
+    mask = segment(picture.pixels)
+    muscle = pectoral(picture.pixels, mask)
+    assert muscle is not None
+    expected = features(as_uint16(picture.pixels), mask & ~muscle, picture.facts.spacing_mm, "34")
+    found = written[written["image_id"] == row["image_id"]].iloc[0]
+    for name, value in expected.items():
+        assert found[name] == value, name
+    assert 4095 < found["imax"] <= 65535
+    assert (found["laterality"], found["view"], found["label"]) == (row["laterality"], "MLO", row["label"])
+    assert stored_extraction(tmp_path / "f.csv") == Extraction()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.csv", "f.json", "rejects.csv"]
+
+
+def test_the_inner_region_and_the_set_without_spacing(study: Path) -> None:
+    row = read_manifest(study).iloc[0]
+    pixels = read(study.parent / row["path"]).pixels
+    found = view_features(pixels, "CC", None, Extraction("32", "inner"))
+    expected = features(as_uint16(pixels), inner_breast(segment(pixels)), None, "32")
+    assert found == (expected, None)
+    assert tuple(found.values) == FEATURES_32
+
+
+def test_every_other_file_has_a_reason(films: Path, tmp_path: Path) -> None:
+    table = read_manifest(films)[:5].copy()
+    rows = table.index
+    black, even, cut = np.zeros((300, 200), np.uint16), np.zeros((300, 200), np.uint16), tmp_path / "cut.png"
+    cv2.ellipse(even, (0, 150), (150, 130), 0, 0, 360, 30000, -1)
+    for name, picture in (("black", black), ("even", even)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
+    cut.write_bytes((films.parent / table["path"].iloc[0]).read_bytes()[:500])
+    table.loc[rows[:4], "path"] = [str(tmp_path / f"{name}.png") for name in ("black", "even", "cut", "gone")]
+    (tmp_path / "rejects.csv").write_text("path,code,reason\nother.dcm,truncated,it ends\n")
+    known = table.assign(spacing_row_mm=0.4, spacing_column_mm=0.4)
+    done = extract_features(known, films.parent, tmp_path / "f.csv", Extraction("34", "inner"), keep_rejects=True)
+    assert len(done.table) == 1
+    rejects = pd.read_csv(tmp_path / "rejects.csv").set_index("path")
+    codes = {Path(path).stem: code for path, code in rejects["code"].items()}
+    assert codes.pop("other") == "truncated"
+    assert codes == {
+        "black": "mask_empty", "cut": "truncated", "even": "constant_pixels", "gone": "file_missing"
+    }  # fmt: skip
+    assert "iske, ikur" in rejects.loc[str(tmp_path / "even.png"), "reason"]
+    with pytest.raises(MammoError, match=r"none of 5 images gives features.*rejects.csv"):
+        extract_features(table, films.parent, tmp_path / "g.csv")
+    codes = pd.read_csv(tmp_path / "rejects.csv")["code"]
+    assert (codes == "spacing_unknown").sum() == 1 + 2  # of the film, and of those whose breast is not looked for
+    without = extract_features(table, films.parent, tmp_path / "h.csv", Extraction("32"))
+    assert len(without.table) >= 1
+
+
+def test_a_killed_extraction_goes_on(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, small = read_manifest(study), Extraction("32")
+    extract_features(table, study.parent, tmp_path / "whole.csv", small)
+    note, noted = module._Journal.note, []
+
+    def stopped(self, number, outcome):  # noqa: ANN001, ANN202 - as note
+        noted.append(number)
+        if len(noted) == 4:
+            raise KeyboardInterrupt
+        note(self, number, outcome)
+
+    monkeypatch.setattr(module._Journal, "note", stopped)
+    output = tmp_path / "f.csv"
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(table, study.parent, output, small)
+    assert not output.exists()
+    part = tmp_path / "f.csv.part"
+    part.write_text(part.read_text() + "[7, null, {")
+    extract_features(table, study.parent, output, small)
+    assert noted == [0, 1, 2, 3, 3, 4, 5, 6, 7]
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not part.exists()
+    with pytest.raises(KeyboardInterrupt):  # another request begins anew
+        noted[:] = []
+        extract_features(table, study.parent, output, small)
+    extract_features(table, study.parent, output, Extraction("32", "inner"))
+    assert noted == [0, 1, 2, 3, *range(8)]
+
+
+def test_settings_that_are_none(tmp_path: Path, study: Path) -> None:
+    with pytest.raises(MammoError, match="--set '33' is unknown"):
+        Extraction("33")
+    with pytest.raises(MammoError, match="--region 'nipple' is unknown"):
+        Extraction(region="nipple")
+    assert stored_extraction(tmp_path / "f.csv") is None
+    write_json(tmp_path / "f.json", {"extraction": {"names": "32", "white": 4095}})
+    with pytest.raises(MammoError, match="white at 4095"):
+        stored_extraction(tmp_path / "f.csv")
+    with pytest.raises(MammoError, match="is a folder"):
+        extract_features(read_manifest(study), study.parent, tmp_path)
