@@ -79,6 +79,7 @@ def predict(
     positives: Sequence[str] | None = None,
     root: str | Path | None = None,
     workers: int | None = None,
+    winograd: bool = True,
 ) -> PredictReport:
     """Scores every picture that can be used, says of every other one why not.
 
@@ -109,7 +110,7 @@ def predict(
     workers = workers or min(4, os.cpu_count() or 1)
     start_workers(workers)
     found = find_inputs(inputs, root)
-    scorer = open_scorer(source_model, flips)
+    scorer = open_scorer(source_model, flips, winograd)
     began = time.perf_counter()
     run = _Run(scorer, keep=0 if sheet is None else SHOWN)
     for batch in _batches(found, scorer.preprocessing, batch_size, workers):

@@ -51,6 +51,7 @@ def test_winograds_way_gives_the_scores_of_keras(wide, prepared, counted, tmp_pa
         counted.clear()
         scores = scorer.score(prepared).score
         assert len(counted) == times
+        assert scorer.score(prepared[:3]).heatmap.shape == (3, 16, 16)
         if not flips:
             np.testing.assert_allclose(scores, wide["scores"], rtol=0, atol=1e-5)
     bundle = open_scorer(wide["bundle"])
