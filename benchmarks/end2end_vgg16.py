@@ -6,11 +6,13 @@ Every way is a process of its own; they work in turn, and the peer is the fastes
 precision. Outputs and first losses are compared first (1e-4), with the same weights. Peak memory is a process's largest
 resident set, its libraries included. A way of ours is KIND[:NAME=VALUE...], NAME=VALUE for the environment; kinds:
 
-- `predict`, `step`: as a user runs them (`model.predict_on_batch`; `model.train_on_batch` after `prepare_stage`);
-- `stage1`: the step with a frozen backbone;
-- `function`: a compiled `tf.function` of the model; `constants`: weights frozen into the graph; `xla`: `jit_compile`;
-- `folded`: batch normalisation folded into the convolutions;
-- `winograd2`, `winograd4`: as `winograd.py` says, from 256 channels on; `step_winograd2` trains so;
+- `predict`: as `mammo-tf predict` asks a `.keras` file (`serving.open_scorer`); `predict_plain`: without Winograd's
+  convolutions; `bundle`: an exported SavedModel;
+- `keras`: `model.predict_on_batch`; `function`: a compiled `tf.function` of the model; `constants`: weights frozen into
+  the graph; `xla`: `jit_compile`; `folded`: batch normalisation folded into the convolutions;
+- `step`: as a run trains (`model.train_on_batch` after `prepare_stage`); `step_winograd`: with Winograd's convolutions;
+- `stage1`: the step with a frozen backbone; `stage1_winograd`, `stage1_constants`, `stage1_xla`, `stage1_apart`: its
+  frozen part by Winograd, with weights frozen into a graph, by XLA, as a graph of its own before the step;
 - `bfloat16`, `step_bfloat16`: mixed precision, to be held against the peer's `bfloat16`.
 """
 
@@ -37,27 +39,29 @@ from measuring import (
     serve,
     spread,
 )
-from winograd import with_winograd
 
 HERE = Path(__file__).resolve().parent
 RATE = 1e-4
 GOALS = {"predict": 0.75, "train": 0.85}
-WAYS = {"predict": ("predict",), "train": ("step", "stage1")}
+WAYS = {"predict": ("predict", "predict_plain", "bundle"), "train": ("step", "stage1")}
 PEER_WAYS = {"predict": ("channels_last", "contiguous", "frozen"), "train": ("channels_last", "contiguous")}
 SAME = 1e-4
+MODEL, WEIGHTS = "model.keras", "weights.npz"
 
 
-def ours(kind: str, weights: str, width: float) -> None:
+def ours(kind: str, folder: str) -> None:
     """The worker's side of one of our ways."""
     import keras
 
-    from mammo_tf.models import end2end
+    from mammo_tf.training import load_model
 
-    stored = np.load(weights)
-    pictures, labels = stored["pictures"], stored["labels"]
-    model = end2end(input_shape=pictures.shape[1:], width=width)
-    model.set_weights([stored[f"w{number}"] for number in range(len(stored.files) - 2)])
-    work = way(kind, model, pictures, labels)
+    with np.load(Path(folder) / WEIGHTS) as stored:
+        views, pictures, labels = stored["views"], stored["pictures"], stored["labels"]
+    if kind in ("predict", "predict_plain", "bundle"):
+        work = scored(kind, Path(folder), views)
+    else:
+        model = load_model(Path(folder) / MODEL).model
+        work = trained(kind, model, pictures, labels) if kind.startswith("st") else predicted(kind, model, pictures)
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         start, busy = time.perf_counter(), processor_seconds()
@@ -70,27 +74,79 @@ def ours(kind: str, weights: str, width: float) -> None:
     serve(answer)
 
 
-def way(kind: str, model: Any, pictures: np.ndarray, labels: np.ndarray) -> Any:
-    """One predict or one train step, to be called again and again."""
+def scored(kind: str, folder: Path, views: np.ndarray) -> Any:
+    """Scores of prepared views in [0, 1], as the product gives them."""
+    from mammo_tf.serving import export_bundle, open_scorer
+    from mammo_tf.training import load_model
+
+    path = folder / MODEL
+    if kind == "bundle":
+        path = export_bundle(load_model(path), folder)
+    scorer = open_scorer(path, winograd=kind != "predict_plain")
+
+    def both_classes() -> np.ndarray:
+        score = scorer.score(views).score
+        return np.stack([1 - score, score], axis=1)
+
+    return both_classes
+
+
+def trained(kind: str, model: Any, pictures: np.ndarray, labels: np.ndarray) -> Any:
+    """One train step, to be called again and again."""
+    import keras
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    from mammo_tf.models import with_winograd
+    from mammo_tf.training import Stage, prepare_stage
+
+    parts = ("block_1", "block_2", "output") if kind.startswith("stage1") else ("all",)
+    stage = Stage(kind, parts, rate=RATE, epochs=1)
+    prepared = prepare_stage(model, stage, precision="mixed_bfloat16" if kind == "step_bfloat16" else None)
+    if kind in ("step", "step_bfloat16", "stage1"):
+        return lambda: first(prepared.train_on_batch(pictures, labels))
+    body = prepared.layers[1]
+    if kind.endswith("winograd"):
+        faster = with_winograd(prepared)
+        compiled_as(faster, prepared)
+        return lambda: first(faster.train_on_batch(pictures, labels))
+    rest = keras.Input(body.output.shape[1:])
+    tensor = rest
+    for layer in prepared.layers[2:]:
+        tensor = layer(tensor)
+    head = keras.Model(rest, tensor)
+    compiled_as(head, prepared)
+    frozen = tf.function(lambda batch: body(batch, training=False), jit_compile=kind == "stage1_xla")
+    batch = tf.constant(pictures)
+    if kind == "stage1_constants":
+        constant = convert_variables_to_constants_v2(frozen.get_concrete_function(batch))
+        return lambda: first(head.train_on_batch(constant(batch)[0], labels))
+    return lambda: first(head.train_on_batch(frozen(batch), labels))
+
+
+def first(logs: Any) -> list[float]:
+    """The loss, alone or before the metrics."""
+    return [float(np.ravel(logs)[0])]
+
+
+def compiled_as(model: Any, prepared: Any) -> None:
+    """Compiles a model with the loss and the optimiser of another one."""
+    model.compile(optimizer=prepared.optimizer, loss=prepared.loss, jit_compile=False)
+
+
+def predicted(kind: str, model: Any, pictures: np.ndarray) -> Any:
+    """Probabilities of network inputs, by ways that the product does not go."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     from mammo_tf.models.rebuild import rebuild
-    from mammo_tf.training import Stage, prepare_stage
 
-    if kind.endswith(("winograd2", "winograd4")):
-        model = with_winograd(model, tile=int(kind[-1]))
-    if kind.startswith("st"):
-        parts = ("block_1", "block_2", "output") if kind == "stage1" else ("all",)
-        stage = Stage(kind, parts, rate=RATE, epochs=1)
-        trained = prepare_stage(model, stage, precision="mixed_bfloat16" if kind == "step_bfloat16" else None)
-        return lambda: [float(trained.train_on_batch(pictures, labels)[0])]
+    if kind == "keras":
+        return lambda: model.predict_on_batch(pictures)
     if kind == "folded":
         model = folded(model)
     if kind == "bfloat16":
         model = rebuild(model, dtype="mixed_bfloat16")
-    if kind == "predict":
-        return lambda: model.predict_on_batch(pictures)
     called = tf.function(lambda batch: model(batch, training=False), jit_compile=kind == "xla")
     batch = tf.constant(pictures)
     if kind == "constants":
@@ -121,9 +177,11 @@ def folded(model: Any) -> Any:
     return keras.Model(inputs, tensor)
 
 
-def write_weights(path: Path, size: tuple[int, int], batch: int, width: float) -> None:
-    """Weights of a network whose outputs spread, pictures and labels, for both sides."""
+def write_weights(folder: Path, size: tuple[int, int], batch: int, width: float) -> None:
+    """A network whose outputs spread, as a model file and as arrays, views, network inputs and labels."""
+    from mammo_tf.imaging import Preprocessing
     from mammo_tf.models import end2end
+    from mammo_tf.training import save_model
 
     generator = np.random.default_rng(0)
     model = end2end(input_shape=(*size, 3), width=width)
@@ -132,9 +190,14 @@ def write_weights(path: Path, size: tuple[int, int], batch: int, width: float) -
         if "gamma" in variable.path or "variance" in variable.path:
             array = generator.uniform(0.5, 1.5, array.shape).astype(np.float32)
         arrays.append(array)
-    pictures = generator.normal(0, 60, (batch, *size, 1)).astype(np.float32).repeat(3, axis=-1)
+    model.set_weights(arrays)
+    preprocessing = Preprocessing.preset("legacy", size)
+    save_model(folder / MODEL, model, preprocessing)
+    views = generator.uniform(0, 1, (batch, *size)).astype(np.float32)
+    pictures = np.stack([preprocessing.intensity(view) for view in views])
     labels = np.eye(2, dtype=np.float32)[np.arange(batch) % 2]
-    np.savez(path, pictures=pictures, labels=labels, **{f"w{number}": array for number, array in enumerate(arrays)})
+    weights = {f"w{number}": array for number, array in enumerate(arrays)}
+    np.savez(folder / WEIGHTS, views=views, pictures=pictures, labels=labels, **weights)
 
 
 def compare(workers: dict[str, Worker], mode: str) -> None:
@@ -152,15 +215,23 @@ def compare(workers: dict[str, Worker], mode: str) -> None:
             raise SystemExit(f"{name} computes something else")
 
 
-def measure(mode: str, arguments: argparse.Namespace, python: str | None, weights: Path, width: float) -> None:
+def measure(mode: str, arguments: argparse.Namespace, python: str | None, folder: Path, width: float) -> None:
     workers: dict[str, Worker] = {}
     mine = list(arguments.ways or WAYS[mode])
     for one in mine:
         kind, *settings = one.split(":")
-        command = [sys.executable, __file__, "--ours", kind, str(weights), str(width)]
+        command = [sys.executable, __file__, "--ours", kind, str(folder)]
         workers[f"ours {one}"] = Worker(one, command, dict(setting.split("=", 1) for setting in settings))
     for how in (arguments.peer_ways or PEER_WAYS[mode]) if python else ():
-        command = [python, str(HERE / "peer_vgg16.py"), mode, how, str(weights), str(arguments.threads), str(width)]
+        command = [
+            python,
+            str(HERE / "peer_vgg16.py"),
+            mode,
+            how,
+            str(folder / WEIGHTS),
+            str(arguments.threads),
+            str(width),
+        ]
         workers[f"torch {how}"] = Worker(how, command)
     compare(workers, mode)
     found = in_turn(workers, arguments.rounds, {"repeats": 1})
@@ -175,9 +246,10 @@ def measure(mode: str, arguments: argparse.Namespace, python: str | None, weight
         if peers and name.startswith("ours") and "stage1" not in name:
             print(f"{name} / torch: {ratio(found, name, peers, 'seconds')} (goal {GOALS[mode]}), "
                   f"cpu {ratio(found, name, peers, 'processor')}")  # fmt: skip
-    if {"ours stage1", "ours step"} <= set(found):
-        print(f"stage 1 / full step: {ratio(found, 'ours stage1', ['ours step'], 'seconds')} (goal 0.333), "
-              f"cpu {ratio(found, 'ours stage1', ['ours step'], 'processor')}")  # fmt: skip
+    for name in found:
+        if name.startswith("ours stage1") and "ours step" in found:
+            print(f"{name} / full step: {ratio(found, name, ['ours step'], 'seconds')} (goal 0.333), "
+                  f"cpu {ratio(found, name, ['ours step'], 'processor')}")  # fmt: skip
 
 
 def ratio(found: dict[str, dict[str, list[float]]], name: str, peers: list[str], key: str) -> str:
@@ -196,21 +268,19 @@ def main() -> int:
     parser.add_argument("--ways", nargs="+", help="ours to measure instead of the usual ones")
     parser.add_argument("--peer-ways", nargs="+", help="the peer's to measure instead of the usual ones")
     parser.add_argument("--quick", action="store_true", help="tiny, to see that it runs")
-    parser.add_argument("--ours", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--ours", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ours:
-        kind, weights, width = arguments.ours
-        ours(kind, weights, float(width))
+        ours(*arguments.ours)
         return 0
     size, width = (1152, 896), 1.0
     if arguments.quick:
         size, width, arguments.rounds = (128, 128), 0.0625, 1
     python = None if arguments.peer_python == "none" else peer_python(arguments.peer_python)
     with tempfile.TemporaryDirectory() as name:
-        weights = Path(name) / "weights.npz"
-        write_weights(weights, size, arguments.batch, width)
+        write_weights(Path(name), size, arguments.batch, width)
         for mode in (arguments.only,) if arguments.only else ("predict", "train"):
-            measure(mode, arguments, python, weights, width)
+            measure(mode, arguments, python, Path(name), width)
     print(machine("tensorflow", "keras", "numpy") if python else HOW_TO_GET_THE_PEER)
     return 0
 

@@ -75,7 +75,7 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     model = End2End(float(width))
     with np.load(weights) as stored:
-        model.take([stored[f"w{number}"] for number in range(len(stored.files) - 2)])
+        model.take([stored[f"w{number}"] for number in range(len(stored.files) - 3)])
         pictures = torch.from_numpy(stored["pictures"]).permute(0, 3, 1, 2).contiguous()
         labels = torch.from_numpy(stored["labels"]).argmax(1)
     if how != "contiguous":
