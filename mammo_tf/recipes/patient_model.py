@@ -255,7 +255,7 @@ def _grid(grid: Any, where: str) -> Grid:
         raise MammoError("grid_wrong", f"{where} has a grid without fields", "Give lists of values by field")
     for key, values in grid.items():
         if key not in kinds:
-            raise unknown_field(f"{key} of {where}", list(kinds))
+            raise unknown_field(str(key), list(kinds))
         if not isinstance(values, list) or not values:
             raise MammoError("grid_wrong", f"{where}: {key} is {values!r}, not a list of values")
     return {key: tuple(convert(kinds[key], value, f"{where}: {key}") for value in grid[key]) for key in grid}

@@ -102,13 +102,11 @@ def _predictions(table: PatientTable, scores: NDArray[np.float64]) -> pd.DataFra
     pairs = np.where(table.groups == table.patients, "", table.groups)
     splits, patients = pd.Series(table.splits), pd.Series(table.patients)
     cases = patients if patients.is_unique else splits + " " + patients
-    known = {"image_id": cases, "patient_id": cases, "pair_id": pairs, "split": splits, "label": table.labels}
+    known: dict[str, Any] = {"image_id": cases, "patient_id": cases, "pair_id": pairs, "split": splits}
+    known |= {"label": table.labels, "score": scores}
     if "age" in table.names:
         known["age"] = table.column("age")
-    frame = pd.DataFrame({**known, "score": scores})
-    return frame.reindex(columns=list(COLUMNS)).fillna(
-        dict.fromkeys([name for name in COLUMNS if name not in (*known, "score")], "")
-    )
+    return pd.DataFrame({name: known.get(name, "") for name in COLUMNS})
 
 
 def _calibration(predictions: pd.DataFrame, method: str | None) -> tuple[Calibration | None, str]:

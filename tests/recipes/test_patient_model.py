@@ -1,0 +1,306 @@
+"""A patient model: scikit-learn's numbers on tables made elsewhere, beside what it must beat, stored and measured."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import Resampling, calibrate, operating_point, read_predictions, reliability
+from mammo_tf.files import read_json, write_json
+from mammo_tf.radiomics import FEATURES_32
+from mammo_tf.radiomics.classifier import Settings
+from mammo_tf.radiomics.patient_table import SCORES, VIEWS, read_patient_table
+from mammo_tf.recipes.patient_inputs import features_and_predictions, one_table, three_tables
+from mammo_tf.recipes.patient_model import PatientRequest, fit_patient_model, read_grids, request_settings
+from mammo_tf.recipes.patient_rows import table_lines
+from mammo_tf.recipes.patient_store import load_patient_model
+from mammo_tf.recipes.radiomic_features import Extraction
+
+SPLITS = ("train", "validation", "test")
+SMALL = (("components", "4"), ("trees", "12"), ("leaf", "4"))
+QUICK = Resampling(30)
+
+
+def published_tables(folder: Path, patients: tuple[int, ...] = (120, 38, 78), names: tuple[str, ...] = FEATURES_32):
+    """Three files of the very form of the authors' tables: 32 features of each view, columns by view."""
+    generator = np.random.default_rng(5)
+    columns = [f"{name}_{view}" for view in VIEWS for name in names]
+    scale = generator.lognormal(0, 3, len(columns))
+    paths = []
+    for part, count in zip(("TRAIN", "VAL", "TEST"), patients, strict=True):
+        labels = np.arange(count) % 2
+        table = pd.DataFrame(
+            {
+                "id": [f"{part}{number}" for number in range(count)],
+                "group": np.where(labels, "case", "control"),
+                "age": generator.integers(40, 75, count),
+                "true_label": labels,
+            }
+        )
+        for name in SCORES:
+            table[name] = 1 / (1 + np.exp(-generator.normal(size=count) - 0.8 * labels))
+        table["patient_uid_count"] = 4
+        values = generator.normal(size=(count, len(columns)))
+        values[:, : len(columns) // 4] += 0.4 * labels[:, None]
+        table = pd.concat([table, pd.DataFrame(values * scale, columns=columns)], axis=1)
+        paths.append(folder / f"LABELS_{part}.csv")
+        table.to_csv(paths[-1], index=False)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return published_tables(tmp_path_factory.mktemp("tables"), (60, 30, 24), ("imin", "iavg", "ccor"))
+
+
+def request(**changes: object) -> PatientRequest:
+    return replace(PatientRequest(settings=request_settings(SMALL), resampling=QUICK), **changes)
+
+
+def test_the_published_form_gives_the_numbers_of_scikit_learn(tmp_path: Path) -> None:
+    """The thesis's settings, columns and rows in the order of the files."""
+    paths = published_tables(tmp_path)
+    tables = dict(zip(SPLITS, map(pd.read_csv, paths), strict=True))
+    columns = [name for name in tables["train"] if name not in ("id", "group", "true_label", "patient_uid_count")]
+    assert len(columns) == 133
+    trees = GradientBoostingClassifier(
+        n_estimators=200, learning_rate=0.05, max_depth=2, min_samples_leaf=20, subsample=0.8, random_state=42
+    )
+    pipeline = make_pipeline(StandardScaler(), PCA(20, random_state=42), trees)
+    pipeline.fit(tables["train"][columns], tables["train"]["true_label"])
+    inputs = three_tables(*paths)
+    assert inputs.table.names == tuple(columns)
+    found = fit_patient_model(inputs, tmp_path / "out", PatientRequest(resampling=QUICK))
+    assert found.settings["gradient_boosting"] == Settings()
+    metrics = read_json(tmp_path / "out" / "metrics.json")
+    written = pd.read_csv(tmp_path / "out" / "predictions_gradient_boosting.csv")
+    for split, table in tables.items():
+        expected = pipeline.predict_proba(table[columns])[:, 1]
+        rows = written[written["split"] == split]
+        assert list(rows["patient_id"]) == list(table["id"])
+        np.testing.assert_allclose(rows["score"], expected, atol=1e-8)
+        for name, scores in (
+            ("gradient_boosting", expected),
+            ("maximum", table[list(SCORES)].max(axis=1)),
+            ("mean", table[list(SCORES)].mean(axis=1)),
+        ):
+            number = metrics[name][split]["patient"]["auc"]
+            assert number["value"] == pytest.approx(roc_auc_score(table["true_label"], scores), abs=1e-12)
+            assert number["n"] == len(table)
+    assert f"{metrics['gradient_boosting']['test']['patient']['auc']['value']:.6f}" in "\n".join(
+        table_lines(found.rows)
+    )
+
+
+def test_everything_is_chosen_on_validation(small: list[Path], tmp_path: Path) -> None:
+    inputs = three_tables(*small)
+    found = fit_patient_model(inputs, tmp_path, request(as_run=True))
+    model = load_patient_model(tmp_path / "model")
+    table = read_predictions(tmp_path / "predictions_gradient_boosting.csv")
+    validation, test = (table[table["split"] == split] for split in SPLITS[1:])
+    point = operating_point(validation["label"], validation["score"])
+    assert model.classifier.threshold == pytest.approx(point.threshold, abs=1e-8)
+    numbers = read_json(tmp_path / "metrics.json")["gradient_boosting"]["test"]["patient"]
+    called = test["score"] >= point.threshold - 1e-9
+    assert numbers["sensitivity"]["value"] == pytest.approx(called[test["label"] == 1].mean())
+    assert numbers["threshold"]["how"] == "largest G-mean, highest threshold among equals, on validation"
+    platt = calibrate(validation["label"], validation["score"])
+    assert model.calibration is not None
+    assert model.calibration.slope == pytest.approx(platt.slope, rel=1e-6)
+    np.testing.assert_allclose(test["probability"].astype(float), platt(test["score"]), atol=1e-6)
+    assert numbers["ece"]["value"] == pytest.approx(reliability(test["label"], test["score"]).ece, abs=1e-6)
+    assert numbers["ece_calibrated"]["value"] == pytest.approx(
+        reliability(test["label"], platt(test["score"])).ece, abs=1e-6
+    )
+    assert numbers["brier_calibrated"]["value"] is not None
+    as_run = read_json(tmp_path / "as_run.json")["gradient_boosting"]["test"]["patient"]["threshold"]
+    assert as_run["value"] == pytest.approx(operating_point(test["label"], test["score"]).threshold, abs=1e-8)
+    assert as_run["how"].endswith("on test; a threshold chosen on test makes its rates too good")
+    assert "ON TEST" in table_lines(found.rows, found.as_run)[-1]
+    figures = {path.name for path in (tmp_path / "figures").glob("*.png")}
+    assert figures == {f"{kind}_{split}.png" for kind in ("roc", "reliability_gradient_boosting") for split in SPLITS}
+
+
+def test_comparisons_are_paired_differences(small: list[Path], tmp_path: Path) -> None:
+    fit_patient_model(three_tables(*small), tmp_path, request(keep="random_forest"))
+    comparison = read_json(tmp_path / "comparison.json")
+    assert list(comparison) == [
+        f"{name} minus {plain}" for name in ("gradient_boosting", "random_forest") for plain in ("maximum", "mean")
+    ]
+    metrics = read_json(tmp_path / "metrics.json")
+    areas = {name: row["test"]["patient"]["auc"]["value"] for name, row in metrics.items()}
+    number = comparison["random_forest minus mean"]["test"]["patient"]["auc_difference"]
+    assert number["value"] == pytest.approx(areas["random_forest"] - areas["mean"])
+    assert number["low"] < number["value"] < number["high"]
+    assert "paired" in number["how"]
+    assert load_patient_model(tmp_path).classifier.settings.model == "random_forest"
+
+
+def test_a_folder_is_of_one_request(small: list[Path], tmp_path: Path) -> None:
+    inputs = three_tables(*small)
+    fit_patient_model(inputs, tmp_path / "out", request())
+    fit_patient_model(inputs, tmp_path / "out", request(calibration="isotonic"))  # rules and intervals may change
+    assert load_patient_model(tmp_path / "out").calibration.method == "isotonic"
+    with pytest.raises(MammoError, match="of other patients, settings or grids"):
+        fit_patient_model(inputs, tmp_path / "out", request(settings=request_settings([*SMALL, ("depth", "3")])))
+    with pytest.raises(MammoError, match="not empty and holds no patient model"):
+        fit_patient_model(inputs, small[0].parent, request())
+
+
+def test_without_validation_there_is_no_decision(small: list[Path], tmp_path: Path) -> None:
+    found = fit_patient_model(three_tables(small[0], None, small[2]), tmp_path, request())
+    model = load_patient_model(tmp_path)
+    assert model.classifier.threshold is None
+    assert model.calibration is None
+    assert any("no threshold" in note for note in found.notes)
+    assert list(found.rows["mean"].metrics) == ["train", "test"]
+
+
+def test_one_table_with_a_split(small: list[Path], tmp_path: Path) -> None:
+    parts = [pd.read_csv(path).assign(split=split) for path, split in zip(small, SPLITS, strict=True)]
+    whole = pd.concat(parts).sample(frac=1, random_state=0)
+    whole.rename(columns={"true_label": "cancer", "id": "woman"}).to_csv(tmp_path / "all.csv", index=False)
+    inputs = one_table(tmp_path / "all.csv", {"label": "cancer", "patient": "woman"})
+    assert {split: len(inputs.split(split).labels) for split in SPLITS} == dict(zip(SPLITS, (60, 30, 24), strict=True))
+    assert list(inputs.table.patients) == list(whole["id"])
+    whole.drop(columns="split").to_csv(tmp_path / "none.csv", index=False)
+    with pytest.raises(MammoError, match="no patient in the split train"):
+        one_table(tmp_path / "none.csv")
+    whole.assign(split="dev").to_csv(tmp_path / "odd.csv", index=False)
+    with pytest.raises(MammoError, match="has the split 'dev'"):
+        one_table(tmp_path / "odd.csv")
+
+
+def test_files_that_share_patients(small: list[Path], tmp_path: Path) -> None:
+    train, test = pd.read_csv(small[0]), pd.read_csv(small[2])
+    test["id"] = train["id"][: len(test)].to_numpy()  # numbers that begin anew
+    test.to_csv(tmp_path / "test.csv", index=False)
+    inputs = three_tables(small[0], None, tmp_path / "test.csv")
+    assert any("24 patient identifiers stand in more than one file" in note for note in inputs.notes)
+    found = fit_patient_model(inputs, tmp_path / "out", request())
+    assert found.rows["mean"].predictions["image_id"].is_unique
+    pd.concat([test.iloc[1:], train.iloc[:1]]).to_csv(tmp_path / "leak.csv", index=False)
+    with pytest.raises(MammoError, match="patient 'TRAIN0' is in train and in test"):
+        three_tables(small[0], None, tmp_path / "leak.csv")
+    test.drop(columns=[f"ccor_{view}" for view in VIEWS]).to_csv(tmp_path / "less.csv", index=False)
+    with pytest.raises(MammoError, match="column 'ccor_L_CC' is in one of"):
+        three_tables(small[0], None, tmp_path / "less.csv")
+
+
+def images(folder: Path, patients: int = 12) -> tuple[Path, Path]:
+    """Features as the command writes them, and predictions; one view is in neither."""
+    generator = np.random.default_rng(1)
+    rows = [
+        {
+            "image_id": f"p{patient} {view}", "patient_id": f"p{patient}", "pair_id": f"q{patient // 2}",
+            "laterality": view[0], "view": view[2:], "label": "normal", "age": 40.0 + patient,
+            "split": SPLITS[max(0, patient // 2 - 3)], "score": generator.random(),
+        }
+        for patient in range(patients) for view in VIEWS
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    values = pd.DataFrame(generator.normal(size=(len(rows), 32)), columns=list(FEATURES_32))
+    pd.concat([table.drop(columns="score"), values], axis=1).iloc[1:].to_csv(folder / "f.csv", index=False)
+    write_json(folder / "f.json", {"extraction": {"names": "32"}})
+    table["label"] = table["patient_id"].str[1:].astype(int) % 2
+    table.drop(columns=["pair_id", "split"]).iloc[1:-1].to_csv(folder / "p.csv", index=False)
+    return folder / "f.csv", folder / "p.csv"
+
+
+def test_features_and_predictions_become_patients(tmp_path: Path) -> None:
+    features, predictions = images(tmp_path)
+    inputs = features_and_predictions(features, [predictions])
+    assert inputs.extraction == Extraction("32")
+    assert inputs.notes == (
+        "1 of 47 images have features and no score, and are left out",
+        "2 of 48 views are missing, each filled by the mean of the patient's other views",
+    )
+    table = inputs.table
+    assert [int((table.splits == split).sum()) for split in SPLITS] == [8, 2, 2]
+    assert list(table.groups[:3]) == ["q0", "q0", "q1"]
+    assert table.column("age")[3] == 43.0
+    scores = pd.read_csv(predictions).set_index("image_id")["score"]
+    assert table.column("L_CC_pred")[0] == pytest.approx(scores[[f"p0 {view}" for view in VIEWS[1:]]].mean())
+    given = pd.read_csv(features).set_index("image_id")
+    assert table.column("imin_R_CC")[2] == given.loc["p2 R_CC", "imin"]
+    fit_patient_model(
+        inputs, tmp_path / "out", request(settings=request_settings([("components", "3"), ("leaf", "1")]))
+    )
+    again = read_patient_table(tmp_path / "out" / "patients.csv")
+    np.testing.assert_allclose(again.values, table.values, rtol=1e-12)
+
+
+def test_bad_features_and_predictions(tmp_path: Path) -> None:
+    features, predictions = images(tmp_path)
+    whole = pd.read_csv(features, dtype="str")
+
+    def fails(table: pd.DataFrame | str, says: str, files: int = 1) -> None:
+        path = tmp_path / "bad.csv"
+        path.write_text(table if isinstance(table, str) else table.to_csv(index=False))
+        with pytest.raises(MammoError, match=re.escape(says)):
+            features_and_predictions(path, [predictions] * files)
+
+    fails(whole, "stands in two files of predictions", files=2)
+    fails(pd.concat([whole, whole[:1]]), "image 'p0 L_MLO' stands there twice")
+    fails(whole.assign(imin=["", *whole["imin"][1:]]), "row 2: imin '' is not a finite number")
+    fails(whole.assign(imin=["dark", *whole["imin"][1:]]), "row 2: imin 'dark' is not a finite number")
+    fails(whole.to_csv(index=False).replace("imax", "imin", 1), "has the column 'imin' twice")
+    fails(whole.assign(patient_id="p0"), "different patients")
+    fails(whole.assign(split=["test", *whole["split"][1:]]), "patient 'p0' is in test and in train")
+    fails(whole.assign(image_id=[f"x{number}" for number in range(len(whole))]), "no CC or MLO image in common")
+    write_json(tmp_path / "bad.json", {"extraction": {"names": "34"}})
+    fails(whole, "other features than the file beside it says")
+
+
+def test_settings_and_grids(tmp_path: Path) -> None:
+    changed = request_settings([("trees", "7"), ("random_forest.max_features", "sqrt")])
+    assert (changed["gradient_boosting"].trees, changed["random_forest"].trees) == (7, 7)
+    assert changed["random_forest"].max_features == "sqrt"
+    assert changed["gradient_boosting"].max_features is None
+    for text, says in (("depht=2", "Did you mean depth"), ("svm.trees=2", "svm.trees"), ("trees=many", "no int")):
+        with pytest.raises(MammoError, match=says):
+            request_settings([tuple(text.split("="))])
+    assert set(read_grids(None)) == {"gradient_boosting", "random_forest"}
+    path = tmp_path / "grid.json"
+    for grid, says in (
+        ([1], "is no grid"),
+        ({"depth": 2}, "depth is 2, not a list"),
+        ({"depht": [2]}, "Did you mean depth"),
+        ({"depth": ["two"]}, "depth is 'two'"),
+        ({"random_forest": {}}, "a grid without fields"),
+    ):
+        write_json(path, grid)
+        with pytest.raises(MammoError, match=says):
+            read_grids(path)
+    write_json(path, {"depth": [2, 3], "subsample": [1]})
+    assert read_grids(path) == {"gradient_boosting": {"depth": (2, 3), "subsample": (1.0,)}}
+    with pytest.raises(MammoError, match="classifier 'svm' is unknown"):
+        PatientRequest(keep="svm")
+    with pytest.raises(MammoError, match="calibration 'spline' is unknown"):
+        PatientRequest(calibration="spline")
+
+
+def test_a_model_folder_that_was_changed(small: list[Path], tmp_path: Path) -> None:
+    fit_patient_model(three_tables(*small), tmp_path, request())
+    stored = tmp_path / "model" / "classifier.json"
+    text = stored.read_text()
+    stored.write_text(text.replace('"threshold": 0.', '"threshold": 0.9'))
+    with pytest.raises(MammoError, match="is not the file that was written"):
+        load_patient_model(tmp_path)
+    stored.write_text(text)
+    (tmp_path / "model" / "patient_model.json").write_text("{}")
+    with pytest.raises(MammoError, match="format None"):
+        load_patient_model(tmp_path)
+    with pytest.raises(MammoError, match="holds no patient model"):
+        load_patient_model(tmp_path / "figures")
