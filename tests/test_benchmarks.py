@@ -15,6 +15,9 @@ TINY = {
     "end2end_vgg16.py": ["--quick", "--peer-python", "none", "--only", "predict"],
     "predict_exam.py": ["--quick"],
     "start.py": ["--quick"],
+    "bootstrap_auc.py": ["--quick"],
+    "grid_search.py": ["--quick"],
+    "radiomics_features.py": ["--quick", "--peer-python", "none"],
 }
 
 

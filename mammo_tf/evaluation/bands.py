@@ -93,12 +93,9 @@ def auc_interval(
     if method not in METHODS:
         raise MammoError("method_unknown", f"bootstrap method {method!r} is unknown", f"Known are {', '.join(METHODS)}")
     truth, values = checked(labels, scores)
-    drawn = []
-    for weights in _weights(groups, len(truth), replicates, seed, strata):
-        drawn += [
-            float(np.trapezoid(true_rates, false_rates)) for false_rates, true_rates in _curves(truth, values, weights)
-        ]
-    usable = np.array(drawn, np.float64)
+    numbers = group_numbers(groups, len(truth))
+    drawn = _resampled_aucs(truth, values, numbers, resamples(numbers, replicates, seed, strata))
+    usable = np.array([area for area in drawn if area is not None], np.float64)
     value = auc(truth, values)
     if len(usable) < 2:
         return Interval(value, float("nan"), float("nan"), usable, replicates - len(usable))
@@ -107,6 +104,32 @@ def auc_interval(
         levels = bca_levels(value, usable, jackknife_auc(truth, values, groups), levels)
     low, high = np.quantile(usable, levels) if np.isfinite(levels).all() else (np.nan, np.nan)
     return Interval(value, float(low), float(high), usable, replicates - len(usable))
+
+
+def _resampled_aucs(
+    truth: NDArray[np.int64],
+    values: NDArray[np.float64],
+    numbers: NDArray[np.intp],
+    draws: Iterator[NDArray[np.intp]],
+) -> Iterator[float | None]:
+    """AUC of every resample, None where it has one class only.
+
+    Scores are sorted once: how many negatives lie below a positive is then a running sum of the negatives' weights. All
+    counts are integers, so the results are those of `auc` to the last bit but one.
+    """
+    count = int(numbers.max()) + 1
+    negative_values = np.sort(values[truth == 0])
+    negatives = numbers[truth == 0][np.argsort(values[truth == 0], kind="stable")]
+    positives = numbers[truth == 1]
+    below = np.searchsorted(negative_values, values[truth == 1], side="left")
+    not_above = np.searchsorted(negative_values, values[truth == 1], side="right")
+    running = np.zeros(len(negatives) + 1, np.int64)
+    for draw in draws:
+        weights = np.bincount(draw, minlength=count)
+        np.cumsum(weights[negatives], out=running[1:])
+        weight = weights[positives]
+        pairs = int(weight.sum()) * int(running[-1])
+        yield float(weight @ (running[below] + running[not_above])) / (2 * pairs) if pairs else None
 
 
 def jackknife_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -136,14 +159,12 @@ def jackknife_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike | None
     return np.asarray((whole - lost)[left > 0] / left[left > 0], np.float64)
 
 
-def _weights(
-    groups: ArrayLike | None, cases: int, replicates: int, seed: int, strata: ArrayLike | None = None
-) -> Iterator[NDArray[np.float64]]:
+def _weights(groups: ArrayLike | None, cases: int, replicates: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """How often each case is in each resample, `[resamples, cases]`, some resamples at a time."""
     numbers = group_numbers(groups, cases)
     count = int(numbers.max()) + 1
     at_once = max(1, WEIGHTS_AT_ONCE // max(cases, 1))
-    every = resamples(numbers, replicates, seed, strata)
+    every = resamples(numbers, replicates, seed)
     while draws := list(islice(every, at_once)):
         yield np.array([np.bincount(draw, minlength=count)[numbers] for draw in draws], np.float64)
 

@@ -6,6 +6,7 @@ since the flat area is added once instead of once for each pixel; it is kept as 
 
 from __future__ import annotations
 
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -49,22 +50,34 @@ def surface_areas(
 ) -> Surface:
     """The area of the grey-level surface at every scale; arguments as for `fractal_dimension`."""
     inner = _eroded(mask)
+    white = inner.astype(np.uint8) * 255
     halvings = min(MOST_HALVINGS, int(np.floor(np.log2(max(mask.shape)))) - 2)
     found = []
     for halving in range(max(halvings, 0) + 1):
         scale = 2.0**-halving
-        small = pixels if halving == 0 else bicubic(pixels, scale, antialias)
-        cut = (
-            inner
-            if halving == 0
-            else bicubic(inner * 255.0, (small.shape[0], small.shape[1]), antialias, levels=256) > KEPT
-        )
+        shape = (ceil(mask.shape[0] * scale), ceil(mask.shape[1] * scale))
+        part = _around(inner, scale, shape)
+        small = pixels[part] if halving == 0 else bicubic(pixels, scale, antialias, part=part)
+        cut = inner[part] if halving == 0 else bicubic(white, shape, antialias, levels=256, part=part) > KEPT
         across, down = np.abs(np.diff(small, axis=1)), np.abs(np.diff(small, axis=0))
         size = spacing_mm / scale
         total = float(across[cut[:, :-1]].sum() + down[cut[:-1]].sum())
         found.append((size, total, int(cut.sum()), size**2 + size * total))
     sizes, totals, counts, areas = zip(*found, strict=True)
     return Surface(np.array(sizes), np.array(totals), np.array(counts, np.int64), np.array(areas))
+
+
+def _around(mask: NDArray[np.bool_], scale: float, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Box of the mask in a picture shrunk by `scale` to `shape`, with three pixels around it.
+
+    They are for the differences, which look one row and one column on, and for what the kernel smears.
+    """
+    slices = []
+    for axis, size in zip((1, 0), shape, strict=True):
+        places = np.flatnonzero(mask.any(axis=axis))
+        first, last = (0, 0) if not len(places) else (int(places[0] * scale) - 3, ceil((places[-1] + 1) * scale) + 3)
+        slices.append(slice(max(0, first), min(size, max(last, 1))))
+    return slices[0], slices[1]
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

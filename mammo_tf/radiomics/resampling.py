@@ -13,9 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+WHOLE = (slice(None), slice(None))
+
 
 def bicubic(
-    picture: NDArray[Any], scale: float | tuple[int, int], antialias: bool = True, levels: int | None = None
+    picture: NDArray[Any],
+    scale: float | tuple[int, int],
+    antialias: bool = True,
+    levels: int | None = None,
+    part: tuple[slice, slice] = WHOLE,
 ) -> NDArray[np.float64]:
     """A picture at another scale or size.
 
@@ -25,19 +31,23 @@ def bicubic(
             scale of its own, as MATLAB does.
         antialias: widen the kernel by 1/scale when shrinking.
         levels: round to integers 0..levels-1 after each axis, as MATLAB does with integer pictures.
+        part: rows and columns of the result that are wanted; only what reaches into them is looked at.
 
     Returns:
-        float64 `[ceil(rows x scale), ceil(columns x scale)]`.
+        float64 `[ceil(rows x scale), ceil(columns x scale)]`, or that part of it.
     """
     shape = picture.shape
     if isinstance(scale, tuple):
         sizes, scales = scale, (scale[0] / shape[0], scale[1] / shape[1])
     else:
         sizes, scales = (ceil(shape[0] * scale), ceil(shape[1] * scale)), (scale, scale)
-    result = np.asarray(picture, np.float64)
+    weights = [_weights(shape[axis], sizes[axis], scales[axis], antialias)[part[axis]] for axis in (0, 1)]
+    # a part of the rows needs all that reaches into them, and nothing else
+    reach = [slice(int(one.indices.min()), int(one.indices.max()) + 1) for one in weights]
+    result = np.ascontiguousarray(picture[reach[0], reach[1]], np.float64)
     for axis in sorted((0, 1), key=lambda axis: scales[axis]):
-        weights = _weights(shape[axis], sizes[axis], scales[axis], antialias)
-        result = weights @ result if axis == 0 else (weights @ result.T).T
+        one = weights[axis][:, reach[axis]]
+        result = one @ result if axis == 0 else (one @ result.T).T
         if levels is not None:
             np.floor(np.add(result, 0.5, out=result), out=result)
             np.clip(result, 0, levels - 1, out=result)
