@@ -251,6 +251,7 @@ def predict(options: Namespace) -> None:
     report = predict_images(
         options.model, options.inputs, options.output, options.sheet,
         batch_size=options.batch_size, flips=options.flips or None, root=options.root,
+        winograd=not options.no_winograd, prevalence=options.prevalence,
     )  # fmt: skip
     _print_all(report.warnings)
     if report.passed_over:

@@ -161,6 +161,8 @@ def _model_commands(command: object) -> None:
     one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
     one.add_argument("--flips", action="store_true", help="mean over four flips, also if the model does not ask for it")
     one.add_argument("--batch-size", type=_whole_number, default=2, metavar="N", help="pictures at once (default 2)")
+    one.add_argument("--prevalence", type=float, metavar="P", help="share of positives here, for calibrated models")
+    one.add_argument("--no-winograd", action="store_true", help="convolutions as Keras has them (slower on a CPU)")
 
     one = command("import-legacy", "a published Keras 2 .h5 file to .keras; nothing in it is executed")
     one.add_argument("file", metavar="FILE.h5")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import write_predictions
+from mammo_tf.evaluation import Calibration, prevalence_corrected, write_predictions
 from mammo_tf.evaluation.predictions import COLUMNS
 from mammo_tf.files import disk_errors
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
@@ -80,12 +81,14 @@ def predict(
     root: str | Path | None = None,
     workers: int | None = None,
     winograd: bool = True,
+    prevalence: float | None = None,
 ) -> PredictReport:
     """Scores every picture that can be used, says of every other one why not.
 
     Preparation is the model's own, all of it (breast segmentation included). `output` has the columns of the contract
-    "Predictions" (`label` 0, 1 or empty), `path`, and `grey_mean`, the mean of the prepared picture in [0, 1].
-    `rejects.csv` lies beside it; if the manifest's own one lies there, its rows are kept.
+    "Predictions" (`label` 0, 1 or empty), `path`, `grey_mean` (mean of the prepared picture in [0, 1]), and where the
+    model was calibrated `probability`. `rejects.csv` lies beside it; if the manifest's own one lies there, its rows are
+    kept.
 
     Args:
         source_model: a bundle, a `.keras` file or a run folder.
@@ -98,6 +101,8 @@ def predict(
         positives: labels of a manifest that count as 1; by default as the model says, else malignant and high_risk.
         root: data root of a manifest's paths; by default its folder.
         workers: processes that read and prepare; by default one a core, at most 4.
+        winograd: as for `open_scorer`.
+        prevalence: share of positive images where the pictures come from; `probability` is corrected for it.
 
     Raises:
         MammoError: `nothing_usable` if no picture can be scored (rejects are written nevertheless); `not_a_png`,
@@ -111,6 +116,7 @@ def predict(
     start_workers(workers)
     found = find_inputs(inputs, root)
     scorer = open_scorer(source_model, flips, winograd)
+    probability = _probability(scorer, prevalence)
     began = time.perf_counter()
     run = _Run(scorer, keep=0 if sheet is None else SHOWN)
     for batch in _batches(found, scorer.preprocessing, batch_size, workers):
@@ -123,6 +129,8 @@ def predict(
         sentence = f"none of {len(rejects) + len(found.passed_over)} files can be scored{first}"
         raise MammoError("nothing_usable", sentence, f"See {rejects_path}")
     table = _table(run, positives or scorer.facts.get("positives") or POSITIVES)
+    if probability is not None:
+        table["probability"] = probability(table["score"].to_numpy(np.float64))
     warnings = _warnings(table, scorer, run)
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
     write_predictions(table, output)
@@ -224,6 +232,32 @@ def _table(run: _Run, positives: Sequence[str]) -> pd.DataFrame:
     scores, means = ([row[name] for row in run.rows] for name in ("score", "grey_mean"))
     table = table.assign(label=numbers, score=scores, grey_mean=means)
     return table[[*COLUMNS, "path", "grey_mean"]]
+
+
+def _probability(
+    scorer: Scorer, prevalence: float | None
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+    """Scores to probabilities by the calibration stored with the model, for a site's prevalence if one is given.
+
+    Raises:
+        MammoError: `calibration_missing` where a prevalence is given and the model has no calibration;
+            `prevalence_wrong`.
+    """
+    stored = scorer.facts.get("calibration")
+    if stored is None:
+        if prevalence is not None:
+            raise MammoError(
+                "calibration_missing",
+                f"{scorer.path} has no calibration, so there is no probability to correct for a prevalence",
+                "Train it with --set evaluation.calibration=platt",
+            )
+        return None
+    calibration = Calibration.from_json(stored)
+    if prevalence is None:
+        return calibration
+    trained = float(scorer.facts["calibration_prevalence"])
+    prevalence_corrected(0.5, trained, prevalence)  # refused now, not after an hour
+    return lambda scores: prevalence_corrected(calibration(scores), trained, prevalence)
 
 
 def _expected_mean(scorer: Scorer) -> float | None:

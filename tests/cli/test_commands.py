@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from mammo_tf.cli.main import main
+from mammo_tf.evaluation import Calibration
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.reading import read
@@ -92,3 +93,27 @@ def test_identifiers_are_kept_only_if_asked(golden: Path, tmp_path: Path, capsys
     assert not hashed["image_id"].isin(plain["image_id"]).any()
     assert main(["manifest", "mini-mias", str(root), "-o", str(tmp_path / "x"), "--keep-identifiers"]) == 2
     assert "takes no option 'keep_identifiers'" in capsys.readouterr().err
+
+
+def test_a_calibrated_model_gives_probabilities(
+    model: Path, films: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Stored with the model, applied by predict, corrected for a site's prevalence."""
+    stored = load_model(model)
+    calibration = {"method": "platt", "slope": 3.0, "intercept": 1.0}
+    assert stored.preprocessing is not None
+    facts = {"calibration": calibration, "calibration_prevalence": 0.5}
+    save_model(tmp_path / "calibrated.keras", stored.model, stored.preprocessing, **facts)
+    words = ["predict", str(tmp_path / "calibrated.keras"), str(films), "-o", str(tmp_path / "scores.csv")]
+    assert main(words) == 0
+    plain = pd.read_csv(tmp_path / "scores.csv")
+    np.testing.assert_allclose(plain["probability"], Calibration.from_json(calibration)(plain["score"]), rtol=1e-6)
+    assert main([*words, "--prevalence", "0.01"]) == 0
+    rare = pd.read_csv(tmp_path / "scores.csv")
+    assert (rare["probability"] < plain["probability"]).all()
+    assert (rare["score"] == plain["score"]).all()
+    capsys.readouterr()
+    assert main([*words, "--prevalence", "1.5"]) == 2
+    assert "do not lie between 0 and 1" in capsys.readouterr().err
+    assert main(["predict", str(model), str(films), "-o", str(tmp_path / "s.csv"), "--prevalence", "0.1"]) == 2
+    assert "has no calibration" in capsys.readouterr().err
