@@ -270,11 +270,9 @@ def assemble(predictions: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     means = numbers.pivot_table(index="patient_id", columns="place", aggfunc="mean", sort=False)
     wide = {f"{view}_pred": means["score"].get(view) for view in VIEWS}
     wide |= {f"{name}_{view}": means[name].get(view) for view in VIEWS for name in names}
-    frame = pd.DataFrame({key: value for key, value in wide.items() if value is not None}, index=means.index)
-    for key in wide:
-        if key not in frame:
-            frame[key] = np.nan
+    present = {key: value for key, value in wide.items() if value is not None}
+    frame = pd.DataFrame(present, index=means.index).reindex(columns=list(wide))
     facts = both.groupby("patient_id", sort=False)
     known = {name: facts[name].first() for name in ("age", "pair_id", "split") if name in both}
-    frame = frame[list(wide)].assign(label=facts["label"].max(), **known)
-    return frame.rename_axis("patient_id").reset_index()
+    facts_known = pd.DataFrame({"label": facts["label"].max()} | known)
+    return pd.concat([frame, facts_known], axis=1).rename_axis("patient_id").reset_index()

@@ -112,9 +112,6 @@ def fit_patient_model(
     folder = Path(folder)
     _claim(folder, inputs, request)
     train = inputs.split("train")
-    if inputs.frame is not None:
-        with atomic_path(folder / "patients.csv") as beside:
-            inputs.frame.to_csv(beside, index=False, lineterminator="\n")
     settings = {name: _searched(name, train, folder, request, say) for name in MODELS}
     fitted = {name: fit_classifier(train, settings[name]) for name in MODELS}
     scores = {name: classifier.scores(inputs.table) for name, classifier in fitted.items()}
@@ -122,6 +119,9 @@ def fit_patient_model(
         name: make_row(name, inputs.table, values, request.rule, request.resampling, request.calibration)
         for name, values in (scores | plain_scores(inputs.table)).items()
     }
+    if inputs.frame is not None:
+        with atomic_path(folder / "patients.csv") as beside:
+            inputs.frame.to_csv(beside, index=False, lineterminator="\n")
     comparison = compared(rows, request.resampling)
     kept = rows[request.keep]
     as_run = {}
@@ -149,16 +149,15 @@ def _claim(folder: Path, inputs: PatientInputs, request: PatientRequest) -> None
         }
     )
     path = folder / REQUEST
-    if path.is_file():
-        if read_json(path) != asked:
-            sentence = f"{folder} holds a patient model of other patients, settings or grids"
-            raise MammoError("other_patient_model", sentence, "Name another folder or remove this one")
-        return
     with disk_errors(folder):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            sentence = f"{folder} is not empty and holds no patient model"
-            raise MammoError("folder_exists", sentence, "Name another folder")
         folder.mkdir(parents=True, exist_ok=True)
+        used = any(other.name != REQUEST for other in folder.iterdir())  # a request that failed leaves nothing else
+    if used and not path.is_file():
+        sentence = f"{folder} is not empty and holds no patient model"
+        raise MammoError("folder_exists", sentence, "Name another folder")
+    if used and read_json(path) != asked:
+        sentence = f"{folder} holds a patient model of other patients, settings or grids"
+        raise MammoError("other_patient_model", sentence, "Name another folder or remove this one")
     write_json(path, asked)
 
 
