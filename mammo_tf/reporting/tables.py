@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,19 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.bands import auc_interval
+from mammo_tf.evaluation.subgroups import OF_LESIONS, banded, ordered_values
 from mammo_tf.reporting.figures import signed, threshold_text
 from mammo_tf.reporting.scores import LEVELS, Numbers, Scores
 
 RATES = ("sensitivity", "specificity", "accuracy")
-SUBGROUPS = {"density": "Breast density", "manufacturer": "Manufacturer", "view": "View"}
+SUBGROUPS = {
+    "density": "Breast density",
+    "manufacturer": "Manufacturer",
+    "view": "View",
+    "age": "Age",
+    "finding_kind": "Kind of finding, against all negative images",
+    "finding_size_mm": "Size of finding, against all negative images",
+}
 SUBGROUP_REPLICATES = 1000
 MOST_VALUES = 12  # of a subgroup column; what is rarer is left out, and counted
 
@@ -135,30 +144,42 @@ class Subgroups:
 
 
 def subgroups(tables: Mapping[str, pd.DataFrame]) -> tuple[Subgroups, ...]:
-    """Tables for those of density, manufacturer and view that take two values or more.
+    """Tables for those columns of `SUBGROUPS` that take two values or more; ages and sizes in bands.
 
     Args:
         tables: model -> predictions of the split that is shown.
     """
     found = []
     for column, title in SUBGROUPS.items():
-        listed = [table[column] for table in tables.values() if column in table]
-        counts = pd.concat(listed).value_counts() if listed else pd.Series(dtype=np.int64)
-        counts = counts[counts.index != ""]
+        named = {
+            name: table.assign(value=banded(table[column], column)) for name, table in tables.items() if column in table
+        }
+        counts = Counter(value for table in named.values() for value in _counted(table, column))
         if len(counts) < 2:
             continue
-        kept = sorted(str(value) for value in counts.index[:MOST_VALUES])
-        rows = {name: tuple(_subgroup(table, column, value) for value in kept) for name, table in tables.items()}
+        most = {value for value, _ in counts.most_common(MOST_VALUES)}
+        everyone = pd.concat(list(named.values()))
+        kept = [value for value in ordered_values(everyone, column) if value in most]
+        rows = {name: tuple(_subgroup(named.get(name), column, value) for value in kept) for name in tables}
         found.append(Subgroups(title, tuple(kept), rows, len(counts) - len(kept)))
     return tuple(found)
 
 
-def _subgroup(table: pd.DataFrame, column: str, value: str) -> tuple[Cell, int, int]:
+def _counted(table: pd.DataFrame, column: str) -> pd.Series[str]:
+    """The known values of the cases that a column is about."""
+    chosen = table[table["label"] == 1] if column in OF_LESIONS else table
+    return chosen.loc[chosen["value"] != "unknown", "value"]
+
+
+def _subgroup(table: pd.DataFrame | None, column: str, value: str) -> tuple[Cell, int, int]:
     """The cell, the number of images and of positives among them."""
-    part = table[table[column] == value] if column in table else table[:0]
-    labels = part["label"].to_numpy(np.int64)
-    if not len(part):
+    if table is None:
         return Cell(None, "—", "", "no image"), 0, 0
+    members = table["value"] == value
+    if not members.any():
+        return Cell(None, "—", "", "no image"), 0, 0
+    part = table[members | (table["label"] == 0)] if column in OF_LESIONS else table[members]
+    labels = part["label"].to_numpy(np.int64)
     try:
         found = auc_interval(labels, part["score"], part["patient_id"].to_numpy(str), SUBGROUP_REPLICATES)
     except MammoError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from mammo_tf.evaluation import auc, bootstrap, read_predictions
@@ -59,3 +61,21 @@ def test_subgroups_of_one_class_and_of_many_values(run: Report) -> None:
     assert [found.why for found, _, _ in subgroups({"M": table})[0].rows["M"]] == ["one class only"] * 2
     assert subgroups({"M": table.drop(columns=["density", "manufacturer", "view"])}) == ()
     assert subgroups({}) == ()
+
+
+def test_ages_in_bands_and_lesions_against_all_negatives() -> None:
+    labels = np.arange(60) % 3 == 0
+    table = pd.DataFrame(
+        {
+            "patient_id": np.arange(60).astype(str),
+            "label": labels.astype(int),
+            "score": np.linspace(0, 1, 60),
+            "age": [str(45 + row) if row % 7 else "" for row in range(60)],
+            "finding_kind": np.where(labels, np.where(np.arange(60) % 2, "mass", "calcification"), ""),
+        }
+    )
+    found = {group.title: group for group in subgroups({"M": table})}
+    assert found["Age"].values == ("under 50", "50-59", "60-69", "70 and over")
+    kinds = found["Kind of finding, against all negative images"]
+    assert kinds.values == ("calcification", "mass")
+    assert [row[1:] for row in kinds.rows["M"]] == [(50, 10), (50, 10)]
