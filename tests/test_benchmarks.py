@@ -44,29 +44,3 @@ def test_benchmarks_run_at_a_tiny_size(name: str) -> None:
     done = _run(name, TINY[name])
     assert done.returncode == 0, done.stderr
     assert "load average" in done.stdout or "pip install" in done.stdout
-
-
-def test_winograd_convolutions_equal_direct_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Odd sizes, several pictures, values and gradients."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import keras
-    import numpy as np
-    import tensorflow as tf
-    from winograd import WinogradConv2D
-
-    pictures = tf.constant(np.random.default_rng(0).normal(size=(2, 13, 10, 5)).astype(np.float32))
-    direct = keras.layers.Conv2D(7, 3, padding="same", activation="relu")
-    direct.build(pictures.shape)
-    direct.bias.assign(np.linspace(-1, 1, 7))
-    for tile in (2, 4):
-        layer = WinogradConv2D(7, 3, padding="same", activation="relu", tile=tile)
-        layer.build(pictures.shape)
-        layer.set_weights(direct.get_weights())
-        gradients = []
-        for one in (direct, layer):
-            with tf.GradientTape() as tape:
-                outputs = one(pictures)
-                loss = tf.reduce_sum(outputs**2)
-            gradients.append([outputs, *tape.gradient(loss, [one.kernel.value, one.bias.value])])
-        for expected, found in zip(*gradients, strict=True):
-            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
