@@ -28,7 +28,8 @@ def compare(
 ) -> dict[str, dict[str, dict[str, Number]]]:
     """Second minus first on the same cases: `{split: {level: {metric: {value, low, high, n, how}}}}`.
 
-    `auc_difference` is resampled over patients, both scores together; `auc_difference_delong` has z and p as well.
+    `auc_difference` is resampled over patients, both scores together, with a p (twice the smaller share of resamples on
+    one side of no difference, one added to each count); `auc_difference_delong` has z and p as well.
 
     Args:
         first, second: predictions of two models.
@@ -89,7 +90,15 @@ def _differences(cases: pd.DataFrame, resampling: Resampling) -> dict[str, Numbe
         return Interval(second.value - first.value, float(low), float(high), apart, first.discarded)
 
     how = f"paired {replace(resampling, method='percentile').words(patients)}"
-    numbers = {"auc_difference": number_of(partial(difference, patients), len(labels), how)}
+    drawn: list[Interval] = []
+
+    def over_patients() -> Interval:
+        drawn.append(difference(patients))
+        return drawn[-1]
+
+    numbers = {"auc_difference": number_of(over_patients, len(labels), how)}
+    if drawn and len(drawn[0].replicates) > 1:
+        numbers["auc_difference"]["p"] = _two_sided(drawn[0].replicates)
     with_cases_resampled(numbers["auc_difference"], partial(difference, None), resampling)
     try:
         checked(labels, scores[:, 0])
@@ -102,3 +111,8 @@ def _differences(cases: pd.DataFrame, resampling: Resampling) -> dict[str, Numbe
             "why": error.sentence,
         }
     return numbers
+
+
+def _two_sided(replicates: NDArray[np.float64]) -> float:
+    smaller = min((replicates <= 0).sum(), (replicates >= 0).sum())
+    return float(min(1.0, 2 * (smaller + 1) / (len(replicates) + 1)))

@@ -6,37 +6,40 @@ in so few steps. How they were arrived at, and which numbers were seen on the wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from mammo_tf.data import Augmentation
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import compare, compute_metrics, read_predictions
+from mammo_tf.evaluation import compare, read_predictions
 from mammo_tf.files import disk_errors, read_json, write_json
-from mammo_tf.imaging import Preprocessing
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.examples import write_examples
 from mammo_tf.recipes.matching import matching_step, with_matching
 from mammo_tf.recipes.predict import predict
-from mammo_tf.recipes.recipe import Evaluation, Network, PatchTraining, Preparation, Recipe, Training
+from mammo_tf.recipes.recipe import Preparation, Recipe, Training
 from mammo_tf.recipes.run_report import run_examples, run_facts
-from mammo_tf.recipes.runner import predict_splits, run
-from mammo_tf.records import open_records, prepare
+from mammo_tf.recipes.runner import run
+from mammo_tf.recipes.study_recipes import (
+    HEAD,
+    MIRRORED,
+    SPACING_MM,
+    Say,
+    deeper,
+    from_patches,
+    prepare_site,
+    score_site,
+    seeded,
+    steady_stage,
+)
+from mammo_tf.records import open_records
 from mammo_tf.reporting import Comparison, Curve, Entry, Report, write_report
 from mammo_tf.serving import export_bundle
-from mammo_tf.training import Stage, load_model
+from mammo_tf.training import load_model
 
 SOURCE, TARGET = "ffdm_site_1", "ffdm_site_2"
-HEAD = ("block_1", "block_2", "output")
-SIZE = (288, 224)
-SPACING_MM = 0.6
-# a warp between pixels can halve the contrast of specks one pixel wide, so pictures are only mirrored
-MIRRORED = Augmentation(rotation=0.0, shift=0.0, zoom=0.0, horizontal_flip=True, vertical_flip=True)
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -72,18 +75,8 @@ LONG = DemoSize(
 
 def source_recipe(size: DemoSize) -> Recipe:
     """Patch stage, then the head, then everything, on site 1."""
-    return Recipe(
-        name="site_1",
-        about="VGG16 at an eighth of its width, trained on site 1: patches, then whole images",
-        network=Network(width=1 / 8),
-        training=Training(batch_size=16, augmentation=MIRRORED),
-        patch=PatchTraining(
-            stages=(_stage("patch", ("all",), 1e-3, size.patch),),
-            rows=64, columns=64, batch_size=16, augmentation=MIRRORED,
-        ),
-        stages=(_stage("head", HEAD, 1e-3, size.head), _stage("whole", ("all",), 5e-4, size.whole)),
-        weight_decay=1e-4,
-    )  # fmt: skip
+    about = "VGG16 at an eighth of its width, trained on site 1: patches, then whole images"
+    return from_patches("site_1", about, (size.patch, size.head, size.whole))
 
 
 def adaptation_recipe(size: DemoSize) -> Recipe:
@@ -95,23 +88,9 @@ def adaptation_recipe(size: DemoSize) -> Recipe:
         preparation=Preparation(preset="start", mean="training"),
         training=Training(batch_size=16, augmentation=MIRRORED),
         stages=(
-            _stage("stage_1", HEAD, 1e-3, size.adapt_head, weight_decay=1e-4, dropout=0.1),
-            _stage("stage_2", ("all",), 5e-4, size.adapt_all, weight_decay=1e-4, dropout=0.1),
+            steady_stage("stage_1", HEAD, 1e-3, size.adapt_head, weight_decay=1e-4, dropout=0.1),
+            steady_stage("stage_2", ("all",), 5e-4, size.adapt_all, weight_decay=1e-4, dropout=0.1),
         ),
-    )
-
-
-def _stage(
-    name: str,
-    trainable: tuple[str, ...],
-    rate: float,
-    epochs: int,
-    weight_decay: float | None = None,
-    dropout: float | None = None,
-) -> Stage:
-    """A stage of fixed length and rate whose best epoch on validation is kept."""
-    return Stage(
-        name, trainable, rate, epochs, weight_decay, dropout, stop_patience=0, rate_patience=0, monitor="val_auc"
     )
 
 
@@ -143,13 +122,13 @@ def demo(folder: str | Path, size: DemoSize = SHORT, workers: int = 2, seed: int
     say("2/7  preparing the pictures of both sites")
     data = {site: _prepared(folder, study, site, workers) for site in (SOURCE, TARGET)}
     say("3/7  training on site 1")
-    source = run(_seeded(source_recipe(size), seed), folder / "site_1", data[SOURCE], say=_deeper(say))
+    source = run(seeded(source_recipe(size), seed), folder / "site_1", data[SOURCE], say=deeper(say))
     say("4/7  site 2: untouched, histogram matching alone, adapted, from scratch")
-    _matching(folder, data, source.folder, _deeper(say))
+    _matching(folder, data, source.folder, deeper(say))
     adapted = run(
-        _seeded(adaptation_recipe(size), seed), folder / "site_2_adapted", data[TARGET], source.folder, say=_deeper(say)
+        seeded(adaptation_recipe(size), seed), folder / "site_2_adapted", data[TARGET], source.folder, say=deeper(say)
     )
-    run(_seeded(scratch_recipe(size), seed), folder / "site_2_scratch", data[TARGET], say=_deeper(say))
+    run(seeded(scratch_recipe(size), seed), folder / "site_2_scratch", data[TARGET], say=deeper(say))
     say("5/7  exporting the adapted model and scoring DICOM files with what was exported")
     bundle = _exported(folder, adapted.folder)
     _scored(folder, bundle, study)
@@ -179,14 +158,6 @@ def _claim(folder: Path, asked: dict[str, Any]) -> None:
     write_json(path, asked)
 
 
-def _seeded(recipe: Recipe, seed: int) -> Recipe:
-    return replace(recipe, training=replace(recipe.training, seed=seed))
-
-
-def _deeper(say: Say) -> Say:
-    return lambda line: say(f"     {line}")
-
-
 def _study(folder: Path, size: DemoSize, seed: int, workers: int) -> pd.DataFrame:
     groups = (
         PatientGroup("source", size.source, (SOURCE,), "train"),
@@ -207,10 +178,7 @@ def _study(folder: Path, size: DemoSize, seed: int, workers: int) -> pd.DataFram
 
 
 def _prepared(folder: Path, study: pd.DataFrame, site: str, workers: int) -> Path:
-    rows = study[study["site"] == site].reset_index(drop=True)
-    path = folder / "prepared" / site
-    prepare(rows, folder / "study", path, Preprocessing.preset("default", SIZE), workers)
-    return path
+    return prepare_site(study[study["site"] == site], folder / "study", folder / "prepared" / site, workers)
 
 
 def _matching(folder: Path, data: dict[str, Path], model_folder: Path, say: Say) -> None:
@@ -223,9 +191,7 @@ def _matching(folder: Path, data: dict[str, Path], model_folder: Path, say: Say)
     if stored.preprocessing is None:
         raise MammoError("preprocessing_missing", f"{model_folder} holds a model without preprocessing")
     steps = with_matching(stored.preprocessing, matching_step(target, source, say=say))
-    recipe = Recipe(name="site_2_matched", about="", evaluation=Evaluation())
-    table = predict_splits(stored.model, target, steps, recipe, out)
-    write_json(out / "metrics.json", compute_metrics(table))
+    score_site(replace(stored, preprocessing=steps), data[TARGET], Recipe(name="site_2_matched", about=""), out)
 
 
 def _exported(folder: Path, model_folder: Path) -> Path:

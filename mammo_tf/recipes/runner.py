@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def run(
     origin = load_start(start) if start is not None else None
     if origin is not None:
         check_start(origin, str(start))
-    asked = {"data": _digest_of(Path(data)), "start": "" if start is None else _digest_of(Path(start))}
+    asked = {"data": digest_of_input(Path(data)), "start": "" if start is None else digest_of_input(Path(start))}
     claim(folder, recipe, asked, overwrite)
     records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
     steps = network_input(recipe, records, origin, geometry)
@@ -130,7 +130,12 @@ def run(
     return RunResult(folder, metrics, comparison, finished, final, records, table)
 
 
-def _digest_of(path: Path) -> str:
+def digest_of_input(path: Path) -> str:
+    """What tells records, a run's model or a file from any other: SHA-256.
+
+    Raises:
+        MammoError: `file_missing`.
+    """
     for inside in ("index.json", "model.keras"):
         if (path / inside).is_file():
             return digest(path / inside)
@@ -231,12 +236,17 @@ class _Trainer:
 
 
 def predict_splits(
-    model: keras.Model, records: Records, steps: Preprocessing, recipe: Recipe, folder: Path
+    model: keras.Model,
+    records: Records,
+    steps: Preprocessing,
+    recipe: Recipe,
+    folder: Path,
+    splits: Sequence[str] = EVALUATED,
 ) -> pd.DataFrame:
-    """Scores of validation and test, written as `predictions_<split>.csv` and returned together."""
+    """Scores of the splits that are there, written as `predictions_<split>.csv` and returned together."""
     scorer = flip_averaged(model) if recipe.evaluation.flips else model
     tables = []
-    for split in EVALUATED:
+    for split in splits:
         positions = records.positions(split)
         if not len(positions):
             continue
@@ -293,6 +303,23 @@ def _calibration(method: str, cases: pd.DataFrame) -> dict[str, Any]:
     return {"calibration": found.to_json(), "calibration_prevalence": float(cases["label"].mean())}
 
 
+def score_as_it_came(
+    origin: ModelFile, records: Records, recipe: Recipe, folder: Path, splits: Sequence[str] = EVALUATED
+) -> pd.DataFrame:
+    """Predictions of a model that is not trained here, on records, with its own intensities; as `predict_splits`.
+
+    Raises:
+        MammoError: `preprocessing_missing`.
+    """
+    if origin.preprocessing is None:
+        raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared")
+    steps = Preprocessing(records.preprocessing.geometry_steps, origin.preprocessing.intensity_steps)
+    model = origin.model
+    if not fitting(model, steps):
+        model = rebuild(model, input_shape=(*records.size, steps.channels))
+    return predict_splits(model, records, steps, recipe, folder, splits)
+
+
 def _before(
     origin: ModelFile | None, records: Records, recipe: Recipe, folder: Path, after: pd.DataFrame, say: Say
 ) -> dict[str, Any]:
@@ -302,11 +329,7 @@ def _before(
     if origin.preprocessing is None:
         say("the start model does not say how pictures are prepared, so it is not compared")
         return {}
-    steps = Preprocessing(records.preprocessing.geometry_steps, origin.preprocessing.intensity_steps)
-    model = origin.model
-    if not fitting(model, steps):
-        model = rebuild(model, input_shape=(*records.size, steps.channels))
-    table = predict_splits(model, records, steps, recipe, folder / "before")
+    table = score_as_it_came(origin, records, recipe, folder / "before")
     _metrics(table, recipe.evaluation, folder / "before" / "metrics.json")
     evaluation = recipe.evaluation
     comparison = compare(
