@@ -13,7 +13,7 @@ from mammo_tf.errors import MammoError
 
 BAD_INPUT, INTERRUPTED = 2, 130
 # what is finished in their folder is used again
-RESUMABLE = ("phantom", "prepare", "run", "demo", "features", "patient-model")
+RESUMABLE = ("phantom", "prepare", "run", "demo", "features", "patient-model", "tables")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,6 +27,13 @@ def _whole_number(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return number
+
+
+def _seed(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     _data_commands(command)
     _model_commands(command)
     _patient_commands(command)
+    _table_commands(command)
 
     one = command("doctor", "versions, devices, and what to mend")
     one.set_defaults(function="doctor")
@@ -177,6 +185,25 @@ def _model_commands(command: object) -> None:
     one.add_argument("--long", action="store_true", help="more patients and epochs: about an hour")
     one.add_argument("--seed", type=int, default=1, metavar="S")
     one.add_argument("--workers", type=_whole_number, default=2, metavar="N")
+
+
+def _table_commands(command: object) -> None:
+    assert callable(command)
+    one = command("tables", "the thesis's tables and loss curves, on a synthetic study or on collections of yours")
+    one.set_defaults(module="table_commands")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to go on")
+    one.add_argument("--seed", type=_seed, action="append", metavar="N", help="may be repeated (default 1)")
+    one.add_argument("--pairs", type=_whole_number, metavar="N", help="matched pairs of the synthetic target (191)")
+    one.add_argument("--target", metavar="PREPARED", help="records of the target, split by pairs")
+    one.add_argument("--start-1", metavar="MODEL", help="source model 1: .keras, published .h5, run folder")
+    one.add_argument("--start-2", metavar="MODEL", help="source model 2, the baseline")
+    one.add_argument("--source-1", metavar="PREPARED", help="records of source site 1, for its rows in domain")
+    one.add_argument("--source-2", metavar="PREPARED", help="records of source site 2, for its rows in domain")
+    one.add_argument(
+        "--features", metavar="FILE.csv", help="set 34 of the target's images, for the rows with radiomics"
+    )
+    one.add_argument("--smoke", action="store_true", help="the whole road in some minutes, with numbers worth nothing")
+    one.add_argument("--workers", type=_whole_number, default=2, metavar="N", help="processes (default 2)")
 
 
 def _patient_commands(command: object) -> None:
