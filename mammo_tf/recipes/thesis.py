@@ -27,7 +27,7 @@ from mammo_tf.recipes.patient_inputs import features_and_predictions
 from mammo_tf.recipes.patient_model import PatientRequest, fit_patient_model, request_settings
 from mammo_tf.recipes.patient_store import DESCRIPTION
 from mammo_tf.recipes.preparation import load_start
-from mammo_tf.recipes.radiomic_features import Extraction, extract_features
+from mammo_tf.recipes.radiomic_features import Extraction, extract_features, stored_extraction
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.runner import EVALUATED, digest_of_input, run
 from mammo_tf.recipes.study_recipes import Say, deeper, prepare_site, score_site, seeded
@@ -83,17 +83,27 @@ def thesis_tables(
         say: is told in a line what happens.
 
     Raises:
-        MammoError: `seeds_wrong`, `other_tables`, `folder_exists`, and what the rooms on the way raise.
+        MammoError: `seeds_wrong`, `features_differ`, `other_tables`, `folder_exists`, and what the rooms raise.
     """
     folder = Path(folder)
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise MammoError("seeds_wrong", f"seeds {list(seeds)} are not different whole numbers from 0 on", "Mend --seed")
+    if given is not None and given.features is not None:
+        _check_features(given.features)
     _claim(folder, size, given)
     for seed in seeds:
         place = folder / f"seed_{seed}"
         say(f"seed {seed}")
         _one_seed(place, size, seed, given, workers, deeper(say))
     return write_tables(folder, seeds, size, given is None, say)
+
+
+def _check_features(path: Path) -> None:
+    """Both sets are made of set 34, so that is what must be given."""
+    extraction = stored_extraction(path)
+    if not path.is_file() or extraction is None or extraction.names != "34":
+        remedy = "Make it with mammo-tf features, with the settings beside it"
+        raise MammoError("features_differ", f"{path} is no table of the 34 features", remedy)
 
 
 def _claim(folder: Path, size: ThesisSize, given: Sites | None) -> None:
