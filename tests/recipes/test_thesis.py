@@ -279,7 +279,7 @@ def test_sentences_say_what_agrees_and_what_survives() -> None:
     assert "does not survive" in one["sentence"]
     assert "below zero in 1." in one["sentence"]
     between = found["Configuration 2 is above configuration 1", "own rates"]
-    assert "disagrees (0 of 2 seeds)" in between["sentence"]
+    assert "disagrees (0 of 2 seeds). The interval" in between["sentence"]
     none = found["Radiomics add nothing to the baseline's AUC", "34 features"]
     assert (none["agree"], none["patients"], none["level"]) == (1, 1, "patient")
     assert "shows no difference, not that there is none" in none["sentence"]
