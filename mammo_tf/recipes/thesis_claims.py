@@ -144,15 +144,16 @@ def _words(
             + "; an interval that holds zero shows no difference, not that there is none."
         )
     interval = (
-        f"he interval over patients lies above zero in {counts[0]} of {many} (that over images, as the thesis resampled, "
-        f"in {counts[1]})" + (f", and below zero in {below}." if below else ".")
+        f"the interval over patients lies above zero in {counts[0]} of {many} "
+        f"(that over images, as the thesis resampled, in {counts[1]})"
+        + (f", and below zero in {below}." if below else ".")
     )
     if not agree:
-        return f"{said}T{interval}"
+        return said + interval[0].upper() + interval[1:]
     survives = (
         "survives" if counts[0] == seeds else "does not survive" if not counts[0] else "survives in some seeds only"
     )
-    return f"{said}The difference {survives}: t{interval}"
+    return f"{said}The difference {survives}: {interval}"
 
 
 def published_words(claim_name: str, families: tuple[str, ...]) -> str:
