@@ -5,7 +5,7 @@ Formula and answers: `tests/golden/openbreast/README.md`, row 34.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ class Density(NamedTuple):
 
 
 def percent_density(
-    pixels: NDArray[np.float64],
+    pixels: NDArray[Any],
     mask: NDArray[np.bool_],
     spacing_mm: float,
     ordered: NDArray[np.float64] | None = None,
@@ -33,19 +33,29 @@ def percent_density(
     """Dense tissue in a breast.
 
     Args:
-        pixels: float64 `[rows, columns]`, bright is dense.
+        pixels: numbers `[rows, columns]`, bright is dense.
         mask: bool `[rows, columns]`, the breast.
         spacing_mm: size of a pixel.
         ordered: the pixels of the mask in rising order, if they are at hand.
     """
-    values = np.sort(pixels[mask]) if ordered is None else ordered
+    box = _with_rim(mask)
+    near, inside = pixels[box], mask[box]
+    values = np.sort(near[inside].astype(np.float64)) if ordered is None else ordered
     levels = np.linspace(values[0], values[-1], LEVELS)
     area = len(values) - np.searchsorted(values, levels, side="left")
     falls = np.convolve(np.diff(area), SMOOTHING, mode="same")
-    dense = (pixels >= levels[int(np.argmin(falls)) + 1]) & mask
-    dense &= _inner(mask, int(np.floor(2 * SKIN_MM / spacing_mm + 0.5)))
+    dense = (near >= levels[int(np.argmin(falls)) + 1]) & inside
+    dense &= _inner(inside, int(np.floor(2 * SKIN_MM / spacing_mm + 0.5)))
     dense = _without_small_parts(dense, np.floor(LEAST_AREA_MM2 / spacing_mm**2 + 0.5))
-    return Density(dense, float(dense.sum() / mask.sum()))
+    whole = np.zeros_like(mask)
+    whole[box] = dense
+    return Density(whole, float(np.count_nonzero(dense) / np.count_nonzero(inside)))
+
+
+def _with_rim(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Box of the mask with one pixel around it, where there is one: what erosion sees outside is then as outside."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(max(0, int(rows[0]) - 1), int(rows[-1]) + 2), slice(max(0, int(columns[0]) - 1), int(columns[-1]) + 2)
 
 
 def _inner(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ since the flat area is added once instead of once for each pixel; it is kept as 
 from __future__ import annotations
 
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +28,12 @@ class Surface(NamedTuple):
 
 
 def fractal_dimension(
-    pixels: NDArray[np.float64], mask: NDArray[np.bool_], spacing_mm: float, antialias: bool = True
+    pixels: NDArray[Any], mask: NDArray[np.bool_], spacing_mm: float, antialias: bool = True
 ) -> float:
     """Minus the slope of ln area on ln pixel size; nan where fewer than two scales hold a mask pixel.
 
     Args:
-        pixels: float64 `[rows, columns]`.
+        pixels: numbers `[rows, columns]`.
         mask: bool `[rows, columns]`.
         spacing_mm: size of a pixel; hardly matters.
         antialias: as MATLAB's `imresize`; False gives what a program without kernel widening gives.
@@ -45,9 +45,7 @@ def fractal_dimension(
     return float(-np.polyfit(np.log(surface.pixel_mm[usable]), np.log(surface.areas[usable]), 1)[0])
 
 
-def surface_areas(
-    pixels: NDArray[np.float64], mask: NDArray[np.bool_], spacing_mm: float, antialias: bool = True
-) -> Surface:
+def surface_areas(pixels: NDArray[Any], mask: NDArray[np.bool_], spacing_mm: float, antialias: bool = True) -> Surface:
     """The area of the grey-level surface at every scale; arguments as for `fractal_dimension`."""
     inner = _eroded(mask)
     white = inner.astype(np.uint8) * 255
@@ -57,7 +55,7 @@ def surface_areas(
         scale = 2.0**-halving
         shape = (ceil(mask.shape[0] * scale), ceil(mask.shape[1] * scale))
         part = _around(inner, scale, shape)
-        small = pixels[part] if halving == 0 else bicubic(pixels, scale, antialias, part=part)
+        small = pixels[part].astype(np.float64) if halving == 0 else bicubic(pixels, scale, antialias, part=part)
         cut = inner[part] if halving == 0 else bicubic(white, shape, antialias, levels=256, part=part) > KEPT
         across, down = np.abs(np.diff(small, axis=1)), np.abs(np.diff(small, axis=0))
         size = spacing_mm / scale

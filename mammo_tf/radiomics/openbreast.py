@@ -56,11 +56,13 @@ def features(
     """
     asked = feature_names(names, spacing_mm)
     pixels, inside = _checked(image, mask)
-    ordered = np.sort(pixels[inside])
+    box = _box(inside)  # grey levels and texture see nothing outside the mask
+    part, mask_part = np.ascontiguousarray(pixels[box], np.float64), np.ascontiguousarray(inside[box])
+    ordered = np.sort(part[mask_part])
+    if not np.isfinite(ordered[[0, -1]]).all():
+        raise MammoError("pixels_wrong", "pixels inside the mask are not finite numbers")
     if ordered[0] == ordered[-1]:
         _refuse_constant(ordered, asked)
-    box = _box(inside)  # texture sees nothing outside the mask
-    part, mask_part = np.ascontiguousarray(pixels[box]), np.ascontiguousarray(inside[box])
     pitch = None if spacing_mm is None else float(np.mean(spacing_mm))
     families: tuple[tuple[tuple[str, ...], Callable[[], dict[str, float]]], ...] = (
         (intensity.NAMES, lambda: intensity.intensity_features(ordered)),
@@ -101,23 +103,23 @@ def feature_names(names: str | Sequence[str] | None, spacing_mm: float | Sequenc
     return asked
 
 
-def _checked(image: ArrayLike, mask: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    pixels = np.ascontiguousarray(image, np.float64)
+def _checked(image: ArrayLike, mask: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    pixels: NDArray[Any] = np.asarray(image)
     inside: NDArray[Any] = np.asarray(mask)
-    if pixels.ndim != 2:
-        raise MammoError("pixels_wrong", f"a picture of shape {pixels.shape} is none", "Give [rows, columns]")
+    if pixels.ndim != 2 or pixels.dtype.kind not in "uif":
+        raise MammoError(
+            "pixels_wrong", f"a picture of shape {pixels.shape}, {pixels.dtype}, is none", "Give [rows, columns]"
+        )
     if inside.shape != pixels.shape:
         raise MammoError(
             "mask_wrong",
             f"the mask is {_by(inside)}, the picture {_by(pixels)}",
             "Give a mask of the picture's own size",
         )
-    inside = inside.astype(np.bool_)
-    if inside.sum() < 2:
-        what = "is empty" if not inside.any() else "holds a single pixel"
+    inside = inside.astype(np.bool_, copy=False)
+    if (count := np.count_nonzero(inside)) < 2:
+        what = "holds a single pixel" if count else "is empty"
         raise MammoError("mask_empty", f"the mask of {_by(inside)} {what}", "Leave the view out, or mend its mask")
-    if not np.isfinite(pixels[inside]).all():
-        raise MammoError("pixels_wrong", "pixels inside the mask are not finite numbers")
     return pixels, inside
 
 

@@ -22,18 +22,18 @@ STEP = 2**LEVELS  # a part of the picture keeps the wavelet's phase if it starts
 TINY = 2.0**-52
 
 
-def sharpness_features(pixels: NDArray[np.float64], mask: NDArray[np.bool_]) -> dict[str, float]:
+def sharpness_features(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> dict[str, float]:
     """Means and deviations of Sobel magnitude, modified Laplacian and Daubechies 6 bands.
 
     Args:
-        pixels: float64 `[rows, columns]`, the whole picture.
+        pixels: numbers `[rows, columns]`, the whole picture.
         mask: bool `[rows, columns]`, two pixels or more.
 
     Returns:
         In the order of `NAMES`, in grey levels of the picture's own scale (`swav` squared).
     """
     part = _around(mask)
-    pixels, mask = pixels[part], mask[part]
+    pixels, mask = np.ascontiguousarray(pixels[part], np.float64), mask[part]
     sobel = gradient_magnitude(pixels)[mask]
     laplacian = _modified_laplacian(pixels)[mask]
     approximations, details = wavelet_bands(pixels)
