@@ -15,6 +15,7 @@ import sys
 from argparse import Action
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -36,11 +37,25 @@ SHORT = (
     "mammo-tf export runs/config2 --name config2",
     "mammo-tf predict saved_models/config2 /new/exams -o predictions.csv --sheet predictions.png",
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman",
+    "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman --rule specificity --target 0.9 "
+    "--images-too",
+    "mammo-tf sample-size --auc 0.8 --width 0.1",
+    "mammo-tf features study/manifest.csv --root /archive -o features/features.csv --workers 8",
+    "mammo-tf predict runs/config2 study/manifest.csv --root /archive -o scores/predictions.csv",
+    "mammo-tf patient-model -o patient --features features/features.csv --predictions scores/predictions.csv "
+    "--network runs/config2",
+    "mammo-tf predict-patient patient /new/patient --age 61",
+    "mammo-tf patient-model -o published --train LABELS_TRAIN.csv --validation LABELS_VAL.csv --test LABELS_TEST.csv "
+    "--as-run",
 )
-SMALLER = {"/archive": "archive", "/new/exams": "archive/p00001", "1152x896": "128x128", "--workers 8": "--workers 1"}
+SMALLER = {
+    "/archive": "archive", "/new/exams": "archive/p00001", "/new/patient": "archive/p00001", "1152x896": "128x128",
+    "--workers 8": "--workers 1",
+}  # fmt: skip
 SHORTER = {  # what is added to a short command, so that it is short
     "run": "--set stages.stage_1.epochs=1 --set stages.stage_2.epochs=1 --set evaluation.replicates=20",
     "evaluate": "--replicates 50",
+    "patient-model": "--replicates 20 --set components=4 --set trees=20 --set leaf=1",
 }
 LONG = (
     "mammo-tf run pipelines/end2end_baseline.py --smoke -o runs/smoke",
@@ -88,23 +103,38 @@ def _known_commands() -> dict[str, Action]:
 
 @pytest.fixture
 def workplace(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the commands of the docs name: an archive with labels, a published model, recipes, a table.
+    """A folder with what the commands of the docs name: an archive with labels, a published model, recipes, tables.
 
-    In every patient the left breast is said to be malignant, so that every part of a split has both classes.
+    In two patients of three the left breast is said to be malignant: every part of a split has images of both classes,
+    and the largest has patients of both.
     """
     study = ["phantom", str(tmp_path / "made"), "--patients", "10", "--spacing", "1.2", "--workers", "1"]
     assert main([*study, "--conspicuous"]) == 0
     (tmp_path / "made" / "exams").rename(tmp_path / "archive")
     table = read_manifest(tmp_path / "made" / "manifest.csv")
-    labels = table["laterality"].map({"L": "malignant", "R": "normal"})
+    sick = (table["laterality"] == "L") & (table["patient_id"].str[1:].astype(int) % 3 > 0)
+    labels = sick.map({True: "malignant", False: "normal"})
     paths = table["path"].str.removeprefix("exams/")
     pd.DataFrame({"path": paths, "label": labels}).to_csv(tmp_path / "archive" / "labels.csv", index=False)
     shutil.copy(golden / "end2end" / "vgg16_512x1_w16.h5", tmp_path / "inbreast_vgg16_512x1.h5")
     (tmp_path / "pipelines").symlink_to(ROOT / "pipelines")
     scores = {"cancer": [0, 0, 1, 1] * 5, "p": [number % 7 / 7 for number in range(20)], "woman": range(20)}
     pd.DataFrame(scores).to_csv(tmp_path / "theirs.csv", index=False)
+    for part, patients in (("TRAIN", 24), ("VAL", 12), ("TEST", 12)):
+        _patients(part, patients).to_csv(tmp_path / f"LABELS_{part}.csv", index=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def _patients(part: str, count: int) -> pd.DataFrame:
+    """A table of patients as the thesis's, with one feature."""
+    generator = np.random.default_rng(count)
+    table = pd.DataFrame({"id": [f"{part}-{number}" for number in range(count)], "age": 50})
+    table["true_label"] = np.arange(count) % 2
+    for view in ("L_CC", "L_MLO", "R_CC", "R_MLO"):
+        table[f"{view}_pred"] = generator.random(count)
+        table[f"imin_{view}"] = generator.random(count) + table["true_label"]
+    return table
 
 
 def test_every_command_has_a_class_and_every_class_entry_is_in_the_docs() -> None:
@@ -144,6 +174,7 @@ def test_the_short_commands_of_the_docs_run(workplace: Path, capsys: pytest.Capt
     assert (workplace / "saved_models" / "config2" / "1" / "saved_model.pb").is_file()
     assert (workplace / "runs" / "config2" / "report.html").is_file()
     assert len(pd.read_csv(workplace / "predictions.csv")) == 4
+    assert (workplace / "patient" / "model" / "network" / "model.keras").is_file()
     assert Image.open(workplace / "predictions.png").width > 300
 
 

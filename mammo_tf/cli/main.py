@@ -217,6 +217,7 @@ def _patient_commands(command: object) -> None:
     one.add_argument(
         "--region", default="breast", metavar="breast|inner", help="inner: eroded by 31x31 pixels (breast)"
     )
+    one.add_argument("--cooccurrence", default="2021", metavar="2021|2020", help="the public code's definition (2021)")
     one.add_argument("--workers", type=_whole_number, default=1, metavar="N", help="processes (default 1)")
 
     one = command("patient-model", "a score a patient from four view scores, features and age")

@@ -22,7 +22,7 @@ def features(options: Namespace) -> None:
         from mammo_tf.recipes.radiomic_features import Extraction, extract_features
         from mammo_tf.study import read_manifest
 
-    extraction = Extraction(options.set, options.region)
+    extraction = Extraction(options.set, options.region, cooccurrence=options.cooccurrence)
     root = options.root or Path(options.manifest).parent
     beside = Path(options.manifest).resolve().parent == Path(options.output).resolve().parent
     done = extract_features(

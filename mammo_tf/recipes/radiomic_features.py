@@ -29,6 +29,7 @@ from mammo_tf.progress import track
 from mammo_tf.radiomics import features
 from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
 from mammo_tf.radiomics.regions import inner_breast
+from mammo_tf.radiomics.texture import COOCCURRENCE
 from mammo_tf.reading import read
 from mammo_tf.reading.guard import guarded
 from mammo_tf.recipes.fields import from_json, to_json
@@ -62,7 +63,12 @@ class Extraction:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        for name, value, known in (("--set", self.names, SETS), ("--region", self.region, REGIONS)):
+        checks = (
+            ("--set", self.names, SETS),
+            ("--region", self.region, REGIONS),
+            ("--cooccurrence", self.cooccurrence, tuple(COOCCURRENCE)),
+        )
+        for name, value, known in checks:
             if value not in known:
                 raise MammoError("option_wrong", f"{name} {value!r} is unknown", f"Known are {', '.join(known)}")
         if (self.format, self.white) != (FORMAT, WHITE):
