@@ -40,7 +40,12 @@ def steady_stage(
 
 
 def from_patches(
-    name: str, about: str, epochs: tuple[int, int, int], width: float = 1 / 8, patch_pixels: int = 64
+    name: str,
+    about: str,
+    epochs: tuple[int, int, int],
+    width: float = 1 / 8,
+    patch_pixels: int = 64,
+    patch_rate: float = 1e-3,
 ) -> Recipe:
     """Patch stage, then the head, then everything, at the rates of the synthetic study.
 
@@ -49,6 +54,7 @@ def from_patches(
         epochs: of patches, of the head alone, of everything.
         width: fraction of all numbers of filters.
         patch_pixels: side of a patch.
+        patch_rate: learning rate of the patch stage.
     """
     patch, head, whole = epochs
     return Recipe(
@@ -57,7 +63,7 @@ def from_patches(
         network=Network(width=width),
         training=Training(batch_size=16, augmentation=MIRRORED),
         patch=PatchTraining(
-            stages=(steady_stage("patch", ("all",), 1e-3, patch),),
+            stages=(steady_stage("patch", ("all",), patch_rate, patch),),
             rows=patch_pixels, columns=patch_pixels, batch_size=16, augmentation=MIRRORED,
         ),
         stages=(steady_stage("head", HEAD, 1e-3, head), steady_stage("whole", ("all",), 5e-4, whole)),
