@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
 
     _data_commands(command)
     _model_commands(command)
+    _measuring_commands(command)
     _patient_commands(command)
     _table_commands(command)
 
@@ -117,6 +118,39 @@ def _model_commands(command: object) -> None:
     one.add_argument("--workers", type=_whole_number, default=1, metavar="N", help="processes that prepare a manifest")
     one.add_argument("--overwrite", action="store_true", help="remove another recipe's run from the folder")
 
+    one = command("export", "a run's model as a SavedModel for TensorFlow Serving")
+    one.add_argument("run", metavar="RUN|MODEL")
+    one.add_argument("--name", metavar="N", help="name of the model (default: that of the run folder)")
+    one.add_argument("--root", default="saved_models", metavar="DIR", help="where models lie (default saved_models)")
+
+    one = command("predict", "scores of files, a folder or a manifest")
+    one.add_argument("model", metavar="BUNDLE|MODEL")
+    one.add_argument("inputs", nargs="+", metavar="FILES|FOLDER|MANIFEST")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="predictions; rejects.csv lies beside")
+    one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
+    one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
+    one.add_argument("--flips", action="store_true", help="mean over four flips, also if the model does not ask for it")
+    one.add_argument("--batch-size", type=_whole_number, default=2, metavar="N", help="pictures at once (default 2)")
+    one.add_argument("--prevalence", type=float, metavar="P", help="share of positives here, for calibrated models")
+    one.add_argument("--no-winograd", action="store_true", help="convolutions as Keras has them (slower on a CPU)")
+
+    one = command("import-legacy", "a published Keras 2 .h5 file to .keras; nothing in it is executed")
+    one.add_argument("file", metavar="FILE.h5")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.keras")
+    one.add_argument("--mean", type=float, default=52.18, help="what the model's training subtracted (52.18: DDSM)")
+
+    one = command("report", "the HTML report of a run")
+    one.add_argument("run", metavar="RUN")
+
+    one = command("demo", "a synthetic two-site study, adapted and measured, in about ten minutes")
+    one.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder (default demo)")
+    one.add_argument("--long", action="store_true", help="more patients and epochs: about an hour")
+    one.add_argument("--seed", type=int, default=1, metavar="S")
+    one.add_argument("--workers", type=_whole_number, default=2, metavar="N")
+
+
+def _measuring_commands(command: object) -> None:
+    assert callable(command)
     one = command("evaluate", "anyone's predictions: metrics, and a paired comparison of two files")
     one.add_argument("predictions", metavar="FILE.csv")
     one.add_argument("other", nargs="?", metavar="OTHER.csv", help="compared: OTHER minus FILE")
@@ -155,36 +189,6 @@ def _model_commands(command: object) -> None:
     what.add_argument("--specificity", type=float, metavar="S", help="the specificity that is expected")
     one.add_argument("--width", type=float, required=True, metavar="W", help="of the 95 %% interval, high minus low")
     one.add_argument("--prevalence", type=float, default=0.5, metavar="P", help="share of positive patients (0.5)")
-
-    one = command("export", "a run's model as a SavedModel for TensorFlow Serving")
-    one.add_argument("run", metavar="RUN|MODEL")
-    one.add_argument("--name", metavar="N", help="name of the model (default: that of the run folder)")
-    one.add_argument("--root", default="saved_models", metavar="DIR", help="where models lie (default saved_models)")
-
-    one = command("predict", "scores of files, a folder or a manifest")
-    one.add_argument("model", metavar="BUNDLE|MODEL")
-    one.add_argument("inputs", nargs="+", metavar="FILES|FOLDER|MANIFEST")
-    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="predictions; rejects.csv lies beside")
-    one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
-    one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
-    one.add_argument("--flips", action="store_true", help="mean over four flips, also if the model does not ask for it")
-    one.add_argument("--batch-size", type=_whole_number, default=2, metavar="N", help="pictures at once (default 2)")
-    one.add_argument("--prevalence", type=float, metavar="P", help="share of positives here, for calibrated models")
-    one.add_argument("--no-winograd", action="store_true", help="convolutions as Keras has them (slower on a CPU)")
-
-    one = command("import-legacy", "a published Keras 2 .h5 file to .keras; nothing in it is executed")
-    one.add_argument("file", metavar="FILE.h5")
-    one.add_argument("-o", "--output", required=True, metavar="FILE.keras")
-    one.add_argument("--mean", type=float, default=52.18, help="what the model's training subtracted (52.18: DDSM)")
-
-    one = command("report", "the HTML report of a run")
-    one.add_argument("run", metavar="RUN")
-
-    one = command("demo", "a synthetic two-site study, adapted and measured, in about ten minutes")
-    one.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder (default demo)")
-    one.add_argument("--long", action="store_true", help="more patients and epochs: about an hour")
-    one.add_argument("--seed", type=int, default=1, metavar="S")
-    one.add_argument("--workers", type=_whole_number, default=2, metavar="N")
 
 
 def _table_commands(command: object) -> None:

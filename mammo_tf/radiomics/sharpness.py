@@ -114,6 +114,7 @@ class _Axis(NamedTuple):
 
     @classmethod
     def of(cls, size: int) -> _Axis:
+        """The matrices of an axis of `size` pixels, edges mirrored."""
         taps = WAVELET.dec_len
         reduced = pywt.dwt_coeff_len(size, taps, "symmetric")
         tap = np.arange(taps)
