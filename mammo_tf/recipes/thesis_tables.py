@@ -160,6 +160,7 @@ def tables_text(tables: Mapping[str, Any]) -> str:
             "Own rates, dropout and mirroring are those of the demonstration, fixed before this was first run.",
         ]
         lines.append("As run, configurations 1 and 2 train the same layers, so they are one row.")
+        lines.append("Rate and epochs of model 1's patches were set on validation of source site 1 (docs/tables.md).")
     if tables["in_domain"]:
         lines += [
             "",
