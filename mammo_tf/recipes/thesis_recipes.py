@@ -1,8 +1,8 @@
 """The recipes of the thesis's tables (METHODS, section C), and how large the experiment is.
 
 Two families of rates. `TABLE_6`: the thesis's own; at the size of the synthetic study its stage 2 (2e-7) moves nothing.
-`OWN`: rates, dropout and mirroring that were fixed for the demonstration, before this experiment was ever run. What model
-1's patches need was set after a first run that learned nothing on film, on validation of the source alone.
+`OWN`: rates, dropout and mirroring that were fixed for the demonstration, before this experiment was ever run. What
+model 1's patches need was set after a first run that learned nothing on film, on validation of the source alone.
 """
 
 from __future__ import annotations
