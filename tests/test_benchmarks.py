@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -44,3 +46,53 @@ def test_benchmarks_run_at_a_tiny_size(name: str) -> None:
     done = _run(name, TINY[name])
     assert done.returncode == 0, done.stderr
     assert "load average" in done.stdout or "pip install" in done.stdout
+
+
+def _published(folder: Path, moved: int) -> None:
+    """Files in the form of the authors' repository: 12 pairs, configurations in the order of sorted names."""
+    rng = np.random.default_rng(3)
+    patients, named = [], []
+    for number in range(7, 127, 10):
+        for group, prefix in (("case", f"{number}ca_{number + 50}"), ("control", f"{number}co_{number}")):
+            row = {"id": number, "group": group, "age": 50, "true_label": int(group == "case")}
+            for view in ("L_CC", "L_MLO", "R_CC", "R_MLO"):
+                label = int(group == "case" and view.startswith("R"))
+                row[f"{view}_pred"] = float(rng.normal(label))
+                named.append((f"{prefix}_{view}", label, row[f"{view}_pred"]))
+            patients.append(row)
+    images = pd.DataFrame(named, columns=["image_index", "malignant_label", "score"])
+    files = {
+        "INFERENCE/RESULTS/Inference_Private_Database/predictions_inbreast_vgg16_512x1.h5_TEST_TAMPERE.csv": images[
+            ["image_index", "malignant_label"]
+        ],
+        "RADIOMIC_ANALISIS/RESULTS/LABELS_TEST.csv": pd.DataFrame(patients),
+    }
+    in_order = images.sort_values(["malignant_label", "image_index"])
+    scores = in_order["score"].to_numpy() + rng.normal(0, 0.3, len(images)) + in_order["malignant_label"].to_numpy()
+    scores[: len(scores) // 2] = np.roll(scores[: len(scores) // 2], moved)
+    given = pd.DataFrame({"y_true": in_order["malignant_label"], "y_pred_prob": scores})
+    files |= {f"TRANSFER_LEARNING/{name}_config/RESULTS/preds_test.csv": given for name in ("1st", "2nd")}
+    for name, table in files.items():
+        (folder / name).parent.mkdir(parents=True)
+        table.to_csv(folder / name, index=False)
+
+
+def test_published_scores_are_compared(tmp_path: Path) -> None:
+    _published(tmp_path / "theirs", moved=0)
+    done = _run("published_scores.py", [str(tmp_path / "theirs"), "-o", str(tmp_path / "out"), "--replicates", "200"])
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if "configuration_2 minus model_1" in line)
+    value, low = (float(text) for text in line.split(": ")[1].replace("(", "").split()[:2])
+    assert 0 < low < value  # their scores have one more standard deviation between the classes
+    ours = pd.read_csv(tmp_path / "out" / "model_1.csv").set_index("image_id")
+    theirs = pd.read_csv(tmp_path / "out" / "configuration_1.csv").set_index("image_id")
+    assert ours.loc["117co_117_L_CC", "patient_id"] == "control_117"
+    assert ours["score"].corr(theirs["score"]) > 0.9
+
+
+def test_published_scores_in_another_order_are_refused(tmp_path: Path) -> None:
+    _published(tmp_path / "theirs", moved=1)
+    done = _run("published_scores.py", [str(tmp_path / "theirs"), "-o", str(tmp_path / "out"), "--replicates", "200"])
+    assert done.returncode == 1
+    assert "do not go with model 1's" in done.stderr
+    assert not (tmp_path / "out").exists()
