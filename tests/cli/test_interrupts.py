@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -65,6 +66,53 @@ def test_a_swallowed_interrupt_is_raised_at_the_end() -> None:
         press()
         pytest.fail("an interrupt that nobody swallows ends the block at once")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class PressedInDestructor:
+    def __del__(self) -> None:
+        press()
+
+
+def pressed_while_collecting(phase: str, _: dict) -> None:
+    if phase == "start":
+        gc.callbacks.remove(pressed_while_collecting)
+        press()
+
+
+@pytest.mark.parametrize("where", ["destructor", "collector"])
+def test_an_interrupt_that_python_drops_is_sent_again(where: str) -> None:
+    reached, start = False, time.monotonic()
+    report = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), noticed():
+        if where == "destructor":
+            PressedInDestructor()
+        else:
+            gc.callbacks.append(pressed_while_collecting)
+            gc.collect()
+        reached = True
+        for _ in range(500):
+            time.sleep(0.01)
+    assert reached, "it was not dropped"
+    assert time.monotonic() - start < 4, "it came only at the end of the block"
+    assert sys.unraisablehook is report
+
+
+def test_other_errors_of_destructors_are_reported_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("broken")
+
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: seen.append(dropped.exc_type))
+    with noticed():
+        Broken()
+    assert seen == [ValueError]
+
+
+def test_nothing_comes_after_the_end() -> None:
+    with pytest.raises(KeyboardInterrupt), noticed():
+        PressedInDestructor()
+    time.sleep(0.2)  # an interrupt that came now would end this test
 
 
 def test_both_together_and_a_process_that_ignores_it() -> None:
