@@ -5,7 +5,9 @@ with 0), or ends the process by a segmentation fault: of 16 interrupts sent in t
 dropped and 1 crashed. So they wait until the libraries are there.
 
 Nor may it be lost in a destructor or in a callback of the garbage collector (JAX, which Keras may load, has one):
-Python reports what is raised there and goes on. Of 14 interrupts of a training one was lost so. It is sent again.
+Python reports what is raised there and goes on. Of 14 interrupts of a training one was lost so. It is sent again. One of
+16 others came out as an AssertionError, since it had struck TensorFlow's own bookkeeping: whatever error follows Ctrl-C
+is taken for it.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ def held() -> Iterator[None]:
 def noticed() -> Iterator[None]:
     """Ctrl-C raises KeyboardInterrupt as ever; one that was dropped where nothing can be raised is sent again at once.
 
-    One that somebody swallowed is raised at the end of the block.
+    One that somebody swallowed, or turned into another error, is raised at the end of the block.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -79,6 +81,11 @@ def noticed() -> Iterator[None]:
     sys.unraisablehook = send_again
     try:
         yield
+    except Exception as error:
+        if presses:
+            raise KeyboardInterrupt from error
+        raise
+    else:
         if presses:
             raise KeyboardInterrupt
     finally:

@@ -109,6 +109,16 @@ def test_other_errors_of_destructors_are_reported_as_ever(monkeypatch: pytest.Mo
     assert seen == [ValueError]
 
 
+def test_an_interrupt_that_became_another_error_is_one() -> None:
+    with pytest.raises(KeyboardInterrupt), noticed():
+        try:
+            press()
+        except KeyboardInterrupt as interrupt:
+            raise AssertionError("nesting violated") from interrupt
+    with pytest.raises(AssertionError), noticed():
+        raise AssertionError("nobody pressed")
+
+
 def test_nothing_comes_after_the_end() -> None:
     with pytest.raises(KeyboardInterrupt), noticed():
         PressedInDestructor()
