@@ -5,9 +5,9 @@ with 0), or ends the process by a segmentation fault: of 16 interrupts sent in t
 dropped and 1 crashed. So they wait until the libraries are there.
 
 Nor may it be lost in a destructor or in a callback of the garbage collector (JAX, which Keras may load, has one):
-Python reports what is raised there and goes on. Of 14 interrupts of a training one was lost so. It is sent again. One of
-16 others came out as an AssertionError, since it had struck TensorFlow's own bookkeeping: whatever error follows Ctrl-C
-is taken for it.
+Python reports what is raised there and goes on. Of 14 interrupts of a training one was lost so. It is sent again. One
+of 16 others came out as an AssertionError, since it had struck TensorFlow's own bookkeeping: whatever error follows
+Ctrl-C is taken for it.
 """
 
 from __future__ import annotations
