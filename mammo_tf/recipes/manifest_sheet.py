@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.progress import track
 from mammo_tf.reading import read
+from mammo_tf.reading.guard import guarded
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.study import Reject
 
 SHOWN = 96  # pictures on the sheets
+WORKERS = min(4, os.cpu_count() or 1)
 
 
 def manifest_sheet(manifest: pd.DataFrame, root: str | Path, path: str | Path) -> list[Path]:
     """A sheet of up to 96 pictures of a manifest, evenly drawn, as they are read, without scores; what cannot be read
-    is listed.
+    is listed. Files are read in worker processes (`reading.guard`).
 
     Raises:
         MammoError: `not_a_png`, `disk_full`, `read_only`.
@@ -28,16 +33,24 @@ def manifest_sheet(manifest: pd.DataFrame, root: str | Path, path: str | Path) -
     check_sheet_path(Path(path))
     chosen = np.unique(np.linspace(0, len(manifest) - 1, min(SHOWN, len(manifest))).round().astype(int))
     pictures, rejects = [], []
-    for row in track(manifest.iloc[chosen].to_dict("records"), "reading", total=len(chosen)):
-        try:
-            pixels = read(
-                Path(root) / row["path"], laterality=row["laterality"] or None, view=row["view"] or None
-            ).pixels
-        except MammoError as error:
-            rejects.append(Reject(row["path"], error.code, error.sentence))
-            continue
-        pictures.append(SheetPicture(thumbnail(pixels), picture_title(row, row["label"]), picture_name(row)))
+    rows = manifest.iloc[chosen].to_dict("records")
+    outcomes = guarded(partial(row_thumbnail, root=Path(root)), rows, max(1, min(WORKERS, len(rows))))
+    for row, outcome in zip(rows, track(outcomes, "reading", total=len(rows)), strict=True):
+        if isinstance(outcome, MammoError):
+            rejects.append(Reject(row["path"], outcome.code, outcome.sentence))
+        else:
+            pictures.append(SheetPicture(outcome, picture_title(row, row["label"]), picture_name(row)))
     return write_sheet(path, pictures, f"{len(chosen)} of {len(manifest)} images", rejects)
+
+
+def row_thumbnail(row: Mapping[Any, Any], root: Path) -> NDArray[np.uint8] | MammoError:
+    """The picture of a manifest row as a sheet shows it, or why it cannot be read."""
+    try:
+        return thumbnail(
+            read(root / row["path"], laterality=row["laterality"] or None, view=row["view"] or None).pixels
+        )
+    except MammoError as error:
+        return error
 
 
 def picture_title(row: Mapping[Any, Any], more: str = "") -> str:

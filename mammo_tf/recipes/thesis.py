@@ -29,7 +29,8 @@ from mammo_tf.recipes.patient_store import DESCRIPTION
 from mammo_tf.recipes.preparation import load_start
 from mammo_tf.recipes.radiomic_features import Extraction, extract_features, stored_extraction
 from mammo_tf.recipes.recipe import Recipe
-from mammo_tf.recipes.runner import EVALUATED, digest_of_input, run
+from mammo_tf.recipes.run_scores import EVALUATED
+from mammo_tf.recipes.runner import digest_of_input, run
 from mammo_tf.recipes.study_recipes import Say, deeper, prepare_site, score_site, seeded
 from mammo_tf.recipes.thesis_recipes import PHANTOM, ThesisSize, as_run, configuration, source_1_recipe, source_2_recipe
 from mammo_tf.recipes.thesis_rows import seed_numbers

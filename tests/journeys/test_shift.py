@@ -13,7 +13,8 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.demo import SOURCE, TARGET, DemoSize, source_recipe
 from mammo_tf.recipes.matching import matching_step, with_matching
-from mammo_tf.recipes.runner import predict_splits, run
+from mammo_tf.recipes.run_scores import predict_splits
+from mammo_tf.recipes.runner import run
 from mammo_tf.recipes.study_recipes import SIZE, SPACING_MM
 from mammo_tf.records import open_records, prepare
 
