@@ -62,9 +62,11 @@ def patient_model(options: Namespace) -> None:
     if options.network:
         with _tensorflow_loaded():
             from mammo_tf.recipes.patient_scoring import store_network
+            from mammo_tf.recipes.score_source import check_source
             from mammo_tf.serving import open_scorer
 
-        open_scorer(options.network)  # a wrong one is told before the work
+        scorer = open_scorer(options.network)  # a wrong one is told before the work
+        _print_all(check_source(options.predictions or (), options.network, scorer.weights, scorer.flips))
     found = fit_patient_model(_patient_inputs(options), options.output, request, print)
     _print_all(table_lines(found.rows, found.as_run))
     _print_all(comparison_lines(found.comparison))

@@ -2,6 +2,7 @@
 
 from mammo_tf.models.end2end import body, end2end, end2end_from_patch, patch_body, patch_classifier
 from mammo_tf.models.flips import flip_averaged
+from mammo_tf.models.identity import weights_digest
 from mammo_tf.models.legacy import LegacyImport, import_legacy, read_legacy
 from mammo_tf.models.rebuild import named_layers, rebuild
 from mammo_tf.models.saliency import activation_map_model, activation_maps
@@ -21,5 +22,6 @@ __all__ = [
     "patch_classifier",
     "read_legacy",
     "rebuild",
+    "weights_digest",
     "with_winograd",
 ]

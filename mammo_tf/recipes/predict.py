@@ -30,6 +30,7 @@ from mammo_tf.reading.guard import guarded, start_workers
 from mammo_tf.recipes.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.recipes.predict_inputs import Inputs, find_inputs
 from mammo_tf.recipes.predict_picture import PredictPicture, prepare_picture
+from mammo_tf.recipes.score_source import write_source
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving import Scorer, open_scorer
 from mammo_tf.study import Reject, make_manifest, positive, write_rejects
@@ -93,7 +94,7 @@ def predict(
     Args:
         source_model: a bundle, a `.keras` file or a run folder.
         inputs: files and folders, or one manifest (`.csv`).
-        output: CSV file.
+        output: CSV file; a JSON file beside it tells the network that made it (`score_source`).
         sheet: PNG file of a picture sheet, 24 pictures a page, 96 at most.
         batch_size: pictures that the network sees at once; End2End VGG16 at 1152x896 takes 1.8 GB for one, 2.6 GB for
             two, 4.2 GB for four.
@@ -134,6 +135,7 @@ def predict(
     warnings = _warnings(table, scorer, run)
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
     write_predictions(table, output)
+    write_source(output, scorer.weights, scorer.flips)
     return PredictReport(
         images=len(table),
         rejects=len(rejects),

@@ -16,9 +16,10 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import calibrate, compute_metrics, make_predictions, write_predictions
 from mammo_tf.files import write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import flip_averaged, rebuild
+from mammo_tf.models import flip_averaged, rebuild, weights_digest
 from mammo_tf.recipes.preparation import fitting
 from mammo_tf.recipes.recipe import Evaluation, Recipe
+from mammo_tf.recipes.score_source import write_source
 from mammo_tf.records import Records
 from mammo_tf.training import ModelFile, predict_probabilities
 
@@ -33,8 +34,12 @@ def predict_splits(
     folder: Path,
     splits: Sequence[str] = EVALUATED,
 ) -> pd.DataFrame:
-    """Scores of the splits that are there, written as `predictions_<split>.csv` and returned together."""
+    """Scores of the splits that are there, returned together and written as `predictions_<split>.csv`.
+
+    A JSON file beside each tells the network (`score_source`).
+    """
     scorer = flip_averaged(model) if recipe.evaluation.flips else model
+    weights = weights_digest(model)
     tables = []
     for split in splits:
         positions = records.positions(split)
@@ -48,6 +53,7 @@ def predict_splits(
         )
         table = make_predictions(records.rows.iloc[positions], labels, probabilities[:, 1])
         write_predictions(table, folder / f"predictions_{split}.csv")
+        write_source(folder / f"predictions_{split}.csv", weights, recipe.evaluation.flips)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

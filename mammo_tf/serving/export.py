@@ -31,7 +31,7 @@ from mammo_tf.data import graph_preprocessing
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, disk_errors, source_revision, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import activation_map_model, with_winograd
+from mammo_tf.models import activation_map_model, weights_digest, with_winograd
 from mammo_tf.training import ModelFile
 
 FORMAT = 1
@@ -92,6 +92,7 @@ def export_bundle(
         "graph_preprocessing": preprocessing.for_graph().to_json(),
         "flips": flips,
         "winograd": winograd,
+        "weights": weights_digest(model_file.model),
         "thresholds": dict(model_file.facts.get("thresholds", {}) if thresholds is None else thresholds),
         "facts": {**model_file.facts, **facts},
         "signatures": {key: _described(function) for key, function in signatures.items()},

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import named_layers
+from mammo_tf.models import named_layers, weights_digest
 from mammo_tf.models.winograd import suits
 from mammo_tf.serving.bundle import Scored, is_bundle, open_bundle
 from mammo_tf.serving.export import FLOAT_SIGNATURE, check_servable, serving_functions
@@ -32,6 +32,8 @@ class Scorer:
         preprocessing: the full one; pictures go through its `geometry` first.
         thresholds: operating points by name.
         facts: what the model file said of itself.
+        weights: `models.weights_digest` of the network; empty for a bundle that does not tell.
+        flips: whether the score is the mean over flips.
         score: float32 `[pictures, rows, columns]` in [0, 1] after `geometry` to `Scored`.
     """
 
@@ -39,6 +41,8 @@ class Scorer:
     preprocessing: Preprocessing
     thresholds: dict[str, float]
     facts: dict[str, Any]
+    weights: str
+    flips: bool
     score: Callable[[NDArray[np.float32]], Scored] = field(repr=False)
 
 
@@ -81,8 +85,17 @@ def _of_bundle(path: Path, flips: bool | None, winograd: bool) -> Scorer:
         mirrored = [bundle.score_float(np.flip(pictures, axes)).score for axes in FLIPS]
         return Scored(np.mean([plain.score, *mirrored], axis=0, dtype=np.float32), plain.heatmap)
 
-    score = averaged if flips and not bundle.description["flips"] else bundle.score_float
-    return Scorer(bundle.folder, bundle.preprocessing, bundle.thresholds, bundle.description["facts"], score)
+    told = bundle.description
+    score = averaged if flips and not told["flips"] else bundle.score_float
+    return Scorer(
+        path=bundle.folder,
+        preprocessing=bundle.preprocessing,
+        thresholds=bundle.thresholds,
+        facts=told["facts"],
+        weights=told.get("weights", ""),
+        flips=bool(flips or told["flips"]),
+        score=score,
+    )
 
 
 def _of_model_file(path: Path, flips: bool | None, winograd: bool) -> Scorer:
@@ -106,5 +119,12 @@ def _of_model_file(path: Path, flips: bool | None, winograd: bool) -> Scorer:
         maps = [part.heatmap for part in parts if part.heatmap is not None]
         return Scored(np.concatenate([part.score for part in parts]), np.concatenate(maps) if maps else None)
 
-    score = one_by_one if alone else asked
-    return Scorer(path, preprocessing, model_file.facts.get("thresholds", {}), model_file.facts, score)
+    return Scorer(
+        path=path,
+        preprocessing=preprocessing,
+        thresholds=model_file.facts.get("thresholds", {}),
+        facts=model_file.facts,
+        weights=weights_digest(model_file.model),
+        flips=flips,
+        score=one_by_one if alone else asked,
+    )

@@ -93,6 +93,25 @@ def views_of(study: Path, patient: str) -> dict[str, Path]:
     return {f"{row.laterality}_{row.view}": study.parent / row.path for row in rows.itertuples()}
 
 
+def test_scores_of_another_network_are_refused(
+    study: Path, model: Path, network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Retrained and not scored again: the classifier would get scores that it never saw."""
+    keras.utils.set_random_seed(2)
+    other = tmp_path / "retrained" / "model.keras"
+    save_model(other, end2end(input_shape=(*SIZE, 3), width=1 / 16), Preprocessing.preset("default", SIZE))
+    scores, features = model.parent / "scores" / "predictions.csv", model.parent / "features.csv"
+    words = ("patient-model", "-o", tmp_path / "p", "--features", features, "--predictions")
+    error = fails(capsys, *words, scores, "--network", other, *FEW)
+    assert "was scored by a network of other weights" in error
+    assert not (tmp_path / "p").exists()
+    said(capsys, "export", network, "--root", tmp_path / "bundles", "--name", "same")
+    assert "nothing tells" not in said(capsys, *words, scores, "--network", tmp_path / "bundles" / "same", *FEW)
+    foreign = tmp_path / "foreign.csv"
+    shutil.copyfile(scores, foreign)
+    assert "nothing tells whether" in said(capsys, *words, foreign, "--network", other, *FEW)
+
+
 def test_one_call_gives_the_score_of_the_table(study: Path, model: Path) -> None:
     table = pd.read_csv(model / "predictions_gradient_boosting.csv").set_index("patient_id")
     stored = load_patient_model(model)

@@ -102,7 +102,7 @@ def test_every_file_is_scored_refused_or_passed_over(bundle, films, tmp_path):
     }  # fmt: skip
     (row,) = table_of(tmp_path / "out" / "p.csv").to_dict("records")
     assert (row["path"], row["label"], row["laterality"], row["view"]) == ("a.png", "0", "R", "MLO")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p.csv", "rejects.csv", "s.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p.csv", "p.json", "rejects.csv", "s.png"]
     assert cv2.imread(str(tmp_path / "out" / "s.png")).shape[1] > 1000
 
 
@@ -217,7 +217,7 @@ def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, 
 
 def test_a_picture_that_is_too_much_for_its_reader_is_a_reject(bundle, films, tmp_path, monkeypatch):
     """A worker's memory is too small for one picture of 60 million pixels, which is otherwise sound."""
-    monkeypatch.setattr(module, "guarded", partial(guarded, limits=Limits(memory_bytes=700 << 20)))
+    monkeypatch.setattr(module, "guarded", partial(guarded, limits=Limits(memory_bytes=800 << 20)))
     shutil.copy(films.parent / "p0_CC.png", tmp_path / "a.png")
     cv2.imwrite(str(tmp_path / "large.png"), np.full((10000, 6000), 9999, np.uint16))
     report = predict(bundle, [tmp_path / "large.png", tmp_path / "a.png"], tmp_path / "p.csv")
