@@ -74,8 +74,8 @@ def run(
     say: Say = lambda line: None,
     root: str | Path | None = None,
 ) -> RunResult:
-    """Runs a recipe and leaves `recipe.json environment.json log.csv checkpoints/ model.keras predictions_<split>.csv (and
-    .json) metrics.json` in the run folder, and with a start model `before/` and `comparison.json`.
+    """Runs a recipe and leaves `recipe.json environment.json log.csv checkpoints/ model.keras predictions_<split>.csv
+    predictions_<split>.json metrics.json` in the run folder, and with a start model `before/` and `comparison.json`.
 
     Run again in the same folder it goes on where it was stopped.
 
