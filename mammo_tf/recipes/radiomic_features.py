@@ -9,7 +9,7 @@ computed in the same way.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,7 @@ from mammo_tf.study import Reject, resolve_path, write_rejects
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
 SETS, REGIONS = ("34", "32"), ("breast", "inner")
 FORMAT = 1  # of the stored settings
+JOURNAL_FORMAT = 2  # 1 did not tell which file a line is of
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,8 @@ def extract_features(
     """Features of every image that can be used, why not of every other one, and how: CSV, `rejects.csv`, JSON.
 
     Results are noted in `<output>.part` as they come; the same request, given again after a kill, goes on there and
-    ends with the bytes of a run that was never stopped.
+    ends with the bytes of a run that was never stopped. A picture that is another file by then, by its path, size or
+    time of modification, is computed anew.
 
     Args:
         manifest: rows as `read_manifest` gives them.
@@ -199,7 +201,8 @@ def extract_features(
         raise MammoError("not_a_file", f"{output} is a folder", "Name a CSV file after -o")
     rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
     asked = {"extraction": to_json(extraction), "manifest": text_digest(manifest.to_csv(index=False))}
-    journal = _Journal(output.with_name(f"{output.name}.part"), asked)
+    stamps = [_stamp(row, root) for row in rows]
+    journal = _Journal(output.with_name(f"{output.name}.part"), asked, stamps)
     todo = [number for number in range(len(rows)) if number not in journal.known]
     with closing(_computed([rows[number] for number in todo], str(root), extraction, workers)) as outcomes:
         for number, outcome in zip(todo, outcomes, strict=True):
@@ -246,14 +249,29 @@ def _computed(
         yield Reject(str(row["path"]), found.code, found.sentence) if isinstance(found, MammoError) else found
 
 
-class _Journal:
-    """Results as they come: a line with the request, then a line for each row; one that a kill cut off is left out."""
+def _stamp(row: Mapping[str, Any], root: str | Path) -> list[str | int] | None:
+    """What tells whether a row's picture is the same file: resolved path, bytes, time of change; None if it is gone."""
+    try:
+        path = resolve_path(str(row["path"]), root).resolve()
+        facts = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [str(path), facts.st_size, facts.st_mtime_ns]
 
-    def __init__(self, path: Path, asked: Mapping[str, Any]) -> None:
+
+class _Journal:
+    """Results as they come: a line with the request, then a line for each row; one that a kill cut off is left out.
+
+    A row's line holds the stamp that its picture had when the work began, so a picture that changed while it was read
+    is not taken for the one that was read.
+    """
+
+    def __init__(self, path: Path, asked: Mapping[str, Any], stamps: Sequence[list[str | int] | None]) -> None:
         self.path = path
+        self.stamps = stamps
         self.known: dict[int, ViewFeatures | Reject] = {}
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        head = json.dumps(asked)
+        head = json.dumps({"journal": JOURNAL_FORMAT, **asked})
         if lines[:1] == [head]:
             self._read(lines[1:])
         with disk_errors(path):
@@ -264,19 +282,17 @@ class _Journal:
     def _read(self, lines: list[str]) -> None:
         for line in lines:
             try:
-                number, muscle, values, reject = json.loads(line)
+                number, stamp, muscle, values, reject = json.loads(line)
             except ValueError:
                 continue
-            if reject is None:
-                self.known[number] = ViewFeatures(values, muscle)
-            elif reject[1] != "file_missing":  # it may have come back
-                self.known[number] = Reject(*reject)
+            if stamp is None or stamp != self.stamps[number]:  # gone, or another file
+                continue
+            self.known[number] = ViewFeatures(values, muscle) if reject is None else Reject(*reject)
 
     def _line(self, number: int) -> str:
         outcome = self.known[number]
-        if isinstance(outcome, Reject):
-            return json.dumps([number, None, None, list(outcome)])
-        return json.dumps([number, outcome.muscle, outcome.values, None])
+        found = [None, None, list(outcome)] if isinstance(outcome, Reject) else [outcome.muscle, outcome.values, None]
+        return json.dumps([number, self.stamps[number], *found])
 
     def note(self, number: int, outcome: ViewFeatures | Reject) -> None:
         self.known[number] = outcome

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -117,6 +120,63 @@ def test_a_killed_extraction_goes_on(study: Path, tmp_path: Path, monkeypatch: p
         extract_features(table, study.parent, output, small)
     extract_features(table, study.parent, output, Extraction("32", "inner"))
     assert noted == [0, 1, 2, 3, *range(8)]
+
+
+@pytest.fixture
+def killed(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[int]]:
+    """A copy of the study whose extraction was killed at its fourth row; its manifest, and the rows noted: four so far.
+
+    The table is `f.csv` in the folder of the copy.
+    """
+    copy = tmp_path / "copy"
+    shutil.copytree(study.parent, copy)
+    note, noted = module._Journal.note, []
+
+    def stopped(self, number, outcome):  # noqa: ANN001, ANN202 - as note
+        noted.append(number)
+        if len(noted) == 4:
+            raise KeyboardInterrupt
+        note(self, number, outcome)
+
+    monkeypatch.setattr(module._Journal, "note", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(read_manifest(copy / "manifest.csv"), copy, copy / "f.csv", Extraction("32"))
+    return copy / "manifest.csv", noted
+
+
+def whole(table: pd.DataFrame, root: Path, output: Path) -> bytes:
+    """The table of an extraction that was never stopped."""
+    extract_features(table, root, output, Extraction("32"))
+    return output.read_bytes()
+
+
+def test_a_picture_that_changed_since_the_kill_is_computed_anew(killed: tuple[Path, list[int]]) -> None:
+    manifest, noted = killed
+    table, root = read_manifest(manifest), manifest.parent
+    (root / table["path"][0]).write_bytes((root / table["path"][6]).read_bytes())  # another one of the same name
+    facts = (root / table["path"][1]).stat()
+    os.utime(root / table["path"][1], ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    extract_features(table, root, root / "f.csv", Extraction("32"))
+    assert noted[4:] == [0, 1, 3, 4, 5, 6, 7]
+    assert (root / "f.csv").read_bytes() == whole(table, root, root / "g.csv")
+
+
+def test_another_root_begins_anew(killed: tuple[Path, list[int]], study: Path) -> None:
+    manifest, noted = killed
+    table = read_manifest(manifest)
+    extract_features(table, study.parent, manifest.with_name("f.csv"), Extraction("32"))
+    assert noted[4:] == list(range(8))
+
+
+def test_a_journal_that_does_not_tell_its_files_is_not_trusted(killed: tuple[Path, list[int]]) -> None:
+    manifest, noted = killed
+    part = manifest.with_name("f.csv.part")
+    head, *lines = part.read_text().splitlines()
+    asked = {name: value for name, value in json.loads(head).items() if name != "journal"}
+    older = [[number, *found] for number, _, *found in map(json.loads, lines)]
+    part.write_text("\n".join(map(json.dumps, [asked, *older])) + "\n")
+    extract_features(read_manifest(manifest), manifest.parent, manifest.with_name("f.csv"), Extraction("32"))
+    assert noted[4:] == list(range(8))
 
 
 def test_settings_that_are_none(tmp_path: Path, study: Path) -> None:
