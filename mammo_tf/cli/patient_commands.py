@@ -24,9 +24,8 @@ def features(options: Namespace) -> None:
 
     extraction = Extraction(options.set, options.region, cooccurrence=options.cooccurrence)
     root = options.root or Path(options.manifest).parent
-    beside = Path(options.manifest).resolve().parent == Path(options.output).resolve().parent
     done = extract_features(
-        read_manifest(options.manifest), root, options.output, extraction, options.workers, keep_rejects=beside
+        read_manifest(options.manifest), root, options.output, extraction, options.workers, options.manifest
     )
     if done.sought:
         print(f"pectoral muscle taken off in {done.muscles} of {_counted(done.sought, 'MLO view')}")

@@ -26,11 +26,13 @@ from mammo_tf.files import disk_errors
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
+from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reading.guard import guarded, start_workers
 from mammo_tf.recipes.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.recipes.predict_inputs import Inputs, find_inputs
 from mammo_tf.recipes.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.recipes.score_source import write_source
+from mammo_tf.recipes.table_output import REJECTS, check_table_output
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving import Scorer, open_scorer
 from mammo_tf.study import Reject, make_manifest, positive, write_rejects
@@ -94,7 +96,7 @@ def predict(
     Args:
         source_model: a bundle, a `.keras` file or a run folder.
         inputs: files and folders, or one manifest (`.csv`).
-        output: CSV file; a JSON file beside it tells the network that made it (`score_source`).
+        output: a file `*.csv`; a JSON file beside it tells the network that made it (`score_source`).
         sheet: PNG file of a picture sheet, 24 pictures a page, 96 at most.
         batch_size: pictures that the network sees at once; End2End VGG16 at 1152x896 takes 1.8 GB for one, 2.6 GB for
             two, 4.2 GB for four.
@@ -107,10 +109,10 @@ def predict(
 
     Raises:
         MammoError: `nothing_usable` if no picture can be scored (rejects are written nevertheless); `not_a_png`,
-            `not_a_file`, `read_only`, `disk_full`; those of `find_inputs` and `open_scorer`.
+            `read_only`, `disk_full`; those of `check_table_output`, `find_inputs` and `open_scorer`.
     """
     output = Path(output)
-    _check_output(output)
+    _check_output(output, [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)])
     if sheet is not None:
         check_sheet_path(Path(sheet))
     workers = workers or min(4, os.cpu_count() or 1)
@@ -123,7 +125,7 @@ def predict(
     for batch in _batches(found, scorer.preprocessing, batch_size, workers):
         run.take(batch)
     rejects = [*found.rejects, *run.rejects]
-    rejects_path = output.with_name("rejects.csv")
+    rejects_path = output.with_name(REJECTS)
     write_rejects(_kept_rejects(rejects_path, output, found) + rejects, rejects_path)
     if not run.rows:
         first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
@@ -206,9 +208,8 @@ def _batches(
         yield batch
 
 
-def _check_output(output: Path) -> None:
-    if output.is_dir():
-        raise MammoError("not_a_file", f"{output} is a folder", "Name a CSV file after -o")
+def _check_output(output: Path, inputs: Sequence[Path]) -> None:
+    check_table_output(output, [*inputs, *(folder / TABLE for folder in inputs if folder.is_dir())])
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(output.parent, os.W_OK):

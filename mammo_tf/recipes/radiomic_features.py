@@ -33,6 +33,7 @@ from mammo_tf.radiomics.texture import COOCCURRENCE
 from mammo_tf.reading import read
 from mammo_tf.reading.guard import guarded
 from mammo_tf.recipes.fields import from_json, to_json
+from mammo_tf.recipes.table_output import REJECTS, check_table_output
 from mammo_tf.study import Reject, resolve_path, write_rejects
 
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
@@ -176,7 +177,7 @@ def extract_features(
     output: str | Path,
     extraction: Extraction = Extraction(),  # noqa: B008 - frozen
     workers: int = 1,
-    keep_rejects: bool = False,
+    source: str | Path | None = None,
 ) -> Extracted:
     """Features of every image that can be used, why not of every other one, and how: CSV, `rejects.csv`, JSON.
 
@@ -187,18 +188,18 @@ def extract_features(
     Args:
         manifest: rows as `read_manifest` gives them.
         root: data root of the manifest's paths.
-        output: CSV file; `<name>.json` with the settings and `rejects.csv` lie beside it.
+        output: a file `*.csv`; `<name>.json` with the settings and `rejects.csv` lie beside it.
         extraction: how.
         workers: processes that read and compute, see `reading.guard`.
-        keep_rejects: rows of a `rejects.csv` that lies there stay: files that the manifest does not name.
+        source: file of the manifest. It is not overwritten, and of a `rejects.csv` that it came with, the rows of
+            files that it does not name stay where the table is written beside it.
 
     Raises:
-        MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `not_a_file`,
-            `disk_full`, `read_only`.
+        MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `disk_full`,
+            `read_only`; those of `check_table_output`.
     """
     output = Path(output)
-    if output.is_dir():
-        raise MammoError("not_a_file", f"{output} is a folder", "Name a CSV file after -o")
+    check_table_output(output, () if source is None else (source,))
     rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
     asked = {"extraction": to_json(extraction), "manifest": text_digest(manifest.to_csv(index=False))}
     stamps = [_stamp(row, root) for row in rows]
@@ -214,8 +215,9 @@ def extract_features(
             rejects.append(outcome)
         else:
             found.append(({name: row[name] for name in IDENTITY} | outcome.values, outcome.muscle))
-    rejects_path = output.with_name("rejects.csv")
-    before = _other_rejects(rejects_path, rows) if keep_rejects else []
+    rejects_path = output.with_name(REJECTS)
+    came_along = source is not None and Path(source).resolve().parent == output.resolve().parent
+    before = _other_rejects(rejects_path, rows) if came_along else []
     write_rejects([*before, *rejects], rejects_path)
     if not found:
         first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""

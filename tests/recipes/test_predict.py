@@ -188,6 +188,27 @@ def test_bad_input_is_one_clear_error(bundle, model, films, tmp_path):
     assert refused(tmp_path / "bare.keras", one, out).code == "preprocessing_missing"
 
 
+def test_a_table_that_would_destroy_another_file_is_refused_before_the_work(bundle, films, tmp_path):
+    write_manifest(read_manifest(films)[:1], tmp_path / "m.csv")
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    (tmp_path / "named").mkdir()
+    shutil.copy(tmp_path / "m.csv", tmp_path / "named" / "rejects.csv")
+    (tmp_path / "full" / "rejects.csv").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    cases = [
+        (films, tmp_path / "p.json", "not_a_csv"),
+        (films, tmp_path / "p", "not_a_csv"),
+        (films, tmp_path / "rejects.csv", "output_taken"),
+        (tmp_path / "m.csv", tmp_path / "m.csv", "output_is_input"),
+        (tmp_path, tmp_path / "labels.csv", "output_is_input"),
+        (tmp_path / "named" / "rejects.csv", tmp_path / "named" / "p.csv", "output_is_input"),
+        (films, tmp_path / "full" / "p.csv", "not_a_file"),
+    ]
+    for inputs, output, code in cases:
+        assert refused(bundle, inputs, output, root=films.parent).code == code, output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, monkeypatch):
     """No more pictures are ahead of the network than `guarded` allows for its workers, and a batch."""
     ahead, most = 0, 0

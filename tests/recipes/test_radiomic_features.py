@@ -75,8 +75,8 @@ def test_every_other_file_has_a_reason(films: Path, tmp_path: Path) -> None:
     cut.write_bytes((films.parent / table["path"].iloc[0]).read_bytes()[:500])
     table.loc[rows[:4], "path"] = [str(tmp_path / f"{name}.png") for name in ("black", "even", "cut", "gone")]
     (tmp_path / "rejects.csv").write_text("path,code,reason\nother.dcm,truncated,it ends\n")
-    known = table.assign(spacing_row_mm=0.4, spacing_column_mm=0.4)
-    done = extract_features(known, films.parent, tmp_path / "f.csv", Extraction("34", "inner"), keep_rejects=True)
+    known, manifest = table.assign(spacing_row_mm=0.4, spacing_column_mm=0.4), tmp_path / "manifest.csv"
+    done = extract_features(known, films.parent, tmp_path / "f.csv", Extraction("34", "inner"), source=manifest)
     assert len(done.table) == 1
     rejects = pd.read_csv(tmp_path / "rejects.csv").set_index("path")
     codes = {Path(path).stem: code for path, code in rejects["code"].items()}
@@ -177,6 +177,29 @@ def test_a_journal_that_does_not_tell_its_files_is_not_trusted(killed: tuple[Pat
     part.write_text("\n".join(map(json.dumps, [asked, *older])) + "\n")
     extract_features(read_manifest(manifest), manifest.parent, manifest.with_name("f.csv"), Extraction("32"))
     assert noted[4:] == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("features.json", "not_a_csv"),
+        ("features", "not_a_csv"),
+        ("rejects.csv", "output_taken"),
+        ("manifest.csv", "output_is_input"),
+        ("sub/../manifest.csv", "output_is_input"),
+    ],
+)
+def test_a_table_that_would_destroy_another_file_is_refused_before_the_work(
+    study: Path, tmp_path: Path, name: str, code: str
+) -> None:
+    manifest, told = tmp_path / "manifest.csv", study.read_bytes()
+    manifest.write_bytes(told)
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(MammoError) as caught:
+        extract_features(read_manifest(manifest), study.parent, tmp_path / name, Extraction("32"), source=manifest)
+    assert caught.value.code == code
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.csv", "sub"]
+    assert manifest.read_bytes() == told
 
 
 def test_settings_that_are_none(tmp_path: Path, study: Path) -> None:

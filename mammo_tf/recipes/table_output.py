@@ -1,0 +1,47 @@
+"""Where `predict` and `features` may write their table: looked at before the work, which may take hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mammo_tf.errors import MammoError
+
+REJECTS = "rejects.csv"
+
+
+def check_table_output(output: Path, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuses a name at which a table, the two files beside it, and what was given would overwrite each other.
+
+    Args:
+        output: the table; `<name>.json` and `rejects.csv` lie beside it.
+        inputs: files that are read.
+
+    Raises:
+        MammoError: `not_a_file` where the table or a file beside it is a folder, `not_a_csv`, `output_taken` for the
+            name of the rejects, `output_is_input`.
+    """
+    if output.is_dir():
+        raise MammoError("not_a_file", f"{output} is a folder", "Name a CSV file after -o")
+    if output.suffix.lower() != ".csv":
+        sentence = f"{output} is no name of a CSV file: it does not end in .csv"
+        raise MammoError("not_a_csv", sentence, "Name a CSV file after -o")
+    if output.name.lower() == REJECTS:
+        sentence = f"{output} is where the files that cannot be used are listed"
+        raise MammoError("output_taken", sentence, "Give the table another name after -o")
+    for beside in (output.with_suffix(".json"), output.with_name(REJECTS)):
+        if beside.is_dir():
+            raise MammoError("not_a_file", f"{beside}, which is written too, is a folder", "Choose another folder")
+    for given in map(Path, inputs):
+        for written in (output, output.with_name(REJECTS)):
+            if _same(given, written):
+                what = "" if written == output else f" with {REJECTS} beside {output}"
+                sentence = f"{given} is read, and would be overwritten{what}"
+                raise MammoError("output_is_input", sentence, "Name another file after -o")
+
+
+def _same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:  # one is not there
+        return first.resolve() == second.resolve()
