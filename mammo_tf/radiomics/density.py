@@ -5,13 +5,17 @@ Formula and answers: `tests/golden/openbreast/README.md`, row 34.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_tf.errors import MammoError
+
 LEVELS = 25
+PIXEL_MM = (0.005, 5.0)  # least and most that the size of a mammogram's pixel may be: film at 0.04, phantoms up to 1.2
 SKIN_MM = 8.0  # dense tissue is not looked for so near to the edge of the breast
 LEAST_AREA_MM2 = 16.0
 SMOOTHING = np.exp(-0.5 * (2.5 * np.arange(-2, 3) / 2) ** 2)
@@ -22,6 +26,23 @@ class Density(NamedTuple):
 
     mask: NDArray[np.bool_]
     share: float
+
+
+def check_pixel_size(spacing_mm: float | Sequence[float]) -> None:
+    """Refuses sizes that no mammogram's pixel has: eroding by millimetres would take gigabytes, or do nothing.
+
+    Args:
+        spacing_mm: size of a pixel, or (row, column).
+
+    Raises:
+        MammoError: `spacing_wrong`.
+    """
+    least, most = PIXEL_MM
+    sizes = np.atleast_1d(np.asarray(spacing_mm, np.float64))
+    if not ((sizes >= least) & (sizes <= most)).all():
+        told = " x ".join(f"{size:g}" for size in sizes)
+        sentence = f"a pixel of {told} mm is none of a mammogram: from {least:g} to {most:g} mm is possible"
+        raise MammoError("spacing_wrong", sentence, "Correct the size of a pixel")
 
 
 def percent_density(
@@ -37,7 +58,11 @@ def percent_density(
         mask: bool `[rows, columns]`, the breast.
         spacing_mm: size of a pixel.
         ordered: the pixels of the mask in rising order, if they are at hand.
+
+    Raises:
+        MammoError: `spacing_wrong`.
     """
+    check_pixel_size(spacing_mm)
     box = _with_rim(mask)
     near, inside = pixels[box], mask[box]
     values = np.sort(near[inside].astype(np.float64)) if ordered is None else ordered

@@ -27,6 +27,7 @@ from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.pectoral import pectoral
 from mammo_tf.progress import track
 from mammo_tf.radiomics import features
+from mammo_tf.radiomics.density import check_pixel_size
 from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
@@ -39,6 +40,7 @@ from mammo_tf.study import Reject, resolve_path, write_rejects
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
 SETS, REGIONS = ("34", "32"), ("breast", "inner")
 FORMAT = 1  # of the stored settings
+TOLD = 200  # characters of a fault's message
 JOURNAL_FORMAT = 2  # 1 did not tell which file a line is of
 
 
@@ -107,13 +109,17 @@ def view_features(
         extraction: how.
 
     Raises:
-        MammoError: `spacing_unknown`, `mask_empty`, `constant_pixels`, `pixels_wrong`; `feature_not_finite` where a
-            feature does not exist for the picture.
+        MammoError: `spacing_unknown`, `spacing_wrong`, `mask_empty`, `constant_pixels`, `pixels_wrong`;
+            `feature_not_finite` where a feature does not exist for the picture.
     """
-    if extraction.needs_spacing and spacing_mm is None:
+    if not extraction.needs_spacing:
+        spacing_mm = None
+    elif spacing_mm is None:
         what = " and ".join(IN_MILLIMETRES)
         sentence = f"{what} need the size of a pixel in mm, which is unknown"
         raise MammoError("spacing_unknown", sentence, "Give it in the manifest, or take --set 32")
+    else:
+        check_pixel_size(spacing_mm)
     mask, muscle = segment(pixels), None
     if extraction.without_pectoral and view == "MLO":
         found = pectoral(pixels, mask)
@@ -138,6 +144,7 @@ def view_features(
 def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> ViewFeatures | Reject:
     """Features of one row of a manifest; runs in worker processes. A refusal is a `Reject`.
 
+    So is a fault that nobody foresaw (`unforeseen`): it costs this picture alone. Of too little memory `guarded` tells.
     The row's spacing counts before that of the file's header.
     """
     try:
@@ -146,10 +153,15 @@ def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> V
             raise MammoError("file_missing", "not there")
         picture = read(path, laterality=row["laterality"] or None, view=row["view"] or None)
         told = (float(row["spacing_row_mm"]), float(row["spacing_column_mm"]))
-        spacing = told if np.isfinite(told).all() else picture.facts.spacing_mm
+        spacing = picture.facts.spacing_mm if np.isnan(told).any() else told
         return view_features(picture.pixels, row["view"] or picture.facts.view, spacing, extraction)
     except MammoError as error:
         return Reject(str(row["path"]), error.code, error.sentence.removeprefix(str(path)).lstrip(": "))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one picture's fault must not end the work on all
+        words = " ".join(str(error).replace(str(path), "").split())[:TOLD]
+        return Reject(str(row["path"]), "unforeseen", f"{type(error).__name__}: {words}")
 
 
 class Extracted(NamedTuple):

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mammo_tf.errors import MammoError
 from mammo_tf.radiomics import features, percent_density
+from mammo_tf.radiomics.density import PIXEL_MM
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "openbreast"
 SHAPE = (300, 220)
@@ -36,3 +38,12 @@ def test_every_stored_row(number: int) -> None:
             assert found.mask.sum() == dense_pixels
             np.testing.assert_array_equal(found.mask, expected)
         assert features(pixels, mask, pitch, "pd")["pd"] == found.share
+
+
+@pytest.mark.parametrize("spacing", [1e-9, 0.0049, 5.1, 1e9, np.nan])
+def test_a_size_that_no_pixel_has(spacing: float) -> None:
+    pixels = np.random.default_rng(0).random((40, 30))
+    with pytest.raises(MammoError, match="from 0.005 to 5 mm"):
+        percent_density(pixels, np.ones(pixels.shape, bool), spacing)
+    for possible in PIXEL_MM:
+        assert 0 <= percent_density(pixels, np.ones(pixels.shape, bool), possible).share <= 1

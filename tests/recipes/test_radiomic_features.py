@@ -23,7 +23,7 @@ from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.reading import read
 from mammo_tf.recipes import radiomic_features as module
 from mammo_tf.recipes.radiomic_features import IDENTITY, Extraction, extract_features, stored_extraction, view_features
-from mammo_tf.study import read_manifest
+from mammo_tf.study import Reject, read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,38 @@ def test_every_other_file_has_a_reason(films: Path, tmp_path: Path) -> None:
     assert (codes == "spacing_unknown").sum() == 1 + 2  # of the film, and of those whose breast is not looked for
     without = extract_features(table, films.parent, tmp_path / "h.csv", Extraction("32"))
     assert len(without.table) >= 1
+
+
+def test_a_size_that_no_pixel_has_is_a_reject_of_its_row(study: Path, tmp_path: Path) -> None:
+    table = read_manifest(study)[:7].copy()
+    sizes = [1e-9, 0.0001, 1e9, np.inf, -0.1, 0.0]
+    table["spacing_row_mm"] = table["spacing_column_mm"] = [*sizes, 0.8]
+    done = extract_features(table, study.parent, tmp_path / "f.csv")
+    assert list(done.table["image_id"]) == [table["image_id"].iloc[6]]
+    assert {reject.code for reject in done.rejects} == {"spacing_wrong"}
+    told = {reject.path: reject.reason for reject in done.rejects}
+    for size, path in zip(sizes, table["path"], strict=False):
+        assert f"a pixel of {size:g} x {size:g} mm" in told[path]
+    without = extract_features(table, study.parent, tmp_path / "g.csv", Extraction("32"))  # nothing there is in mm
+    assert (len(without.table), without.rejects) == (7, ())
+
+
+def test_a_fault_that_nobody_foresaw_costs_one_picture_alone(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, root = read_manifest(study).to_dict("records")[0], str(study.parent)
+
+    def fails(error: BaseException) -> None:
+        def read_nothing(path: Path, **_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(module, "read", read_nothing)
+
+    fails(ZeroDivisionError("a division\n by zero"))
+    found = module.row_features(row, root, Extraction())
+    assert found == Reject(row["path"], "unforeseen", "ZeroDivisionError: a division by zero")
+    for error in (MemoryError(), KeyboardInterrupt()):
+        fails(error)
+        with pytest.raises(type(error)):
+            module.row_features(row, root, Extraction())
 
 
 def test_a_killed_extraction_goes_on(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
