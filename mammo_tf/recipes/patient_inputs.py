@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,16 @@ from mammo_tf.radiomics.patient_table import (
 from mammo_tf.recipes.radiomic_features import IDENTITY, Extraction, stored_extraction
 from mammo_tf.study import SPLITS
 
-SHARED = ("patient_id", "pair_id", "laterality", "view", "split", "age")  # what either table may tell of an image
+DIFFER = {  # what either table may tell of an image -> the code and the word where they contradict each other
+    "patient_id": ("patients_differ", "patients"),
+    "pair_id": ("pairs_differ", "pairs"),
+    "laterality": ("sides_differ", "sides"),
+    "view": ("views_differ", "views"),
+    "split": ("splits_differ", "splits"),
+    "age": ("ages_differ", "ages"),
+}
+YEARS_APART = 1.0  # that two ages of one patient may be, by rounding or a birthday
+USUAL = ("malignant", "high_risk")  # labels that count as 1 unless someone chose otherwise
 
 
 @dataclass(frozen=True)
@@ -115,10 +125,11 @@ def features_and_predictions(features: str | Path, predictions: Sequence[str | P
 
     Raises:
         MammoError: as `read_predictions`, `assemble`, `patient_table`; `image_id_twice` where an image stands in two
-            files of predictions; `split_unknown`, `split_missing`, `pair_split`, `labels_differ`, `patients_differ`.
+            files of predictions; `split_unknown`, `split_missing`, `labels_differ`; `patients_differ`, `pairs_differ`,
+            `sides_differ`, `views_differ`, `splits_differ`, `ages_differ` where both tell them of an image.
     """
     table = _features(Path(features))
-    scores = pd.concat([read_predictions(path) for path in predictions], ignore_index=True)
+    scores = pd.concat([_scores(path) for path in predictions], ignore_index=True)
     for name in ("image_id", "patient_id"):
         if name not in scores:
             raise MammoError(
@@ -128,13 +139,14 @@ def features_and_predictions(features: str | Path, predictions: Sequence[str | P
     if twice.any():
         value = scores.loc[twice, "image_id"].iloc[0]
         raise MammoError("image_id_twice", f"image {value!r} stands in two files of predictions")
+    counted = _labels(scores, table.set_index("image_id"))
     scores = _told(scores, table.set_index("image_id"))
     numbers = [name for name in table if name not in IDENTITY]
     frame = assemble(scores, table[["image_id", *numbers]])
     frame["split"] = _one_split(scores)[frame["patient_id"]].to_numpy()
     extraction = stored_extraction(features)
     found = patient_table(frame, None, f"the patients of {features}")
-    notes = _left_out(scores["image_id"], table["image_id"], found)
+    notes = (*counted, *_left_out(scores["image_id"], table["image_id"], found))
     if extraction is None:
         notes = (*notes, f"nothing beside {features} says how its features were made: the model cannot score pictures")
     elif set(extraction.columns) != set(numbers):
@@ -166,20 +178,67 @@ def _features(path: Path) -> pd.DataFrame:
     return table
 
 
+def _scores(path: str | Path) -> pd.DataFrame:
+    """Predictions; `split_told` is set where the split is the file's own, which else is taken to be test."""
+    scores = read_predictions(path)
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        told = any((row.get("split") or "").strip() for row in csv.DictReader(file))
+    return scores.assign(split_told=told)
+
+
+def _labels(scores: pd.DataFrame, features: pd.DataFrame) -> tuple[str, ...]:
+    """Refuses labels 0 and 1 that no choice of positive words explains; notes one that is not the usual one."""
+    if "label" not in features:
+        return ()
+    words = scores["image_id"].map(features["label"]).fillna("").str.strip()
+    known = pd.DataFrame({"word": words, "label": scores["label"], "image": scores["image_id"]})[words != ""]
+    counts = {str(word): sorted(set(rows)) for word, rows in known.groupby("word")["label"]}
+    wrong = [word for word, found in counts.items() if len(found) > 1]
+    wrong += [word for word, label in (("normal", 1), ("0", 1), ("1", 0)) if label in counts.get(word, ())]
+    if counts.get("malignant") == [0] and counts.get("benign") == [1]:
+        wrong.append("malignant")
+    if wrong:
+        usual = int(wrong[0] in (*USUAL, "1"))
+        row = known[(known["word"] == wrong[0]) & (known["label"] != usual)].iloc[0]
+        sentence = f"image {row['image']!r} is {wrong[0]} in the features and {row['label']} in the predictions"
+        if len(counts[wrong[0]]) > 1:
+            sentence += f", where other {wrong[0]} images are {1 - row['label']}"
+        raise MammoError("labels_differ", sentence, "Find out which is right, and make both from one manifest")
+    positives = [word for word, found in counts.items() if found == [1]]
+    otherwise = [word for word in counts if (word in positives) != (word in (*USUAL, "1"))]
+    if not otherwise or not positives:
+        return ()
+    return (f"by the predictions {' and '.join(positives)} count as positive, the other labels do not",)
+
+
 def _told(scores: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """Predictions with what the features' table knows of the images; there the manifest has the word."""
+    """Predictions with what the features' table knows of the images; refused where the two contradict each other."""
     scores = scores.copy()
-    for name in SHARED:
+    for name, (code, word) in DIFFER.items():
         if name not in features:
             continue
-        ours = scores["image_id"].map(features[name]).fillna("")
+        ours = scores["image_id"].map(features[name]).fillna("").str.strip()
         theirs = scores[name].fillna("") if name in scores else pd.Series("", index=scores.index)
-        apart = (ours != "") & (theirs != "") & (ours != theirs)
-        if name == "patient_id" and apart.any():
+        apart = _apart(name, ours, theirs) & (ours != "") & (theirs.str.strip() != "")
+        if name == "split":
+            apart &= scores["split_told"]
+        if apart.any():
             value = scores.loc[apart, "image_id"].iloc[0]
-            raise MammoError("patients_differ", f"predictions and features give image {value!r} different patients")
+            sentence = f"predictions and features give image {value!r} different {word}"
+            raise MammoError(code, sentence, "Make both from one manifest")
         scores[name] = ours.where(ours != "", theirs)
-    return scores
+    return scores.drop(columns="split_told")
+
+
+def _apart(name: str, ours: pd.Series[str], theirs: pd.Series[str]) -> pd.Series[bool]:
+    """Where two columns say different things, empty or not."""
+    theirs = theirs.str.strip()
+    if name == "age":
+        first, second = (pd.to_numeric(column, errors="coerce").astype("float64") for column in (ours, theirs))
+        return (first - second).abs() > YEARS_APART
+    if name == "laterality":
+        return ours.str[:1].str.upper() != theirs.str[:1].str.upper()
+    return ours.str.upper() != theirs.str.upper() if name == "view" else ours != theirs
 
 
 def _one_split(scores: pd.DataFrame) -> pd.Series[str]:

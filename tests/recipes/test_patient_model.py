@@ -204,8 +204,8 @@ def images(folder: Path, patients: int = 12) -> tuple[Path, Path]:
     rows = [
         {
             "image_id": f"p{patient} {view}", "patient_id": f"p{patient}", "pair_id": f"q{patient // 2}",
-            "laterality": view[0], "view": view[2:], "label": "normal", "age": 40.0 + patient,
-            "split": SPLITS[max(0, patient // 2 - 3)], "score": generator.random(),
+            "laterality": view[0], "view": view[2:], "label": ("normal", "malignant")[patient % 2],
+            "age": 40.0 + patient, "split": SPLITS[max(0, patient // 2 - 3)], "score": generator.random(),
         }
         for patient in range(patients) for view in VIEWS
     ]  # fmt: skip
@@ -261,6 +261,52 @@ def test_bad_features_and_predictions(tmp_path: Path) -> None:
     fails(whole.assign(image_id=[f"x{number}" for number in range(len(whole))]), "no CC or MLO image in common")
     write_json(tmp_path / "bad.json", {"extraction": {"names": "34"}})
     fails(whole, "other features than the file beside it says")
+
+
+def test_labels_that_contradict_each_other(tmp_path: Path) -> None:
+    features, predictions = images(tmp_path)
+    scores, words = pd.read_csv(predictions), pd.read_csv(features)
+
+    def given(labels: object, theirs: dict[str, str]) -> tuple[str, ...]:
+        scores.assign(label=labels).to_csv(predictions, index=False)
+        words.assign(label=words["label"].map(theirs)).to_csv(features, index=False)
+        return features_and_predictions(features, [predictions]).notes
+
+    as_it_is, label = {"normal": "normal", "malignant": "malignant"}, scores["label"]
+    flipped = label.where(scores.index > 0, 1 - label)
+    for labels, theirs, says in (
+        (1 - label, as_it_is, "image 'p0 L_MLO' is normal in the features and 1 in the predictions"),
+        (flipped, as_it_is, "image 'p0 L_MLO' is normal in the features and 1 in .*, where other normal images are 0"),
+        (1 - label, {"normal": "benign", "malignant": "malignant"}, "'p1 L_CC' is malignant in the .* and 0 in the"),
+    ):
+        with pytest.raises(MammoError, match=says) as caught:
+            given(labels, theirs)
+        assert caught.value.code == "labels_differ"
+    assert len(given(label, {"normal": "", "malignant": "high_risk"})) == 2
+    told = given(label, {"normal": "normal", "malignant": "benign"})  # predict can be told to count benign
+    assert told[0] == "by the predictions benign count as positive, the other labels do not"
+
+
+def test_what_contradicts_itself_about_an_image(tmp_path: Path) -> None:
+    features, predictions = images(tmp_path)
+    known = pd.read_csv(features, dtype="str").set_index("image_id")
+    scores = pd.read_csv(predictions, dtype="str")
+    for name in ("pair_id", "split"):
+        scores[name] = scores["image_id"].map(known[name]).fillna("")
+    scores["age"] = scores["age"].astype(float) + 1  # a birthday between two exports
+    scores.to_csv(predictions, index=False)
+    assert features_and_predictions(features, [predictions]).table.column("age")[0] == 40.0
+    for name, value, code in (
+        ("laterality", "R", "sides_differ"),
+        ("view", "CC", "views_differ"),
+        ("split", "test", "splits_differ"),
+        ("pair_id", "q5", "pairs_differ"),
+        ("age", "60", "ages_differ"),
+    ):
+        scores.assign(**{name: [value, *scores[name][1:]]}).to_csv(predictions, index=False)
+        with pytest.raises(MammoError, match="give image 'p0 L_MLO' different") as caught:
+            features_and_predictions(features, [predictions])
+        assert caught.value.code == code
 
 
 def test_settings_and_grids(tmp_path: Path) -> None:
