@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -178,13 +180,25 @@ def _computed(
     if workers == 1:
         yield from zip(todo, map(_aucs, work), strict=True)
         return
-    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; this one sees to it
-    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, quiet) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _settle) as pool:
         try:
             yield from zip(todo, pool.map(_aucs, work), strict=True)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _settle() -> None:
+    """What a worker does first; it ends when its parent is gone, however that ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; the parent sees to it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # nobody is left to hear an error, and the main thread may be deep in a fit
 
 
 def _aucs(work: tuple[Fold, Settings, tuple[int, ...]]) -> dict[str, float]:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +97,56 @@ def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_two_processes_give_the_same(study: Study) -> None:
     grid = {"components": (3,), "trees": (5,)}
     assert grid_search(study(), grid, folds=3, workers=2) == grid_search(study(), grid, folds=3)
+
+
+STOPPED = """
+import sys
+import numpy as np
+from mammo_tf.radiomics.patient_table import SCORES, PatientTable
+from mammo_tf.radiomics.search import grid_search
+
+if __name__ == "__main__":
+    people = np.arange(40).astype(str)
+    values = np.random.default_rng(0).normal(size=(40, 4))
+    fields = {"labels": np.arange(40) % 2, "patients": people, "groups": people, "splits": people}
+    table = PatientTable(names=SCORES, values=values, filled=0, **fields)
+    grid = {"components": (2,), "seed": tuple(range(5000)), "trees": (200,), "leaf": (1,)}
+    grid_search(table, grid, folds=2, folder=sys.argv[1], workers=2)
+"""
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks processes up in /proc")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent(how: signal.Signals, tmp_path: Path) -> None:
+    script, results = tmp_path / "stopped.py", tmp_path / "out" / "search.jsonl"
+    script.write_text(STOPPED)
+    process = subprocess.Popen([sys.executable, str(script), str(tmp_path / "out")], stderr=subprocess.DEVNULL)
+    left: list[int] = []
+    try:
+        deadline = time.monotonic() + 90
+        while not results.is_file() or results.read_text().count("\n") < 4:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+        left = [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        assert len(left) >= 2
+        process.send_signal(how)
+        process.wait(30)
+        deadline = time.monotonic() + 20
+        while any(map(_alive, left)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not [one for one in left if _alive(one)]
+    finally:
+        process.kill()
+        for one in filter(_alive, left):
+            os.kill(one, signal.SIGKILL)
 
 
 def test_bad_searches(tmp_path: Path, study: Study) -> None:
