@@ -35,7 +35,7 @@ from mammo_tf.recipes.score_source import write_source
 from mammo_tf.recipes.table_output import REJECTS, check_table_output
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving import Scorer, open_scorer
-from mammo_tf.study import Reject, make_manifest, positive, write_rejects
+from mammo_tf.study import Reject, kept_rejects, make_manifest, positive, write_rejects
 
 POSITIVES = ("malignant", "high_risk")
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
@@ -219,11 +219,9 @@ def _check_output(output: Path, inputs: Sequence[Path]) -> None:
 def _kept_rejects(path: Path, output: Path, found: Inputs) -> list[Reject]:
     """Rows of a `rejects.csv` that the manifest came with: files that it does not name."""
     manifest = found.manifest
-    if manifest is None or manifest.resolve().parent != output.resolve().parent or not path.is_file():
+    if manifest is None or manifest.resolve().parent != output.resolve().parent:
         return []
-    named = {candidate.place for candidate in found.candidates}
-    rows = pd.read_csv(path, dtype="str", keep_default_na=False).itertuples(index=False)
-    return [Reject(*row) for row in rows if row[0] not in named]
+    return kept_rejects(path, {candidate.place for candidate in found.candidates})
 
 
 def _table(run: _Run, positives: Sequence[str]) -> pd.DataFrame:

@@ -35,7 +35,7 @@ from mammo_tf.reading import read
 from mammo_tf.reading.guard import guarded
 from mammo_tf.recipes.fields import from_json, to_json
 from mammo_tf.recipes.table_output import REJECTS, check_table_output
-from mammo_tf.study import Reject, resolve_path, write_rejects
+from mammo_tf.study import Reject, kept_rejects, resolve_path, write_rejects
 
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
 SETS, REGIONS = ("34", "32"), ("breast", "inner")
@@ -229,7 +229,7 @@ def extract_features(
             found.append(({name: row[name] for name in IDENTITY} | outcome.values, outcome.muscle))
     rejects_path = output.with_name(REJECTS)
     came_along = source is not None and Path(source).resolve().parent == output.resolve().parent
-    before = _other_rejects(rejects_path, rows) if came_along else []
+    before = kept_rejects(rejects_path, {str(row["path"]) for row in rows}) if came_along else []
     write_rejects([*before, *rejects], rejects_path)
     if not found:
         first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
@@ -244,15 +244,6 @@ def extract_features(
     write_json(settings_path, asked | {"images": len(table), "mlo_views": sought, "pectoral_taken_off": muscles})
     journal.path.unlink(missing_ok=True)
     return Extracted(table, tuple(rejects), output, rejects_path, settings_path, sought, muscles)
-
-
-def _other_rejects(path: Path, rows: list[dict[str, Any]]) -> list[Reject]:
-    """Rows of a `rejects.csv` of files that the manifest does not name."""
-    if not path.is_file():
-        return []
-    named = {row["path"] for row in rows}
-    table = pd.read_csv(path, dtype="str", keep_default_na=False)
-    return [Reject(*row) for row in table.itertuples(index=False) if row[0] not in named]
 
 
 def _computed(

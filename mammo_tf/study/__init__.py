@@ -12,7 +12,7 @@ from mammo_tf.study.manifest import (
     resolve_path,
     write_manifest,
 )
-from mammo_tf.study.rejects import Reject, write_rejects
+from mammo_tf.study.rejects import Reject, kept_rejects, write_rejects
 from mammo_tf.study.split import assign_splits, check_classes, check_leakage
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "count_table",
     "findings_from_json",
     "findings_to_json",
+    "kept_rejects",
     "make_manifest",
     "positive",
     "read_manifest",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,3 +26,21 @@ def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
     with atomic_path(path) as beside:
         pd.DataFrame(rows, columns=list(Reject._fields)).to_csv(beside, index=False)
     return len(rows)
+
+
+def kept_rejects(path: str | Path, named: Collection[str]) -> list[Reject]:
+    """What stays of a `rejects.csv` when it is written anew: rows of files that are not among those looked at now.
+
+    Args:
+        path: the file. One that is not there, is no CSV file in UTF-8, or has other columns gives nothing, and so does
+            a row that is not whole: a list that someone else left there must not end the work.
+        named: paths looked at now, as its column `path` writes them.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
+            header, *rows = csv.reader(stream, strict=True)
+    except (OSError, ValueError, csv.Error):  # ValueError: an empty file, or bytes that are no UTF-8
+        return []
+    if tuple(header) != Reject._fields:
+        return []
+    return [Reject(*row) for row in rows if len(row) == len(Reject._fields) and row[0] not in named]

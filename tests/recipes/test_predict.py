@@ -130,6 +130,15 @@ def test_a_vanished_file_and_the_rejects_that_a_manifest_came_with(bundle, films
         assert list(table_of(tmp_path / "p.csv")["label"]) == ["1", ""]
 
 
+@pytest.mark.parametrize("foreign", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00"])
+def test_a_foreign_list_of_rejects_does_not_end_the_work(bundle, films, tmp_path, foreign):
+    write_manifest(read_manifest(films)[:1], tmp_path / "manifest.csv")
+    (tmp_path / "rejects.csv").write_bytes(foreign)
+    report = predict(bundle, tmp_path / "manifest.csv", tmp_path / "p.csv", root=films.parent)
+    assert report.images == 1
+    assert (tmp_path / "rejects.csv").read_text() == "path,code,reason\n"
+
+
 def test_a_root_of_its_own(bundle, films, tmp_path):
     write_manifest(read_manifest(films)[:2], tmp_path / "manifest.csv")
     assert predict(bundle, tmp_path / "manifest.csv", tmp_path / "p.csv", root=films.parent).images == 2

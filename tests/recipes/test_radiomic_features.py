@@ -234,6 +234,15 @@ def test_a_table_that_would_destroy_another_file_is_refused_before_the_work(
     assert manifest.read_bytes() == told
 
 
+@pytest.mark.parametrize("foreign", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00"])
+def test_a_foreign_list_of_rejects_does_not_end_the_work(study: Path, tmp_path: Path, foreign: bytes) -> None:
+    (tmp_path / "rejects.csv").write_bytes(foreign)
+    manifest, table = tmp_path / "manifest.csv", read_manifest(study)[:1]
+    done = extract_features(table, study.parent, tmp_path / "f.csv", Extraction("32"), source=manifest)
+    assert len(done.table) == 1
+    assert (tmp_path / "rejects.csv").read_text() == "path,code,reason\n"
+
+
 def test_settings_that_are_none(tmp_path: Path, study: Path) -> None:
     with pytest.raises(MammoError, match="--set '33' is unknown"):
         Extraction("33")
