@@ -38,7 +38,7 @@ class Settings:
         leaf: fewest patients in a leaf.
         learning_rate, subsample: of gradient boosting.
         max_features: of the forest: share of the components looked at for a split, "sqrt" or "log2".
-        seed: of components and trees.
+        seed: of the trees.
     """
 
     model: str = "gradient_boosting"
@@ -153,11 +153,11 @@ def fit_classifier(table: PatientTable, settings: Settings = Settings()) -> Pati
         MammoError: `one_class`, `too_few_patients`.
     """
     check_fittable(table, settings)
-    medians = np.nan_to_num(np.nanmedian(table.values, axis=0)) if len(table.labels) else np.zeros(0)
+    medians = known_medians(table.values)
     known = np.where(np.isnan(table.values), medians, table.values)
     scaler = StandardScaler().fit(known)
     scaled = scaler.transform(known)
-    components = PCA(settings.components, random_state=settings.seed).fit(scaled)
+    components = PCA(settings.components, svd_solver="full").fit(scaled)  # as `search`; "auto" draws above 500 patients
     trees = ensemble(settings).fit(components.transform(scaled), table.labels)
     boosted = settings.model == "gradient_boosting"
     found = [tree.tree_ for tree in (trees.estimators_[:, 0] if boosted else trees.estimators_)]
@@ -173,6 +173,14 @@ def fit_classifier(table: PatientTable, settings: Settings = Settings()) -> Pati
         forest=_arrays(found, boosted),
         about={"training_patients": len(table.labels), "training_positives": int(table.labels.sum())},
     )
+
+
+def known_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median of what is known in each column, float64 `[columns]` of `[patients, columns]`; 0 where nothing is."""
+    told = ~np.isnan(values).all(axis=0)
+    medians = np.zeros(values.shape[1])
+    medians[told] = np.nanmedian(values[:, told], axis=0)
+    return medians
 
 
 def check_fittable(table: PatientTable, settings: Settings) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -273,6 +274,13 @@ def assemble(predictions: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     present = {key: value for key, value in wide.items() if value is not None}
     frame = pd.DataFrame(present, index=means.index).reindex(columns=list(wide))
     facts = both.groupby("patient_id", sort=False)
-    known = {name: facts[name].first() for name in ("age", "pair_id", "split") if name in both}
+    known = {name: _first_known(both, name) for name in ("age", "pair_id", "split") if name in both}
     facts_known = pd.DataFrame({"label": facts["label"].max()} | known)
     return pd.concat([frame, facts_known], axis=1).rename_axis("patient_id").reset_index()
+
+
+def _first_known(images: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """What the first image of a patient that tells says, by patient; empty where none does."""
+    told = images[name].astype(object)
+    told = told.where(told.notna() & (told.astype(str).str.strip() != ""), None)
+    return told.groupby(images["patient_id"], sort=False).first().astype(object).fillna("")

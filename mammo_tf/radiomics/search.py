@@ -30,7 +30,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.roc import auc
 from mammo_tf.files import disk_errors, read_json, write_json
 from mammo_tf.progress import track
-from mammo_tf.radiomics.classifier import Settings, check_fittable, ensemble
+from mammo_tf.radiomics.classifier import Settings, check_fittable, ensemble, known_medians
 from mammo_tf.radiomics.patient_table import PatientTable
 
 Grid = Mapping[str, Sequence[Any]]
@@ -147,7 +147,7 @@ def _prepared(table: PatientTable, test: NDArray[np.bool_], components: int) -> 
     """Components of a fold's training and test patients, fitted on the training patients only."""
     train = table.part(~test)
     check_fittable(train, Settings(components=components))
-    medians = np.nan_to_num(np.nanmedian(train.values, axis=0))
+    medians = known_medians(train.values)
     known = np.where(np.isnan(table.values), medians, table.values)
     scaler = StandardScaler().fit(known[~test])
     scaled = scaler.transform(known)

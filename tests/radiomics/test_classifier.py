@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from mammo_tf.errors import MammoError
 from mammo_tf.radiomics.classifier import Settings, fit_classifier, load_classifier, save_classifier, with_threshold
 from mammo_tf.radiomics.patient_table import PatientTable
+from mammo_tf.radiomics.search import grid_search
 
 Study = Callable[..., PatientTable]
 
@@ -58,6 +59,16 @@ def test_an_unknown_age_is_the_training_median(study: Study) -> None:
     known.values[3, 0] = np.median(train.values[:, 0])
     unknown.values[3, 0] = np.nan
     np.testing.assert_array_equal(found.scores(known), found.scores(unknown))
+
+
+@pytest.mark.filterwarnings("error")
+def test_nobody_has_an_age(study: Study) -> None:
+    table = study()
+    table.values[:, 0] = np.nan
+    found = fit_classifier(table, BOOSTING)
+    assert found.medians[0] == 0
+    assert found.scores(table).std() > 0.05
+    assert grid_search(table, {"trees": (3,)}, BOOSTING, folds=2)[0].mean > 0.5
 
 
 def test_columns_are_found_by_name(study: Study) -> None:

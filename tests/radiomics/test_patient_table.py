@@ -135,3 +135,20 @@ def test_images_become_patients() -> None:
     assert table.column("age").tolist() == [50.0, 61.0]
     with pytest.raises(MammoError, match="nothing|no CC or MLO"):
         assemble(predictions, features.assign(image_id="x").iloc[:1])
+
+
+def test_what_any_image_of_a_patient_tells_is_known() -> None:
+    places = [("a", view) for view in VIEWS] + [("b", "L_CC"), ("c", "L_CC")]
+    predictions = pd.DataFrame({"image_id": [str(number) for number in range(6)], "label": 0, "score": 0.5})
+    predictions["patient_id"] = [patient for patient, _ in places]
+    predictions["laterality"], predictions["view"] = zip(*(view.split("_") for _, view in places), strict=True)
+    predictions["age"] = ["", "61", " ", "61", "", "50"]
+    predictions["pair_id"] = ["", "", "q", "q", "", "q"]
+    predictions["split"] = ["", "train", "train", "", "", "test"]
+    wide = assemble(predictions, predictions[["image_id"]].assign(imin=1.0))
+    found = patient_table(wide)
+    np.testing.assert_array_equal(found.column("age"), [61, np.nan, 50])
+    assert found.groups.tolist() == ["q", "b", "q"]
+    assert found.splits.tolist() == ["train", "", "test"]
+    unknown = patient_table(assemble(predictions.assign(age=np.nan), predictions[["image_id"]].assign(imin=1.0)))
+    assert np.isnan(unknown.column("age")).all()
