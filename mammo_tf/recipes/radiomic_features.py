@@ -40,6 +40,8 @@ from mammo_tf.study import Reject, kept_rejects, resolve_path, write_rejects
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
 SETS, REGIONS = ("34", "32"), ("breast", "inner")
 FORMAT = 1  # of the stored settings
+UNFORESEEN = "unforeseen"
+RETRIED = ("file_missing", UNFORESEEN)  # after a kill: it may have come back, or go well this time
 TOLD = 200  # characters of a fault's message
 JOURNAL_FORMAT = 2  # 1 did not tell which file a line is of
 
@@ -161,7 +163,7 @@ def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> V
         raise
     except Exception as error:  # noqa: BLE001 - one picture's fault must not end the work on all
         words = " ".join(str(error).replace(str(path), "").split())[:TOLD]
-        return Reject(str(row["path"]), "unforeseen", f"{type(error).__name__}: {words}")
+        return Reject(str(row["path"]), UNFORESEEN, f"{type(error).__name__}: {words}")
 
 
 class Extracted(NamedTuple):
@@ -215,7 +217,7 @@ def extract_features(
     rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
     asked = {"extraction": to_json(extraction), "manifest": text_digest(manifest.to_csv(index=False))}
     stamps = [_stamp(row, root) for row in rows]
-    journal = _Journal(output.with_name(f"{output.name}.part"), asked, stamps)
+    journal = _Journal(output.with_name(f"{output.name}.part"), asked, stamps, extraction.columns)
     todo = [number for number in range(len(rows)) if number not in journal.known]
     with closing(_computed([rows[number] for number in todo], str(root), extraction, workers)) as outcomes:
         for number, outcome in zip(todo, outcomes, strict=True):
@@ -265,34 +267,47 @@ def _stamp(row: Mapping[str, Any], root: str | Path) -> list[str | int] | None:
 
 
 class _Journal:
-    """Results as they come: a line with the request, then a line for each row; one that a kill cut off is left out.
+    """Results as they come: a line with the request, then a line for each row; a damaged or cut off one is left out.
 
     A row's line holds the stamp that its picture had when the work began, so a picture that changed while it was read
     is not taken for the one that was read.
     """
 
-    def __init__(self, path: Path, asked: Mapping[str, Any], stamps: Sequence[list[str | int] | None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        asked: Mapping[str, Any],
+        stamps: Sequence[list[str | int] | None],
+        columns: Sequence[str],
+    ) -> None:
         self.path = path
         self.stamps = stamps
+        self.columns = columns
         self.known: dict[int, ViewFeatures | Reject] = {}
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         head = json.dumps({"journal": JOURNAL_FORMAT, **asked})
-        if lines[:1] == [head]:
-            self._read(lines[1:])
         with disk_errors(path):
+            lines = path.read_bytes().splitlines() if path.is_file() else []
+            if lines[:1] == [head.encode()]:
+                for line in lines[1:]:
+                    self._take(line)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as beside:  # begins anew, with what was known and without a cut off line
+            with atomic_path(path) as beside:  # begins anew, with what was known and without damaged lines
                 beside.write_text("\n".join([head, *map(self._line, self.known)]) + "\n", encoding="utf-8")
 
-    def _read(self, lines: list[str]) -> None:
-        for line in lines:
-            try:
-                number, stamp, muscle, values, reject = json.loads(line)
-            except ValueError:
-                continue
-            if stamp is None or stamp != self.stamps[number]:  # gone, or another file
-                continue
-            self.known[number] = ViewFeatures(values, muscle) if reject is None else Reject(*reject)
+    def _take(self, line: bytes) -> None:
+        """Takes over what a line says of a picture that is the same file still; of a damaged line nothing."""
+        try:
+            number, stamp, muscle, values, reject = json.loads(line.decode())
+        except (ValueError, TypeError, RecursionError):
+            return
+        if type(number) is not int or not 0 <= number < len(self.stamps):
+            return
+        if stamp is None or stamp != self.stamps[number]:  # gone, or another file
+            return
+        if reject is None and _are_features(values, self.columns) and muscle in (None, True, False):
+            self.known[number] = ViewFeatures(values, muscle)
+        elif _is_reject(reject) and reject[1] not in RETRIED:
+            self.known[number] = Reject(*reject)
 
     def _line(self, number: int) -> str:
         outcome = self.known[number]
@@ -303,6 +318,22 @@ class _Journal:
         self.known[number] = outcome
         with disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(self._line(number) + "\n")
+
+
+def _are_features(values: Any, columns: Sequence[str]) -> bool:
+    """Whether a line's values are those that are asked for, all of them finite."""
+    if not isinstance(values, dict) or set(values) != set(columns):
+        return False
+    return all(type(value) in (int, float) and np.isfinite(value) for value in values.values())
+
+
+def _is_reject(fields: Any) -> bool:
+    """Whether fields of a line make a `Reject`."""
+    return (
+        isinstance(fields, list)
+        and len(fields) == len(Reject._fields)
+        and all(isinstance(field, str) for field in fields)
+    )
 
 
 def stored_extraction(table: str | Path) -> Extraction | None:

@@ -234,6 +234,36 @@ def test_a_table_that_would_destroy_another_file_is_refused_before_the_work(
     assert manifest.read_bytes() == told
 
 
+def test_damaged_lines_of_a_journal_are_computed_anew(killed: tuple[Path, list[int]]) -> None:
+    manifest, noted = killed
+    table, root, part = read_manifest(manifest), manifest.parent, manifest.with_name("f.csv.part")
+    head, first, second, third = part.read_bytes().splitlines()
+    number, stamp, muscle, values, _ = json.loads(second)
+    names = list(values)
+    wrong = [
+        5, None, "words", {}, [], [number], [99, stamp, muscle, values, None], [-7, stamp, muscle, values, None],
+        [[1], stamp, muscle, values, None], [number, stamp, muscle, None, None], [number, stamp, muscle, 5, None],
+        [number, stamp, muscle, dict.fromkeys(names[1:], 1.0), None], [number, stamp, "yes", values, None],
+        [number, stamp, muscle, dict.fromkeys(names, "1"), None],
+        [number, stamp, muscle, dict.fromkeys(names, float("nan")), None],
+        [number, stamp, None, None, ["a"]], [number, stamp, None, None, 5], [number, stamp, None, None, [1, 2, 3]],
+        [number, stamp, None, None, [table["path"][1], "file_missing", "not there"]],
+        [number, stamp, None, None, [table["path"][1], "unforeseen", "OSError: a disk that was away"]],
+    ]  # fmt: skip
+    bytes_ = [second[:60] + b"\xff\xfe" + second[60:], b"\xff\xfe\x00", b"[" * 100_000, b""]
+    part.write_bytes(b"\n".join([head, first, *(json.dumps(line).encode() for line in wrong), *bytes_, third]))
+    extract_features(table, root, root / "f.csv", Extraction("32"))
+    assert noted[4:] == [1, 3, 4, 5, 6, 7]
+    assert (root / "f.csv").read_bytes() == whole(table, root, root / "g.csv")
+
+
+def test_a_journal_that_is_no_text_begins_anew(killed: tuple[Path, list[int]]) -> None:
+    manifest, noted = killed
+    manifest.with_name("f.csv.part").write_bytes(b"\xff\xfe\x00\n5\n")
+    extract_features(read_manifest(manifest), manifest.parent, manifest.with_name("f.csv"), Extraction("32"))
+    assert noted[4:] == list(range(8))
+
+
 @pytest.mark.parametrize("foreign", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00"])
 def test_a_foreign_list_of_rejects_does_not_end_the_work(study: Path, tmp_path: Path, foreign: bytes) -> None:
     (tmp_path / "rejects.csv").write_bytes(foreign)
