@@ -8,8 +8,7 @@ computed in the same way.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path, disk_errors, read_json, text_digest, write_json
+from mammo_tf.files import atomic_path, read_json, text_digest, write_json
 from mammo_tf.imaging.breast import segment
 from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.pectoral import pectoral
@@ -33,6 +32,7 @@ from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
 from mammo_tf.reading import read
 from mammo_tf.reading.guard import guarded
+from mammo_tf.recipes.feature_journal import UNFORESEEN, Journal, ViewFeatures, file_stamp
 from mammo_tf.recipes.fields import from_json, to_json
 from mammo_tf.recipes.table_output import REJECTS, check_table_output
 from mammo_tf.study import Reject, kept_rejects, resolve_path, write_rejects
@@ -40,10 +40,7 @@ from mammo_tf.study import Reject, kept_rejects, resolve_path, write_rejects
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
 SETS, REGIONS = ("34", "32"), ("breast", "inner")
 FORMAT = 1  # of the stored settings
-UNFORESEEN = "unforeseen"
-RETRIED = ("file_missing", UNFORESEEN)  # after a kill: it may have come back, or go well this time
 TOLD = 200  # characters of a fault's message
-JOURNAL_FORMAT = 2  # 1 did not tell which file a line is of
 
 
 @dataclass(frozen=True)
@@ -90,13 +87,6 @@ class Extraction:
     def needs_spacing(self) -> bool:
         """Whether the size of a pixel must be known."""
         return any(name in self.columns for name in IN_MILLIMETRES)
-
-
-class ViewFeatures(NamedTuple):
-    """Features of one picture by name, and whether a pectoral muscle was taken off (None where none was sought)."""
-
-    values: dict[str, float]
-    muscle: bool | None
 
 
 def view_features(
@@ -216,8 +206,8 @@ def extract_features(
     check_table_output(output, () if source is None else (source,))
     rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
     asked = {"extraction": to_json(extraction), "manifest": text_digest(manifest.to_csv(index=False))}
-    stamps = [_stamp(row, root) for row in rows]
-    journal = _Journal(output.with_name(f"{output.name}.part"), asked, stamps, extraction.columns)
+    stamps = [file_stamp(row, root) for row in rows]
+    journal = Journal(output.with_name(f"{output.name}.part"), asked, stamps, extraction.columns)
     todo = [number for number in range(len(rows)) if number not in journal.known]
     with closing(_computed([rows[number] for number in todo], str(root), extraction, workers)) as outcomes:
         for number, outcome in zip(todo, outcomes, strict=True):
@@ -254,86 +244,6 @@ def _computed(
     outcomes = guarded(partial(row_features, root=root, extraction=extraction), rows, max(1, min(workers, len(rows))))
     for row, found in zip(rows, track(outcomes, "features", total=len(rows)), strict=True):
         yield Reject(str(row["path"]), found.code, found.sentence) if isinstance(found, MammoError) else found
-
-
-def _stamp(row: Mapping[str, Any], root: str | Path) -> list[str | int] | None:
-    """What tells whether a row's picture is the same file: resolved path, bytes, time of change; None if it is gone."""
-    try:
-        path = resolve_path(str(row["path"]), root).resolve()
-        facts = path.stat()
-    except (OSError, ValueError):
-        return None
-    return [str(path), facts.st_size, facts.st_mtime_ns]
-
-
-class _Journal:
-    """Results as they come: a line with the request, then a line for each row; a damaged or cut off one is left out.
-
-    A row's line holds the stamp that its picture had when the work began, so a picture that changed while it was read
-    is not taken for the one that was read.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        asked: Mapping[str, Any],
-        stamps: Sequence[list[str | int] | None],
-        columns: Sequence[str],
-    ) -> None:
-        self.path = path
-        self.stamps = stamps
-        self.columns = columns
-        self.known: dict[int, ViewFeatures | Reject] = {}
-        head = json.dumps({"journal": JOURNAL_FORMAT, **asked})
-        with disk_errors(path):
-            lines = path.read_bytes().splitlines() if path.is_file() else []
-            if lines[:1] == [head.encode()]:
-                for line in lines[1:]:
-                    self._take(line)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as beside:  # begins anew, with what was known and without damaged lines
-                beside.write_text("\n".join([head, *map(self._line, self.known)]) + "\n", encoding="utf-8")
-
-    def _take(self, line: bytes) -> None:
-        """Takes over what a line says of a picture that is the same file still; of a damaged line nothing."""
-        try:
-            number, stamp, muscle, values, reject = json.loads(line.decode())
-        except (ValueError, TypeError, RecursionError):
-            return
-        if type(number) is not int or not 0 <= number < len(self.stamps):
-            return
-        if stamp is None or stamp != self.stamps[number]:  # gone, or another file
-            return
-        if reject is None and _are_features(values, self.columns) and muscle in (None, True, False):
-            self.known[number] = ViewFeatures(values, muscle)
-        elif _is_reject(reject) and reject[1] not in RETRIED:
-            self.known[number] = Reject(*reject)
-
-    def _line(self, number: int) -> str:
-        outcome = self.known[number]
-        found = [None, None, list(outcome)] if isinstance(outcome, Reject) else [outcome.muscle, outcome.values, None]
-        return json.dumps([number, self.stamps[number], *found])
-
-    def note(self, number: int, outcome: ViewFeatures | Reject) -> None:
-        self.known[number] = outcome
-        with disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(self._line(number) + "\n")
-
-
-def _are_features(values: Any, columns: Sequence[str]) -> bool:
-    """Whether a line's values are those that are asked for, all of them finite."""
-    if not isinstance(values, dict) or set(values) != set(columns):
-        return False
-    return all(type(value) in (int, float) and np.isfinite(value) for value in values.values())
-
-
-def _is_reject(fields: Any) -> bool:
-    """Whether fields of a line make a `Reject`."""
-    return (
-        isinstance(fields, list)
-        and len(fields) == len(Reject._fields)
-        and all(isinstance(field, str) for field in fields)
-    )
 
 
 def stored_extraction(table: str | Path) -> Extraction | None:

@@ -128,7 +128,7 @@ def test_a_fault_that_nobody_foresaw_costs_one_picture_alone(study: Path, monkey
 def test_a_killed_extraction_goes_on(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table, small = read_manifest(study), Extraction("32")
     extract_features(table, study.parent, tmp_path / "whole.csv", small)
-    note, noted = module._Journal.note, []
+    note, noted = module.Journal.note, []
 
     def stopped(self, number, outcome):  # noqa: ANN001, ANN202 - as note
         noted.append(number)
@@ -136,7 +136,7 @@ def test_a_killed_extraction_goes_on(study: Path, tmp_path: Path, monkeypatch: p
             raise KeyboardInterrupt
         note(self, number, outcome)
 
-    monkeypatch.setattr(module._Journal, "note", stopped)
+    monkeypatch.setattr(module.Journal, "note", stopped)
     output = tmp_path / "f.csv"
     with pytest.raises(KeyboardInterrupt):
         extract_features(table, study.parent, output, small)
@@ -162,7 +162,7 @@ def killed(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tupl
     """
     copy = tmp_path / "copy"
     shutil.copytree(study.parent, copy)
-    note, noted = module._Journal.note, []
+    note, noted = module.Journal.note, []
 
     def stopped(self, number, outcome):  # noqa: ANN001, ANN202 - as note
         noted.append(number)
@@ -170,7 +170,7 @@ def killed(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tupl
             raise KeyboardInterrupt
         note(self, number, outcome)
 
-    monkeypatch.setattr(module._Journal, "note", stopped)
+    monkeypatch.setattr(module.Journal, "note", stopped)
     with pytest.raises(KeyboardInterrupt):
         extract_features(read_manifest(copy / "manifest.csv"), copy, copy / "f.csv", Extraction("32"))
     return copy / "manifest.csv", noted
