@@ -39,7 +39,9 @@ class PatientTable:
         values: float64 `[patients, columns]`, missing ages nan, missing views filled.
         labels: int64 `[patients]`, 0 or 1.
         patients: identifiers, `[patients]`.
-        groups: what folds keep together, `[patients]`: the pair where there is one, else the patient.
+        groups: what folds keep together, `[patients]`: the pair where there is one, else the patient; a patient who is
+            called as a pair of others is no member of it.
+        pairs: identifiers of pairs, `[patients]`, empty where there is none.
         splits: train, validation, test or empty, `[patients]`.
         filled: how many views were missing.
     """
@@ -49,6 +51,7 @@ class PatientTable:
     labels: NDArray[np.int64]
     patients: NDArray[np.str_]
     groups: NDArray[np.str_]
+    pairs: NDArray[np.str_]
     splits: NDArray[np.str_]
     filled: int
 
@@ -60,6 +63,7 @@ class PatientTable:
             labels=self.labels[chosen],
             patients=self.patients[chosen],
             groups=self.groups[chosen],
+            pairs=self.pairs[chosen],
             splits=self.splits[chosen],
         )
 
@@ -127,10 +131,10 @@ def patient_table(
     names = _column_names([str(name) for name in frame.columns], where)
     values = np.stack([_numbers(frame, name, where) for name in names], axis=1)
     label = _label(frame, given["label"], where)
-    patients, groups = _who(frame, given, where)
+    patients, pairs = _who(frame, given, where)
     splits = frame[given["split"]].astype(str).to_numpy(str) if "split" in given else np.full(len(frame), "")
     filled = _fill_missing_views(values, names, patients, where)
-    return PatientTable(tuple(names), values, label, patients, groups, splits, filled)
+    return PatientTable(tuple(names), values, label, patients, _groups(patients, pairs), pairs, splits, filled)
 
 
 def _given(frame: pd.DataFrame, columns: dict[str, str], where: str) -> dict[str, str]:
@@ -153,20 +157,33 @@ def _given(frame: pd.DataFrame, columns: dict[str, str], where: str) -> dict[str
 
 
 def _who(frame: pd.DataFrame, given: Mapping[str, str], where: str) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Patients, and what folds keep together: the pair, else the patient.
+    """Patients, and their pairs, empty where there is none.
 
     Where `id` stands there twice and a column `group` tells its rows apart, it names the pair, not the patient.
     """
     rows = np.array([str(number) for number in range(len(frame))])
     patients = frame[given["patient"]].astype(str).to_numpy(str) if "patient" in given else rows
-    groups = frame[given["pair"]].astype(str).to_numpy(str) if "pair" in given else patients
+    pairs = frame[given["pair"]].astype(str).to_numpy(str) if "pair" in given else np.full(len(frame), "")
     twice = pd.Series(patients).duplicated()
     if twice.any():
         if given["patient"] == "id" and "group" in frame and not frame.duplicated(["id", "group"]).any():
-            return (frame["id"].astype(str) + " " + frame["group"].astype(str)).to_numpy(str), groups
+            members = (frame["id"].astype(str) + " " + frame["group"].astype(str)).to_numpy(str)
+            return members, pairs if "pair" in given else patients
         value = str(patients[twice.argmax()])
         raise MammoError("patient_twice", f"{where} has patient {value!r} twice", "One row a patient")
-    return patients, np.where(groups == "", patients, groups)
+    return patients, pairs
+
+
+def _groups(patients: NDArray[np.str_], pairs: NDArray[np.str_]) -> NDArray[np.str_]:
+    """The pair, else the patient; strangers who share a number, one as a pair and one as a patient, are kept apart."""
+    taken, everyone = set(pairs.tolist()), set(patients.tolist())
+    names = []
+    for patient, pair in zip(patients.tolist(), pairs.tolist(), strict=True):
+        name = pair or patient
+        while not pair and (name in taken or (name != patient and name in everyone)):
+            name = f"patient {name}"
+        names.append(name)
+    return np.array(names, str)
 
 
 def _column_names(header: list[str], where: str) -> list[str]:

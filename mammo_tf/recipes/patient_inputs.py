@@ -60,7 +60,7 @@ def one_table(path: str | Path, columns: Mapping[str, str] | None = None) -> Pat
     """A table with a column split, as `read_patient_table` reads it.
 
     Raises:
-        MammoError: as there; `split_unknown`, `split_missing`, `pair_split`.
+        MammoError: as there; `split_unknown`, `split_missing`.
     """
     return _checked(PatientInputs(read_patient_table(path, columns)), str(path))
 
@@ -94,6 +94,7 @@ def three_tables(
         labels=np.concatenate([part.labels for part in parts]),
         patients=np.concatenate([part.patients for part in parts]),
         groups=np.concatenate([part.groups for part in parts]),
+        pairs=np.concatenate([part.pairs for part in parts]),
         splits=np.concatenate([part.splits for part in parts]),
         filled=sum(part.filled for part in parts),
     )
@@ -146,7 +147,7 @@ def features_and_predictions(features: str | Path, predictions: Sequence[str | P
     frame["split"] = _one_split(scores)[frame["patient_id"]].to_numpy()
     extraction = stored_extraction(features)
     found = patient_table(frame, None, f"the patients of {features}")
-    notes = (*counted, *_left_out(scores["image_id"], table["image_id"], found))
+    notes = (*counted, *_left_out(scores["image_id"], table["image_id"]))
     if extraction is None:
         notes = (*notes, f"nothing beside {features} says how its features were made: the model cannot score pictures")
     elif set(extraction.columns) != set(numbers):
@@ -251,7 +252,7 @@ def _one_split(scores: pd.DataFrame) -> pd.Series[str]:
     return splits.map(lambda found: found[0] if found else "")
 
 
-def _left_out(scores: pd.Series[str], features: pd.Series[str], table: PatientTable) -> tuple[str, ...]:
+def _left_out(scores: pd.Series[str], features: pd.Series[str]) -> tuple[str, ...]:
     notes = []
     for these, others, what in (
         (scores, features, "a score and no features"),
@@ -260,11 +261,6 @@ def _left_out(scores: pd.Series[str], features: pd.Series[str], table: PatientTa
         alone = int((~these.isin(others)).sum())
         if alone:
             notes.append(f"{alone} of {len(these)} images have {what}, and are left out")
-    if table.filled:
-        notes.append(
-            f"{table.filled} of {len(VIEWS) * len(table.labels)} views are missing, each filled by the mean of the "
-            "patient's other views"
-        )
     return tuple(notes)
 
 
@@ -278,11 +274,17 @@ def _checked(inputs: PatientInputs, where: str) -> PatientInputs:
         remedy = "Give a column split (mammo-tf split), or one file a split"
         raise MammoError("split_missing", f"{where} has no patient in the split train", remedy)
     notes = list(inputs.notes)
+    if table.filled:
+        notes.append(
+            f"{table.filled} of {len(VIEWS) * len(table.labels)} views are missing, each filled by the mean of the "
+            "patient's other views"
+        )
     aside = int((table.splits == "").sum())
     if aside:
         notes.append(f"{aside} patients have no split, and are left out")
-    torn = pd.Series(table.splits).groupby(table.groups).nunique()
-    pairs = [str(group) for group in torn.index[torn > 1] if group not in set(table.patients.tolist())]
+    paired = table.part((table.pairs != "") & (table.splits != ""))
+    torn = pd.Series(paired.splits).groupby(paired.pairs).nunique()
+    pairs = [str(pair) for pair in torn.index[torn > 1]]
     if pairs:
         notes.append(f"{len(pairs)} pairs are in two splits, such as {pairs[0]!r}: keep them together (split --pairs)")
     return replace(inputs, table=table.part(table.splits != ""), notes=tuple(notes))

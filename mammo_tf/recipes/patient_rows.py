@@ -99,10 +99,9 @@ def make_row(
 
 
 def _predictions(table: PatientTable, scores: NDArray[np.float64]) -> pd.DataFrame:
-    pairs = np.where(table.groups == table.patients, "", table.groups)
     splits, patients = pd.Series(table.splits), pd.Series(table.patients)
     cases = patients if patients.is_unique else splits + " " + patients
-    known: dict[str, Any] = {"image_id": cases, "patient_id": cases, "pair_id": pairs, "split": splits}
+    known: dict[str, Any] = {"image_id": cases, "patient_id": cases, "pair_id": table.pairs, "split": splits}
     known |= {"label": table.labels, "score": scores}
     if "age" in table.names:
         known["age"] = table.column("age")

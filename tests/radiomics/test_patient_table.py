@@ -43,6 +43,14 @@ def test_names_of_ones_own_and_pairs() -> None:
     assert found.groups.tolist() == ["a", "a", "b", "b", "p4", "p5"]
 
 
+def test_a_pair_and_a_patient_of_the_same_number_are_strangers() -> None:
+    table = frame().assign(id=["1", "2", "3", "4", "5", "patient 1"], pair_id=["", "1", "1", "9", "9", ""])
+    found = patient_table(table)
+    assert found.pairs.tolist() == ["", "1", "1", "9", "9", ""]
+    same = found.groups[:, None] == found.groups[None]
+    assert [np.flatnonzero(row).tolist() for row in same] == [[0], [1, 2], [1, 2], [3, 4], [3, 4], [5]]
+
+
 def test_a_missing_view_is_the_mean_of_the_others() -> None:
     given = frame()
     lost = [name for name in given if name.endswith(("R_MLO", "R_MLO_pred"))]

@@ -182,6 +182,27 @@ def test_one_table_with_a_split(small: list[Path], tmp_path: Path) -> None:
         one_table(tmp_path / "odd.csv")
 
 
+def test_torn_pairs_and_filled_views_are_told(small: list[Path], tmp_path: Path) -> None:
+    parts = [pd.read_csv(path).assign(split=split) for path, split in zip(small, SPLITS, strict=True)]
+    whole = pd.concat(parts, ignore_index=True).drop(columns="group").astype(object)
+    whole["id"] = np.arange(len(whole))  # pairs are numbered as patients are
+    whole["pair_id"] = np.arange(len(whole)) // 2
+    whole.loc[59:60, "pair_id"] = 29
+    whole.loc[3, [name for name in whole if name.endswith(("R_MLO", "R_MLO_pred"))]] = np.nan
+    whole.to_csv(tmp_path / "all.csv", index=False)
+    filled = f"1 of {4 * len(whole)} views are missing, each filled by the mean of the patient's other views"
+    notes = one_table(tmp_path / "all.csv").notes
+    assert notes == (filled, "1 pairs are in two splits, such as '29': keep them together (split --pairs)")
+    assert filled.replace(str(4 * len(whole)), "240") in three_tables(_file(whole[:60], tmp_path)).notes
+    found = fit_patient_model(one_table(tmp_path / "all.csv"), tmp_path / "out", request())
+    assert found.rows["mean"].predictions["pair_id"].tolist() == [str(pair) for pair in whole["pair_id"]]
+
+
+def _file(table: pd.DataFrame, folder: Path) -> Path:
+    table.to_csv(folder / "part.csv", index=False)
+    return folder / "part.csv"
+
+
 def test_files_that_share_patients(small: list[Path], tmp_path: Path) -> None:
     train, test = pd.read_csv(small[0]), pd.read_csv(small[2])
     test["id"] = train["id"][: len(test)].to_numpy()  # numbers that begin anew
