@@ -21,6 +21,7 @@ from mammo_tf.errors import MammoError
 
 VIEWS = ("L_CC", "L_MLO", "R_CC", "R_MLO")
 SCORES = tuple(f"{view}_pred" for view in VIEWS)
+OLDEST = 120.0  # years
 _FEATURE = re.compile(r"(?P<feature>[A-Za-z]\w*?)_(?P<view>[LR]_(?:CC|MLO))")
 NAMES_OF = {
     "label": ("label", "true_label"),
@@ -89,7 +90,7 @@ def read_patient_table(path: str | Path, columns: Mapping[str, str] | None = Non
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_twice`, `column_unknown`, `label_wrong`,
-            `patient_twice`, `feature_not_finite`, `no_view`.
+            `patient_twice`, `feature_not_finite`, `age_wrong`, `score_outside`, `no_view`.
     """
     path = Path(path)
     if not path.is_file():
@@ -209,7 +210,16 @@ def _numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
     wrong = np.flatnonzero(~np.isfinite(numbers) & ~empty.to_numpy())
     if len(wrong):
         sentence = f"{where}, row {wrong[0] + 2}: {name} {text.iloc[wrong[0]]!r} is not a finite number"
-        raise MammoError("feature_not_finite", sentence, "Mend the row, or leave its whole view empty")
+        remedy = f"Mend the row, or leave its {'age' if name == 'age' else 'whole view'} empty"
+        raise MammoError("feature_not_finite", sentence, remedy)
+    most = OLDEST if name == "age" else 1.0
+    outside = np.flatnonzero((numbers < 0) | (numbers > most))
+    if len(outside) and name in ("age", *SCORES):
+        told = f"{where}, row {outside[0] + 2}: {name} {text.iloc[outside[0]]!r}"
+        if name == "age":
+            remedy = "Mend the row, or leave its age empty"
+            raise MammoError("age_wrong", f"{told} is no number of years from 0 to {OLDEST:g}", remedy)
+        raise MammoError("score_outside", f"{told} lies outside 0 to 1", "Give the network's scores as probabilities")
     return numbers
 
 
@@ -266,13 +276,18 @@ def assemble(predictions: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
         features: `image_id` and one column a feature.
 
     Raises:
-        MammoError: `column_missing`, `column_twice`, `nothing_in_common`; `feature_not_finite` for text in a feature.
+        MammoError: `column_missing`, `column_twice` (also for a column of the predictions called as a feature),
+            `nothing_in_common`; `feature_not_finite` for text in a feature.
     """
     for table, needed in ((predictions, ("image_id", "patient_id", "laterality", "view")), (features, ("image_id",))):
         lacking = [name for name in needed if name not in table]
         if lacking:
             raise MammoError("column_missing", f"a table has no column {lacking[0]!r}", "Make it with mammo-tf")
-    names = [name for name in features if name != "image_id" and name not in predictions]
+    names = [name for name in features if name != "image_id"]
+    doubled = [name for name in names if name in predictions]
+    if doubled:
+        sentence = f"the column {doubled[0]!r} is in the features and in the predictions"
+        raise MammoError("column_twice", sentence, "Leave it out of the predictions")
     if features["image_id"].duplicated().any():
         raise MammoError("column_twice", "an image stands in the features twice", "One row an image")
     both = predictions.merge(features[["image_id", *names]], on="image_id")

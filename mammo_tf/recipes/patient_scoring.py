@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.radiomics.patient_table import VIEWS, assemble, patient_table
+from mammo_tf.radiomics.patient_table import OLDEST, VIEWS, assemble, patient_table
 from mammo_tf.reading import read
 from mammo_tf.reading.guard import guarded
 from mammo_tf.recipes.patient_store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
@@ -30,7 +30,6 @@ from mammo_tf.recipes.radiomic_features import Extraction, view_features
 from mammo_tf.serving import Scorer, open_scorer
 from mammo_tf.study import Reject
 
-OLDEST = 120.0
 _NAMED = re.compile(r"(?P<view>[LR]_(?:CC|MLO))=(?P<path>.+)", re.DOTALL)
 Images = Mapping[str, str | Path] | Sequence[str | Path]
 

@@ -86,6 +86,10 @@ def _with(table: pd.DataFrame, row: int, column: str, value: object) -> pd.DataF
         (_with(frame(), 1, "imin_L_CC", "inf"), "feature_not_finite", "row 3: imin_L_CC 'inf'"),
         (_with(frame(), 1, "imin_L_CC", "dark"), "feature_not_finite", "'dark' is not a finite number"),
         (_with(frame(), 1, "id", "p0"), "patient_twice", "'p0' twice"),
+        (_with(frame(), 1, "age", "-5"), "age_wrong", "row 3: age '-5' is no number of years from 0 to 120"),
+        (_with(frame(), 1, "age", "999"), "age_wrong", "row 3: age '999'"),
+        (_with(frame(), 1, "age", "old"), "feature_not_finite", "row 3: age 'old' .* Mend the row, or leave its age"),
+        (_with(frame(), 1, "R_CC_pred", "7"), "score_outside", "row 3: R_CC_pred '7' lies outside 0 to 1"),
         (frame().iloc[:0], "csv_broken", "no rows"),
     ],
 )
@@ -141,6 +145,9 @@ def test_images_become_patients() -> None:
     assert table.column("imin_R_MLO").tolist() == [pytest.approx((2 + 5) / 2), 7.0]
     assert table.filled == 2 + 3
     assert table.column("age").tolist() == [50.0, 61.0]
+    with pytest.raises(MammoError, match="column 'imin' is in the features and in the predictions") as caught:
+        assemble(predictions.assign(imin=3), features)
+    assert caught.value.code == "column_twice"
     with pytest.raises(MammoError, match="nothing|no CC or MLO"):
         assemble(predictions, features.assign(image_id="x").iloc[:1])
 
