@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -82,7 +83,22 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": platform.machine(),
         "packages": versions,
+        "threads": _threads(tf),
         "devices": [f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices()],
         "revision": source_revision(),
         "command": " ".join(["mammo-tf", *sys.argv[1:]]),
     }
+
+
+def _threads(tf: Any) -> dict[str, int]:
+    """How many threads TensorFlow adds numbers with: that changes the order, and a long training magnifies it."""
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "intra_op": _asked("INTRAOP") or tf.config.threading.get_intra_op_parallelism_threads() or cores,
+        "inter_op": _asked("INTEROP") or tf.config.threading.get_inter_op_parallelism_threads() or cores,
+    }
+
+
+def _asked(which: str) -> int:
+    text = os.environ.get(f"TF_NUM_{which}_THREADS", "")
+    return int(text) if text.isdigit() else 0

@@ -61,6 +61,7 @@ def run_facts(folder: Path) -> dict[str, str]:
     """What was run, where, and with what."""
     recipe, found = read_json(folder / "recipe.json"), read_json(folder / "environment.json")
     packages = found["packages"]
+    threads = found.get("threads")  # folders of earlier versions do not tell
     return {
         "command": found["command"],
         "recipe": recipe["recipe"]["name"],
@@ -68,5 +69,6 @@ def run_facts(folder: Path) -> dict[str, str]:
         "versions": ", ".join(f"{name} {version}" for name, version in packages.items()),
         "python": f"{found['python']} on {found['platform']}",
         "devices": ", ".join(found["devices"]),
+        **({"threads": f"{threads['intra_op']} in an operation, {threads['inter_op']} between"} if threads else {}),
         "data": recipe["asked"]["data"][:12],
     }

@@ -16,6 +16,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc, read_predictions
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
+from mammo_tf.models import weights_digest
 from mammo_tf.recipes import (
     Evaluation,
     Network,
@@ -28,6 +29,7 @@ from mammo_tf.recipes import (
     runner,
     smoke,
 )
+from mammo_tf.recipes.run_folder import environment
 from mammo_tf.recipes.run_report import finish_run, report_run
 from mammo_tf.recipes.smoke import smoke_material
 from mammo_tf.records import Records, prepare
@@ -58,10 +60,23 @@ def baseline(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
+def test_the_number_of_threads_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "many")
+    told = environment()["threads"]
+    assert told["intra_op"] == 3
+    assert told["inter_op"] >= 1
+
+
 def test_a_run_folder_holds_what_it_should(baseline: Path, records: Records) -> None:
     for name in ("recipe.json", "environment.json", "log.csv", "model.keras", "metrics.json", "report.html"):
         assert (baseline / name).is_file(), name
     assert Recipe.from_json(read_json(baseline / "recipe.json")["recipe"]) == BASELINE
+    assert min(read_json(baseline / "environment.json")["threads"].values()) >= 1
+    assert "in an operation" in (baseline / "report.html").read_text()
+    assert read_json(baseline / "predictions_test.json")["network"]["weights"] == weights_digest(
+        load_model(baseline / "model.keras").model
+    )
     log = pd.read_csv(baseline / "log.csv")
     assert log["stage"].tolist() == ["patch", "whole", "whole"]
     table = read_predictions(baseline / "predictions_test.csv")
