@@ -17,6 +17,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.roc import checked
 
 METHODS = ("platt", "isotonic", "temperature")
+ROUNDING = 1e-12  # of a sum, as a share of it
 CLOSEST = 1e-12  # to 0 and 1 that a probability is taken to a logit
 
 
@@ -86,6 +87,8 @@ def calibrate(labels: ArrayLike, scores: ArrayLike, method: str = "platt", smoot
         positives = int(truth.sum())
         negatives = len(truth) - positives
         high, low = ((positives + 1) / (positives + 2), 1 / (negatives + 2)) if smoothed else (1.0, 0.0)
+        if not smoothed and _separated(truth, values):
+            raise _undefined()
         slope, intercept = _newton(logits(values), np.where(truth == 1, high, low))
         return Calibration("platt", slope, intercept)
     if method == "temperature":
@@ -124,17 +127,32 @@ def _newton(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float,
         except np.linalg.LinAlgError:
             break
         size = 1.0
-        while loss(weights - size * step) > loss(weights) and size > 1e-10:
+        highest = loss(weights) + ROUNDING * (
+            1 + abs(loss(weights))
+        )  # near the optimum it falls by less than it rounds
+        while loss(weights - size * step) > highest and size > 1e-10:
             size /= 2
         weights = weights - size * step
     raise _undefined()
+
+
+def _separated(truth: NDArray[np.int64], values: NDArray[np.float64]) -> bool:
+    """Whether one threshold parts the classes, in either direction, scores on it aside."""
+    positive, negative = values[truth == 1], values[truth == 0]
+    return bool(negative.max() <= positive.min() or positive.max() <= negative.min())
 
 
 def _inverse_temperature(x: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     def slope_of_loss(beta: float) -> float:
         return float((x * (expit(beta * x) - truth)).sum())
 
-    if ((x > 0) == (truth == 1)).all():
+    if not x.any():
+        raise MammoError(
+            "calibration_undefined",
+            "all scores are 0.5, so every temperature fits",
+            "Calibrate with platt, and ask why",
+        )
+    if (x * (2 * truth - 1) >= 0).all():
         raise _undefined()
     high = 1.0
     while slope_of_loss(high) < 0:
@@ -142,8 +160,8 @@ def _inverse_temperature(x: NDArray[np.float64], truth: NDArray[np.int64]) -> fl
     if slope_of_loss(0.0) >= 0:
         raise MammoError(
             "calibration_undefined",
-            "the scores rank backwards, so no positive temperature fits",
-            "Calibrate with platt, and ask why",
+            "no positive temperature fits: the scores rank backwards, or too many lie on the wrong side of 0.5",
+            "Calibrate with platt, which shifts them too",
         )
     return float(brentq(slope_of_loss, 0.0, high, xtol=1e-14, rtol=1e-14))
 

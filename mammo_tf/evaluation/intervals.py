@@ -14,6 +14,7 @@ from mammo_tf.errors import MammoError
 
 Statistic = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 METHODS = ("percentile", "bca")
+ROUNDING = 1e-12  # numbers no further apart are the same
 
 
 class Interval(NamedTuple):
@@ -49,7 +50,7 @@ class Resampling:
         also_cases: the interval that resamples images beside each, as the thesis did, for comparison.
 
     Raises:
-        MammoError: `method_unknown`.
+        MammoError: `method_unknown`, `replicates_wrong`.
     """
 
     replicates: int = 2000
@@ -60,6 +61,8 @@ class Resampling:
 
     def __post_init__(self) -> None:
         _check_method(self.method)
+        if self.replicates < 1:
+            raise MammoError("replicates_wrong", f"{self.replicates} resamples make no interval", "Take 1000 or more")
 
     def words(self, patients: NDArray[Any]) -> str:
         """For the reader of a number."""
@@ -156,7 +159,9 @@ def share_interval(
         raise MammoError("no_cases", "there is no case of this class")
     numbers = group_numbers(groups, len(right))
     sums = np.stack([np.bincount(numbers, weights=values) for values in (right * counted, counted)])
-    drawn = np.array([sums[:, draw].sum(axis=1) for draw in resamples(numbers, replicates, seed, strata)])
+    drawn = np.array([sums[:, draw].sum(axis=1) for draw in resamples(numbers, replicates, seed, strata)]).reshape(
+        -1, 2
+    )
     usable = drawn[drawn[:, 1] > 0]
     shares = usable[:, 0] / usable[:, 1]
     value = float((right * counted).sum() / counted.sum())
@@ -218,12 +223,17 @@ def bca_levels(
 ) -> NDArray[np.float64]:
     """The quantiles that BCa takes instead of `levels`; nan where all replicates lie on one side of the value.
 
-    Formulae in `tests/golden/statistics/README.md`: ties with the value count one half.
+    Formulae in `tests/golden/statistics/README.md`: ties with the value count one half. What differs by rounding alone
+    counts as equal.
     """
-    share = ((replicates < value).sum() + 0.5 * (replicates == value).sum()) / len(replicates)
-    bias = stats.norm.ppf(share)
+    rounding = ROUNDING * max(1.0, abs(value))
+    ties = np.abs(replicates - value) <= rounding
+    share = ((replicates < value) & ~ties).sum() + 0.5 * ties.sum()
+    if not 0 < share < len(replicates) or not len(jackknife):
+        return np.full(len(levels), np.nan)
+    bias = stats.norm.ppf(share / len(replicates))
     apart = jackknife.mean() - jackknife
-    spread = (apart**2).sum() ** 1.5
+    spread = (apart**2).sum() ** 1.5 if np.abs(apart).max() > rounding else 0.0
     acceleration = (apart**3).sum() / (6 * spread) if spread > 0 else 0.0
     shifted = bias + stats.norm.ppf(levels)
     return np.asarray(stats.norm.cdf(bias + shifted / (1 - acceleration * shifted)), np.float64)

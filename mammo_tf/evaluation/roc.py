@@ -13,6 +13,8 @@ from scipy import stats
 
 from mammo_tf.errors import MammoError
 
+NO_VARIANCE = 1e-20  # of an area: what is below is rounding
+
 
 class Curve(NamedTuple):
     """Every point of the ROC curve, thresholds falling from infinity; collinear points are kept.
@@ -182,7 +184,7 @@ def delong_paired(labels: ArrayLike, a: ArrayLike, b: ArrayLike, alpha: float = 
     area_a, area_b = auc(truth, first), auc(truth, second)
     difference = area_a - area_b
     half = float(stats.norm.ppf(1 - alpha / 2)) * variance**0.5
-    z = difference / variance**0.5 if variance > 0 else None
+    z = difference / variance**0.5 if variance > NO_VARIANCE else None
     p = None if z is None else float(2 * stats.norm.sf(abs(z)))
     return DeLongPaired(area_a, area_b, difference, variance, difference - half, difference + half, z, p)
 

@@ -108,4 +108,24 @@ def test_what_cannot_be_calibrated() -> None:
         calibrate([1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9], "temperature")
     with pytest.raises(MammoError, match="'beta' is unknown"):
         Calibration.from_json({"method": "beta"})
+    with pytest.raises(MammoError, match="no finite slope"):
+        calibrate([1, 1, 0, 0], [0.5, 0.9, 0.1, 0.2], "temperature")  # one half is no error of its own
+    with pytest.raises(MammoError, match="every temperature fits"):
+        calibrate([1, 0, 0], [0.5, 0.5, 0.5], "temperature")
+    with pytest.raises(MammoError, match="wrong side of 0.5"):
+        calibrate([1, 1, 1, 1, 0], [0.05, 0.06, 0.2, 0.3, 0.01], "temperature")  # their AUC is 1
+    for labels in ([0, 0, 1, 1], [1, 1, 0, 0]):
+        with pytest.raises(MammoError, match="no finite slope"):
+            calibrate(labels, [0.1, 0.2, 0.7, 0.8], smoothed=False)
     assert calibrate([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]).slope > 0  # smoothed targets are finite
+
+
+def test_platt_answers_where_the_loss_falls_by_less_than_it_rounds() -> None:
+    """With smoothed targets a finite fit always exists; ordinary sets were refused in one of twenty cases."""
+    calibrate([0, 1] * 6, [0.6, 0.7, 0.8, 0.3, 0.7, 0.9, 0.5, 0.9, 0.8, 0.2, 0.8, 0.1])
+    generator = np.random.default_rng(4)
+    for number in range(150):
+        labels = np.arange(76) % 2
+        scores = np.round(1 / (1 + np.exp(-generator.normal(0.5 * labels, 1 + number % 3))), 1 + number % 4)
+        found = calibrate(labels, scores)
+        assert np.isfinite([found.slope, found.intercept]).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc, bootstrap
-from mammo_tf.evaluation.intervals import bca_levels
+from mammo_tf.evaluation.intervals import Resampling, bca_levels, share_interval
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "statistics"
 LEVELS = np.array([0.025, 0.975])
@@ -83,3 +84,23 @@ def test_bca_and_its_bad_input() -> None:
         bootstrap(auc, labels, scores, groups=[1, 2])
     with pytest.raises(MammoError, match="all 2 cases are negative"):
         bootstrap(auc, [0, 0], [0.1, 0.2])
+
+
+def test_bca_takes_rounding_for_what_it_is() -> None:
+    replicates = np.r_[np.full(300, 0.5), np.full(300, 0.5 + 1e-16), np.full(200, 0.4), np.full(200, 0.6)]
+    plain = bca_levels(0.5, np.round(replicates, 9), np.full(12, 0.25), LEVELS)
+    np.testing.assert_allclose(plain, LEVELS)
+    jackknife = np.full(12, 97 / 108)
+    jackknife[3] = np.nextafter(jackknife[3], 0)
+    np.testing.assert_allclose(bca_levels(0.5, replicates, jackknife, LEVELS), LEVELS)
+
+
+def test_a_share_of_equal_numbers_is_a_point_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = share_interval([0.3364] * 12, [1] * 12, method="bca", replicates=200)
+        assert (found.low, found.high) == pytest.approx((0.3364, 0.3364))
+        assert np.isnan(bca_levels(0.5, np.full(9, 0.4), np.empty(0), LEVELS)).all()
+    assert np.isnan(share_interval([1, 0], [1, 1], replicates=0).low)
+    with pytest.raises(MammoError, match="0 resamples"):
+        Resampling(0)

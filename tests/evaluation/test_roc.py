@@ -98,3 +98,9 @@ def test_bad_input_is_never_a_number(labels: list, scores: list, message: str) -
     for function in (auc, delong, g_mean_threshold, curve):
         with pytest.raises(MammoError, match=message):
             function(labels, scores)
+
+
+def test_a_difference_without_variance_has_no_p() -> None:
+    """Exactly nought by fractions; in floating point 2e-33 is left, and p would be 0."""
+    found = delong_paired([1, 1, 1, 0, 0, 0], [2, 4, 2, 3, 0, 0], [0, 1, 0, 2, 0, 0])
+    assert (found.z, found.p) == (None, None)
