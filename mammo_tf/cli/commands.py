@@ -204,6 +204,8 @@ def ensemble(options: Namespace) -> None:
 
     columns = _parsed_pairs(options.columns, "--columns")
     tables = [read_predictions(path, columns) for path in options.predictions]
+    if Path(options.output).resolve() in {Path(path).resolve() for path in options.predictions}:
+        raise MammoError("not_a_file", f"{options.output} is one of the models' predictions", "Name another file")
     write_predictions(ensemble_predictions(tables, options.rule, options.join), options.output)
     print(f"{len(tables)} models, {len(tables[0])} images, {options.rule}: {options.output}")
 
@@ -211,7 +213,7 @@ def ensemble(options: Namespace) -> None:
 def sample_size(options: Namespace) -> None:
     """Says how many patients an interval takes."""
     with held():
-        from mammo_tf.evaluation.proportions import sample_for_auc, sample_for_share
+        from mammo_tf.evaluation.proportions import patients_in_all, sample_for_auc, sample_for_share
 
     if options.auc is not None:
         found = sample_for_auc(options.auc, options.width, options.prevalence)
@@ -223,9 +225,9 @@ def sample_size(options: Namespace) -> None:
         what, who = ("sensitivity", "positive") if options.sensitivity is not None else ("specificity", "negative")
         share = options.sensitivity if options.sensitivity is not None else options.specificity
         needed = sample_for_share(share, options.width)
-        part = options.prevalence if who == "positive" else 1 - options.prevalence
+        in_all = patients_in_all(needed, options.prevalence if who == "positive" else 1 - options.prevalence)
         print(
-            f"{needed} {who} patients, {int(-(-needed // part))} in all: a {what} of {share:g} gets a 95 % interval "
+            f"{needed} {who} patients, {in_all} in all: a {what} of {share:g} gets a 95 % interval "
             f"no wider than {options.width:g}"
         )
 

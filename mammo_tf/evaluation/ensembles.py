@@ -43,9 +43,13 @@ def ensemble_predictions(tables: Sequence[pd.DataFrame], rule: str = "mean", joi
         other = other.loc[first.index]
         if (other["label"] != first["label"]).any():
             raise MammoError("labels_differ", f"table {number} gives images other labels than table 1")
+        for name in ("split", "patient_id"):
+            if name in other and name in first and (other[name] != first[name]).any():
+                sentence = f"table {number} gives images another {name} than table 1"
+                raise MammoError("images_differ", sentence, "Score the same images with every model")
         scores.append(other["score"].to_numpy(np.float64))
     together = _together(np.stack(scores), rule, (first["split"] == "validation").to_numpy())
-    return tables[0].assign(score=together)
+    return tables[0].drop(columns="probability", errors="ignore").assign(score=together)  # that was of one model
 
 
 def _indexed(table: pd.DataFrame, join: str, number: int) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from mammo_tf.evaluation.predictions import LEVELS, at_level
 from mammo_tf.evaluation.roc import delong
 
 Number = dict[str, Any]
+TEST_SPLITS = ("test", "tst", "testing")
 
 
 def compute_metrics(
@@ -50,12 +51,7 @@ def compute_metrics(
     Raises:
         MammoError: `threshold_on_test`; as `at_level`; `method_unknown`.
     """
-    if threshold_split == "test":
-        raise MammoError(
-            "threshold_on_test",
-            "a threshold chosen on the test split makes its sensitivity and specificity too good",
-            "Choose it on validation",
-        )
+    check_threshold_split(threshold_split)
     if calibration is not None:
         check_method(calibration)
     metrics: dict[str, dict[str, dict[str, Number]]] = {}
@@ -112,6 +108,13 @@ def _closeness(
     error = reliability(labels, probabilities).ece
     ece = plain_number(error, None, None, len(labels), f"ten bins of equal width, (a, b]{how}")
     return {f"brier{suffix}": brier, f"ece{suffix}": ece}
+
+
+def check_threshold_split(name: str) -> None:
+    """Raises `threshold_on_test` for the test split, however it is written."""
+    if name.strip().casefold() in TEST_SPLITS:
+        sentence = "a threshold chosen on the test split makes its sensitivity and specificity too good"
+        raise MammoError("threshold_on_test", sentence, "Choose it on validation")
 
 
 def _mean(

@@ -47,7 +47,9 @@ class OperatingRule:
             raise _wrong(f"a fixed {self.name} of {self.target} is none", "Give a target above 0 and up to 1")
         if not fixed and self.target is not None:
             raise _wrong(f"rule {self.name!r} has no target", "Leave it out, or fix sensitivity or specificity")
-        if self.miss_cost <= 0 or (self.prevalence is not None and not 0 < self.prevalence < 1):
+        if self.name != "cost" and (self.miss_cost != 1 or self.prevalence is not None):
+            raise _wrong(f"rule {self.name!r} has no cost and no prevalence", "Leave them out, or take the rule cost")
+        if not 0 < self.miss_cost < float("inf") or (self.prevalence is not None and not 0 < self.prevalence < 1):
             raise _wrong("costs are positive and a prevalence lies between 0 and 1", "Mend them")
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path
+from mammo_tf.files import atomic_path, csv_rows
 from mammo_tf.study.findings import Finding, findings_from_json
 
 COLUMNS = (
@@ -70,7 +70,7 @@ def _lesion(row: Mapping[Any, Any]) -> tuple[str, str]:
         return float(max((bounds[2] - bounds[0]) * spacing[0], (bounds[3] - bounds[1]) * spacing[1]))
 
     largest = max(known, key=lambda finding: np.nan_to_num(size(finding), nan=-1.0))
-    return largest.kind, "" if not np.isfinite(size(largest)) else f"{size(largest):.1f}"
+    return largest.kind, "" if not np.isfinite(size(largest)) else f"{size(largest):.6g}"
 
 
 def write_predictions(table: pd.DataFrame, path: str | Path) -> None:
@@ -89,19 +89,17 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
 
     Returns:
         The file's rows with our columns where it has them: `label` int64 (0 or 1), `score` float64, the rest text.
-        Without `patient_id` every row is a patient of its own; without `split` all rows are `test`.
+        Without `patient_id` (or where it is empty in all rows) every row is a patient of its own; without `split` all
+        rows are `test`.
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`,
-            `predictions_empty`, `image_id_twice`.
+            `predictions_empty`, `image_id_twice`, `column_twice`, `patient_missing`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MammoError("file_missing", f"the predictions {path} are not there")
-    try:
-        table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise MammoError("csv_broken", f"{path} cannot be read as CSV: {error}") from error
+    header, body = csv_rows(path, f"the predictions {path} are not there")
+    lines = [line for line, _ in body]
+    table = pd.DataFrame([row for _, row in body], columns=header, dtype="str")
     if table.empty:
         raise MammoError("predictions_empty", f"{path} has no rows")
     stored = table.copy()
@@ -118,25 +116,29 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
         if name not in table:
             remedy = f"Say which it is with --columns {name}=...; the file has {', '.join(table.columns)}"
             raise MammoError("column_missing", f"{path} has no column {name!r}", remedy)
-    table["label"] = _numbers(table, "label", path).astype(np.int64)
-    table["score"] = _numbers(table, "score", path)
+    table["label"] = _numbers(table, "label", path, lines).astype(np.int64)
+    table["score"] = _numbers(table, "score", path, lines)
     if "image_id" in table and table["image_id"].duplicated().any():
         value = table.loc[table["image_id"].duplicated(), "image_id"].iloc[0]
         raise MammoError("image_id_twice", f"{path}: image_id {value!r} stands there twice", "No image counts twice")
-    if "patient_id" not in table:
-        table["patient_id"] = table.get("image_id", pd.Series([str(row) for row in range(len(table))]))
+    unnamed = table["patient_id"].str.strip() == "" if "patient_id" in table else pd.Series(True, index=table.index)
+    if unnamed.any() and not unnamed.all():
+        sentence = f"{path}, row {lines[int(unnamed.argmax())]}: patient_id is empty, and not everywhere"
+        raise MammoError("patient_missing", sentence, "Name every patient, or leave the column out")
+    if unnamed.all():
+        table["patient_id"] = table.get("image_id", pd.Series([f"{path.name} {line}" for line in lines]))
     if "split" not in table or not (table["split"] != "").any():
         table["split"] = "test"
     return table
 
 
-def _numbers(table: pd.DataFrame, name: str, path: Path) -> pd.Series[float]:
+def _numbers(table: pd.DataFrame, name: str, path: Path, lines: Sequence[int]) -> pd.Series[float]:
     numbers = pd.to_numeric(table[name].replace({"True": "1", "False": "0"}), errors="coerce").astype("float64")
     wrong = np.flatnonzero(~np.isfinite(numbers) if name == "score" else ~numbers.isin((0, 1)))
     if len(wrong):
         rule = "a finite number" if name == "score" else "0 or 1"
         value = table[name].iloc[wrong[0]]
-        raise MammoError(f"{name}_wrong", f"{path}, row {wrong[0] + 2}: {name} {value!r} is not {rule}")
+        raise MammoError(f"{name}_wrong", f"{path}, row {lines[wrong[0]]}: {name} {value!r} is not {rule}")
     return numbers
 
 
@@ -173,7 +175,7 @@ def at_level(table: pd.DataFrame, level: str, breast: str = "mean", patient: str
     cases = images
     if has_side:
         side = table["breast_id"] if "breast_id" in table else table["laterality"]
-        exam = table.get("exam_id", "")
+        exam = table["exam_id"].fillna("") if "exam_id" in table else ""
         cases = _grouped(images.assign(case_id=table["patient_id"] + " " + exam + " " + side), breast)
     if level == "breast":
         return cases

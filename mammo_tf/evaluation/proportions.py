@@ -5,6 +5,7 @@ Answers in `tests/golden/statistics`, proportions and mcnemar.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +14,9 @@ import numpy as np
 from scipy import stats
 
 from mammo_tf.errors import MammoError
+
+ROUNDING = 1e-9  # 3 / 0.3 is ten, not a little more
+NARROWEST, RAREST = 1e-4, 1e-6  # what a study may be asked for
 
 
 class Ends(NamedTuple):
@@ -72,7 +76,7 @@ class Sample(NamedTuple):
     """Patients that an interval of a wanted width takes.
 
     Attributes:
-        patients, positives, negatives: numbers, rounded up.
+        patients, positives, negatives: numbers; positives are rounded to the nearest.
         width: of the 95 % interval that they give.
     """
 
@@ -101,11 +105,11 @@ def sample_for_auc(auc: float, width: float, prevalence: float = 0.5, alpha: flo
     Raises:
         MammoError: `sample_wrong`.
     """
-    if not (0.5 <= auc < 1 and 0 < width < 1 and 0 < prevalence < 1):
+    if not (0.5 <= auc < 1 and NARROWEST <= width < 1 and RAREST <= prevalence <= 1 - RAREST):
         raise MammoError(
             "sample_wrong",
             f"AUC {auc}, width {width} and prevalence {prevalence} do not make a study",
-            "Give an AUC from 0.5 to below 1, a width and a prevalence between 0 and 1",
+            f"Give an AUC from 0.5, a width from {NARROWEST:g} and a prevalence from {RAREST:g}, all below 1",
         )
     return _fewest(partial(auc_variance, auc), width, prevalence, alpha)
 
@@ -116,7 +120,7 @@ def sample_for_share(share: float, width: float, alpha: float = 0.05) -> int:
     Raises:
         MammoError: `sample_wrong`.
     """
-    if not (0 <= share <= 1 and 0 < width < 1):
+    if not (0 <= share <= 1 and NARROWEST <= width < 1):
         raise MammoError("sample_wrong", f"a share of {share} within {width} does not make a study")
 
     def wide(cases: int) -> float:
@@ -125,6 +129,17 @@ def sample_for_share(share: float, width: float, alpha: float = 0.05) -> int:
         return 2 * half
 
     return _least(lambda cases: wide(cases) <= width, 1)
+
+
+def patients_in_all(needed: int, part: float) -> int:
+    """How many patients hold `needed` of a kind that makes up `part` of them.
+
+    Raises:
+        MammoError: `sample_wrong` where the part does not lie between 0 and 1.
+    """
+    if not RAREST <= part <= 1 - RAREST:
+        raise MammoError("sample_wrong", "the prevalence does not lie between 0 and 1", "Give --prevalence 0.3, say")
+    return math.ceil(needed / part - ROUNDING)
 
 
 def _fewest(variance: Callable[[int, int], float], width: float, prevalence: float, alpha: float) -> Sample:

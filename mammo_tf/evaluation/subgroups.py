@@ -9,7 +9,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.intervals import OVER_PATIENTS, Resampling
-from mammo_tf.evaluation.metrics import Number, numbers_at, threshold_of
+from mammo_tf.evaluation.metrics import Number, check_threshold_split, numbers_at, threshold_of
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule
 from mammo_tf.evaluation.predictions import at_level
 
@@ -46,8 +46,7 @@ def subgroup_metrics(
     """
     if column not in table:
         raise MammoError("column_missing", f"the predictions have no column {column!r}", "Name one that they have")
-    if threshold_split == "test":
-        raise MammoError("threshold_on_test", "a threshold is not chosen on the test split", "Choose it on validation")
+    check_threshold_split(threshold_split)
     cases = _cases(table, column, level, breast, patient)
     threshold = threshold_of(cases[cases["split"] == threshold_split], threshold_split, rule)
     found: dict[str, dict[str, dict[str, Number]]] = {}
@@ -102,7 +101,8 @@ def banded(values: pd.Series, column: str) -> pd.Series:
 
 
 def _bands(values: pd.Series, edges: Sequence[int], unit: str) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+    years = values.astype("object").map(str).str.strip().str.removesuffix("Y")  # DICOM writes 061Y
+    numbers = pd.to_numeric(years, errors="coerce").to_numpy(np.float64)
     names = [f"under {edges[0]}{unit}"]
     names += [f"{low}-{high - 1}{unit}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
     names += [f"{edges[-1]}{unit} and over", "unknown"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling, compare, compute_metrics, read_predictions, subgroup_metrics
 from mammo_tf.evaluation.intervals import OVER_PATIENTS
 from mammo_tf.evaluation.operating import G_MEAN
@@ -61,12 +62,18 @@ def evaluate_files(
             else per image.
 
     Raises:
-        MammoError: as `read_predictions`, `compute_metrics`, `compare` and `subgroup_metrics`.
+        MammoError: as `read_predictions`, `compute_metrics`, `compare` and `subgroup_metrics`; `patient_split` where
+            someone is both in the threshold split and in one that it is used on.
     """
     table = read_predictions(first, columns)
     if validation is not None:
         apart = read_predictions(validation, columns).assign(split=threshold_split)
+        if Path(validation).resolve() == Path(first).resolve():
+            raise MammoError(
+                "threshold_on_test", f"--validation is {first} itself", "Name predictions of other patients"
+            )
         table = pd.concat([table[table["split"] != threshold_split], apart], ignore_index=True)
+    _check_apart(table, threshold_split)
     metrics = compute_metrics(table, threshold_split, breast, patient, resampling, rule, calibration)
     level = "breast" if any("breast" in levels for levels in metrics.values()) else "image"
     subgroups = {
@@ -78,12 +85,25 @@ def evaluate_files(
         comparison = compare(table, read_predictions(second, columns), join, breast, patient, resampling)
     if folder is not None:
         write_json(Path(folder) / "metrics.json", metrics)
-        if comparison:
-            write_json(Path(folder) / "comparison.json", comparison)
-        if subgroups:
-            write_json(Path(folder) / "subgroups.json", subgroups)
+        for name, found in (("comparison.json", comparison), ("subgroups.json", subgroups)):
+            (Path(folder) / name).unlink(missing_ok=True)  # of an earlier call
+            if found:
+                write_json(Path(folder) / name, found)
         write_figures(table, metrics, Path(folder) / "figures")
     return Evaluated(metrics, comparison, subgroups)
+
+
+def _check_apart(table: pd.DataFrame, threshold_split: str) -> None:
+    """Nobody on whom a threshold is chosen is measured with it.
+
+    Raises:
+        MammoError: `patient_split`.
+    """
+    chosen = table["split"] == threshold_split
+    both = set(table.loc[chosen, "patient_id"]) & set(table.loc[~chosen & (table["split"] != "train"), "patient_id"])
+    if both:
+        sentence = f"patient {min(both)!r} is in {threshold_split}, where thresholds are chosen, and in another split"
+        raise MammoError("patient_split", sentence, "Leave the patient out of one of them")
 
 
 def subgroup_lines(subgroups: Mapping[str, Any]) -> list[str]:

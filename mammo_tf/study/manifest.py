@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path
+from mammo_tf.files import atomic_path, csv_rows
 from mammo_tf.study.findings import findings_from_json
 
-csv.field_size_limit(2**31 - 1)  # a contour of many points is one field
 NUMBERS = ("age", "spacing_row_mm", "spacing_column_mm")
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "label", "age", "density",
@@ -63,17 +62,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
             line of the file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MammoError("file_missing", f"the manifest {path} is not there")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.reader(stream, strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise MammoError("csv_broken", f"{path} is not a CSV file in UTF-8: {error}") from error
-    header = rows[0] if rows else []
-    doubled = {column for column in header if header.count(column) > 1}
-    if doubled:
-        raise MammoError("column_twice", f"{path} has the column {sorted(doubled)[0]!r} more than once")
+    header, body = csv_rows(path, f"the manifest {path} is not there")
     missing = [column for column in REQUIRED if column not in header]
     if missing:
         raise MammoError(
@@ -81,12 +70,8 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
             f"{path} has no column {missing[0]!r}",
             f"A manifest needs {', '.join(REQUIRED)}; see docs/manifest.md",
         )
-    body = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
     if not body:
         raise MammoError("manifest_empty", f"{path} has no rows")
-    for line, row in body:
-        if len(row) != len(header):
-            raise MammoError("csv_broken", f"{path}, row {line}: {len(row)} fields, the header has {len(header)}")
     table = pd.DataFrame([row for _, row in body], columns=header, dtype="str")
     _check(table, [line for line, _ in body], path)
     return make_manifest(dict(zip(header, row, strict=True)) for _, row in body)

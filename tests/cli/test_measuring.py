@@ -54,6 +54,10 @@ def test_evaluate_with_every_option(files: Path, capsys: pytest.CaptureFixture) 
         ("--interval basic", "'basic' is unknown"),
         ("--patient median", "'median' is unknown"),
         ("--validation {files}/none.csv", "none.csv are not there"),
+        ("--validation {files}/one.csv", "one.csv itself"),
+        ("--threshold-split Test", "threshold chosen on the test split"),
+        ("--miss-cost 3", "has no cost"),
+        ("--rule cost --miss-cost nan", "costs are positive"),
     ],
 )
 def test_evaluate_refuses_in_one_line(words: str, says: str, files: Path, capsys: pytest.CaptureFixture) -> None:
@@ -78,3 +82,49 @@ def test_sample_sizes(capsys: pytest.CaptureFixture) -> None:
     assert main(["sample-size", "--specificity", "0.9", "--width", "0.1", "--prevalence", "0.1"]) == 0
     assert capsys.readouterr().out.startswith("141 negative patients, 157 in all")
     assert main(["sample-size", "--auc", "1.2", "--width", "0.1"]) == 2
+
+
+def test_nobody_on_whom_a_threshold_is_chosen_is_measured_with_it(files: Path, capsys: pytest.CaptureFixture) -> None:
+    test, validation = (pd.read_csv(files / f"one{which}.csv") for which in ("", "_validation"))
+    pd.concat([validation, test[:4]]).to_csv(files / "overlap.csv", index=False)
+    assert main(["evaluate", f"{files}/one.csv", "--validation", f"{files}/overlap.csv"]) == 2
+    assert "where thresholds are chosen, and in another split" in capsys.readouterr().err
+    for name, part in (("one", test), ("valid", validation)):  # rows without names are not taken for the same people
+        part[["label", "score"]].to_csv(files / f"{name}_bare.csv", index=False)
+    words = ["evaluate", f"{files}/one_bare.csv", "--validation", f"{files}/valid_bare.csv", "--replicates", "20"]
+    assert main(words) == 0
+
+
+def test_empty_names_are_no_names(files: Path, capsys: pytest.CaptureFixture) -> None:
+    table = pd.read_csv(files / "one.csv").assign(patient_id="")
+    table.to_csv(files / "unnamed.csv", index=False)
+    table.drop(columns="patient_id").to_csv(files / "without.csv", index=False)
+    said = []
+    for name in ("unnamed", "without"):
+        assert main(["evaluate", f"{files}/{name}.csv", "--replicates", "50"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+
+
+def test_results_of_an_earlier_call_do_not_stay(files: Path) -> None:
+    words = ["--replicates", "20", "-o", f"{files}/out"]
+    assert main(["evaluate", f"{files}/one.csv", f"{files}/two.csv", "--by", "age", *words]) == 0
+    assert main(["evaluate", f"{files}/two.csv", *words]) == 0
+    names = {path.name for path in (files / "out").iterdir()}
+    assert "metrics.json" in names
+    assert not names & {"comparison.json", "subgroups.json"}
+
+
+def test_an_ensemble_does_not_replace_its_members(files: Path, capsys: pytest.CaptureFixture) -> None:
+    before = (files / "one.csv").read_bytes()
+    assert main(["ensemble", f"{files}/one.csv", f"{files}/two.csv", "-o", f"{files}/one.csv"]) == 2
+    assert "one of the models' predictions" in capsys.readouterr().err
+    assert (files / "one.csv").read_bytes() == before
+    assert main(["ensemble", f"{files}/one.csv", f"{files}/two.csv", "-o", str(files)]) == 2
+    assert "Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["--sensitivity 0.9 --prevalence 0", "--specificity 0.9 --prevalence 1.5"])
+def test_a_sample_size_needs_a_prevalence(words: str, capsys: pytest.CaptureFixture) -> None:
+    assert main(["sample-size", "--width", "0.1", *words.split()]) == 2
+    assert "prevalence does not lie between 0 and 1" in capsys.readouterr().err

@@ -65,3 +65,12 @@ def test_bad_input() -> None:
         ensemble_predictions([ONE, OTHER.assign(score=3.0)], "mean_logit")
     with pytest.raises(MammoError, match="not unique"):
         ensemble_predictions([ONE, pd.concat([OTHER, OTHER])])
+
+
+def test_a_probability_of_one_model_is_not_that_of_all() -> None:
+    first = table([0.1, 0.9, 0.2, 0.8]).assign(probability=0.123)
+    assert "probability" not in ensemble_predictions([first, table([0.3, 0.7, 0.4, 0.6])])
+    for name in ("split", "patient_id"):
+        other = table([0.3, 0.7, 0.4, 0.6]).assign(**{name: "elsewhere"})
+        with pytest.raises(MammoError, match=f"another {name}"):
+            ensemble_predictions([first, other])

@@ -158,7 +158,12 @@ def test_anyones_columns(tmp_path: Path) -> None:
         ("label,score\n1,2\n", {"colour": "label"}, "names 'colour'"),
         ("label,score\n2,0.1\n", {}, "row 2: label '2' is not 0 or 1"),
         ("label,score\n1,\n", {}, "row 2: score '' is not a finite number"),
-        ("", {}, "cannot be read as CSV"),
+        ("", {}, "has no rows"),
+        ("label;score\n1;0,2\n", {}, "another separator than the comma"),
+        ("patient_id,label,score\na,1,1,04\n", {}, "row 2: 4 fields, the header has 3"),
+        ("label,label,score\n1,0,0.2\n", {}, "the column 'label' more than once"),
+        ("patient_id,label,score\na,1,0.2\n\n,0,0.1\n", {}, "row 4: patient_id is empty, and not everywhere"),
+        ("patient_id,label,score\na,1,0.2\n\nb,7,0.1\n", {}, "row 4: label '7' is not 0 or 1"),
     ],
 )
 def test_bad_files_are_told(text: str, columns: dict, message: str, tmp_path: Path) -> None:

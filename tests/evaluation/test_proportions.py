@@ -16,6 +16,7 @@ from mammo_tf.evaluation.proportions import (
     auc_variance,
     clopper_pearson,
     mcnemar,
+    patients_in_all,
     sample_for_auc,
     sample_for_share,
     wilson,
@@ -82,3 +83,15 @@ def test_studies_that_are_none() -> None:
         assert caught.value.code == "sample_wrong"
     with pytest.raises(MammoError, match="3 of 2"):
         wilson(3, 2)
+
+
+def test_patients_in_all() -> None:
+    assert patients_in_all(3, 0.3) == 10
+    assert patients_in_all(1, 1 - 0.9) == 10
+    assert patients_in_all(141, 0.3) == 470
+    for part in (0, 1, 1.5, -0.5, float("nan")):
+        with pytest.raises(MammoError, match="does not lie between 0 and 1"):
+            patients_in_all(3, part)
+    for width, prevalence in ((1e-200, 0.5), (0.1, 1e-320)):
+        with pytest.raises(MammoError, match="do not make a study"):
+            sample_for_auc(0.8, width, prevalence)
