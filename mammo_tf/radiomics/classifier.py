@@ -7,9 +7,10 @@ Settings and answers of the thesis: METHODS, section C; `scores` equals scikit-l
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from mammo_tf.radiomics.patient_table import PatientTable
 
 MODELS = ("gradient_boosting", "random_forest")
 FORMAT = 1  # of the stored files
+SEEDS = 2**32  # scikit-learn draws from seeds below
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,32 @@ class Settings:
             raise MammoError("settings_wrong", f"model {self.model!r} is unknown", f"Known are {', '.join(MODELS)}")
         if self.model == "gradient_boosting" and self.depth is None:
             raise MammoError("settings_wrong", "gradient boosting needs a depth", "Give 2 to 4")
-        if min(self.components, self.trees, self.leaf, self.depth or 1) < 1:
-            raise MammoError("settings_wrong", "components, trees, depth and leaf are 1 or more")
-        if not (0 < self.subsample <= 1 and self.learning_rate > 0):
-            raise MammoError("settings_wrong", "subsample lies above 0 up to 1, and a learning rate is positive")
+        counts = {"components": self.components, "trees": self.trees, "leaf": self.leaf, "depth": self.depth}
+        for name, value in counts.items():
+            if not (_whole(value) and value >= 1) and not (name == "depth" and value is None):
+                raise MammoError("settings_wrong", f"{name} is {value!r}", f"{name} is a whole number, 1 or more")
+        if not (_whole(self.seed) and 0 <= self.seed < SEEDS):
+            raise MammoError(
+                "settings_wrong", f"the seed is {self.seed!r}", f"Take a whole number from 0 to {SEEDS - 1}"
+            )
+        if not (_number(self.subsample) and 0 < self.subsample <= 1):
+            raise MammoError("settings_wrong", f"subsample is {self.subsample!r}", "It lies above 0, up to 1")
+        if not (_number(self.learning_rate) and 0 < self.learning_rate < math.inf):
+            raise MammoError(
+                "settings_wrong", f"the learning rate is {self.learning_rate!r}", "It is a positive number"
+            )
+        share = self.max_features
+        if share not in (None, "sqrt", "log2") and not (_number(share) and 0 < share <= 1):
+            remedy = "It is sqrt, log2, or a share above 0, up to 1"
+            raise MammoError("settings_wrong", f"max_features is {share!r}", remedy)
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 FOREST = Settings("random_forest", trees=1000, depth=None, max_features=0.3)

@@ -21,9 +21,18 @@ from mammo_tf.evaluation.calibration import METHODS
 from mammo_tf.evaluation.intervals import OVER_PATIENTS
 from mammo_tf.evaluation.operating import G_MEAN
 from mammo_tf.files import atomic_path, disk_errors, read_json, write_json
-from mammo_tf.radiomics.classifier import FOREST, MODELS, PatientClassifier, Settings, fit_classifier, with_threshold
+from mammo_tf.radiomics.classifier import (
+    FOREST,
+    MODELS,
+    SEEDS,
+    PatientClassifier,
+    Settings,
+    check_fittable,
+    fit_classifier,
+    with_threshold,
+)
 from mammo_tf.radiomics.patient_table import PatientTable
-from mammo_tf.radiomics.search import BOOSTING_GRID, FOREST_GRID, Found, Grid, grid_search
+from mammo_tf.radiomics.search import BOOSTING_GRID, FOREST_GRID, Found, Grid, grid_points, grid_search
 from mammo_tf.recipes.fields import convert, set_fields, to_json, unknown_field
 from mammo_tf.recipes.patient_inputs import PatientInputs
 from mammo_tf.recipes.patient_rows import Row, as_run_numbers, compared, make_row, plain_scores, write_rows
@@ -68,6 +77,12 @@ class PatientRequest:
         if self.calibration not in (None, *METHODS):
             known = f"Known are {', '.join(METHODS)}, none"
             raise MammoError("method_unknown", f"calibration {self.calibration!r} is unknown", known)
+        if not 0 <= self.seed < SEEDS:
+            raise MammoError(
+                "settings_wrong", f"the seed is {self.seed!r}", f"Take a whole number from 0 to {SEEDS - 1}"
+            )
+        for name, grid in self.grids.items():
+            grid_points(grid, self.settings[name])  # a wrong one is told before the work
 
 
 @dataclass(frozen=True)
@@ -112,6 +127,9 @@ def fit_patient_model(
     folder = Path(folder)
     _claim(folder, inputs, request)
     train = inputs.split("train")
+    for name in MODELS:
+        points = grid_points(request.grids.get(name, {}), request.settings[name])
+        check_fittable(train, max(points, key=lambda point: point.components))
     settings = {name: _searched(name, train, folder, request, say) for name in MODELS}
     fitted = {name: fit_classifier(train, settings[name]) for name in MODELS}
     scores = {name: classifier.scores(inputs.table) for name, classifier in fitted.items()}

@@ -106,3 +106,19 @@ def test_what_cannot_be_fitted(study: Study) -> None:
         Settings("svm")
     with pytest.raises(MammoError, match="needs a depth"):
         Settings(depth=None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("depth", 0), ("depth", 2.5), ("leaf", 0), ("trees", True), ("seed", -1), ("seed", 2**32),
+        ("max_features", 5.0), ("max_features", 0.0), ("max_features", "foo"), ("subsample", 0.0),
+        ("learning_rate", float("nan")), ("learning_rate", "fast"),
+    ],
+)  # fmt: skip
+def test_settings_that_no_ensemble_takes(field: str, value: object) -> None:
+    for base in (BOOSTING, FOREST):
+        with pytest.raises(MammoError) as caught:
+            replace(base, **{field: value})
+        assert caught.value.code == "settings_wrong"
+        assert repr(value) in caught.value.sentence

@@ -358,6 +358,21 @@ def test_settings_and_grids(tmp_path: Path) -> None:
         PatientRequest(calibration="spline")
 
 
+def test_wrong_points_of_a_grid_are_told_before_the_work(small: list[Path], tmp_path: Path) -> None:
+    for setting in ("depth=0", "seed=-1", "max_features=5.0", "max_features=foo"):
+        with pytest.raises(MammoError, match="is (0|-1|5.0|'foo')"):
+            request_settings([tuple(setting.split("="))])
+    for grid in ({"depth": (2, 0)}, {"seed": (-1,)}, {"max_features": (0.3, "foo")}):
+        with pytest.raises(MammoError, match="is (0|-1|'foo')"):
+            request(grids={"random_forest": grid})
+    with pytest.raises(MammoError, match="the seed is -1"):
+        request(seed=-1)
+    grids = {"gradient_boosting": {"trees": (2, 3)}, "random_forest": {"components": (2, 99)}}
+    with pytest.raises(MammoError, match="99 components cannot be had"):
+        fit_patient_model(three_tables(*small), tmp_path, request(grids=grids))
+    assert not (tmp_path / "search").exists()
+
+
 def test_a_model_folder_that_was_changed(small: list[Path], tmp_path: Path) -> None:
     fit_patient_model(three_tables(*small), tmp_path, request())
     stored = tmp_path / "model" / "classifier.json"
