@@ -6,6 +6,8 @@ version or the `.keras` file. Arrays, JSON and what TensorFlow itself stores: no
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from typing import Any
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Calibration
-from mammo_tf.files import atomic_folder, digest, disk_errors, read_json, source_revision, write_json
+from mammo_tf.files import atomic_folder, digest, disk_errors, read_json, source_revision, text_digest, write_json
 from mammo_tf.radiomics.classifier import PatientClassifier, load_classifier, save_classifier
 from mammo_tf.radiomics.patient_table import SCORES
 from mammo_tf.recipes.fields import to_json
@@ -65,8 +67,7 @@ def save_patient_model(model: PatientModel, folder: str | Path) -> None:
 
 
 def _describe(model: PatientModel, folder: Path, network: Mapping[str, Any] | None) -> None:
-    write_json(
-        folder / DESCRIPTION,
+    content = to_json(
         {
             "format": FORMAT,
             "classifier": digest(folder / "classifier.json"),
@@ -78,8 +79,14 @@ def _describe(model: PatientModel, folder: Path, network: Mapping[str, Any] | No
             "facts": dict(model.facts or {}),
             "revision": source_revision(),
             "versions": {package: version(package) for package in ("mammo_tf", "scikit-learn", "numpy")},
-        },
+        }
     )
+    write_json(folder / DESCRIPTION, content | {"digest": _own_digest(content)})
+
+
+def _own_digest(content: Mapping[str, Any]) -> str:
+    """Of all that the description says, but for the digest itself."""
+    return text_digest(json.dumps({name: value for name, value in content.items() if name != "digest"}, sort_keys=True))
 
 
 def add_network(folder: str | Path, source: str | Path) -> Path:
@@ -124,6 +131,8 @@ def load_patient_model(folder: str | Path) -> PatientModel:
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         found = stored.get("format") if isinstance(stored, dict) else None
         raise MammoError("format_unknown", f"{folder} holds a patient model of format {found!r}", f"Known is {FORMAT}")
+    if stored.get("digest", _own_digest(stored)) != _own_digest(stored):  # earlier versions stored none
+        raise MammoError("model_damaged", f"{folder / DESCRIPTION} is not the file that was written")
     classifier = load_classifier(folder)
     if digest(folder / "classifier.json") != stored.get("classifier"):
         raise MammoError("model_damaged", f"{folder / 'classifier.json'} is not the file that was written")
@@ -131,20 +140,31 @@ def load_patient_model(folder: str | Path) -> PatientModel:
         model = PatientModel(
             classifier=classifier,
             extraction=None if stored["extraction"] is None else extraction_from_json(stored["extraction"]),
-            calibration=None if stored["calibration"] is None else Calibration.from_json(stored["calibration"]),
+            calibration=None if stored["calibration"] is None else _calibration(stored["calibration"]),
             operating_rule=stored["operating_rule"],
             network=_network(folder, stored["network"]),
             facts=stored["facts"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise MammoError("model_damaged", f"{folder / DESCRIPTION} cannot be read") from error
     return _with_matching_features(model, folder)
+
+
+def _calibration(stored: Any) -> Calibration:
+    """A stored calibration that gives probabilities, and higher ones for higher scores."""
+    found = Calibration.from_json(stored)
+    told = [float(one) for one in found([0.0, 0.1, 0.5, 0.9, 1.0])]
+    if not all(0 <= one <= 1 for one in told) or told != sorted(told) or not math.isfinite(found.intercept):
+        raise ValueError("no calibration that was fitted")
+    return found
 
 
 def _network(folder: Path, stored: Mapping[str, Any] | None) -> Path | None:
     if stored is None:
         return None
     place = folder / stored["path"]
+    if place.parent.resolve() != (folder / NETWORK).resolve():
+        raise MammoError("model_damaged", f"{folder / DESCRIPTION} names a network outside its folder")
     if not place.exists() or (stored["sha256"] is not None and digest(place) != stored["sha256"]):
         raise MammoError("model_damaged", f"{place} is not what was stored", "Make the patient model again")
     return place

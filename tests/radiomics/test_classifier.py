@@ -14,7 +14,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mammo_tf.errors import MammoError
-from mammo_tf.radiomics.classifier import Settings, fit_classifier, load_classifier, save_classifier, with_threshold
+from mammo_tf.files import digest, read_json, write_json
+from mammo_tf.radiomics.classifier import (
+    PatientClassifier,
+    Settings,
+    fit_classifier,
+    load_classifier,
+    save_classifier,
+    with_threshold,
+)
 from mammo_tf.radiomics.patient_table import PatientTable
 from mammo_tf.radiomics.search import grid_search
 
@@ -93,6 +101,46 @@ def test_damaged_and_foreign_files(tmp_path: Path, study: Study) -> None:
     text = (tmp_path / "classifier.json").read_text()
     (tmp_path / "classifier.json").write_text(text.replace('"format": 1', '"format": 9'))
     with pytest.raises(MammoError, match="format 9"):
+        load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize("model", [BOOSTING, FOREST], ids=["boosting", "forest"])
+def test_files_that_fit_their_digest_and_make_no_classifier(model: Settings, tmp_path: Path, study: Study) -> None:
+    classifier = fit_classifier(study(), model)
+    forest = classifier.forest
+
+    def trees(**changes: object) -> PatientClassifier:
+        return replace(classifier, forest=replace(forest, **changes))
+
+    for wrong, says in (
+        (replace(classifier, medians=np.zeros(3)), "medians"),
+        (replace(classifier, mean=np.full(17, "a")), "mean"),
+        (replace(classifier, axes=classifier.axes[:2]), "axes"),
+        (replace(classifier, scale=classifier.scale * 0), "scale"),
+        (replace(classifier, threshold="high"), "threshold is no number"),
+        (replace(classifier, names=()), "no names"),
+        (trees(feature=np.where(forest.feature >= 0, 99, -2)), "component that is not there"),
+        (trees(left=np.where(forest.left >= 0, 0, -1)), "leads nowhere"),
+        (trees(right=np.where(forest.left >= 0, 9999, -1)), "leads nowhere"),
+        (trees(starts=forest.starts + 1), "begin and end"),
+        (trees(value=forest.value + np.inf), "no number"),
+        (trees(value=forest.value[1:]), "value of the trees"),
+    ):
+        save_classifier(wrong, tmp_path)
+        with pytest.raises(MammoError, match=says) as caught:
+            load_classifier(tmp_path)
+        assert caught.value.code == "model_damaged"
+    save_classifier(classifier, tmp_path)
+    stored = read_json(tmp_path / "classifier.json")
+    for content in ([], None, stored | {"settings": stored["settings"] | {"leaf": 0}}, stored | {"names": 5}):
+        write_json(tmp_path / "classifier.json", content)
+        with pytest.raises(MammoError) as caught:
+            load_classifier(tmp_path)
+        assert caught.value.code == "model_damaged"
+    arrays = (tmp_path / "classifier.npz").read_bytes()[:500]
+    (tmp_path / "classifier.npz").write_bytes(arrays)
+    write_json(tmp_path / "classifier.json", stored | {"digest": digest(tmp_path / "classifier.npz")})
+    with pytest.raises(MammoError, match="cannot be read"):
         load_classifier(tmp_path)
 
 

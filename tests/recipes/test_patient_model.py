@@ -386,3 +386,29 @@ def test_a_model_folder_that_was_changed(small: list[Path], tmp_path: Path) -> N
         load_patient_model(tmp_path)
     with pytest.raises(MammoError, match="holds no patient model"):
         load_patient_model(tmp_path / "figures")
+
+
+def test_a_description_that_was_edited(small: list[Path], tmp_path: Path) -> None:
+    fit_patient_model(three_tables(*small), tmp_path, request())
+    path = tmp_path / "model" / "patient_model.json"
+    stored = read_json(path)
+    edited = stored | {"calibration": stored["calibration"] | {"slope": stored["calibration"]["slope"] * 2}}
+    write_json(path, edited)
+    with pytest.raises(MammoError, match="patient_model.json is not the file that was written") as caught:
+        load_patient_model(tmp_path)
+    assert caught.value.code == "model_damaged"
+    earlier = {name: value for name, value in stored.items() if name != "digest"}  # as earlier versions wrote it
+    write_json(path, earlier)
+    calibration = load_patient_model(tmp_path).calibration
+    assert calibration is not None
+    assert calibration.slope == stored["calibration"]["slope"]
+    for change in (
+        {"calibration": stored["calibration"] | {"slope": "steep"}},
+        {"calibration": stored["calibration"] | {"slope": -5}},
+        {"calibration": {"method": "isotonic", "knots": [], "values": []}},
+        {"network": {"path": "../metrics.json", "sha256": None}},
+    ):
+        write_json(path, earlier | change)
+        with pytest.raises(MammoError) as caught:
+            load_patient_model(tmp_path)
+        assert caught.value.code == "model_damaged"
