@@ -19,6 +19,7 @@ TINY = {
     "start.py": ["--quick"],
     "bootstrap_auc.py": ["--quick"],
     "grid_search.py": ["--quick"],
+    "interval_coverage.py": ["--quick"],
     "radiomics_features.py": ["--quick", "--peer-python", "none"],
 }
 
@@ -45,7 +46,7 @@ def test_benchmarks_say_what_they_measure(name: str) -> None:
 def test_benchmarks_run_at_a_tiny_size(name: str) -> None:
     done = _run(name, TINY[name])
     assert done.returncode == 0, done.stderr
-    assert "load average" in done.stdout or "pip install" in done.stdout
+    assert any(word in done.stdout for word in ("load average", "pip install", "standard error of a coverage"))
 
 
 def _published(folder: Path, moved: int) -> None:
