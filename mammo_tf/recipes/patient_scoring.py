@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.radiomics.patient_table import OLDEST, VIEWS, assemble, patient_table
-from mammo_tf.reading import read
+from mammo_tf.reading import Facts, inspect_file, read
 from mammo_tf.reading.guard import guarded
 from mammo_tf.recipes.patient_store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
 from mammo_tf.recipes.predict_inputs import find_inputs
@@ -47,7 +48,7 @@ class PatientScore:
         views: view -> score of the network.
         missing: views without a usable picture.
         rejects: files that cannot be used, with the reason.
-        remarks: what was filled and how, one line each.
+        remarks: what was filled and how, and where a header says another view than was given, one line each.
     """
 
     score: float
@@ -79,12 +80,13 @@ class _Asked(NamedTuple):
 
 
 class _View(NamedTuple):
-    """A picture ready for the network, and its features."""
+    """A picture ready for the network, and its features; what the header says, where it says another view."""
 
     view: str
     patient: str
     picture: NDArray[np.float32]
     features: dict[str, float]
+    header: str
 
 
 def score_patient(
@@ -126,7 +128,13 @@ def score_patient(
         else:
             rejects.append(outcome)
     _check(views, rejects)
-    return _scored(model, scorer, [view for view, _ in views], years, tuple(rejects))
+    found = _scored(model, scorer, [view for view, _ in views], years, tuple(rejects))
+    swapped = [
+        f"the header of {place} says {view.header}, and it was given as {view.view}"
+        for view, place in views
+        if view.header
+    ]
+    return replace(found, remarks=(*swapped, *found.remarks))
 
 
 def _check(views: list[tuple[_View, str]], rejects: list[Reject]) -> None:
@@ -222,12 +230,23 @@ def _prepared(
             raise MammoError("view_unknown", f"it does not say which view it is: {remedy}")
         if name not in VIEWS:
             raise MammoError("view_unknown", f"{facts.laterality} {facts.view} is neither CC nor MLO")
+        header = _header_says(asked, facts) if asked.view else ""
         spacing = facts.spacing_mm or (None if spacing_mm is None else (spacing_mm, spacing_mm))
         prepared = preprocessing.geometry(picture.pixels).picture
         values = {} if extraction is None else view_features(picture.pixels, facts.view, spacing, extraction).values
     except MammoError as error:
         return Reject(asked.place, error.code, error.sentence.removeprefix(str(asked.path)).lstrip(": "))
-    return _View(name, facts.patient_id, prepared, values)
+    return _View(name, facts.patient_id, prepared, values, header)
+
+
+def _header_says(asked: _Asked, facts: Facts) -> str:
+    """Side and view of a header that says others than were given; empty where it agrees or does not tell."""
+    side, view = facts.laterality, facts.view
+    with suppress(MammoError):  # it lacks or contradicts itself in this one
+        side = inspect_file(asked.path, view=view).laterality or side
+    with suppress(MammoError):
+        view = inspect_file(asked.path, laterality=facts.laterality).view or view
+    return "" if (side, view) == (facts.laterality, facts.view) else f"{side} {view}"
 
 
 def _scored(

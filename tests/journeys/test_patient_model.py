@@ -185,6 +185,17 @@ def test_bad_input_for_one_patient(
         score_patient(model, {"L_ML": one})
 
 
+def test_a_header_that_says_another_view_than_was_given(study: Path, model: Path) -> None:
+    files = views_of(study, "p00003")
+    swapped = {"L_CC": files["R_CC"], "R_CC": files["L_CC"], "L_MLO": files["L_MLO"], "R_MLO": files["L_CC"]}
+    assert score_patient(model, swapped, 50).remarks == (
+        f"the header of {files['R_CC']} says R CC, and it was given as L_CC",
+        f"the header of {files['L_CC']} says L CC, and it was given as R_CC",
+        f"the header of {files['L_CC']} says L CC, and it was given as R_MLO",
+    )
+    assert score_patient(model, files, 50).remarks == ()
+
+
 def patients(path: Path, count: int = 48, pairs: bool = True) -> pd.DataFrame:
     """A table made elsewhere, one feature of four views; writes it too."""
     generator = np.random.default_rng(0)
@@ -252,9 +263,12 @@ def test_bad_tables_and_searches(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "all 24 training patients are negative" in line(whole.assign(label=0))
     assert "label 'sick' is not 0 or 1" in line(whole.assign(label=["sick", *whole["label"][1:]]))
     assert "Ask for 9 at most" in line(whole, "--set", "components=40")
-    assert "12 pairs or patients are fewer than 20 folds" in line(whole, "--search", "--folds", "20")
+    assert "30 components cannot be had of 24 patients and 9 columns" in line(whole, "--search")
+    (tmp_path / "grid.json").write_text('{"components": [3]}')
+    search = ("--search", "--grid", str(tmp_path / "grid.json"))
+    assert "12 pairs or patients are fewer than 20 folds" in line(whole, *search, "--folds", "20")
     few = whole.assign(label=(np.arange(48) < 2) | (np.arange(48) > 24)).replace({True: 1, False: 0})
-    assert "one class only" in line(few, "--search", "--folds", "3")
+    assert "one class only" in line(few, *search, "--folds", "3")
     assert "operating point rule 'best' is unknown" in line(whole, "--rule", "best")
     assert "--grid belongs to --search" in line(whole, "--grid", "g.json")
     assert "'depth' is not KEY=VALUE" in line(whole, "--set", "depth")
