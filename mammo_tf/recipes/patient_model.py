@@ -146,11 +146,23 @@ def fit_patient_model(
     if request.as_run and (inputs.table.splits == "test").any():
         as_run = {request.keep: as_run_numbers(kept, request.rule, request.resampling)}
         write_json(folder / "as_run.json", {name: {"test": {"patient": one}} for name, one in as_run.items()})
+    _forget(folder, as_run=bool(as_run), patients=inputs.frame is not None)
     write_json(folder / "metrics.json", {name: row.metrics for name, row in rows.items()})
     write_json(folder / "comparison.json", comparison)
     write_rows(folder, rows, [request.keep])
     save_patient_model(_model(fitted[request.keep], kept, inputs, request), folder / "model")
     return PatientFit(rows, comparison, as_run, settings, folder / "model", (*inputs.notes, *_notes(kept)))
+
+
+def _forget(folder: Path, as_run: bool, patients: bool) -> None:
+    """Removes what an earlier call left and this one does not write again; figures are drawn anew."""
+    with disk_errors(folder):
+        if not as_run:
+            (folder / "as_run.json").unlink(missing_ok=True)
+        if not patients:
+            (folder / "patients.csv").unlink(missing_ok=True)
+        for figure in (folder / "figures").glob("*"):
+            figure.unlink()
 
 
 def _claim(folder: Path, inputs: PatientInputs, request: PatientRequest) -> None:

@@ -149,8 +149,11 @@ def test_comparisons_are_paired_differences(small: list[Path], tmp_path: Path) -
 
 def test_a_folder_is_of_one_request(small: list[Path], tmp_path: Path) -> None:
     inputs = three_tables(*small)
-    fit_patient_model(inputs, tmp_path / "out", request())
+    fit_patient_model(inputs, tmp_path / "out", request(as_run=True, keep="random_forest"))
+    assert (tmp_path / "out" / "as_run.json").is_file()
     fit_patient_model(inputs, tmp_path / "out", request(calibration="isotonic"))  # rules and intervals may change
+    assert not (tmp_path / "out" / "as_run.json").exists()
+    assert not list((tmp_path / "out" / "figures").glob("*random_forest*"))
     assert load_patient_model(tmp_path / "out").calibration.method == "isotonic"
     with pytest.raises(MammoError, match="of other patients, settings or grids"):
         fit_patient_model(inputs, tmp_path / "out", request(settings=request_settings([*SMALL, ("depth", "3")])))
