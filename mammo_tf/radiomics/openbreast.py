@@ -51,7 +51,7 @@ def features(
         name -> value, in the order of `names`. `ccor`, in a picture so small that a direction has no pair, is nan.
 
     Raises:
-        MammoError: `feature_unknown`, `spacing_unknown`, `pixels_wrong`, `mask_wrong`, `mask_empty`,
+        MammoError: `feature_unknown`, `spacing_unknown`, `spacing_wrong`, `pixels_wrong`, `mask_wrong`, `mask_empty`,
             `constant_pixels`, `cooccurrence_unknown`.
     """
     asked = feature_names(names, spacing_mm)

@@ -11,7 +11,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import read
 from mammo_tf.recipes.predict_inputs import Candidate, file_row
-from mammo_tf.study import Reject
+from mammo_tf.study import Reject, unforeseen
 
 
 class PredictPicture(NamedTuple):
@@ -23,12 +23,16 @@ class PredictPicture(NamedTuple):
 
 
 def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture | Reject:
-    """Reads a candidate and runs the geometry half; a refusal is a `Reject`."""
+    """Reads a candidate and runs the geometry half; a refusal is a `Reject`, and so is a fault that nobody foresaw."""
     try:
         picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
         prepared = preprocessing.geometry(picture.pixels).picture
+        row = candidate.row or file_row(picture.facts, candidate.place)
     except MammoError as error:
         reason = error.sentence.removeprefix(str(candidate.file)).lstrip(": ")
         return Reject(candidate.place, error.code, reason)
-    row = candidate.row or file_row(picture.facts, candidate.place)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one picture's fault must not end the work on all
+        return unforeseen(candidate.place, candidate.file, error)
     return PredictPicture(row, prepared, float(prepared.mean(dtype=np.float64)))

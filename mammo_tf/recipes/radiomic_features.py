@@ -32,15 +32,14 @@ from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
 from mammo_tf.reading import read
 from mammo_tf.reading.guard import guarded
-from mammo_tf.recipes.feature_journal import UNFORESEEN, Journal, ViewFeatures, file_stamp
+from mammo_tf.recipes.feature_journal import Journal, ViewFeatures, file_stamp
 from mammo_tf.recipes.fields import from_json, to_json
 from mammo_tf.recipes.table_output import REJECTS, check_table_output
-from mammo_tf.study import Reject, kept_rejects, resolve_path, write_rejects
+from mammo_tf.study import Reject, kept_rejects, resolve_path, unforeseen, write_rejects
 
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
 SETS, REGIONS = ("34", "32"), ("breast", "inner")
 FORMAT = 1  # of the stored settings
-TOLD = 200  # characters of a fault's message
 
 
 @dataclass(frozen=True)
@@ -152,8 +151,7 @@ def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> V
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - one picture's fault must not end the work on all
-        words = " ".join(str(error).replace(str(path), "").split())[:TOLD]
-        return Reject(str(row["path"]), UNFORESEEN, f"{type(error).__name__}: {words}")
+        return unforeseen(str(row["path"]), path, error)
 
 
 class Extracted(NamedTuple):

@@ -11,6 +11,9 @@ import pandas as pd
 
 from mammo_tf.files import atomic_path
 
+UNFORESEEN = "unforeseen"
+TOLD = 200  # characters of a fault's message
+
 
 class Reject(NamedTuple):
     """A file that was seen and cannot be used: its path, a short stable code, and the reason in words."""
@@ -18,6 +21,18 @@ class Reject(NamedTuple):
     path: str
     code: str
     reason: str
+
+
+def unforeseen(place: str, path: str | Path, error: Exception) -> Reject:
+    """A fault that nobody foresaw, as the reject of the one file that it happened to.
+
+    Args:
+        place: the reject's path.
+        path: of the file; left out of the message.
+        error: its type and at most 200 characters of its message are told.
+    """
+    words = " ".join(str(error).replace(str(path), "").split())[:TOLD]
+    return Reject(place, UNFORESEEN, f"{type(error).__name__}: {words}")
 
 
 def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:

@@ -15,8 +15,11 @@ from mammo_tf.models import end2end
 from mammo_tf.reading import read
 from mammo_tf.reading.guard import AHEAD, Limits, guarded
 from mammo_tf.recipes import predict as module
+from mammo_tf.recipes import predict_picture
 from mammo_tf.recipes.manifest_sheet import manifest_sheet
 from mammo_tf.recipes.predict import predict
+from mammo_tf.recipes.predict_inputs import find_inputs
+from mammo_tf.recipes.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving import export_bundle
 from mammo_tf.study import read_manifest, write_manifest
 from mammo_tf.training import load_model, save_model
@@ -291,3 +294,13 @@ def test_phantom_exams_of_two_machines(model, bundle, tmp_path):
     folder = predict(model, manifest.parent / "exams", tmp_path / "q.csv")
     np.testing.assert_allclose(sorted(folder.predictions["score"]), sorted(expected), rtol=0, atol=1e-5)
     assert folder.predictions["patient_id"].nunique() == 2
+
+
+def test_a_fault_that_nobody_foresaw_costs_one_picture(films, monkeypatch):
+    """In the worker's own function: a decoder of a library that raises what it should not."""
+    preprocessing = Preprocessing.preset("default", (64, 64))
+    candidate = find_inputs(films).candidates[0]
+    assert isinstance(prepare_picture(candidate, preprocessing), PredictPicture)
+    monkeypatch.setattr(predict_picture, "read", lambda *_, **__: 1 / 0)
+    refused = prepare_picture(candidate, preprocessing)
+    assert refused == (candidate.place, "unforeseen", "ZeroDivisionError: division by zero")
