@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path, csv_rows
+from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import Finding, findings_from_json
+from mammo_tf.study.table import read_table
 
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "manufacturer", "density", "age",
@@ -97,9 +98,7 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
             `predictions_empty`, `image_id_twice`, `column_twice`, `patient_missing`.
     """
     path = Path(path)
-    header, body = csv_rows(path, f"the predictions {path} are not there")
-    lines = [line for line, _ in body]
-    table = pd.DataFrame([row for _, row in body], columns=header, dtype="str")
+    table, lines = read_table(path, f"the predictions {path} are not there")
     if table.empty:
         raise MammoError("predictions_empty", f"{path} has no rows")
     stored = table.copy()

@@ -6,7 +6,6 @@ view CC or MLO. A missing view has all its columns empty; `filled` says what sta
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.study.table import read_table
 
 VIEWS = ("L_CC", "L_MLO", "R_CC", "R_MLO")
 SCORES = tuple(f"{view}_pred" for view in VIEWS)
@@ -92,28 +92,8 @@ def read_patient_table(path: str | Path, columns: Mapping[str, str] | None = Non
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_twice`, `column_unknown`, `label_wrong`,
             `patient_twice`, `feature_not_finite`, `age_wrong`, `score_outside`, `no_view`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MammoError("file_missing", f"the patient table {path} is not there")
-    try:
-        without_doubled_header(path)
-        frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise MammoError("csv_broken", f"{path} cannot be read as CSV: {error}") from error
+    frame, _ = read_table(path, f"the patient table {path} is not there")
     return patient_table(frame, columns, str(path))
-
-
-def without_doubled_header(path: Path) -> None:
-    """Refuses a CSV file that has a column twice, which pandas would rename.
-
-    Raises:
-        MammoError: `column_twice`.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
-    doubled = sorted({name for name in header if header.count(name) > 1})
-    if doubled:
-        raise MammoError("column_twice", f"{path} has the column {doubled[0]!r} twice", "Leave one of them out")
 
 
 def patient_table(

@@ -18,10 +18,10 @@ from mammo_tf.radiomics.patient_table import (
     assemble,
     patient_table,
     read_patient_table,
-    without_doubled_header,
 )
 from mammo_tf.recipes.radiomic_features import IDENTITY, Extraction, stored_extraction
 from mammo_tf.study import SPLITS
+from mammo_tf.study.table import read_table
 
 DIFFER = {  # what either table may tell of an image -> the code and the word where they contradict each other
     "patient_id": ("patients_differ", "patients"),
@@ -157,13 +157,7 @@ def features_and_predictions(features: str | Path, predictions: Sequence[str | P
 
 
 def _features(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise MammoError("file_missing", f"the features {path} are not there", "Make them with mammo-tf features")
-    try:
-        without_doubled_header(path)
-        table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise MammoError("csv_broken", f"{path} cannot be read as CSV: {error}") from error
+    table, lines = read_table(path, f"the features {path} are not there", "Make them with mammo-tf features")
     if "image_id" not in table:
         raise MammoError("column_missing", f"{path} has no column 'image_id'", "Make it with mammo-tf features")
     if table["image_id"].duplicated().any():
@@ -173,7 +167,7 @@ def _features(path: Path) -> pd.DataFrame:
         numbers = pd.to_numeric(table[name], errors="coerce").astype("float64")
         wrong = np.flatnonzero(~np.isfinite(numbers))
         if len(wrong):
-            sentence = f"{path}, row {wrong[0] + 2}: {name} {table[name].iloc[wrong[0]]!r} is not a finite number"
+            sentence = f"{path}, row {lines[wrong[0]]}: {name} {table[name].iloc[wrong[0]]!r} is not a finite number"
             raise MammoError("feature_not_finite", sentence, "Mend the row, or leave the image out")
         table[name] = numbers
     return table

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path, csv_rows
+from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import findings_from_json
+from mammo_tf.study.table import csv_rows
 
 NUMBERS = ("age", "spacing_row_mm", "spacing_column_mm")
 COLUMNS = (

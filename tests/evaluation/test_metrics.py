@@ -161,7 +161,7 @@ def test_anyones_columns(tmp_path: Path) -> None:
         ("", {}, "has no rows"),
         ("label;score\n1;0,2\n", {}, "another separator than the comma"),
         ("patient_id,label,score\na,1,1,04\n", {}, "row 2: 4 fields, the header has 3"),
-        ("label,label,score\n1,0,0.2\n", {}, "the column 'label' more than once"),
+        ("label,label,score\n1,0,0.2\n", {}, "the column 'label' twice"),
         ("patient_id,label,score\na,1,0.2\n\n,0,0.1\n", {}, "row 4: patient_id is empty, and not everywhere"),
         ("patient_id,label,score\na,1,0.2\n\nb,7,0.1\n", {}, "row 4: label '7' is not 0 or 1"),
     ],

@@ -167,3 +167,14 @@ def test_what_any_image_of_a_patient_tells_is_known() -> None:
     assert found.splits.tolist() == ["train", "", "test"]
     unknown = patient_table(assemble(predictions.assign(age=np.nan), predictions[["image_id"]].assign(imin=1.0)))
     assert np.isnan(unknown.column("age")).all()
+
+
+def test_a_table_that_does_not_fit_its_header_is_refused(tmp_path: Path) -> None:
+    """pandas would take a surplus field's row for one with an index, and shift every column."""
+    for text, says in (
+        ("id,label,age\n1,1,50,5\n", "row 2: 4 fields, the header has 3"),
+        ("id;label;age\n1;1;50,5\n", "another separator"),
+    ):
+        (tmp_path / "table.csv").write_text(text)
+        with pytest.raises(MammoError, match=says):
+            read_patient_table(tmp_path / "table.csv")

@@ -1,0 +1,62 @@
+"""CSV files of other people, read strictly: what does not fit is told, not guessed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+
+csv.field_size_limit(2**31 - 1)  # a contour of many points is one field
+
+
+def read_table(path: str | Path, missing: str, remedy: str = "") -> tuple[pd.DataFrame, list[int]]:
+    """All cells as text, and the number of each row in the file.
+
+    Args:
+        path: CSV with commas and a header, UTF-8.
+        missing, remedy: what is said where it is not there.
+
+    Raises:
+        MammoError: as `csv_rows`.
+    """
+    header, body = csv_rows(path, missing, remedy)
+    return pd.DataFrame([row for _, row in body], columns=header, dtype="str"), [line for line, _ in body]
+
+
+def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header of a CSV file with commas in UTF-8, and its rows with their numbers in the file; empty lines count.
+
+    Args:
+        path: of the file.
+        missing, remedy: what is said where it is not there.
+
+    Raises:
+        MammoError: `file_missing`, `csv_broken` for another encoding or separator, a broken quote, or a row with more
+            or fewer fields than the header (a decimal comma makes one more); `column_twice`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MammoError("file_missing", missing, remedy)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.reader(stream, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        sentence = f"{path} is not a CSV file in UTF-8: {error}"
+        raise MammoError("csv_broken", sentence, "Save it as CSV with commas, UTF-8") from error
+    header = rows[0] if rows else []
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
+        raise MammoError("csv_broken", f"{path} has another separator than the comma", "Save it with commas")
+    doubled = sorted({column for column in header if column and header.count(column) > 1})
+    if doubled:
+        raise MammoError(
+            "column_twice", f"{path} has the column {doubled[0]!r} twice", "Leave one of them out"
+        )
+    body = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
+    for line, row in body:
+        if len(row) != len(header):
+            sentence = f"{path}, row {line}: {len(row)} fields, the header has {len(header)}"
+            raise MammoError("csv_broken", sentence, "Numbers have a decimal point; text with a comma stands in quotes")
+    return header, body
