@@ -59,7 +59,7 @@ def test_columns_stand_in_their_order_and_extra_ones_behind(tmp_path: Path) -> N
     ("text", "message"),
     [
         ("image_id,patient_id,label\na,p,normal\n", "has no column 'path'"),
-        ("image_id,patient_id,label,path,path\na,p,normal,x,y\n", "'path' more than once"),
+        ("image_id,patient_id,label,path,path\na,p,normal,x,y\n", "'path' twice"),
         ("image_id,patient_id,label,path\n", "has no rows"),
         ("image_id,patient_id,label,path\na,p,cancer,x\n", "row 2: label 'cancer' is unknown"),
         ("image_id,patient_id,label,path\na,,normal,x\n", "row 2: patient_id is empty"),
