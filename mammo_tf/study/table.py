@@ -51,9 +51,7 @@ def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str
         raise MammoError("csv_broken", f"{path} has another separator than the comma", "Save it with commas")
     doubled = sorted({column for column in header if column and header.count(column) > 1})
     if doubled:
-        raise MammoError(
-            "column_twice", f"{path} has the column {doubled[0]!r} twice", "Leave one of them out"
-        )
+        raise MammoError("column_twice", f"{path} has the column {doubled[0]!r} twice", "Leave one of them out")
     body = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
     for line, row in body:
         if len(row) != len(header):
