@@ -67,7 +67,7 @@ def _data_commands(command: object) -> None:
     one.add_argument("output", metavar="OUT", help="folder of the study")
     one.add_argument("--patients", type=_whole_number, default=20, metavar="N", help="how many (default 20)")
     one.add_argument("--site", action="append", metavar="NAME|FILE.json", help="a machine; may be repeated")
-    one.add_argument("--seed", type=_seed, default=0, metavar="S")
+    one.add_argument("--seed", type=int, default=0, metavar="S")
     one.add_argument("--pairs", action="store_true", help="matched case-control pairs")
     one.add_argument("--conspicuous", action="store_true", help="findings that are easy to see, as in the demo")
     one.add_argument("--spacing", type=float, default=0.3, metavar="MM", help="pixel spacing in mm (default 0.3)")
@@ -92,7 +92,7 @@ def _data_commands(command: object) -> None:
     one.add_argument("--fractions", default="70,10,20", metavar="A,B,C", help="train, validation, test (70,10,20)")
     one.add_argument("--stratify", default="", metavar="COLUMNS", help="such as age,label")
     one.add_argument("--pairs", action="store_true", help="keep matched pairs together")
-    one.add_argument("--seed", type=_seed, default=0, metavar="S")
+    one.add_argument("--seed", type=int, default=0, metavar="S")
     one.add_argument("-o", "--output", metavar="FILE", help="write here (default: the manifest itself)")
 
     one = command("prepare", "read, crop and resize every image into records")
@@ -145,7 +145,7 @@ def _model_commands(command: object) -> None:
     one = command("demo", "a synthetic two-site study, adapted and measured, in about ten minutes")
     one.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder (default demo)")
     one.add_argument("--long", action="store_true", help="more patients and epochs: about an hour")
-    one.add_argument("--seed", type=_seed, default=1, metavar="S")
+    one.add_argument("--seed", type=int, default=1, metavar="S")
     one.add_argument("--workers", type=_whole_number, default=2, metavar="N")
 
 

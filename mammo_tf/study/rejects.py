@@ -30,7 +30,12 @@ def unforeseen(place: str, path: str | Path, error: Exception) -> Reject:
         place: the reject's path.
         path: of the file; left out of the message.
         error: its type and at most 200 characters of its message are told.
+
+    Raises:
+        MemoryError: where that is what OpenCV's own error says; `reading.guard` tells it.
     """
+    if "Insufficient memory" in str(error):
+        raise MemoryError(str(error)) from error
     words = " ".join(str(error).replace(str(path), "").split())[:TOLD]
     return Reject(place, UNFORESEEN, f"{type(error).__name__}: {words}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mammo_tf.study import Reject, kept_rejects, write_rejects
+from mammo_tf.study import Reject, kept_rejects, unforeseen, write_rejects
 
 REJECTS = [
     Reject("a.dcm", "volume", 'a "volume", of\nslices'),
@@ -42,3 +42,10 @@ def test_what_is_no_list_of_rejects_gives_nothing(tmp_path: Path, content: bytes
     assert kept_rejects(path, ()) == []
     assert kept_rejects(tmp_path, ()) == []
     assert kept_rejects(tmp_path / "none.csv", ()) == []
+
+
+def test_a_fault_is_told_and_too_little_memory_is_none() -> None:
+    found = unforeseen("a.dcm", "/archive/a.dcm", ValueError("/archive/a.dcm is\n odd"))
+    assert found == ("a.dcm", "unforeseen", "ValueError: is odd")
+    with pytest.raises(MemoryError):
+        unforeseen("a.dcm", "/archive/a.dcm", RuntimeError("(-4:Insufficient memory) Failed to allocate"))
