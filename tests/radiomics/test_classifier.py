@@ -19,10 +19,9 @@ from mammo_tf.radiomics.classifier import (
     PatientClassifier,
     Settings,
     fit_classifier,
-    load_classifier,
-    save_classifier,
     with_threshold,
 )
+from mammo_tf.radiomics.classifier_store import load_classifier, save_classifier
 from mammo_tf.radiomics.patient_table import PatientTable
 from mammo_tf.radiomics.search import grid_search
 
