@@ -21,7 +21,10 @@ def report_run(folder: str | Path) -> Path:
     folder = Path(folder)
     if not (folder / "metrics.json").is_file():
         raise MammoError("not_a_run", f"{folder} holds no finished run", "Run mammo-tf run first")
-    recipe = read_json(folder / "recipe.json")["recipe"]
+    stored = read_json(folder / "recipe.json")
+    if not isinstance(stored, dict) or not {"recipe", "asked"} <= set(stored):
+        raise MammoError("not_a_run", f"{folder / 'recipe.json'} is not what a run wrote", "Run mammo-tf run again")
+    recipe = stored["recipe"]
     entries = [Entry("this model", folder / "predictions_test.csv", folder / "metrics.json")]
     comparisons = []
     if (folder / "comparison.json").is_file():

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mammo_tf.errors import MammoError
+from mammo_tf.files import read_json
 
 REJECTS = "rejects.csv"
 
@@ -19,7 +20,7 @@ def check_table_output(output: Path, inputs: Iterable[str | Path] = ()) -> None:
 
     Raises:
         MammoError: `not_a_file` where the table or a file beside it is a folder, `not_a_csv`, `output_taken` for the
-            name of the rejects, `output_is_input`.
+            name of the rejects and where a foreign JSON file lies beside it, `output_is_input`.
     """
     if output.is_dir():
         raise MammoError("not_a_file", f"{output} is a folder", "Name a CSV file after -o")
@@ -32,12 +33,26 @@ def check_table_output(output: Path, inputs: Iterable[str | Path] = ()) -> None:
     for beside in (output.with_suffix(".json"), output.with_name(REJECTS)):
         if beside.is_dir():
             raise MammoError("not_a_file", f"{beside}, which is written too, is a folder", "Choose another folder")
+    if _of_something_else(output.with_suffix(".json")):
+        sentence = f"{output.with_suffix('.json')} is something else, and would be overwritten with {output}"
+        raise MammoError("output_taken", sentence, "Give the table another name after -o")
     for given in map(Path, inputs):
         for written in (output, output.with_name(REJECTS)):
             if _same(given, written):
                 what = "" if written == output else f" with {REJECTS} beside {output}"
                 sentence = f"{given} is read, and would be overwritten{what}"
                 raise MammoError("output_is_input", sentence, "Name another file after -o")
+
+
+def _of_something_else(path: Path) -> bool:
+    """Whether a JSON file is there that neither `predict` nor `features` left beside a table."""
+    if not path.is_file():
+        return False
+    try:
+        stored = read_json(path)
+    except MammoError:
+        return True
+    return not isinstance(stored, dict) or not {"network", "extraction"} & set(stored)
 
 
 def _same(first: Path, second: Path) -> bool:

@@ -206,8 +206,10 @@ def test_a_table_that_would_destroy_another_file_is_refused_before_the_work(bund
     (tmp_path / "named").mkdir()
     shutil.copy(tmp_path / "m.csv", tmp_path / "named" / "rejects.csv")
     (tmp_path / "full" / "rejects.csv").mkdir(parents=True)
+    (tmp_path / "metrics.json").write_text('{"test": {}}')
     before = sorted(tmp_path.rglob("*"))
     cases = [
+        (films, tmp_path / "metrics.csv", "output_taken"),
         (films, tmp_path / "p.json", "not_a_csv"),
         (films, tmp_path / "p", "not_a_csv"),
         (films, tmp_path / "rejects.csv", "output_taken"),

@@ -112,6 +112,10 @@ def test_run_again_resumes_and_another_recipe_is_refused(baseline: Path, records
         run(other, baseline, records.folder)
     with pytest.raises(MammoError, match="holds no finished run"):
         report_run(tmp_path)
+    for name in ("metrics.json", "recipe.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(MammoError, match="not what a run wrote"):
+        report_run(tmp_path)
 
 
 def classifier(path: Path, shape: tuple[int | None, ...], *outputs: int, inputs: int = 1) -> Path:
