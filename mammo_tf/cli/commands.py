@@ -150,8 +150,8 @@ def prepare(options: Namespace) -> None:
 def run(options: Namespace) -> None:
     """Runs a recipe to its report."""
     with _tensorflow_loaded():
+        from mammo_tf.fields import set_fields
         from mammo_tf.recipes.evaluating import number_lines
-        from mammo_tf.recipes.fields import set_fields
         from mammo_tf.recipes.recipe import load_recipe, smoke
         from mammo_tf.recipes.run_report import finish_run
         from mammo_tf.recipes.runner import run as run_recipe

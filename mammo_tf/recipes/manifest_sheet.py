@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.guard import guarded
 from mammo_tf.progress import track
 from mammo_tf.reading import read
-from mammo_tf.reading.guard import guarded
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.study import Reject
 
@@ -25,7 +25,7 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 def manifest_sheet(manifest: pd.DataFrame, root: str | Path, path: str | Path) -> list[Path]:
     """A sheet of up to 96 pictures of a manifest, evenly drawn, as they are read, without scores; what cannot be read
-    is listed. Files are read in worker processes (`reading.guard`).
+    is listed. Files are read in worker processes (`guard`).
 
     Raises:
         MammoError: `not_a_png`, `disk_full`, `read_only`.

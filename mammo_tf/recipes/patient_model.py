@@ -20,6 +20,7 @@ from mammo_tf.evaluation import OperatingRule, Resampling
 from mammo_tf.evaluation.calibration import METHODS
 from mammo_tf.evaluation.intervals import OVER_PATIENTS
 from mammo_tf.evaluation.operating import G_MEAN
+from mammo_tf.fields import convert, set_fields, to_json, unknown_field
 from mammo_tf.files import atomic_path, disk_errors, read_json, write_json
 from mammo_tf.radiomics.classifier import (
     FOREST,
@@ -33,7 +34,6 @@ from mammo_tf.radiomics.classifier import (
 )
 from mammo_tf.radiomics.patient_table import PatientTable
 from mammo_tf.radiomics.search import BOOSTING_GRID, FOREST_GRID, Found, Grid, grid_points, grid_search
-from mammo_tf.recipes.fields import convert, set_fields, to_json, unknown_field
 from mammo_tf.recipes.patient_inputs import PatientInputs
 from mammo_tf.recipes.patient_rows import Row, as_run_numbers, compared, make_row, plain_scores, write_rows
 from mammo_tf.recipes.patient_store import PatientModel, save_patient_model

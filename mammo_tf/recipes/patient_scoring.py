@@ -21,10 +21,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.guard import guarded
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.radiomics.patient_table import OLDEST, VIEWS, assemble, patient_table
 from mammo_tf.reading import Facts, inspect_file, read
-from mammo_tf.reading.guard import guarded
 from mammo_tf.recipes.patient_store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
 from mammo_tf.recipes.predict_inputs import find_inputs
 from mammo_tf.recipes.radiomic_features import Extraction, view_features
@@ -105,7 +105,7 @@ def score_patient(
             `L_CC=path`.
         age: in years; None or empty where it is not known (the median of the training patients then stands for it).
         spacing_mm: size of a pixel, for files whose headers do not tell.
-        workers: processes that read files, see `reading.guard`.
+        workers: processes that read files, see `guard`.
 
     Raises:
         MammoError: `age_wrong`, `spacing_unknown`, `images_missing`, `view_unknown`, `view_twice`, `patients_mixed`,

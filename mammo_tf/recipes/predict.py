@@ -1,6 +1,6 @@
 """Files, a folder or a manifest to scores: what `mammo-tf predict` does.
 
-Pictures are read and prepared by a few processes while the network runs (`reading.guard`: a file that hangs or crashes
+Pictures are read and prepared by a few processes while the network runs (`guard`: a file that hangs or crashes
 a decoder is a reject), so memory stays the same however many there are: a batch of prepared pictures and a few for each
 process, thumbnails of those that a sheet shows.
 """
@@ -23,11 +23,11 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Calibration, prevalence_corrected, write_predictions
 from mammo_tf.evaluation.predictions import COLUMNS
 from mammo_tf.files import disk_errors
+from mammo_tf.guard import guarded, start_workers
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
 from mammo_tf.reading.collections.folder import TABLE
-from mammo_tf.reading.guard import guarded, start_workers
 from mammo_tf.recipes.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.recipes.predict_inputs import Inputs, find_inputs
 from mammo_tf.recipes.predict_picture import PredictPicture, prepare_picture

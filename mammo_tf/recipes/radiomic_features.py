@@ -20,7 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import from_json, to_json
 from mammo_tf.files import atomic_path, read_json, text_digest, write_json
+from mammo_tf.guard import guarded
 from mammo_tf.imaging.breast import segment
 from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.pectoral import pectoral
@@ -31,9 +33,7 @@ from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
 from mammo_tf.reading import read
-from mammo_tf.reading.guard import guarded
 from mammo_tf.recipes.feature_journal import Journal, ViewFeatures, file_stamp
-from mammo_tf.recipes.fields import from_json, to_json
 from mammo_tf.recipes.table_output import REJECTS, check_table_output
 from mammo_tf.study import Reject, kept_rejects, resolve_path, unforeseen, write_rejects
 
@@ -192,7 +192,7 @@ def extract_features(
         root: data root of the manifest's paths.
         output: a file `*.csv`; `<name>.json` with the settings and `rejects.csv` lie beside it.
         extraction: how.
-        workers: processes that read and compute, see `reading.guard`.
+        workers: processes that read and compute, see `guard`.
         source: file of the manifest. It is not overwritten, and of a `rejects.csv` that it came with, the rows of
             files that it does not name stay where the table is written beside it.
 

@@ -13,8 +13,8 @@ from mammo_tf.evaluation import OperatingRule, Resampling
 from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
 from mammo_tf.evaluation.intervals import METHODS
 from mammo_tf.evaluation.predictions import AGGREGATES
+from mammo_tf.fields import from_json, to_json
 from mammo_tf.imaging.preprocessing import PRESETS
-from mammo_tf.recipes.fields import from_json, to_json
 from mammo_tf.study import LABELS
 from mammo_tf.training import PRECISIONS, Stage
 

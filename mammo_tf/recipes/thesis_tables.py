@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from mammo_tf.fields import to_json
 from mammo_tf.files import read_json, write_json, write_text
-from mammo_tf.recipes.fields import to_json
 from mammo_tf.recipes.run_folder import environment
 from mammo_tf.recipes.study_recipes import Say
 from mammo_tf.recipes.thesis_claims import findings, published_words

@@ -17,9 +17,9 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, digest, disk_errors, read_json, text_digest, write_json
+from mammo_tf.guard import guarded
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
-from mammo_tf.reading.guard import guarded
 from mammo_tf.records.example import PreparedImage, encode
 from mammo_tf.records.index import FORMAT, INDEX, same_request
 from mammo_tf.records.prepare_image import prepare_image
@@ -54,7 +54,7 @@ def prepare(
         root: data root of the manifest's paths.
         folder: where the records go; made, or left by the same request earlier.
         preprocessing: must end in one size for every picture.
-        workers: processes that read and resize, see `reading.guard`.
+        workers: processes that read and resize, see `guard`.
         examples_per_shard: images in a shard.
 
     Raises:

@@ -32,7 +32,7 @@ def unforeseen(place: str, path: str | Path, error: Exception) -> Reject:
         error: its type and at most 200 characters of its message are told.
 
     Raises:
-        MemoryError: where that is what OpenCV's own error says; `reading.guard` tells it.
+        MemoryError: where that is what OpenCV's own error says; `guard` tells it.
     """
     if "Insufficient memory" in str(error):
         raise MemoryError(str(error)) from error

@@ -10,10 +10,10 @@ import pytest
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
 from mammo_tf.evaluation.predictions import COLUMNS
+from mammo_tf.guard import AHEAD, Limits, guarded
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.reading import guard, read
-from mammo_tf.reading.guard import AHEAD, Limits, guarded
 from mammo_tf.recipes import predict as module
 from mammo_tf.recipes import predict_picture
 from mammo_tf.recipes.manifest_sheet import manifest_sheet

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import set_field, set_fields
 from mammo_tf.recipes import Recipe, load_recipe, smoke
-from mammo_tf.recipes.fields import set_field, set_fields
 from mammo_tf.training import Stage
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.guard import guarded
 from mammo_tf.progress import track
 from mammo_tf.reading import identity
 from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.reading.facts import Facts
-from mammo_tf.reading.guard import guarded
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import files_of, picture_digest, relative
 from mammo_tf.study import LABELS, SPLITS, Reject
@@ -57,7 +57,7 @@ def rows(
         labels: the table; by default `labels.csv` in the root if it is there.
         keep_identifiers: the identifiers of images, patients, exams and pairs as they are, not as keyed hashes.
 
-    Files are looked at in worker processes: one that hangs or crashes a decoder is a `Reject` (`reading.guard`).
+    Files are looked at in worker processes: one that hangs or crashes a decoder is a `Reject` (`guard`).
 
     Yields:
         A row with the extra columns `model`, `frames` and `warnings` and those of the table, or a `Reject`. Of two

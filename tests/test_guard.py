@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mammo_tf import guard
 from mammo_tf.errors import MammoError
-from mammo_tf.reading import guard
-from mammo_tf.reading.guard import Limits, guarded
+from mammo_tf.guard import Limits, guarded
 
 LIMITS = Limits(seconds=1.5, memory_bytes=1 << 30)
 
@@ -108,7 +108,7 @@ def test_workers_end_with_their_parent_and_need_no_guarded_main(tmp_path: Path) 
     script = tmp_path / "script.py"
     script.write_text(
         f"import os, sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import hostile_work\nfrom mammo_tf.reading.guard import Limits, guarded, start_workers\n"
+        "import hostile_work\nfrom mammo_tf.guard import Limits, guarded, start_workers\n"
         "print(*{pid for _, pid in guarded(hostile_work.work, 'abcd', 2)}, flush=True)\n"
         "list(guarded(hostile_work.work, ['hang'], 2, Limits(seconds=1)))\n"
     )

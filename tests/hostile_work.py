@@ -1,4 +1,4 @@
-"""Work that really hangs, crashes and floods memory, for the test of `reading.guard`; imported by its workers."""
+"""Work that really hangs, crashes and floods memory, for the test of `guard`; imported by its workers."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class _Worker:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        code = f"import sys; sys.path[:] = {sys.path!r}; from mammo_tf.reading.guard import serve"
+        code = f"import sys; sys.path[:] = {sys.path!r}; from mammo_tf.guard import serve"
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", f"{code}; serve({theirs.fileno()})"],
