@@ -20,9 +20,9 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mammo_tf.radiomics.classifier import Settings
-from mammo_tf.radiomics.patient_table import SCORES, VIEWS, PatientTable
-from mammo_tf.radiomics.search import grid_search
+from mammo_tf.patients.classifier import Settings
+from mammo_tf.patients.search import grid_search
+from mammo_tf.patients.table import SCORES, VIEWS, PatientTable
 
 GRID = {"components": (10, 20, 30), "leaf": (1, 20), "trees": (200, 500, 1000)}
 THEIR_NAMES = {"components": "pca__n_components", "leaf": "clf__min_samples_leaf", "trees": "clf__n_estimators"}

@@ -11,7 +11,7 @@ from mammo_tf.cli.interrupts import held
 from mammo_tf.errors import MammoError
 
 if TYPE_CHECKING:
-    from mammo_tf.recipes.patient_inputs import PatientInputs
+    from mammo_tf.patients.inputs import PatientInputs
 
 SPLITS = ("train", "validation", "test")
 
@@ -37,8 +37,8 @@ def patient_model(options: Namespace) -> None:
     """Fits, measures and stores a patient model."""
     with held():
         from mammo_tf.evaluation import OperatingRule, Resampling
-        from mammo_tf.recipes.patient_model import PatientRequest, fit_patient_model, read_grids, request_settings
-        from mammo_tf.recipes.patient_rows import comparison_lines, table_lines
+        from mammo_tf.patients.model import PatientRequest, fit_patient_model, read_grids, request_settings
+        from mammo_tf.patients.rows import comparison_lines, table_lines
 
     if options.grid and not options.search:
         raise MammoError("option_wrong", "--grid belongs to --search", "Add --search, or leave --grid out")
@@ -60,7 +60,7 @@ def patient_model(options: Namespace) -> None:
     )
     if options.network:
         with _tensorflow_loaded():
-            from mammo_tf.recipes.patient_scoring import store_network
+            from mammo_tf.patients.scoring import store_network
             from mammo_tf.recipes.score_source import check_source
             from mammo_tf.serving import open_scorer
 
@@ -76,7 +76,7 @@ def patient_model(options: Namespace) -> None:
 
 
 def _patient_inputs(options: Namespace) -> PatientInputs:
-    from mammo_tf.recipes.patient_inputs import features_and_predictions, one_table, three_tables
+    from mammo_tf.patients.inputs import features_and_predictions, one_table, three_tables
 
     columns = _parsed_pairs(options.columns, "--columns")
     files = [getattr(options, split) for split in SPLITS]
@@ -101,7 +101,7 @@ def predict_patient(options: Namespace) -> None:
     """Scores one patient."""
     with _tensorflow_loaded():
         from mammo_tf.files import write_json
-        from mammo_tf.recipes.patient_scoring import score_patient
+        from mammo_tf.patients.scoring import score_patient
 
     found = score_patient(options.model, options.files, options.age, spacing_mm=options.spacing)
     if options.output:

@@ -1,4 +1,4 @@
-"""Picture and mask to features, features to a patient's score."""
+"""Picture and mask to the features of a view."""
 
 from mammo_tf.radiomics.density import percent_density
 from mammo_tf.radiomics.foreground import foreground

@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mammo_tf.recipes.patient_scoring import score_patient
     from mammo_tf.recipes.recipe import (
         Evaluation,
         Network,
@@ -31,10 +30,9 @@ __all__ = [
     "Training",
     "load_recipe",
     "run",
-    "score_patient",
     "smoke",
 ]
-MODULES = {"RunResult": "runner", "run": "runner", "score_patient": "patient_scoring"}  # the others: recipe
+MODULES = {"RunResult": "runner", "run": "runner"}  # the others: recipe
 
 
 def __getattr__(name: str) -> Any:

@@ -22,10 +22,10 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, disk_errors, read_json, write_json
+from mammo_tf.patients.inputs import features_and_predictions
+from mammo_tf.patients.model import PatientRequest, fit_patient_model, request_settings
+from mammo_tf.patients.store import DESCRIPTION
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes.patient_inputs import features_and_predictions
-from mammo_tf.recipes.patient_model import PatientRequest, fit_patient_model, request_settings
-from mammo_tf.recipes.patient_store import DESCRIPTION
 from mammo_tf.recipes.preparation import load_start
 from mammo_tf.recipes.radiomic_features import Extraction, extract_features, stored_extraction
 from mammo_tf.recipes.recipe import Recipe

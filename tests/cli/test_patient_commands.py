@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammo_tf.radiomics.patient_table import SCORES
+from mammo_tf.patients.table import SCORES
 
 WITHOUT_NETWORK = "patient-model --table {folder}/t.csv -o {folder}/out --replicates 10 --set trees=5 --set leaf=1"
 

@@ -20,10 +20,10 @@ from mammo_tf.cli.main import main
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
+from mammo_tf.patients import score_patient
+from mammo_tf.patients.store import load_patient_model
+from mammo_tf.patients.table import SCORES, VIEWS
 from mammo_tf.phantom import make_study
-from mammo_tf.radiomics.patient_table import SCORES, VIEWS
-from mammo_tf.recipes import score_patient
-from mammo_tf.recipes.patient_store import load_patient_model
 from mammo_tf.study import read_manifest, write_manifest
 from mammo_tf.training import save_model
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
-from mammo_tf.radiomics.patient_table import (
+from mammo_tf.patients.table import (
     VIEWS,
     PatientTable,
     assemble,

@@ -14,7 +14,7 @@ import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, read_json, write_json
-from mammo_tf.radiomics.classifier import Forest, PatientClassifier, Settings, is_number
+from mammo_tf.patients.classifier import Forest, PatientClassifier, Settings, is_number
 
 FORMAT = 1  # of the stored files
 ARRAYS = ("medians", "mean", "scale", "centre", "axes")

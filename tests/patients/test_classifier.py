@@ -15,15 +15,15 @@ from sklearn.preprocessing import StandardScaler
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json, write_json
-from mammo_tf.radiomics.classifier import (
+from mammo_tf.patients.classifier import (
     PatientClassifier,
     Settings,
     fit_classifier,
     with_threshold,
 )
-from mammo_tf.radiomics.classifier_store import load_classifier, save_classifier
-from mammo_tf.radiomics.patient_table import PatientTable
-from mammo_tf.radiomics.search import grid_search
+from mammo_tf.patients.classifier_store import load_classifier, save_classifier
+from mammo_tf.patients.search import grid_search
+from mammo_tf.patients.table import PatientTable
 
 Study = Callable[..., PatientTable]
 

@@ -23,7 +23,7 @@ from mammo_tf.evaluation import (
 )
 from mammo_tf.evaluation.metrics import numbers_at, threshold_of
 from mammo_tf.evaluation.predictions import COLUMNS
-from mammo_tf.radiomics.patient_table import PatientTable
+from mammo_tf.patients.table import PatientTable
 from mammo_tf.recipes.evaluating import shown
 from mammo_tf.reporting import roc_figure, scores_at
 from mammo_tf.reporting.palette import save_figure

@@ -18,7 +18,7 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 
 from mammo_tf.errors import MammoError
-from mammo_tf.radiomics.patient_table import PatientTable
+from mammo_tf.patients.table import PatientTable
 
 MODELS = ("gradient_boosting", "random_forest")
 SEEDS = 2**32  # scikit-learn draws from seeds below

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mammo_tf.radiomics.patient_table import SCORES, PatientTable
+from mammo_tf.patients.table import SCORES, PatientTable
 
 
 def _study(patients: int = 90, seed: int = 0, columns: int = 12) -> PatientTable:

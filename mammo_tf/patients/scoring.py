@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,13 +23,15 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.guard import guarded
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.radiomics.patient_table import OLDEST, VIEWS, assemble, patient_table
+from mammo_tf.patients.store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
+from mammo_tf.patients.table import OLDEST, VIEWS, assemble, patient_table
 from mammo_tf.reading import Facts, inspect_file, read
-from mammo_tf.recipes.patient_store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
 from mammo_tf.recipes.predict_inputs import find_inputs
 from mammo_tf.recipes.radiomic_features import Extraction, view_features
-from mammo_tf.serving import Scorer, open_scorer
 from mammo_tf.study import Reject
+
+if TYPE_CHECKING:
+    from mammo_tf.serving import Scorer
 
 _NAMED = re.compile(r"(?P<view>[LR]_(?:CC|MLO))=(?P<path>.+)", re.DOTALL)
 Images = Mapping[str, str | Path] | Sequence[str | Path]
@@ -202,6 +204,8 @@ def _scorer(model: PatientModel, folder: str | Path) -> Scorer:
     if model.network is None:
         sentence = f"the patient model {folder} has no network, so it cannot score pictures"
         raise MammoError("network_missing", sentence, "Make it with patient-model --network BUNDLE")
+    from mammo_tf.serving import open_scorer  # worker processes import this module, and need no TensorFlow
+
     return open_scorer(model.network)
 
 
@@ -288,4 +292,6 @@ def _scored(
 
 def store_network(model_folder: str | Path, network: str | Path) -> Path:
     """Copies the network of a bundle, a `.keras` file or a run folder into a patient model; errors as `open_scorer`."""
+    from mammo_tf.serving import open_scorer
+
     return add_network(model_folder, open_scorer(network).path)

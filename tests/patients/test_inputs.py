@@ -12,10 +12,10 @@ import pytest
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling
 from mammo_tf.files import write_json
+from mammo_tf.patients.inputs import features_and_predictions
+from mammo_tf.patients.model import PatientRequest, fit_patient_model, request_settings
+from mammo_tf.patients.table import VIEWS, read_patient_table
 from mammo_tf.radiomics import FEATURES_32
-from mammo_tf.radiomics.patient_table import VIEWS, read_patient_table
-from mammo_tf.recipes.patient_inputs import features_and_predictions
-from mammo_tf.recipes.patient_model import PatientRequest, fit_patient_model, request_settings
 from mammo_tf.recipes.radiomic_features import Extraction
 
 SPLITS = ("train", "validation", "test")

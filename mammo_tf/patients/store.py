@@ -19,9 +19,9 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Calibration
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_folder, digest, disk_errors, read_json, source_revision, text_digest, write_json
-from mammo_tf.radiomics.classifier import PatientClassifier
-from mammo_tf.radiomics.classifier_store import load_classifier, save_classifier
-from mammo_tf.radiomics.patient_table import SCORES
+from mammo_tf.patients.classifier import PatientClassifier
+from mammo_tf.patients.classifier_store import load_classifier, save_classifier
+from mammo_tf.patients.table import SCORES
 from mammo_tf.recipes.radiomic_features import Extraction, extraction_from_json
 
 FORMAT = 1

@@ -22,7 +22,7 @@ from mammo_tf.evaluation.intervals import OVER_PATIENTS
 from mammo_tf.evaluation.operating import G_MEAN
 from mammo_tf.fields import convert, set_fields, to_json, unknown_field
 from mammo_tf.files import atomic_path, disk_errors, read_json, write_json
-from mammo_tf.radiomics.classifier import (
+from mammo_tf.patients.classifier import (
     FOREST,
     MODELS,
     SEEDS,
@@ -32,11 +32,11 @@ from mammo_tf.radiomics.classifier import (
     fit_classifier,
     with_threshold,
 )
-from mammo_tf.radiomics.patient_table import PatientTable
-from mammo_tf.radiomics.search import BOOSTING_GRID, FOREST_GRID, Found, Grid, grid_points, grid_search
-from mammo_tf.recipes.patient_inputs import PatientInputs
-from mammo_tf.recipes.patient_rows import Row, as_run_numbers, compared, make_row, plain_scores, write_rows
-from mammo_tf.recipes.patient_store import PatientModel, save_patient_model
+from mammo_tf.patients.inputs import PatientInputs
+from mammo_tf.patients.rows import Row, as_run_numbers, compared, make_row, plain_scores, write_rows
+from mammo_tf.patients.search import BOOSTING_GRID, FOREST_GRID, Found, Grid, grid_points, grid_search
+from mammo_tf.patients.store import PatientModel, save_patient_model
+from mammo_tf.patients.table import PatientTable
 
 BASES: Mapping[str, Settings] = {"gradient_boosting": Settings(), "random_forest": FOREST}
 GRIDS: Mapping[str, Grid] = {"gradient_boosting": BOOSTING_GRID, "random_forest": FOREST_GRID}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.radiomics.patient_table import SCORES, VIEWS, assemble, patient_table, read_patient_table
+from mammo_tf.patients.table import SCORES, VIEWS, assemble, patient_table, read_patient_table
 
 
 def frame(patients: int = 6) -> pd.DataFrame:

@@ -21,10 +21,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mammo_tf.errors import MammoError
-from mammo_tf.radiomics import search
-from mammo_tf.radiomics.classifier import Settings
-from mammo_tf.radiomics.patient_table import PatientTable
-from mammo_tf.radiomics.search import grid_search
+from mammo_tf.patients import search
+from mammo_tf.patients.classifier import Settings
+from mammo_tf.patients.search import grid_search
+from mammo_tf.patients.table import PatientTable
 
 Study = Callable[..., PatientTable]
 
@@ -102,8 +102,8 @@ def test_two_processes_give_the_same(study: Study) -> None:
 STOPPED = """
 import sys
 import numpy as np
-from mammo_tf.radiomics.patient_table import SCORES, PatientTable
-from mammo_tf.radiomics.search import grid_search
+from mammo_tf.patients.table import SCORES, PatientTable
+from mammo_tf.patients.search import grid_search
 
 if __name__ == "__main__":
     people = np.arange(40).astype(str)

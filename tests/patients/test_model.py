@@ -17,13 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, calibrate, operating_point, read_predictions, reliability
 from mammo_tf.files import read_json, write_json
+from mammo_tf.patients.classifier import Settings
+from mammo_tf.patients.inputs import one_table, three_tables
+from mammo_tf.patients.model import PatientRequest, fit_patient_model, read_grids, request_settings
+from mammo_tf.patients.rows import table_lines
+from mammo_tf.patients.store import load_patient_model
+from mammo_tf.patients.table import SCORES, VIEWS
 from mammo_tf.radiomics import FEATURES_32
-from mammo_tf.radiomics.classifier import Settings
-from mammo_tf.radiomics.patient_table import SCORES, VIEWS
-from mammo_tf.recipes.patient_inputs import one_table, three_tables
-from mammo_tf.recipes.patient_model import PatientRequest, fit_patient_model, read_grids, request_settings
-from mammo_tf.recipes.patient_rows import table_lines
-from mammo_tf.recipes.patient_store import load_patient_model
 
 SPLITS = ("train", "validation", "test")
 SMALL = (("components", "4"), ("trees", "12"), ("leaf", "4"))

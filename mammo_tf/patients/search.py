@@ -29,9 +29,9 @@ from sklearn.preprocessing import StandardScaler
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.roc import auc
 from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.patients.classifier import Settings, check_fittable, ensemble, known_medians
+from mammo_tf.patients.table import PatientTable
 from mammo_tf.progress import track
-from mammo_tf.radiomics.classifier import Settings, check_fittable, ensemble, known_medians
-from mammo_tf.radiomics.patient_table import PatientTable
 
 Grid = Mapping[str, Sequence[Any]]
 BOOSTING_GRID: Grid = {  # the ranges of Table 1, at the points that the authors' search had
