@@ -19,7 +19,7 @@ SPLITS = ("train", "validation", "test")
 def features(options: Namespace) -> None:
     """Computes radiomic features."""
     with held():
-        from mammo_tf.recipes.radiomic_features import Extraction, extract_features
+        from mammo_tf.radiomics.radiomic_features import Extraction, extract_features
         from mammo_tf.study import read_manifest
 
     extraction = Extraction(options.set, options.region, cooccurrence=options.cooccurrence)

@@ -19,7 +19,7 @@ from mammo_tf.patients.table import (
     patient_table,
     read_patient_table,
 )
-from mammo_tf.recipes.radiomic_features import IDENTITY, Extraction, stored_extraction
+from mammo_tf.radiomics.radiomic_features import IDENTITY, Extraction, stored_extraction
 from mammo_tf.study import SPLITS
 from mammo_tf.study.table import read_table
 

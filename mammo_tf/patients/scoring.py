@@ -25,9 +25,9 @@ from mammo_tf.guard import guarded
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.patients.store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
 from mammo_tf.patients.table import OLDEST, VIEWS, assemble, patient_table
+from mammo_tf.radiomics.radiomic_features import Extraction, view_features
 from mammo_tf.reading import Facts, inspect_file, read
 from mammo_tf.recipes.predict_inputs import find_inputs
-from mammo_tf.recipes.radiomic_features import Extraction, view_features
 from mammo_tf.study import Reject
 
 if TYPE_CHECKING:

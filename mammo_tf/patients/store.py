@@ -22,7 +22,7 @@ from mammo_tf.files import atomic_folder, digest, disk_errors, read_json, source
 from mammo_tf.patients.classifier import PatientClassifier
 from mammo_tf.patients.classifier_store import load_classifier, save_classifier
 from mammo_tf.patients.table import SCORES
-from mammo_tf.recipes.radiomic_features import Extraction, extraction_from_json
+from mammo_tf.radiomics.radiomic_features import Extraction, extraction_from_json
 
 FORMAT = 1
 DESCRIPTION = "patient_model.json"

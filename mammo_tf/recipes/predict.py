@@ -32,10 +32,10 @@ from mammo_tf.recipes.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.recipes.predict_inputs import Inputs, find_inputs
 from mammo_tf.recipes.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.recipes.score_source import write_source
-from mammo_tf.recipes.table_output import REJECTS, check_table_output
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving import Scorer, open_scorer
 from mammo_tf.study import Reject, kept_rejects, make_manifest, positive, write_rejects
+from mammo_tf.study.table_output import REJECTS, check_table_output
 
 POSITIVES = ("malignant", "high_risk")
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning

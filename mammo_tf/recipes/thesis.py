@@ -26,8 +26,8 @@ from mammo_tf.patients.inputs import features_and_predictions
 from mammo_tf.patients.model import PatientRequest, fit_patient_model, request_settings
 from mammo_tf.patients.store import DESCRIPTION
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
+from mammo_tf.radiomics.radiomic_features import Extraction, extract_features, stored_extraction
 from mammo_tf.recipes.preparation import load_start
-from mammo_tf.recipes.radiomic_features import Extraction, extract_features, stored_extraction
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.run_scores import EVALUATED
 from mammo_tf.recipes.runner import digest_of_input, run

@@ -16,7 +16,7 @@ from mammo_tf.patients.inputs import features_and_predictions
 from mammo_tf.patients.model import PatientRequest, fit_patient_model, request_settings
 from mammo_tf.patients.table import VIEWS, read_patient_table
 from mammo_tf.radiomics import FEATURES_32
-from mammo_tf.recipes.radiomic_features import Extraction
+from mammo_tf.radiomics.radiomic_features import Extraction
 
 SPLITS = ("train", "validation", "test")
 

@@ -29,13 +29,13 @@ from mammo_tf.imaging.pectoral import pectoral
 from mammo_tf.progress import track
 from mammo_tf.radiomics import features
 from mammo_tf.radiomics.density import check_pixel_size
+from mammo_tf.radiomics.feature_journal import Journal, ViewFeatures, file_stamp
 from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
 from mammo_tf.reading import read
-from mammo_tf.recipes.feature_journal import Journal, ViewFeatures, file_stamp
-from mammo_tf.recipes.table_output import REJECTS, check_table_output
 from mammo_tf.study import Reject, kept_rejects, resolve_path, unforeseen, write_rejects
+from mammo_tf.study.table_output import REJECTS, check_table_output
 
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
 SETS, REGIONS = ("34", "32"), ("breast", "inner")

@@ -19,10 +19,16 @@ from mammo_tf.imaging.levels import as_uint16
 from mammo_tf.imaging.pectoral import pectoral
 from mammo_tf.phantom import make_study
 from mammo_tf.radiomics import FEATURES_32, FEATURES_34, features
+from mammo_tf.radiomics import radiomic_features as module
+from mammo_tf.radiomics.radiomic_features import (
+    IDENTITY,
+    Extraction,
+    extract_features,
+    stored_extraction,
+    view_features,
+)
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.reading import read
-from mammo_tf.recipes import radiomic_features as module
-from mammo_tf.recipes.radiomic_features import IDENTITY, Extraction, extract_features, stored_extraction, view_features
 from mammo_tf.study import Reject, read_manifest
 
 
