@@ -110,7 +110,7 @@ def inspect(options: Namespace) -> None:
     _print_all(count_table(table))
     if options.sheet:
         with held():
-            from mammo_tf.recipes.manifest_sheet import manifest_sheet
+            from mammo_tf.reporting.manifest_sheet import manifest_sheet
 
         manifest_sheet(table, Path(options.root or Path(options.manifest).parent), options.sheet)
         print(f"sheet: {options.sheet}")
@@ -151,11 +151,11 @@ def run(options: Namespace) -> None:
     """Runs a recipe to its report."""
     with _tensorflow_loaded():
         from mammo_tf.fields import set_fields
-        from mammo_tf.recipes.evaluating import number_lines
         from mammo_tf.recipes.recipe import load_recipe, smoke
         from mammo_tf.recipes.run_report import finish_run
         from mammo_tf.recipes.runner import run as run_recipe
         from mammo_tf.recipes.smoke import smoke_material
+        from mammo_tf.reporting.evaluating import number_lines
 
     recipe = load_recipe(options.recipe, options.variant)
     if options.smoke:
@@ -181,7 +181,7 @@ def evaluate(options: Namespace) -> None:
     """Measures anyone's predictions."""
     with held():
         from mammo_tf.evaluation import OperatingRule, Resampling
-        from mammo_tf.recipes.evaluating import evaluate_files, number_lines, subgroup_lines
+        from mammo_tf.reporting.evaluating import evaluate_files, number_lines, subgroup_lines
 
     found = evaluate_files(
         options.predictions, options.other, _parsed_pairs(options.columns, "--columns"), options.join, options.output,

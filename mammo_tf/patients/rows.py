@@ -24,8 +24,8 @@ from mammo_tf.evaluation import (
 from mammo_tf.evaluation.metrics import numbers_at, threshold_of
 from mammo_tf.evaluation.predictions import COLUMNS
 from mammo_tf.patients.table import PatientTable
-from mammo_tf.recipes.evaluating import shown
 from mammo_tf.reporting import roc_figure, scores_at
+from mammo_tf.reporting.evaluating import shown
 from mammo_tf.reporting.palette import save_figure
 from mammo_tf.reporting.reliability import reliability_figure
 from mammo_tf.reporting.tables import answer
