@@ -16,8 +16,8 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.intensity_steps import Channels
 from mammo_tf.recipes import demo as module
 from mammo_tf.recipes.demo import LONG, PAIRS, SHORT, TABLES, DemoSize, adaptation_recipe, demo, source_recipe
-from mammo_tf.recipes.matching import drawn, matching_step, with_matching
 from mammo_tf.records import Records, open_records, prepare
+from mammo_tf.records.domain_statistics import drawn, matching_step, with_matching
 from mammo_tf.study import check_leakage, read_manifest
 
 TINY = DemoSize(
