@@ -108,7 +108,7 @@ def main() -> int:
 
 
 def measured(folder: Path, preset: str, paths: list[Path], size: tuple[int, int]) -> dict[str, float]:
-    from mammo_tf.recipes.predict import predict
+    from mammo_tf.serving.predict import predict
 
     start, busy = time.perf_counter(), processor_seconds()
     report: Any = predict(folder / f"{preset}.keras", folder / "exam", folder / f"{preset}.csv")

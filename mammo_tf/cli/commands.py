@@ -246,7 +246,7 @@ def export(options: Namespace) -> None:
 def predict(options: Namespace) -> None:
     """Scores pictures."""
     with _tensorflow_loaded():
-        from mammo_tf.recipes.predict import predict as predict_images
+        from mammo_tf.serving.predict import predict as predict_images
 
     if options.root and not options.inputs[0].lower().endswith(".csv"):
         raise MammoError("option_wrong", "--root belongs to a manifest, and none was named", "Leave --root out")

@@ -61,8 +61,8 @@ def patient_model(options: Namespace) -> None:
     if options.network:
         with _tensorflow_loaded():
             from mammo_tf.patients.scoring import store_network
-            from mammo_tf.recipes.score_source import check_source
             from mammo_tf.serving import open_scorer
+            from mammo_tf.serving.score_source import check_source
 
         scorer = open_scorer(options.network)  # a wrong one is told before the work
         _print_all(check_source(options.predictions or (), options.network, scorer.weights, scorer.flips))

@@ -27,7 +27,7 @@ from mammo_tf.patients.store import MISSING_VIEWS, PatientModel, add_network, lo
 from mammo_tf.patients.table import OLDEST, VIEWS, assemble, patient_table
 from mammo_tf.radiomics.radiomic_features import Extraction, view_features
 from mammo_tf.reading import Facts, inspect_file, read
-from mammo_tf.recipes.predict_inputs import find_inputs
+from mammo_tf.serving.predict_inputs import find_inputs
 from mammo_tf.study import Reject
 
 if TYPE_CHECKING:

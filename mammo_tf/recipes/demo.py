@@ -17,7 +17,6 @@ from mammo_tf.evaluation import compare, read_predictions
 from mammo_tf.files import disk_errors, read_json, write_json
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.examples import write_examples
-from mammo_tf.recipes.predict import predict
 from mammo_tf.recipes.recipe import Preparation, Recipe, Training
 from mammo_tf.recipes.run_report import run_examples, run_facts
 from mammo_tf.recipes.runner import run
@@ -37,6 +36,7 @@ from mammo_tf.records import open_records
 from mammo_tf.records.domain_statistics import matching_step, with_matching
 from mammo_tf.reporting import Comparison, Curve, Entry, Report, write_report
 from mammo_tf.serving import export_bundle
+from mammo_tf.serving.predict import predict
 from mammo_tf.training import load_model
 
 SOURCE, TARGET = "ffdm_site_1", "ffdm_site_2"

@@ -14,13 +14,12 @@ from mammo_tf.guard import AHEAD, Limits, guarded
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.reading import guard, read
-from mammo_tf.recipes import predict as module
-from mammo_tf.recipes import predict_picture
-from mammo_tf.recipes.predict import predict
-from mammo_tf.recipes.predict_inputs import find_inputs
-from mammo_tf.recipes.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.reporting.manifest_sheet import manifest_sheet
-from mammo_tf.serving import export_bundle
+from mammo_tf.serving import export_bundle, predict_picture
+from mammo_tf.serving import predict as module
+from mammo_tf.serving.predict import predict
+from mammo_tf.serving.predict_inputs import find_inputs
+from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.study import read_manifest, write_manifest
 from mammo_tf.training import load_model, save_model
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.recipes.score_source import check_source, write_source
+from mammo_tf.serving.score_source import check_source, write_source
 
 
 @pytest.fixture

@@ -28,12 +28,12 @@ from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
 from mammo_tf.reading.collections.folder import TABLE
-from mammo_tf.recipes.predict_inputs import Inputs, find_inputs
-from mammo_tf.recipes.predict_picture import PredictPicture, prepare_picture
-from mammo_tf.recipes.score_source import write_source
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
-from mammo_tf.serving import Scorer, open_scorer
+from mammo_tf.serving.predict_inputs import Inputs, find_inputs
+from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
+from mammo_tf.serving.score_source import write_source
+from mammo_tf.serving.scorer import Scorer, open_scorer
 from mammo_tf.study import Reject, kept_rejects, make_manifest, positive, write_rejects
 from mammo_tf.study.table_output import REJECTS, check_table_output
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import read
-from mammo_tf.recipes.predict_inputs import Candidate, file_row
+from mammo_tf.serving.predict_inputs import Candidate, file_row
 from mammo_tf.study import Reject, unforeseen
 
 
