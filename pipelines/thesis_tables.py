@@ -20,8 +20,8 @@ Its recipes, one by one, for records of your own: `--variant source-1` (from not
 Tables 6 and 7 are the recipes' own fields; Figures 3 and 4 are the losses of configurations 1 and 2.
 """
 
+from mammo_tf.experiments.end2end.recipes import OWN, TABLE_6, configuration, source_1_recipe, source_2_recipe
 from mammo_tf.recipes import Recipe
-from mammo_tf.recipes.thesis_recipes import OWN, TABLE_6, configuration, source_1_recipe, source_2_recipe
 
 
 def recipe() -> Recipe:

@@ -65,7 +65,7 @@ LONG = (
 )
 NOT_HERE = {
     "mammo-tf tables -o tables --seed 1 --seed 2 --seed 3": "takes hours",
-    "mammo-tf tables --smoke -o tables-smoke": "run by tests/recipes/test_thesis.py",
+    "mammo-tf tables --smoke -o tables-smoke": "run by tests/experiments/end2end/test_experiment.py",
     "mammo-tf features cohort/manifest.csv -o cohort/features.csv --workers 8": "a cohort that is not here",
     "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.h5 --start-2 inbreast_vgg16.h5 "
     "--source-1 prepared/ddsm --source-2 prepared/inbreast --features cohort/features.csv": "collections not here",

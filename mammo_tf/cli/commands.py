@@ -152,7 +152,7 @@ def run(options: Namespace) -> None:
     with _tensorflow_loaded():
         from mammo_tf.fields import set_fields
         from mammo_tf.recipes.recipe import load_recipe, smoke
-        from mammo_tf.recipes.run_report import finish_run
+        from mammo_tf.recipes.report import finish_run
         from mammo_tf.recipes.runner import run as run_recipe
         from mammo_tf.recipes.smoke import smoke_material
         from mammo_tf.reporting.evaluating import number_lines
@@ -288,7 +288,7 @@ def import_legacy(options: Namespace) -> None:
 def report(options: Namespace) -> None:
     """Writes a run's report."""
     with _tensorflow_loaded():
-        from mammo_tf.recipes.run_report import report_run
+        from mammo_tf.recipes.report import report_run
 
     print(report_run(options.run))
 
@@ -306,8 +306,8 @@ def doctor(_: Namespace) -> None:
 def demo(options: Namespace) -> None:
     """Runs the demonstration."""
     with _tensorflow_loaded():
-        from mammo_tf.recipes.demo import LONG, SHORT
-        from mammo_tf.recipes.demo import demo as run_demo
+        from mammo_tf.experiments.demo import LONG, SHORT
+        from mammo_tf.experiments.demo import demo as run_demo
 
     size = LONG if options.long else SHORT
     run_demo(options.output, size, options.workers, options.seed)

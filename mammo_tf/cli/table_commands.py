@@ -11,7 +11,7 @@ from mammo_tf.cli.commands import _tensorflow_loaded
 from mammo_tf.errors import MammoError
 
 if TYPE_CHECKING:
-    from mammo_tf.recipes.thesis import Sites
+    from mammo_tf.experiments.end2end.experiment import Sites
 
 SITES = ("target", "start_1", "start_2", "source_1", "source_2", "features")
 NEEDED = SITES[:3]
@@ -20,8 +20,8 @@ NEEDED = SITES[:3]
 def tables(options: Namespace) -> None:
     """Runs the thesis's tables on the synthetic study, or on prepared collections."""
     with _tensorflow_loaded():
-        from mammo_tf.recipes.thesis import thesis_tables
-        from mammo_tf.recipes.thesis_recipes import COLLECTIONS, PHANTOM, SMOKE
+        from mammo_tf.experiments.end2end.experiment import thesis_tables
+        from mammo_tf.experiments.end2end.recipes import COLLECTIONS, PHANTOM, SMOKE
 
     given = _given(options)
     if given is not None and (options.smoke or options.pairs):
@@ -35,7 +35,7 @@ def tables(options: Namespace) -> None:
 
 def _given(options: Namespace) -> Sites | None:
     """Collections and models that were named; None where none was."""
-    from mammo_tf.recipes.thesis import Sites
+    from mammo_tf.experiments.end2end.experiment import Sites
 
     named = {name: Path(value) for name in SITES if (value := getattr(options, name)) is not None}
     if not named:

@@ -27,7 +27,7 @@ from mammo_tf.recipes.preparation import (
 )
 from mammo_tf.recipes.recipe import PatchTraining, Recipe
 from mammo_tf.recipes.run_folder import claim
-from mammo_tf.recipes.run_scores import model_facts, predict_splits, score_as_it_came, write_metrics
+from mammo_tf.recipes.scores import model_facts, predict_splits, score_as_it_came, write_metrics
 from mammo_tf.records import Records
 from mammo_tf.training import (
     Material,

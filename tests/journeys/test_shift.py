@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from mammo_tf.evaluation import compare, compute_metrics, read_predictions
+from mammo_tf.experiments.demo import SOURCE, TARGET, DemoSize, source_recipe
+from mammo_tf.experiments.study_recipes import SIZE, SPACING_MM
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes.demo import SOURCE, TARGET, DemoSize, source_recipe
-from mammo_tf.recipes.run_scores import predict_splits
 from mammo_tf.recipes.runner import run
-from mammo_tf.recipes.study_recipes import SIZE, SPACING_MM
+from mammo_tf.recipes.scores import predict_splits
 from mammo_tf.records import open_records, prepare
 from mammo_tf.records.domain_statistics import matching_step, with_matching
 

@@ -20,6 +20,17 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling
+from mammo_tf.experiments.end2end.recipes import (
+    PHANTOM,
+    ThesisSize,
+    as_run,
+    configuration,
+    source_1_recipe,
+    source_2_recipe,
+)
+from mammo_tf.experiments.end2end.rows import seed_numbers
+from mammo_tf.experiments.end2end.tables import write_tables
+from mammo_tf.experiments.study_recipes import Say, deeper, prepare_site, score_site, seeded
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, disk_errors, read_json, write_json
 from mammo_tf.patients.inputs import features_and_predictions
@@ -29,12 +40,8 @@ from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.radiomics.radiomic_features import Extraction, extract_features, stored_extraction
 from mammo_tf.recipes.preparation import load_start
 from mammo_tf.recipes.recipe import Recipe
-from mammo_tf.recipes.run_scores import EVALUATED
 from mammo_tf.recipes.runner import digest_of_input, run
-from mammo_tf.recipes.study_recipes import Say, deeper, prepare_site, score_site, seeded
-from mammo_tf.recipes.thesis_recipes import PHANTOM, ThesisSize, as_run, configuration, source_1_recipe, source_2_recipe
-from mammo_tf.recipes.thesis_rows import seed_numbers
-from mammo_tf.recipes.thesis_tables import write_tables
+from mammo_tf.recipes.scores import EVALUATED
 from mammo_tf.records import Records, open_records
 from mammo_tf.study import SPLITS, assign_splits, positive
 

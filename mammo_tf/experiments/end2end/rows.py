@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mammo_tf.evaluation import Resampling, at_level, compare, compute_metrics, read_predictions
-from mammo_tf.recipes.thesis_recipes import FAMILIES, TABLE_6
+from mammo_tf.experiments.end2end.recipes import FAMILIES, TABLE_6
 
 Published = Mapping[str, float]
 Numbers = dict[str, Any]

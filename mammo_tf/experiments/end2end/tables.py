@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from mammo_tf.experiments.end2end.claims import findings, published_words
+from mammo_tf.experiments.end2end.recipes import FAMILIES, OWN, PHANTOM, SMOKE, ThesisSize
+from mammo_tf.experiments.end2end.rows import IN_DOMAIN, PUBLISHED, ThesisRow, target_rows
+from mammo_tf.experiments.study_recipes import Say
 from mammo_tf.fields import to_json
 from mammo_tf.files import read_json, write_json, write_text
 from mammo_tf.recipes.run_folder import environment
-from mammo_tf.recipes.study_recipes import Say
-from mammo_tf.recipes.thesis_claims import findings, published_words
-from mammo_tf.recipes.thesis_recipes import FAMILIES, OWN, PHANTOM, SMOKE, ThesisSize
-from mammo_tf.recipes.thesis_rows import IN_DOMAIN, PUBLISHED, ThesisRow, target_rows
 from mammo_tf.reporting import Scores, loss_figure, read_log, roc_figure, scores_at
 from mammo_tf.reporting.palette import save_figure
 

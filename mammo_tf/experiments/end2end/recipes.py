@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mammo_tf.data import Augmentation
+from mammo_tf.experiments.study_recipes import HEAD, MIRRORED, SIZE, SPACING_MM, from_patches, steady_stage
 from mammo_tf.imaging.intensity_steps import SubtractMean
 from mammo_tf.recipes.recipe import Evaluation, Preparation, Recipe, Training
-from mammo_tf.recipes.study_recipes import HEAD, MIRRORED, SIZE, SPACING_MM, from_patches, steady_stage
 from mammo_tf.training import ModelFile, Stage
 
 TABLE_6, OWN = "table_6", "own"
@@ -22,7 +22,7 @@ TABLE_7 = Augmentation(rotation=10, shift=0.05, zoom=0.1, horizontal_flip=True)
 FILM_PATCH_RATE = (
     3e-4  # at the demonstration's 1e-3 patches of film were not learned (validation AUC 0.74 against 0.94)
 )
-OWN_RATES, OWN_DROPOUT = (1e-3, 5e-4), 0.1  # those of recipes.demo
+OWN_RATES, OWN_DROPOUT = (1e-3, 5e-4), 0.1  # those of experiments.demo
 
 
 @dataclass(frozen=True)

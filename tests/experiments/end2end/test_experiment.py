@@ -15,15 +15,9 @@ import pytest
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, auc, read_predictions
-from mammo_tf.files import read_json, write_json
-from mammo_tf.models import end2end
-from mammo_tf.models.groups import set_trainable
-from mammo_tf.phantom import PatientGroup
-from mammo_tf.phantom.study import DEFAULT_PREVALENCE, draw_patients
-from mammo_tf.recipes import Recipe, load_recipe, thesis
-from mammo_tf.recipes.thesis import FRACTIONS, Sites, source_study, target_study, thesis_tables
-from mammo_tf.recipes.thesis_claims import findings
-from mammo_tf.recipes.thesis_recipes import (
+from mammo_tf.experiments.end2end.claims import findings
+from mammo_tf.experiments.end2end.experiment import FRACTIONS, Sites, source_study, target_study, thesis_tables
+from mammo_tf.experiments.end2end.recipes import (
     COLLECTIONS,
     OWN,
     OWN_RATES,
@@ -35,8 +29,14 @@ from mammo_tf.recipes.thesis_recipes import (
     source_1_recipe,
     source_2_recipe,
 )
-from mammo_tf.recipes.thesis_rows import IN_DOMAIN, PUBLISHED, seed_numbers, target_rows
-from mammo_tf.recipes.thesis_tables import gathered, tables_text, write_tables
+from mammo_tf.experiments.end2end.rows import IN_DOMAIN, PUBLISHED, seed_numbers, target_rows
+from mammo_tf.experiments.end2end.tables import gathered, tables_text, write_tables
+from mammo_tf.files import read_json, write_json
+from mammo_tf.models import end2end
+from mammo_tf.models.groups import set_trainable
+from mammo_tf.phantom import PatientGroup
+from mammo_tf.phantom.study import DEFAULT_PREVALENCE, draw_patients
+from mammo_tf.recipes import Recipe, load_recipe, thesis
 from mammo_tf.records import open_records
 from mammo_tf.study import assign_splits, check_leakage, make_manifest
 

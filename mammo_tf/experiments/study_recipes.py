@@ -13,7 +13,7 @@ from mammo_tf.evaluation import compute_metrics
 from mammo_tf.files import write_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.recipes.recipe import Network, PatchTraining, Recipe, Training
-from mammo_tf.recipes.run_scores import EVALUATED, score_as_it_came
+from mammo_tf.recipes.scores import EVALUATED, score_as_it_came
 from mammo_tf.records import open_records, prepare
 from mammo_tf.training import ModelFile, Stage
 

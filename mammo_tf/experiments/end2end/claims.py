@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mammo_tf.recipes.thesis_recipes import FAMILIES
-from mammo_tf.recipes.thesis_rows import PUBLISHED
+from mammo_tf.experiments.end2end.recipes import FAMILIES
+from mammo_tf.experiments.end2end.rows import PUBLISHED
 
 ABOVE, NOTHING = "above", "nothing"
 

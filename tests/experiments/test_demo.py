@@ -11,11 +11,11 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
+from mammo_tf.experiments import demo as module
+from mammo_tf.experiments.demo import LONG, PAIRS, SHORT, TABLES, DemoSize, adaptation_recipe, demo, source_recipe
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.intensity_steps import Channels
-from mammo_tf.recipes import demo as module
-from mammo_tf.recipes.demo import LONG, PAIRS, SHORT, TABLES, DemoSize, adaptation_recipe, demo, source_recipe
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.records.domain_statistics import drawn, matching_step, with_matching
 from mammo_tf.study import check_leakage, read_manifest

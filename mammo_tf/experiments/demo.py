@@ -14,13 +14,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import compare, read_predictions
-from mammo_tf.files import disk_errors, read_json, write_json
-from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes.examples import write_examples
-from mammo_tf.recipes.recipe import Preparation, Recipe, Training
-from mammo_tf.recipes.run_report import run_examples, run_facts
-from mammo_tf.recipes.runner import run
-from mammo_tf.recipes.study_recipes import (
+from mammo_tf.experiments.study_recipes import (
     HEAD,
     MIRRORED,
     SPACING_MM,
@@ -32,6 +26,12 @@ from mammo_tf.recipes.study_recipes import (
     seeded,
     steady_stage,
 )
+from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
+from mammo_tf.recipes.examples import write_examples
+from mammo_tf.recipes.recipe import Preparation, Recipe, Training
+from mammo_tf.recipes.report import run_examples, run_facts
+from mammo_tf.recipes.runner import run
 from mammo_tf.records import open_records
 from mammo_tf.records.domain_statistics import matching_step, with_matching
 from mammo_tf.reporting import Comparison, Curve, Entry, Report, write_report

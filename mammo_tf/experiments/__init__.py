@@ -1,0 +1,1 @@
+"""Many recipes at once: the demonstration, and the tables of papers."""
