@@ -235,7 +235,7 @@ def sample_size(options: Namespace) -> None:
 def export(options: Namespace) -> None:
     """Writes a SavedModel."""
     with _tensorflow_loaded():
-        from mammo_tf.recipes.preparation import load_start
+        from mammo_tf.recipes.start import load_start
         from mammo_tf.serving import export_bundle
 
     given = Path(options.run)
@@ -296,7 +296,7 @@ def report(options: Namespace) -> None:
 def doctor(_: Namespace) -> None:
     """Says what is there and what to mend."""
     with _tensorflow_loaded():
-        from mammo_tf.recipes.doctor import findings
+        from mammo_tf.doctor import findings
 
     lines, advice = findings()
     _print_all(lines)

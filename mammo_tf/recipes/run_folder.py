@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
-import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import disk_errors, read_json, source_revision, write_json
+from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.recipe import Recipe
 
 PREPARED = "prepared"
@@ -19,7 +16,6 @@ OWN = (
     "recipe.json", "environment.json", "log.csv", "checkpoints", "model.keras", "metrics.json", "comparison.json",
     "before", "figures", "report.html",
 )  # fmt: skip
-PACKAGES = ("mammo_tf", "tensorflow", "keras", "numpy", "opencv-python-headless", "pydicom", "scikit-learn")
 
 
 def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool = False) -> None:
@@ -66,39 +62,3 @@ def _difference(found: Any, wanted: Any, where: str = "") -> str:
             if found.get(key) != wanted[key]:
                 return _difference(found.get(key), wanted[key], f"{where}.{key}")
     return where.removeprefix(".recipe").removeprefix(".").removeprefix("asked.") or "the recipe"
-
-
-def environment() -> dict[str, Any]:
-    """What a bug report needs: versions, machine, devices, revision of the source tree where there is one."""
-    import tensorflow as tf
-
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "packages": versions,
-        "threads": _threads(tf),
-        "devices": [f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices()],
-        "revision": source_revision(),
-        "command": " ".join(["mammo-tf", *sys.argv[1:]]),
-    }
-
-
-def _threads(tf: Any) -> dict[str, int]:
-    """How many threads TensorFlow adds numbers with: that changes the order, and a long training magnifies it."""
-    cores = len(os.sched_getaffinity(0))
-    return {
-        "intra_op": _asked("INTRAOP") or tf.config.threading.get_intra_op_parallelism_threads() or cores,
-        "inter_op": _asked("INTEROP") or tf.config.threading.get_inter_op_parallelism_threads() or cores,
-    }
-
-
-def _asked(which: str) -> int:
-    text = os.environ.get(f"TF_NUM_{which}_THREADS", "")
-    return int(text) if text.isdigit() else 0

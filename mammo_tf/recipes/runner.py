@@ -16,18 +16,11 @@ from mammo_tf.evaluation import compare
 from mammo_tf.files import digest, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import end2end, end2end_from_patch, patch_classifier, rebuild
-from mammo_tf.recipes.preparation import (
-    check_channels,
-    check_start,
-    fitting,
-    load_start,
-    network_input,
-    open_data,
-    with_mean,
-)
+from mammo_tf.recipes.inputs import network_input, open_data, with_mean
 from mammo_tf.recipes.recipe import PatchTraining, Recipe
 from mammo_tf.recipes.run_folder import claim
 from mammo_tf.recipes.scores import model_facts, predict_splits, score_as_it_came, write_metrics
+from mammo_tf.recipes.start import check_channels, check_start, fitting, load_start
 from mammo_tf.records import Records
 from mammo_tf.training import (
     Material,

@@ -17,8 +17,8 @@ from mammo_tf.evaluation import calibrate, compute_metrics, make_predictions, wr
 from mammo_tf.files import write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import flip_averaged, rebuild, weights_digest
-from mammo_tf.recipes.preparation import fitting
 from mammo_tf.recipes.recipe import Evaluation, Recipe
+from mammo_tf.recipes.start import fitting
 from mammo_tf.records import Records
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.training import ModelFile, predict_probabilities

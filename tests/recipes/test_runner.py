@@ -29,8 +29,8 @@ from mammo_tf.recipes import (
     runner,
     smoke,
 )
+from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.report import finish_run, report_run
-from mammo_tf.recipes.run_folder import environment
 from mammo_tf.recipes.smoke import smoke_material
 from mammo_tf.records import Records, prepare
 from mammo_tf.study import read_manifest

@@ -38,10 +38,10 @@ from mammo_tf.patients.model import PatientRequest, fit_patient_model, request_s
 from mammo_tf.patients.store import DESCRIPTION
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.radiomics.radiomic_features import Extraction, extract_features, stored_extraction
-from mammo_tf.recipes.preparation import load_start
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.runner import digest_of_input, run
 from mammo_tf.recipes.scores import EVALUATED
+from mammo_tf.recipes.start import load_start
 from mammo_tf.records import Records, open_records
 from mammo_tf.study import SPLITS, assign_splits, positive
 

@@ -15,7 +15,7 @@ from mammo_tf.experiments.end2end.rows import IN_DOMAIN, PUBLISHED, ThesisRow, t
 from mammo_tf.experiments.study_recipes import Say
 from mammo_tf.fields import to_json
 from mammo_tf.files import read_json, write_json, write_text
-from mammo_tf.recipes.run_folder import environment
+from mammo_tf.recipes.environment import environment
 from mammo_tf.reporting import Scores, loss_figure, read_log, roc_figure, scores_at
 from mammo_tf.reporting.palette import save_figure
 

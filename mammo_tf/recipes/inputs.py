@@ -1,4 +1,4 @@
-"""From what a user names (records or a manifest, a start model) to records, a model and its preprocessing."""
+"""The inputs of a run: records or a manifest, and the preprocessing that they and the recipe ask for."""
 
 from __future__ import annotations
 
@@ -6,81 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.geometry_steps import Fit, Resize
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import read_legacy
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.study import SPLITS, check_classes, check_leakage, read_manifest
-from mammo_tf.training import ModelFile, load_model
+from mammo_tf.training import ModelFile
 
 FULL_SIZE = (1152, 896)
 Say = Callable[[str], None]
-
-
-def load_start(path: str | Path) -> ModelFile:
-    """The start model: a `.keras` file, a published Keras 2 `.h5`, or a run folder.
-
-    A published file gets the `legacy` preprocessing, which is what it was trained on.
-
-    Raises:
-        MammoError: `file_missing`, `not_a_model`, and what `models.read_legacy` raises.
-    """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "model.keras"
-    if path.suffix == ".h5":
-        model = read_legacy(path).model
-        rows, columns = model.input.shape[1:3]
-        legacy = Preprocessing.preset("legacy", (rows, columns), channels=model.input.shape[-1])
-        return ModelFile(model, legacy, {"start": path.name})
-    return load_model(path)
-
-
-def check_start(start: ModelFile, path: str | Path) -> None:
-    """Refuses a start model that is no whole-image classifier of two classes.
-
-    Raises:
-        MammoError: `start_unfit`.
-    """
-    model = start.model
-    taken, given = (
-        [tuple(tensor.shape[1:]) for tensor in getattr(model, ends, None) or []] for ends in ("inputs", "outputs")
-    )
-    if [len(shape) for shape in taken] != [3] or given != [(2,)]:
-        raise MammoError(
-            "start_unfit",
-            f"the start model {path} takes {_shapes(taken)} and gives {_shapes(given)}; a classifier of whole images "
-            "takes one picture (rows x columns x channels) and gives two probabilities",
-            "Start from a run folder of end2end_baseline or a published whole-image .h5",
-        )
-
-
-def _shapes(shapes: list[tuple[int | None, ...]]) -> str:
-    """`128x128x3 and 5`; a size that is open is `?`."""
-    texts = ["x".join("?" if size is None else str(size) for size in shape) or "one number" for shape in shapes]
-    return " and ".join(texts) or "nothing that is known"
-
-
-def check_channels(start: ModelFile, preprocessing: Preprocessing) -> None:
-    """Refuses preprocessing that gives another number of channels than the start model takes.
-
-    Raises:
-        MammoError: `channels_differ`.
-    """
-    channels = start.model.inputs[0].shape[-1]
-    if channels != preprocessing.channels:
-        raise MammoError(
-            "channels_differ",
-            f"the start model takes {channels} channels, and the pictures are prepared with {preprocessing.channels}",
-            f"Set preparation.channels={channels}, or preparation.preset=start for a model that says how",
-        )
 
 
 def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None) -> Preprocessing:
@@ -211,9 +150,3 @@ def network_input(
             raise MammoError("start_missing", "preparation.mean is 'start' and there is no start model", "Give --start")
         return Preprocessing(preprocessing.geometry_steps, start.preprocessing.intensity_steps)
     return with_mean(preprocessing, float(mean))
-
-
-def fitting(model: keras.Model, preprocessing: Preprocessing) -> bool:
-    """Whether a model takes what the preprocessing gives."""
-    size = preprocessing.size
-    return size is not None and tuple(model.input.shape[1:]) == (*size, preprocessing.channels)

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+from importlib import metadata
 from pathlib import Path
-
-from mammo_tf.recipes.run_folder import environment
+from typing import Any
 
 SMALL_DISK_GB = 20
+PACKAGES = ("mammo_tf", "tensorflow", "keras", "numpy", "opencv-python-headless", "pydicom", "scikit-learn")
+
+
+def installed() -> dict[str, Any]:
+    """Python, platform, processor, `packages` with their versions, and the `devices` that TensorFlow sees."""
+    import tensorflow as tf
+
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "packages": versions,
+        "devices": [f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices()],
+    }
 
 
 def findings() -> tuple[list[str], list[str]]:
     """What is there, and advice on what is not right; lines."""
-    found = environment()
+    found = installed()
     lines = [f"python {found['python']} on {found['platform']}"]
     lines += [f"{name} {version}" for name, version in found["packages"].items()]
     lines += [f"device {device}" for device in found["devices"]]
