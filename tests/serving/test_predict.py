@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammo_tf import guard
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
 from mammo_tf.evaluation.predictions import COLUMNS
 from mammo_tf.guard import AHEAD, Limits, guarded
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
-from mammo_tf.reading import guard, read
+from mammo_tf.reading import read
 from mammo_tf.reporting.manifest_sheet import manifest_sheet
 from mammo_tf.serving import export_bundle, predict_picture
 from mammo_tf.serving import predict as module

@@ -15,6 +15,7 @@ import pytest
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, auc, read_predictions
+from mammo_tf.experiments.end2end import experiment
 from mammo_tf.experiments.end2end.claims import findings
 from mammo_tf.experiments.end2end.experiment import FRACTIONS, Sites, source_study, target_study, thesis_tables
 from mammo_tf.experiments.end2end.recipes import (
@@ -36,11 +37,11 @@ from mammo_tf.models import end2end
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.phantom import PatientGroup
 from mammo_tf.phantom.study import DEFAULT_PREVALENCE, draw_patients
-from mammo_tf.recipes import Recipe, load_recipe, thesis
+from mammo_tf.recipes import Recipe, load_recipe
 from mammo_tf.records import open_records
 from mammo_tf.study import assign_splits, check_leakage, make_manifest
 
-PIPELINES = Path(__file__).parents[2] / "pipelines"
+PIPELINES = Path(__file__).parents[3] / "pipelines"
 PAGES = {number: PIPELINES / f"end2end_finetune_config{number}.py" for number in (1, 2)}
 BOTH = (TABLE_6, OWN)
 
@@ -351,7 +352,7 @@ def test_the_whole_of_it_in_small(
     (folder / "tables.json").unlink()
     with monkeypatch.context() as patch:
         for name in ("run", "make_study", "prepare_site", "score_site", "fit_patient_model", "extract_features"):
-            patch.setattr(thesis, name, _never)
+            patch.setattr(experiment, name, _never)
         assert main(words) == 0
     assert read_json(folder / "tables.json") == tables
 
