@@ -16,6 +16,16 @@ that:
         width: float = 1.0
 
     network: Plain | Branched      # {"kind": "plain", "width": 1.0}
+
+Where anyone may add a class of their own, the classes are not listed but registered:
+
+    NETWORKS = Kinds()
+
+    @NETWORKS.register
+    @dataclass(frozen=True)
+    class Plain: ...
+
+    network: Annotated[Any, NETWORKS]
 """
 
 from __future__ import annotations
@@ -26,13 +36,25 @@ import json
 import math
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mammo_tf.errors import MammoError
 
 Value = TypeVar("Value")
 KIND = "kind"
 WORDS = {float: "a number", int: "a whole number", str: "a text", bool: "true or false", type(None): "null"}
+
+
+class Kinds(dict[str, type]):
+    """Classes that stand for one another, by their `kind`; further ones may be registered by anyone."""
+
+    def register(self, described: type[Value]) -> type[Value]:
+        """Makes a dataclass known by its constant `kind`; a decorator."""
+        self[str(getattr(described, KIND))] = described
+        return described
+
+    def __hash__(self) -> int:  # type: ignore[override]  # annotations are hashed; two registries are never one
+        return id(self)
 
 
 class Wording(NamedTuple):
@@ -105,7 +127,7 @@ def from_json(kind: type[Value], value: Any, where: str = "", wording: Wording =
     if not isinstance(value, Mapping):
         raise _wrong(where or wording.noun, value, f"a group of {wording.part}s", wording)
     value = _without_kind(kind, value, where, wording)
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
     for name in value:
         if name not in fields:
@@ -126,8 +148,8 @@ def convert(kind: Any, value: Any, where: str, wording: Wording = RECIPE) -> Any
     """`value` as the type `kind`: a whole number may stand for a float, a list for a tuple; nothing else is bent.
 
     Args:
-        kind: a dataclass, a plain type, `tuple`, `dict`, `Literal`, or a union of them. Of several dataclasses, the
-            value's `kind` says which.
+        kind: a dataclass, a plain type, `tuple`, `dict`, `Literal`, or a union of them. Of several dataclasses (a
+            union, or `Annotated[..., Kinds]`) the value's `kind` says which.
         value, where, wording: as for `from_json`.
 
     Raises:
@@ -136,6 +158,13 @@ def convert(kind: Any, value: Any, where: str, wording: Wording = RECIPE) -> Any
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return _one_option(kind, value, where, wording)
+    if origin is Annotated:
+        registered = next((note for note in get_args(kind)[1:] if isinstance(note, Kinds)), None)
+        if registered is None:
+            return convert(get_args(kind)[0], value, where, wording)
+        if not isinstance(value, Mapping):
+            raise _wrong(where, value, f"a group of {wording.part}s", wording)
+        return _of_kind(registered, value, where, wording)
     if origin is Literal:
         if not any(type(value) is type(known) and value == known for known in get_args(kind)):
             raise _unknown_word(where, value, get_args(kind), wording)
@@ -169,12 +198,7 @@ def _one_option(union: Any, value: Any, where: str, wording: Wording) -> Any:
         return None
     kinds = {kind_of(option): option for option in options if kind_of(option) is not None}
     if len(kinds) > 1 and isinstance(value, Mapping):
-        if KIND not in value:
-            sentence = f"{wording.before}the {wording.part} {_joined(where, KIND)!r} is missing"
-            raise MammoError(wording.missing, sentence, f"Known are {', '.join(map(str, kinds))}")
-        if value[KIND] not in tuple(kinds):
-            raise _unknown_word(_joined(where, KIND), value[KIND], tuple(kinds), wording)
-        return from_json(kinds[value[KIND]], value, where, wording)
+        return _of_kind({str(name): option for name, option in kinds.items()}, value, where, wording)
     if len(options) == 1:
         return convert(options[0], value, where, wording)
     for option in options:
@@ -184,6 +208,16 @@ def _one_option(union: Any, value: Any, where: str, wording: Wording) -> Any:
             if isinstance(value, Mapping) and dataclasses.is_dataclass(option):
                 raise
     raise _wrong(where, value, _asked(union), wording)
+
+
+def _of_kind(kinds: Mapping[str, type], value: Mapping[str, Any], where: str, wording: Wording) -> Any:
+    """A mapping as the dataclass that its `kind` names."""
+    if KIND not in value:
+        sentence = f"{wording.before}the {wording.part} {_joined(where, KIND)!r} is missing"
+        raise MammoError(wording.missing, sentence, f"Known are {', '.join(kinds)}")
+    if value[KIND] not in tuple(kinds):
+        raise _unknown_word(_joined(where, KIND), value[KIND], tuple(kinds), wording)
+    return from_json(kinds[value[KIND]], value, where, wording)
 
 
 def _without_kind(kind: Any, value: Mapping[str, Any], where: str, wording: Wording) -> Mapping[str, Any]:
@@ -234,6 +268,8 @@ def _wrong(where: str, value: Any, asked: str, wording: Wording) -> MammoError:
 def _asked(kind: Any) -> str:
     """A type in words, such as "a list of 2 numbers"."""
     origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return "a group of fields"
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(_asked(part) for part in parts))
     if origin is tuple:

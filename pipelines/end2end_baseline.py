@@ -7,8 +7,9 @@ The seed's row (CBIS-DDSM and INbreast, then a private target): AUC 0.755 (0.686
 what the synthetic study gives is in docs/results.md.
 """
 
-from mammo_tf.data import Augmentation
-from mammo_tf.recipes import Network, PatchTraining, Preparation, Recipe, Training
+from mammo_tf.data import Augmentation, PatchSampling
+from mammo_tf.models import End2End, PatchClassifier
+from mammo_tf.recipes import Phase, Preparation, Recipe, Training
 from mammo_tf.training import Stage
 
 HEAD = ("block_1", "block_2", "output")
@@ -23,21 +24,26 @@ def recipe() -> Recipe:
     return Recipe(
         name="end2end_baseline",
         about="VGG16 512x1 on a source domain: patch stage, whole-image stage",
-        network=Network(backbone="vgg16", top="512x1"),  # 1152x896, or the size of the records
-        preparation=Preparation(preset="default", mean="training"),
+        network=End2End(backbone="vgg16", top="512x1"),
+        preparation=Preparation(preset="default", mean="training"),  # 1152x896, or the size of the records
         training=Training(batch_size=10, augmentation=FLIPS_AND_TURNS),
-        patch=PatchTraining(
-            rows=224, columns=224, batch_size=32, dropout=0.5, weight_decay=0.01, augmentation=FLIPS_AND_TURNS,
-            stages=(
-                # "all" from the first epoch: without weights from other pictures a frozen body is noise
-                Stage("patch_1", ("all",), rate=1e-3, epochs=3, stop_patience=0),
-                Stage("patch_2", ("all",), rate=1e-4, epochs=10, stop_patience=0),
-                Stage("patch_3", ("all",), rate=1e-5, epochs=37, stop_patience=10),
+        phases=(
+            Phase(
+                plan=PatchSampling(rows=224, columns=224), batch_size=32,
+                network=PatchClassifier(backbone="vgg16", dropout=0.5, weight_decay=0.01),
+                stages=(
+                    # "all" from the first epoch: without weights from other pictures a frozen body is noise
+                    Stage("patch_1", ("all",), rate=1e-3, epochs=3, stop_patience=0),
+                    Stage("patch_2", ("all",), rate=1e-4, epochs=10, stop_patience=0),
+                    Stage("patch_3", ("all",), rate=1e-5, epochs=37, stop_patience=10),
+                ),
             ),
-        ),
-        stages=(
-            Stage("whole_1", HEAD, rate=1e-4, epochs=30, weight_decay=1e-3, dropout=0.0),
-            Stage("whole_2", ("all",), rate=1e-5, epochs=20, weight_decay=1e-2, dropout=0.0),
+            Phase(
+                stages=(
+                    Stage("whole_1", HEAD, rate=1e-4, epochs=30, weight_decay=1e-3, dropout=0.0),
+                    Stage("whole_2", ("all",), rate=1e-5, epochs=20, weight_decay=1e-2, dropout=0.0),
+                ),
+            ),
         ),
     )  # fmt: skip
 
@@ -49,18 +55,23 @@ def as_run() -> Recipe:
         about="VGG16 512x1 with the rates of the public example script",
         preparation=Preparation(preset="legacy", mean="training"),
         training=Training(batch_size=10, augmentation=FLIPS_AND_TURNS, class_balance="batch_weights"),
-        patch=PatchTraining(
-            rows=224, columns=224, batch_size=32, dropout=0.5, weight_decay=0.01, augmentation=FLIPS_AND_TURNS,
-            stages=(
-                Stage("patch_1", ("output",), rate=1e-2, epochs=1, optimizer="nadam", weight_decay=0.01, dropout=0.5),
-                # x 0.01, from block5_conv1 on; second decay and dropout
-                Stage("patch_2", ("block5", "output"), 1e-4, 5, weight_decay=1e-4, dropout=0.0, optimizer="nadam"),
-                # x 0.0001
-                Stage("patch_3", ("all",), 1e-6, 15, weight_decay=1e-4, dropout=0.0, optimizer="nadam"),
+        phases=(
+            Phase(
+                plan=PatchSampling(rows=224, columns=224), batch_size=32,
+                network=PatchClassifier(dropout=0.5, weight_decay=0.01),
+                stages=(
+                    Stage("patch_1", ("output",), 1e-2, 1, optimizer="nadam", weight_decay=0.01, dropout=0.5),
+                    # x 0.01, from block5_conv1 on; second decay and dropout
+                    Stage("patch_2", ("block5", "output"), 1e-4, 5, weight_decay=1e-4, dropout=0.0, optimizer="nadam"),
+                    # x 0.0001
+                    Stage("patch_3", ("all",), 1e-6, 15, weight_decay=1e-4, dropout=0.0, optimizer="nadam"),
+                ),
             ),
-        ),
-        stages=(
-            Stage("whole_1", HEAD, 1e-3, 1, weight_decay=1e-4, dropout=0.0, monitor="val_auc"),
-            Stage("whole_2", ("all",), 1e-4, 2, weight_decay=1e-4, dropout=0.0, monitor="val_auc"),
+            Phase(
+                stages=(
+                    Stage("whole_1", HEAD, 1e-3, 1, weight_decay=1e-4, dropout=0.0, monitor="val_auc"),
+                    Stage("whole_2", ("all",), 1e-4, 2, weight_decay=1e-4, dropout=0.0, monitor="val_auc"),
+                ),
+            ),
         ),
     )  # fmt: skip

@@ -19,7 +19,7 @@ docs/results.md.
 from dataclasses import replace
 
 from mammo_tf.data import Augmentation
-from mammo_tf.recipes import Evaluation, Preparation, Recipe, Training
+from mammo_tf.recipes import Evaluation, Phase, Preparation, Recipe, Training
 from mammo_tf.training import Stage
 
 TABLE_7 = Augmentation(rotation=10, shift=0.05, zoom=0.1, horizontal_flip=True)
@@ -33,9 +33,13 @@ def recipe() -> Recipe:
         needs_start=True,
         preparation=Preparation(preset="start", mean="training"),
         training=Training(batch_size=16, augmentation=TABLE_7),
-        stages=(
-            Stage("stage_1", ("block_2", "output"), rate=2e-4, epochs=50, weight_decay=1e-4, dropout=0.2),
-            Stage("stage_2", ("all",), rate=2e-7, epochs=30, weight_decay=1.5e-3, dropout=0.5),
+        phases=(
+            Phase(
+                stages=(
+                    Stage("stage_1", ("block_2", "output"), rate=2e-4, epochs=50, weight_decay=1e-4, dropout=0.2),
+                    Stage("stage_2", ("all",), rate=2e-7, epochs=30, weight_decay=1.5e-3, dropout=0.5),
+                )
+            ),
         ),
     )
 
@@ -55,8 +59,8 @@ def as_run() -> Recipe:
             batch_size=8,  # 16 in the text, half of it in training
             augmentation=replace(TABLE_7, fill="nearest"), class_balance="batch_weights",
         ),
-        stages=(
+        phases=(Phase(stages=(
             Stage("stage_1", ("block_2", "output"), rate=2e-4, epochs=50, dropout=0.2, **shared),
             Stage("stage_2", ("all",), rate=2e-7, epochs=30, dropout=0.5, **shared),
-        ),
+        )),),
     )  # fmt: skip

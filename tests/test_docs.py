@@ -24,7 +24,7 @@ from mammo_tf.cli.main import main, parser
 from mammo_tf.study import read_manifest
 
 ROOT = Path(__file__).parents[1]
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [*DOCS, ROOT / "CHANGELOG.md", ROOT / "saved_models" / "README.md"]
 
 SHORT = (

@@ -268,7 +268,7 @@ def import_legacy(options: Namespace) -> None:
     with _tensorflow_loaded():
         from mammo_tf.imaging import Preprocessing
         from mammo_tf.models import read_legacy
-        from mammo_tf.training import save_model
+        from mammo_tf.training import ModelCard, save_model
 
     found = read_legacy(options.file)
     if Path(options.output).suffix != ".keras":
@@ -279,8 +279,8 @@ def import_legacy(options: Namespace) -> None:
     rows, columns, channels = found.model.input.shape[1:]
     if rows is not None:
         preprocessing = Preprocessing.preset("legacy", (rows, columns), options.mean, channels)
-    facts = {"start": Path(options.file).name, "keras_version": found.keras_version}
-    save_model(options.output, found.model, preprocessing, **facts)
+    origin = f"{Path(options.file).name}, written by Keras {found.keras_version}"
+    save_model(options.output, found.model, ModelCard(origin=origin, preprocessing=preprocessing))
     left = f"; left out: {', '.join(found.left_out)}" if found.left_out else ""
     print(f"{len(found.table)} arrays, {found.model.count_params():,} parameters in {options.output}{left}")
 

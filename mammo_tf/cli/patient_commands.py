@@ -65,7 +65,7 @@ def patient_model(options: Namespace) -> None:
             from mammo_tf.serving.score_source import check_source
 
         scorer = open_scorer(options.network)  # a wrong one is told before the work
-        _print_all(check_source(options.predictions or (), options.network, scorer.weights, scorer.flips))
+        _print_all(check_source(options.predictions or (), options.network, scorer.card))
     found = fit_patient_model(_patient_inputs(options), options.output, request, print)
     _print_all(table_lines(found.rows, found.as_run))
     _print_all(comparison_lines(found.comparison))

@@ -1,16 +1,23 @@
 """Records to batches: one stream for training, one for inference."""
 
-from mammo_tf.data.plans import BALANCES, NO_AUGMENTATION, Augmentation, Patches, WholeImages
-from mammo_tf.data.sheets import image_labels, patch_sheets
+from mammo_tf.data.augmentation import NO_AUGMENTATION, Augmentation
+from mammo_tf.data.intensity_changes import Gamma
+from mammo_tf.data.patches import Patches
+from mammo_tf.data.plans import BALANCES, Draws, WholeImages
+from mammo_tf.data.sampling import PatchSampling, WholeImageSampling
+from mammo_tf.data.sheets import patch_sheets
 from mammo_tf.data.streams import inference_stream, steps_per_epoch, stream_errors, training_stream
 
 __all__ = [
     "BALANCES",
     "NO_AUGMENTATION",
     "Augmentation",
+    "Draws",
+    "Gamma",
+    "PatchSampling",
     "Patches",
+    "WholeImageSampling",
     "WholeImages",
-    "image_labels",
     "inference_stream",
     "patch_sheets",
     "steps_per_epoch",

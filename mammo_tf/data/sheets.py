@@ -1,25 +1,20 @@
-"""What a study says about the pictures of its records: labels, and where patches can be cut."""
+"""What a study says about the pictures of its records: where patches can be cut."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_tf.data.plans import Lesion, Sheet
+from mammo_tf.data.patches import Lesion, Sheet
 from mammo_tf.errors import MammoError
 from mammo_tf.progress import track
 from mammo_tf.records import Records
-from mammo_tf.study import findings_from_json, positive
+from mammo_tf.study import findings_from_json
 
 POINTS = 200
 BREAST_LEVEL = 0.05
-
-
-def image_labels(records: Records, positions: NDArray[np.int64], positives: Sequence[str]) -> NDArray[np.int64]:
-    """0 or 1 for each of these pictures; errors as `study.positive`."""
-    return positive(records.rows["label"].iloc[positions], positives)
 
 
 def patch_sheets(

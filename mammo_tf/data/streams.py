@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from mammo_tf.records import Records
 RAISED = re.compile(r"MammoError: (.+)")
 LOG = logging.getLogger("mammo_tf")
 IDENTITY = np.eye(2, 3)
+Masks = Callable[[int], NDArray[np.bool_]]
 WHOLE_PICTURE = (Equalize, MaximumScale)  # steps that look at more than one pixel at a time
 
 
@@ -34,9 +35,10 @@ def training_stream(
     preprocessing: Preprocessing | None = None,
     first_epoch: int = 0,
     replicas: int = 1,
-    batch_weights: bool = False,
+    stage: int = 0,
+    masks: Masks | None = None,
 ) -> tf.data.Dataset:
-    """Batches of one epoch after the other, for ever; the same for the same plan and first epoch.
+    """Batches of one epoch after the other, for ever; the same for the same plan, stage and first epoch.
 
     Args:
         records: prepared images.
@@ -46,11 +48,13 @@ def training_stream(
         first_epoch: where to go on after a pause.
         replicas: devices. A last batch smaller than that cannot be shared out: it is dropped, with a word in the log;
             as every epoch has another order, no image is left out for good.
-        batch_weights: each image weighs 1 / (share of its class in this batch), as the thesis ran it.
+        stage: number of the stage, counted through a recipe.
+        masks: place in the records to what is to be found there, bool `[rows, columns]` of the prepared picture.
 
     Returns:
-        Dictionaries `image` float32 `[batch, rows, columns, channels]`, `label` float32 `[batch, classes]` one-hot,
-        `weight` float32 `[batch]`.
+        Dictionaries `image` float32 `[batch, rows, columns, channels]`; the plan's columns, each `[batch]` (`label`
+        int64, class numbers); with `masks` `mask` float32 `[batch, rows, columns]`, 0 or 1, warped as the picture is,
+        to the nearest pixel; `weight` float32 `[batch]`, 1; `position` int64 `[batch]`.
 
     Raises:
         MammoError: `nothing_to_train` for an empty plan; `record_damaged` while running.
@@ -65,20 +69,20 @@ def training_stream(
     if dropped:
         LOG.warning("the last %d of %d images are left out of each epoch: fewer than %d devices", left, count, replicas)
     batches = steps_per_epoch(plan, batch_size, replicas)
+    names = tuple(plan.columns)
+    kinds = (tf.int64, tf.float64, *(tf.as_dtype(kind) for kind in plan.columns.values()))
+
+    def drawn(number: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        draws = plan.epoch(int(number), stage)
+        return draws.positions, draws.matrices, *(draws.columns[name] for name in names)
 
     def one_epoch(number: Any) -> tf.data.Dataset:
-        draws = tf.numpy_function(_drawn(plan), [number], (tf.int64, tf.float64, tf.int64), stateful=False)
-        pieces = tf.data.Dataset.from_tensor_slices(tuple(draws))
-        return _batches(pieces, records, plan, batch_size, preprocessing).take(batches)
+        positions, matrices, *columns = tf.numpy_function(drawn, [number], kinds, stateful=False)
+        pieces = _pieces(positions, matrices, dict(zip(names, columns, strict=True)))
+        return _batches(pieces, records, plan, batch_size, preprocessing, masks).take(batches)
 
     epochs = tf.data.Dataset.counter(first_epoch, dtype=tf.int64).flat_map(one_epoch)
-
-    def finished(pictures: Any, labels: Any, _: Any) -> dict[str, Any]:
-        one_hot = tf.one_hot(tf.ensure_shape(labels, [None]), plan.classes)
-        weight = class_weights(one_hot) if batch_weights else tf.ones_like(one_hot[:, 0])
-        return {"image": pictures, "label": one_hot, "weight": weight}
-
-    return epochs.map(finished).prefetch(tf.data.AUTOTUNE)
+    return epochs.prefetch(tf.data.AUTOTUNE)
 
 
 def steps_per_epoch(plan: Plan, batch_size: int, replicas: int = 1) -> int:
@@ -93,34 +97,26 @@ def inference_stream(
     batch_size: int,
     preprocessing: Preprocessing | None = None,
     padded: bool = False,
+    masks: Masks | None = None,
 ) -> tf.data.Dataset:
     """Every picture of the plan once, in its order.
 
     Args:
-        records, plan, batch_size, preprocessing: as for `training_stream`; the plan's first epoch is taken.
+        records, plan, batch_size, preprocessing, masks: as for `training_stream`; the plan's first epoch is taken.
         padded: fill the last batch with black pictures of weight 0, so that several devices can share it.
 
     Returns:
-        Dictionaries `image` float32 `[batch, rows, columns, channels]`, `label` one-hot float32 `[batch, classes]`,
-        `weight` float32 `[batch]` (1, and 0 for padding), `position` int64 `[batch]` in the records (-1 for padding).
+        Dictionaries as `training_stream` gives them; for padding `weight` is 0, `position` -1, columns are 0.
     """
     draws = plan.epoch(0)
-    if padded and len(draws.positions) % batch_size:
-        missing = batch_size - len(draws.positions) % batch_size
-        draws = type(draws)(
-            np.concatenate([draws.positions, np.full(missing, -1)]),
-            np.concatenate([draws.matrices, np.repeat(IDENTITY[None], missing, axis=0)]),
-            np.concatenate([draws.labels, np.zeros(missing, np.int64)]),
-        )
-    pieces = tf.data.Dataset.from_tensor_slices(tuple(draws))
-
-    def finished(pictures: Any, labels: Any, positions: Any) -> dict[str, Any]:
-        weight = tf.cast(positions >= 0, tf.float32)
-        one_hot = tf.one_hot(tf.ensure_shape(labels, [None]), plan.classes)
-        return {"image": pictures, "label": one_hot, "weight": weight, "position": positions}
-
-    batches = _batches(pieces, records, plan, batch_size, preprocessing).map(finished)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    positions, matrices, columns = draws.positions, draws.matrices, dict(draws.columns)
+    if padded and len(positions) % batch_size:
+        missing = batch_size - len(positions) % batch_size
+        positions = np.concatenate([positions, np.full(missing, -1)])
+        matrices = np.concatenate([matrices, np.repeat(IDENTITY[None], missing, axis=0)])
+        columns = {name: np.concatenate([values, np.zeros(missing, values.dtype)]) for name, values in columns.items()}
+    pieces = _pieces(positions, matrices, columns)
+    return _batches(pieces, records, plan, batch_size, preprocessing, masks).prefetch(tf.data.AUTOTUNE)
 
 
 @contextmanager
@@ -139,12 +135,10 @@ def stream_errors() -> Iterator[None]:
         raise MammoError("stream_failed", found.group(1)) from error
 
 
-def _drawn(plan: Plan) -> Any:
-    def drawn(number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-        draws = plan.epoch(int(number))
-        return draws.positions, draws.matrices, draws.labels
-
-    return drawn
+def _pieces(positions: Any, matrices: Any, columns: Mapping[str, Any]) -> tf.data.Dataset:
+    place = {"position": tf.ensure_shape(positions, [None]), "matrix": tf.ensure_shape(matrices, [None, 2, 3])}
+    named = {name: tf.ensure_shape(values, [None]) for name, values in columns.items()}
+    return tf.data.Dataset.from_tensor_slices((place, named))
 
 
 def _batches(
@@ -153,30 +147,43 @@ def _batches(
     plan: Plan,
     batch_size: int,
     preprocessing: Preprocessing | None,
+    masks: Masks | None,
 ) -> tf.data.Dataset:
-    """(positions, matrices, labels) to batches (pictures, labels, positions)."""
+    """Places, maps and columns to batches, as `training_stream` describes them."""
     cv2.setNumThreads(1)  # one thread a picture: the stream runs several pictures at once
     steps = preprocessing or records.preprocessing
     size, augmentation = plan.size, plan.augmentation
     level = augmentation.fill if isinstance(augmentation.fill, str) else augmentation.fill * 65535
+    changes = augmentation.columns
 
-    def piece(position: NDArray[np.int64], matrix: NDArray[np.float64]) -> NDArray[np.uint16]:
+    def piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.uint16]:
         if position < 0:
             return np.zeros(size, np.uint16)
         picture = records.picture(int(position))
-        if picture.shape == size and np.array_equal(matrix, IDENTITY):
-            return picture
-        return affine(picture, matrix, augmentation.interpolation, level, size)
+        if picture.shape != size or not np.array_equal(matrix, IDENTITY):
+            picture = affine(picture, matrix, augmentation.interpolation, level, size)
+        return augmentation.change(picture, dict(zip(changes, drawn, strict=True)))
 
-    def loaded(position: Any, matrix: Any, label: Any) -> tuple[Any, Any, Any]:
-        picture = tf.numpy_function(piece, [position, matrix], tf.uint16, stateful=False)
-        return tf.ensure_shape(picture, size), label, position
+    def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+        if position < 0 or masks is None:
+            return np.zeros(size, np.float32)
+        return affine(masks(int(position)), matrix, fill=0, size=size).astype(np.float32)
+
+    def loaded(place: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
+        position, matrix = place["position"], place["matrix"]
+        drawn = [columns[name] for name in changes]
+        picture = tf.numpy_function(piece, [position, matrix, *drawn], tf.uint16, stateful=False)
+        found = {"image": tf.ensure_shape(picture, size), **columns, "position": position}
+        if masks is not None:
+            mask = tf.numpy_function(mask_piece, [position, matrix], tf.float32, stateful=False)
+            found["mask"] = tf.ensure_shape(mask, size)
+        return found
 
     as_input = _as_input(steps)
 
-    def finished(pictures: Any, labels: Any, positions: Any) -> tuple[Any, Any, Any]:
-        images = tf.ensure_shape(as_input(pictures), [None, *size, steps.channels])
-        return images, labels, positions
+    def finished(batch: dict[str, Any]) -> dict[str, Any]:
+        images = tf.ensure_shape(as_input(batch["image"]), [None, *size, steps.channels])
+        return batch | {"image": images, "weight": tf.cast(batch["position"] >= 0, tf.float32)}
 
     return pieces.map(loaded, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).map(finished)
 
@@ -197,15 +204,3 @@ def _as_input(steps: Preprocessing) -> Any:
         return tf.repeat(tf.gather(table, tf.cast(pictures, tf.int32))[..., None], steps.channels, axis=-1)
 
     return looked_up
-
-
-def class_weights(one_hot: Any) -> Any:
-    """1 / (share of its class in this batch) for each sample, float32 `[batch]`.
-
-    Source: `tests/golden/end2end/preprocess.npz`, `m_weights_w`.
-
-    Args:
-        one_hot: float32 `[batch, classes]`.
-    """
-    shares = tf.reduce_mean(one_hot, axis=0)
-    return tf.reduce_sum(one_hot * tf.math.divide_no_nan(1.0, shares), axis=1)

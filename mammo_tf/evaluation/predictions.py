@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import Finding, findings_from_json
+from mammo_tf.study.manifest import COLUMNS as MANIFEST_COLUMNS
 from mammo_tf.study.table import read_table
 
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "manufacturer", "density", "age",
     "split", "label", "score",
 )  # fmt: skip
+ADDED = ("probability", "decision")  # behind the score, where the model has a calibration and a threshold
+Probability = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 LESION_SOURCES = ("label", "findings", "spacing_row_mm", "spacing_column_mm")
 SHORT_NAMES = {
     "patient": "patient_id",
@@ -42,17 +45,35 @@ def make_predictions(rows: pd.DataFrame, labels: ArrayLike, scores: ArrayLike) -
         scores: probabilities of the positive class, `[n]`.
 
     Returns:
-        The columns `COLUMNS`; where rows tell findings, `finding_kind` and `finding_size_mm` of the largest as well.
+        The columns `COLUMNS`; where rows tell findings, `finding_kind` and `finding_size_mm` of the largest as well;
+        then columns that a manifest need not have (`compression_force`).
     """
     table = rows[[column for column in COLUMNS if column in rows]].reset_index(drop=True).copy()
     table["label"] = np.asarray(labels, np.int64)
     table["score"] = np.asarray(scores, np.float64)
     lesions = [_lesion(row) for row in rows[list(LESION_SOURCES)].to_dict("records")] if "findings" in rows else []
-    if not any(kind for kind, _ in lesions):
-        return table[list(COLUMNS)]
-    return table[list(COLUMNS)].assign(
-        finding_kind=[kind for kind, _ in lesions], finding_size_mm=[size for _, size in lesions]
-    )
+    found = table[list(COLUMNS)]
+    if any(kind for kind, _ in lesions):
+        found = found.assign(finding_kind=[kind for kind, _ in lesions], finding_size_mm=[size for _, size in lesions])
+    further = [str(name) for name in rows if name not in (*MANIFEST_COLUMNS, *found)]
+    return found.assign(**{name: rows[name].to_numpy() for name in further})
+
+
+def with_decision(table: pd.DataFrame, threshold: float | None, probability: Probability | None = None) -> pd.DataFrame:
+    """Predictions with what a model says beyond the score.
+
+    Args:
+        table: with `score`.
+        threshold: of images; with one the column `decision` is 1 where the score reaches it, else 0.
+        probability: calibration of scores of images; with one there is a column `probability`.
+    """
+    scores = table["score"].to_numpy(np.float64)
+    table = table.copy()
+    if probability is not None:
+        table["probability"] = probability(scores)
+    if threshold is not None:
+        table["decision"] = (scores >= threshold).astype(np.int64)
+    return table
 
 
 def _lesion(row: Mapping[Any, Any]) -> tuple[str, str]:

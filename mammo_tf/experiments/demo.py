@@ -1,7 +1,7 @@
 """The demonstration: a synthetic two-site study, a model of site 1, its loss at site 2, and what adaptation gets back.
 
 The findings are conspicuous (`phantom.CONSPICUOUS`), and rates and epochs are of its own: those of Table 6 do nothing
-in so few steps. How they were arrived at, and which numbers were seen on the way, is told in docs/results.md.
+in so few steps. docs/diary/results.md tells how they were arrived at, and which numbers were seen on the way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mammo_tf.experiments.study_recipes import (
 from mammo_tf.files import disk_errors, read_json, write_json
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.examples import write_examples
-from mammo_tf.recipes.recipe import Preparation, Recipe, Training
+from mammo_tf.recipes.recipe import Phase, Preparation, Recipe, Training
 from mammo_tf.recipes.report import run_examples, run_facts
 from mammo_tf.recipes.runner import run
 from mammo_tf.records import open_records
@@ -87,9 +87,13 @@ def adaptation_recipe(size: DemoSize) -> Recipe:
         needs_start=True,
         preparation=Preparation(preset="start", mean="training"),
         training=Training(batch_size=16, augmentation=MIRRORED),
-        stages=(
-            steady_stage("stage_1", HEAD, 1e-3, size.adapt_head, weight_decay=1e-4, dropout=0.1),
-            steady_stage("stage_2", ("all",), 5e-4, size.adapt_all, weight_decay=1e-4, dropout=0.1),
+        phases=(
+            Phase(
+                stages=(
+                    steady_stage("stage_1", HEAD, 1e-3, size.adapt_head, weight_decay=1e-4, dropout=0.1),
+                    steady_stage("stage_2", ("all",), 5e-4, size.adapt_all, weight_decay=1e-4, dropout=0.1),
+                )
+            ),
         ),
     )
 
@@ -99,7 +103,7 @@ def scratch_recipe(size: DemoSize) -> Recipe:
     recipe = source_recipe(size)
     epochs = size.adapt_head + size.adapt_all
     stage = replace(recipe.stages[-1], name="scratch", epochs=epochs)
-    return replace(recipe, name="site_2_scratch", about="from scratch on site 2", patch=None, stages=(stage,))
+    return replace(recipe, name="site_2_scratch", about="from scratch on site 2", phases=(Phase((stage,)),))
 
 
 def demo(folder: str | Path, size: DemoSize = SHORT, workers: int = 2, seed: int = 1, say: Say = print) -> Path:
@@ -136,7 +140,7 @@ def demo(folder: str | Path, size: DemoSize = SHORT, workers: int = 2, seed: int
     comparisons = _compared(folder)
     say("7/7  the report")
     test = adapted.predictions[adapted.predictions["split"] == "test"]
-    write_examples(adapted.model, adapted.records, adapted.preprocessing, test, adapted.folder / "figures")
+    write_examples(adapted.model, adapted.records, adapted.card, test, adapted.folder / "figures")
     report = _reported(folder, comparisons)
     for line in _answer(folder):
         say(line)
@@ -191,7 +195,8 @@ def _matching(folder: Path, data: dict[str, Path], model_folder: Path, say: Say)
     if stored.preprocessing is None:
         raise MammoError("preprocessing_missing", f"{model_folder} holds a model without preprocessing")
     steps = with_matching(stored.preprocessing, matching_step(target, source, say=say))
-    score_site(replace(stored, preprocessing=steps), data[TARGET], Recipe(name="site_2_matched", about=""), out)
+    matched = replace(stored, card=replace(stored.card, preprocessing=steps))
+    score_site(matched, data[TARGET], Recipe(name="site_2_matched", about=""), out)
 
 
 def _exported(folder: Path, model_folder: Path) -> Path:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mammo_tf.data import Augmentation
-from mammo_tf.evaluation import compute_metrics
-from mammo_tf.files import write_json
+from mammo_tf.data import Augmentation, PatchSampling
 from mammo_tf.imaging import Preprocessing
-from mammo_tf.recipes.recipe import Network, PatchTraining, Recipe, Training
-from mammo_tf.recipes.scores import EVALUATED, score_as_it_came
+from mammo_tf.models import End2End, PatchClassifier
+from mammo_tf.recipes.recipe import Phase, Recipe, Training
+from mammo_tf.recipes.scores import EVALUATED, measured_as_it_came
 from mammo_tf.records import open_records, prepare
 from mammo_tf.training import ModelFile, Stage
 
@@ -60,15 +59,17 @@ def from_patches(
     return Recipe(
         name=name,
         about=about,
-        network=Network(width=width),
+        network=End2End(width=width, weight_decay=1e-4),
         training=Training(batch_size=16, augmentation=MIRRORED),
-        patch=PatchTraining(
-            stages=(steady_stage("patch", ("all",), patch_rate, patch),),
-            rows=patch_pixels, columns=patch_pixels, batch_size=16, augmentation=MIRRORED,
+        phases=(
+            Phase(
+                stages=(steady_stage("patch", ("all",), patch_rate, patch),),
+                plan=PatchSampling(rows=patch_pixels, columns=patch_pixels),
+                network=PatchClassifier(width=width),
+            ),
+            Phase(stages=(steady_stage("head", HEAD, 1e-3, head), steady_stage("whole", ("all",), 5e-4, whole))),
         ),
-        stages=(steady_stage("head", HEAD, 1e-3, head), steady_stage("whole", ("all",), 5e-4, whole)),
-        weight_decay=1e-4,
-    )  # fmt: skip
+    )
 
 
 def seeded(recipe: Recipe, seed: int) -> Recipe:
@@ -108,9 +109,4 @@ def score_site(origin: ModelFile, data: Path, recipe: Recipe, folder: Path, spli
     Raises:
         MammoError: `preprocessing_missing`.
     """
-    table = score_as_it_came(origin, open_records(data), recipe, folder, splits)
-    evaluation = recipe.evaluation
-    write_json(
-        folder / "metrics.json",
-        compute_metrics(table, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling),
-    )
+    measured_as_it_came(origin, open_records(data), recipe, folder, splits)

@@ -1,14 +1,31 @@
 """Batches to outputs: networks on `keras.ops` alone, so that they run on any Keras backend."""
 
-from mammo_tf.models.end2end import body, end2end, end2end_from_patch, patch_body, patch_classifier
+from mammo_tf.models.end2end import (
+    End2End,
+    PatchClassifier,
+    body,
+    end2end,
+    end2end_from_patch,
+    patch_body,
+    patch_classifier,
+)
 from mammo_tf.models.flips import flip_averaged
-from mammo_tf.models.identity import weights_digest
+from mammo_tf.models.identity import architecture_digest, weights_digest
 from mammo_tf.models.legacy import LegacyImport, import_legacy, read_legacy
+from mammo_tf.models.networks import NETWORKS, Description, Network, described, description_of
 from mammo_tf.models.rebuild import named_layers, rebuild
 from mammo_tf.models.saliency import activation_map_model, activation_maps
 from mammo_tf.models.winograd import with_winograd
 
 __all__ = [
+    "architecture_digest",
+    "NETWORKS",
+    "Description",
+    "End2End",
+    "Network",
+    "PatchClassifier",
+    "described",
+    "description_of",
     "LegacyImport",
     "activation_map_model",
     "activation_maps",

@@ -7,6 +7,8 @@ padding, old layer names.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -74,3 +76,11 @@ def resnet50(tensor: Any, width: float, padded_stem: bool) -> Any:
                 inputs = normalised(inputs, f"bn{stage}{unit}_branch1")
             tensor = activated(layers.Add(name=f"add_{next(additions)}")([tensor, inputs]))
     return tensor
+
+
+# name -> function of (pictures, width); a new backbone is a function above and a line here
+BACKBONES: dict[str, Callable[[Any, float], Any]] = {
+    "vgg16": vgg16,
+    "resnet50": partial(resnet50, padded_stem=False),
+    "resnet50_padded": partial(resnet50, padded_stem=True),
+}

@@ -5,26 +5,99 @@ Layers are named, ordered and counted as in `tests/golden/end2end/models_1152x89
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import keras
 from keras import layers
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models.backbones import BATCH_NORM, resnet50, scaled, vgg16
+from mammo_tf.models.backbones import BACKBONES, BATCH_NORM, scaled
+from mammo_tf.models.networks import NETWORKS, Shape, described, description_of
 
-BACKBONES = ("vgg16", "resnet50", "resnet50_padded")
 TOPS = ("512x1", "512-512-1024x2")
 SMALLEST = {"512x1": 128, "512-512-1024x2": 32}  # pixels that leave one after all poolings
 BODY = "model_1"
-LAST_OF_BODY = {"vgg16": "block5_pool", "resnet50": "activation_49", "resnet50_padded": "activation_49"}
+SMOKE_WIDTH = 1 / 32
+
+
+@NETWORKS.register
+@dataclass(frozen=True)
+class End2End:
+    """The whole-image classifier, see `end2end`.
+
+    Attributes:
+        backbone: name of one of `models.backbones.BACKBONES`.
+        top: "512x1" or "512-512-1024x2".
+        width: fraction of all numbers of filters.
+        dropout: rate of every dropout layer when it is built.
+        weight_decay: L2 factor of the head's kernels when it is built.
+    """
+
+    kind: ClassVar[str] = "end2end"
+    backbone: str = "vgg16"
+    top: str = "512x1"
+    width: float = 1.0
+    dropout: float = 0.0
+    weight_decay: float = 0.001
+
+    def build(self, shape: Shape) -> keras.Model:
+        """The network, its weights drawn anew; errors as `end2end`."""
+        return end2end(self.backbone, self.top, shape, self.width, self.dropout, self.weight_decay)
+
+    def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
+        """The network whose body is that of a patch classifier; errors as `end2end_from_patch`."""
+        patch = description_of(before)
+        if isinstance(patch, PatchClassifier) and (patch.backbone, patch.width) != (self.backbone, self.width):
+            raise MammoError(
+                "cannot_grow",
+                f"the patch classifier is {patch.backbone} at width {patch.width:g}, the whole-image network "
+                f"{self.backbone} at width {self.width:g}",
+                "Give both the same backbone and width",
+            )
+        return end2end_from_patch(before, self.top, shape, self.dropout, self.weight_decay)
+
+    def small(self) -> Self:
+        """The same at 1/32 of the filters."""
+        return replace(self, width=SMOKE_WIDTH)
+
+
+@NETWORKS.register
+@dataclass(frozen=True)
+class PatchClassifier:
+    """The patch classifier, see `patch_classifier`.
+
+    Attributes:
+        backbone, width: as for `End2End`.
+        classes: number of classes, background included.
+        dropout, weight_decay: of the output layer when it is built.
+    """
+
+    kind: ClassVar[str] = "patch_classifier"
+    backbone: str = "vgg16"
+    classes: int = 3
+    width: float = 1.0
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+
+    def build(self, shape: Shape) -> keras.Model:
+        """The network, its weights drawn anew; errors as `patch_classifier`."""
+        return patch_classifier(self.backbone, shape, self.classes, self.width, self.dropout, self.weight_decay)
+
+    def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
+        """Raises `cannot_grow`: a patch classifier starts from nothing."""
+        raise MammoError("cannot_grow", f"a patch classifier takes nothing over from {before.name}", "Put it first")
+
+    def small(self) -> Self:
+        """The same at 1/32 of the filters."""
+        return replace(self, width=SMOKE_WIDTH)
 
 
 def end2end(
     backbone: str = "vgg16",
     top: str = "512x1",
-    input_shape: tuple[int, int, int] = (1152, 896, 3),
+    input_shape: Shape = (1152, 896, 3),
     width: float = 1.0,
     dropout: float = 0.0,
     weight_decay: float = 0.001,
@@ -47,13 +120,14 @@ def end2end(
     Raises:
         MammoError: `backbone_unknown`, `top_unknown`, `size_too_small`.
     """
-    return _classifier(body(backbone, input_shape[2], width), top, input_shape, width, dropout, weight_decay)
+    model = _classifier(body(backbone, input_shape[2], width), top, input_shape, width, dropout, weight_decay)
+    return described(model, End2End(backbone, top, width, dropout, weight_decay))
 
 
 def end2end_from_patch(
     patch_model: keras.Model,
     top: str = "512x1",
-    input_shape: tuple[int, int, int] = (1152, 896, 3),
+    input_shape: Shape = (1152, 896, 3),
     dropout: float = 0.0,
     weight_decay: float = 0.001,
 ) -> keras.Model:
@@ -61,9 +135,9 @@ def end2end_from_patch(
 
     The width of the head follows the body's. Arguments and errors as `end2end`; the patch model keeps its weights.
     """
-    converted = patch_body(patch_model)
-    width = converted.output.shape[-1] / (512 if "block5_pool" in {layer.name for layer in converted.layers} else 2048)
-    return _classifier(converted, top, input_shape, width, dropout, weight_decay)
+    patch = _patch_description(patch_model)
+    model = _classifier(patch_body(patch_model), top, input_shape, patch.width, dropout, weight_decay)
+    return described(model, End2End(patch.backbone, top, patch.width, dropout, weight_decay))
 
 
 def patch_classifier(
@@ -88,7 +162,8 @@ def patch_classifier(
         classes, activation="softmax", kernel_initializer="he_normal",
         kernel_regularizer=keras.regularizers.L2(weight_decay), dtype=_output_dtype(), name="dense_1",
     )(tensor)  # fmt: skip
-    return keras.Model(inputs, tensor, name="patch_classifier")
+    model = keras.Model(inputs, tensor, name="patch_classifier")
+    return described(model, PatchClassifier(backbone, classes, width, dropout, weight_decay))
 
 
 def body(backbone: str, channels: int = 3, width: float = 1.0) -> keras.Model:
@@ -106,20 +181,23 @@ def patch_body(patch_model: keras.Model) -> keras.Model:
     """The body of a patch classifier, a new model `model_1` with a copy of its weights.
 
     Raises:
-        MammoError: `not_a_patch_model` if the model is not one that `patch_classifier` builds.
+        MammoError: `not_a_patch_model` if the model does not say that `patch_classifier` built it.
     """
-    names = [layer.name for layer in patch_model.layers]
-    backbone = next((name for name in BACKBONES if LAST_OF_BODY[name] in names), None)
-    if backbone is None:
-        raise MammoError("not_a_patch_model", f"the model {patch_model.name} holds no VGG16 and no ResNet50 body")
-    if "zero_padding2d_1" in names:
-        backbone = "resnet50_padded"
-    first = patch_model.get_layer("block1_conv1" if backbone == "vgg16" else "conv1")
-    converted = body(backbone, first.kernel.shape[2], first.filters / 64)
+    patch = _patch_description(patch_model)
+    converted = body(patch.backbone, patch_model.input.shape[-1], patch.width)
     for layer in converted.layers:
         if layer.weights:
             layer.set_weights(patch_model.get_layer(layer.name).get_weights())
     return converted
+
+
+def _patch_description(model: keras.Model) -> PatchClassifier:
+    found = description_of(model)
+    if not isinstance(found, PatchClassifier):
+        told = "does not say what it was built with" if found is None else f"is of the kind {found.kind}"
+        sentence = f"the model {model.name} {told}, so it is not known to be a patch classifier"
+        raise MammoError("not_a_patch_model", sentence, "Take one that mammo_tf trained or imported")
+    return found
 
 
 def _check_backbone(backbone: str) -> None:
@@ -128,9 +206,7 @@ def _check_backbone(backbone: str) -> None:
 
 
 def _run_backbone(backbone: str, inputs: Any, width: float) -> Any:
-    if backbone == "vgg16":
-        return vgg16(inputs, width)
-    return resnet50(inputs, width, padded_stem=backbone == "resnet50_padded")
+    return BACKBONES[backbone](inputs, width)
 
 
 def _output_dtype() -> str:
@@ -140,7 +216,7 @@ def _output_dtype() -> str:
 def _classifier(
     converted: keras.Model,
     top: str,
-    input_shape: tuple[int, int, int],
+    input_shape: Shape,
     width: float,
     dropout: float,
     weight_decay: float,
@@ -148,7 +224,7 @@ def _classifier(
     if top not in TOPS:
         raise MammoError("top_unknown", f"top {top!r} is unknown", f"Known are {', '.join(TOPS)}")
     smallest = SMALLEST[top]
-    if min(input_shape[:2]) < smallest:
+    if min(size or smallest for size in input_shape[:2]) < smallest:
         raise MammoError(
             "size_too_small",
             f"{input_shape[0]}x{input_shape[1]} pixels are too few for End2End with the top {top}",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
+FLIPS = {"left_right": (2,), "up_down": (1,), "both": (1, 2)}  # axes of [batch, rows, columns, ...]
+
 
 @keras.saving.register_keras_serializable("mammo_tf")
 class Flip(layers.Layer):
@@ -25,12 +27,14 @@ class Flip(layers.Layer):
 
 
 def flip_averaged(model: keras.Model) -> keras.Model:
-    """The mean of the model's outputs on the picture as it is, left-right, up-down, and both ways.
+    """The mean of the model's output on the picture as it is, left-right, up-down, and both ways.
 
-    Source: `tests/golden/end2end`, `y_flipavg`. Weights are shared with `model`; four times its work.
+    An output that is a picture itself (`[batch, rows, columns, channels]`) is mirrored back first. Source:
+    `tests/golden/end2end`, `y_flipavg`. Weights are shared with `model`; four times its work.
     """
     inputs = keras.Input(model.input.shape[1:], name="input_1")
-    versions = [inputs, *(Flip(axes, name=f"flip_{name}")(inputs) for axes, name in
-                          (((2,), "left_right"), ((1,), "up_down"), ((1, 2), "both")))]  # fmt: skip
-    average = layers.Average(name="mean_over_flips")([model(version) for version in versions])
-    return keras.Model(inputs, average, name=f"{model.name}_flip_averaged")
+    outputs = [model(inputs)]
+    for name, axes in FLIPS.items():
+        given = model(Flip(axes, name=f"flip_{name}")(inputs))
+        outputs.append(Flip(axes, name=f"back_{name}")(given) if len(given.shape) == 4 else given)
+    return keras.Model(inputs, layers.Average(name="mean_over_flips")(outputs), name=f"{model.name}_flip_averaged")

@@ -12,7 +12,9 @@ import keras
 from keras import layers
 
 from mammo_tf.errors import MammoError
+from mammo_tf.models.networks import described, description_of
 
+PROBABILITIES = (keras.activations.softmax, keras.activations.sigmoid)
 DROPOUTS = (layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D)
 
 
@@ -31,10 +33,10 @@ def rebuild(
         dropout: rate of every dropout layer, in [0, 1).
         weight_decay: L2 factor of every kernel that has a regulariser (0 switches it off and can be undone).
         synchronized: whether batch statistics are taken over all devices.
-        dtype: policy ("float32", "mixed_bfloat16", "mixed_float16"); layers that end in a softmax stay float32.
+        dtype: policy ("float32", "mixed_bfloat16", "mixed_float16"); softmax and sigmoid stay float32.
         input_shape: rows, columns, channels of another input; only for networks that pool over the whole picture.
 
-    Layers keep their `trainable`. The model is not compiled.
+    Layers keep their `trainable`, the model its description. The model is not compiled.
 
     Raises:
         MammoError: `size_too_small` for an `input_shape` that leaves no pixel after all poolings.
@@ -49,11 +51,9 @@ def rebuild(
         if synchronized is not None and isinstance(layer, layers.BatchNormalization):
             config["synchronized"] = synchronized
         if dtype is not None and not isinstance(layer, layers.InputLayer):
-            softmax = getattr(layer, "activation", None) is keras.activations.softmax
-            config["dtype"] = "float32" if softmax else dtype
+            config["dtype"] = "float32" if getattr(layer, "activation", None) in PROBABILITIES else dtype
         return type(layer).from_config(config)
 
-    trainable = {path: layer.trainable for path, layer in named_layers(model)}
     first = next((layer.name for layer in model.layers if isinstance(layer, layers.InputLayer)), None)
     inputs = None if input_shape is None else keras.Input(input_shape, name=first)
     try:
@@ -64,10 +64,10 @@ def rebuild(
         sentence = f"{input_shape[0]}x{input_shape[1]} pixels are too few for {model.name}"
         raise MammoError("size_too_small", sentence, "Prepare larger pictures") from error
     renewed.set_weights(model.get_weights())
-    for path, layer in named_layers(renewed):
+    for (_, layer), (_, before) in zip(named_layers(renewed), named_layers(model), strict=True):
         if not isinstance(layer, keras.Model):
-            layer.trainable = trainable[path]
-    return renewed
+            layer.trainable = before.trainable
+    return described(renewed, description_of(model))
 
 
 def named_layers(model: keras.Model, prefix: str = "") -> list[tuple[str, keras.layers.Layer]]:

@@ -2,25 +2,26 @@
 
 from mammo_tf.recipes.recipe import (
     Evaluation,
-    Network,
-    PatchTraining,
+    Phase,
     Preparation,
     Recipe,
     Training,
     load_recipe,
     smoke,
 )
-from mammo_tf.recipes.runner import RunResult, run
+from mammo_tf.recipes.runner import RunResult, Trained, measure, run, train
 
 __all__ = [
     "Evaluation",
-    "Network",
-    "PatchTraining",
+    "Phase",
     "Preparation",
     "Recipe",
     "RunResult",
+    "Trained",
     "Training",
     "load_recipe",
+    "measure",
     "run",
     "smoke",
+    "train",
 ]

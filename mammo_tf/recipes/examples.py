@@ -1,4 +1,4 @@
-"""Example pictures of a run with their class activation maps, for the report."""
+"""Example pictures of a run, and where the network looked, for the report."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.files import atomic_path, write_json
-from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import activation_maps
 from mammo_tf.records import Records
 from mammo_tf.study import Finding, findings_from_json, findings_to_json
+from mammo_tf.training import Classification, ModelCard
 
 LISTED = "examples.json"
 
 
 def write_examples(
-    model: keras.Model, records: Records, steps: Preprocessing, table: pd.DataFrame, folder: Path, count: int = 6
+    model: keras.Model, records: Records, card: ModelCard, table: pd.DataFrame, folder: Path, count: int = 6
 ) -> None:
     """Writes pictures, maps and `examples.json` for the positives and negatives spread evenly over their scores.
 
     Args:
-        model: a classifier that has class activation maps.
+        model: a network; one that cannot say where it looked gives pictures without maps.
         records: where the pictures are.
-        steps: the model's preprocessing.
+        card: of the model: its preprocessing and its task are used.
         table: predictions of test, `image_id`, `label`, `score`.
         folder: of the run's figures.
         count: how many, half of them positive.
@@ -39,21 +38,22 @@ def write_examples(
         part = table[table["label"] == label].sort_values("score", ascending=False, kind="stable")
         chosen = np.unique(np.linspace(0, max(0, len(part) - 1), count // 2).round().astype(int))[: len(part)]
         for _, row in part.iloc[chosen].iterrows():
-            rows.append(_example(model, records, steps, place[row["image_id"]], row, folder))
+            rows.append(_example(model, records, card, place[row["image_id"]], row, folder))
     write_json(folder / LISTED, rows)
 
 
 def _example(
-    model: keras.Model, records: Records, steps: Preprocessing, position: int, row: pd.Series[Any], folder: Path
+    model: keras.Model, records: Records, card: ModelCard, position: int, row: pd.Series[Any], folder: Path
 ) -> dict[str, Any]:
     image = records.image(position)
     name = f"example_{position:05d}"
-    network_input = steps.intensity(image.picture / np.float32(65535))
-    heat = activation_maps(model, network_input[None])[0]
+    steps, task = card.preprocessing or records.preprocessing, card.task or Classification()
+    heat = task.evidence(model, steps.intensity(image.picture / np.float32(65535))[None])
     with atomic_path(folder / f"{name}.png") as beside:
         beside.write_bytes(cv2.imencode(".png", image.picture)[1].tobytes())
-    with atomic_path(folder / f"{name}.npy") as beside:
-        np.save(beside, heat)
+    if heat is not None:
+        with atomic_path(folder / f"{name}.npy") as beside:
+            np.save(beside, heat[0])
     found = []
     for finding, mask in zip(
         findings_from_json(str(image.row.get("findings") or "")), image.finding_masks, strict=True
@@ -65,10 +65,10 @@ def _example(
     side = f"{row['laterality']} {row['view']}".strip()
     return {
         "picture": f"{name}.png",
-        "heatmap": f"{name}.npy",
+        "heatmap": None if heat is None else f"{name}.npy",
         "score": float(row["score"]),
         "findings": findings_to_json(found),
-        "title": f"{image.row['label']}, {side}",
+        "title": f"{image.row['label'] or 'no label'}, {side}",
     }
 
 

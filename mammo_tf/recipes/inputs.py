@@ -15,7 +15,7 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.records import Records, open_records, prepare
-from mammo_tf.study import SPLITS, check_classes, check_leakage, read_manifest
+from mammo_tf.study import SPLITS, check_leakage, read_manifest
 from mammo_tf.training import ModelFile
 
 FULL_SIZE = (1152, 896)
@@ -42,8 +42,8 @@ def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None
 
 
 def _size(recipe: Recipe, start: ModelFile | None, records: Records | None) -> tuple[int, int]:
-    if recipe.network.rows is not None and recipe.network.columns is not None:
-        return recipe.network.rows, recipe.network.columns
+    if recipe.preparation.rows is not None and recipe.preparation.columns is not None:
+        return recipe.preparation.rows, recipe.preparation.columns
     if records is not None:
         return records.size
     if start is not None and start.model.input.shape[1] is not None:
@@ -98,16 +98,15 @@ def open_data(
 ) -> tuple[Records, Preprocessing]:
     """Records as they are, or a manifest prepared into the run folder, and the preprocessing that belongs to them.
 
-    Checked for leakage and for both classes. Where the recipe prepares pictures as the start model does and the records
-    were prepared in another way, the records count, with a word.
+    Checked for leakage and for what the task needs in every split. Where the recipe prepares pictures as the start
+    model does and the records were prepared in another way, the records count, with a word.
 
     Raises:
         MammoError: `geometry_differs` where the recipe names a preset and records were prepared in another way, and
-            what `read_manifest`, `prepare`, `open_records`, `check_leakage`, `check_classes`, `geometry_of` raise.
+            what `read_manifest`, `prepare`, `open_records`, `check_leakage`, `Task.check_rows`, `geometry_of` raise.
     """
     data = Path(data)
-    splits = SPLITS if recipe.stages or recipe.patch else ("test",)
-    positives = recipe.evaluation.positives
+    splits = SPLITS if recipe.phases else ("test",)
     if data.is_dir():
         records = open_records(data)
         preprocessing = geometry_of(recipe, start, records)
@@ -116,14 +115,14 @@ def open_data(
     else:
         manifest = read_manifest(data)
         check_leakage(manifest)
-        check_classes(manifest, positives, splits)
+        recipe.task.check_rows(manifest, splits)
         preprocessing = geometry_of(recipe, start, None)
         done = prepare(manifest, root or data.parent, folder / PREPARED, preprocessing, workers)
         if done.rejects:
             say(f"{len(done.rejects)} of {len(manifest)} images cannot be used: {folder / PREPARED / 'rejects.csv'}")
         records = open_records(folder / PREPARED)
     check_leakage(records.rows)
-    check_classes(records.rows, positives, splits)
+    recipe.task.check_rows(records.rows, splits)
     return records, preprocessing
 
 
@@ -132,7 +131,7 @@ def _as_prepared(records: Records, wanted: Preprocessing, recipe: Recipe, say: S
     if recipe.preparation.preset != FROM_START or records.size != wanted.size:
         raise MammoError(
             "geometry_differs", f"{records.folder} was prepared by {found}; the recipe wants {asked}",
-            "Prepare again, or set preparation.preset, network.rows and network.columns",
+            "Prepare again, or set preparation.preset, preparation.rows and preparation.columns",
         )  # fmt: skip
     say(f"the start model was trained on pictures prepared by {asked}; these are prepared by {found}")
     return Preprocessing(records.preprocessing.geometry_steps, wanted.intensity_steps)

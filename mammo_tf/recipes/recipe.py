@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mammo_tf.data import BALANCES, Augmentation
+from mammo_tf.data import BALANCES, Augmentation, WholeImageSampling
+from mammo_tf.data.sampling import Sampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling
 from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
@@ -15,10 +17,11 @@ from mammo_tf.evaluation.intervals import METHODS
 from mammo_tf.evaluation.predictions import AGGREGATES
 from mammo_tf.fields import from_json, to_json
 from mammo_tf.imaging.preprocessing import PRESETS
-from mammo_tf.study import LABELS
-from mammo_tf.training import PRECISIONS, Stage
+from mammo_tf.models import End2End, Network
+from mammo_tf.training import PRECISIONS, AnyTask, Classification, Stage
 
-SMOKE_SIZE = (128, 128)
+FORMAT = 2
+SMOKE_SIZE, SMOKE_BATCH = (128, 128), 8
 MODULE = "mammo_tf_recipe"
 FROM_START, FROM_TRAINING = "start", "training"
 
@@ -26,28 +29,6 @@ FROM_START, FROM_TRAINING = "start", "training"
 def _check(right: bool, rule: str) -> None:
     if not right:
         raise MammoError("recipe_wrong", rule)
-
-
-@dataclass(frozen=True)
-class Network:
-    """The whole-image classifier, see `models.end2end`; with a start model, only rows and columns are used.
-
-    Attributes:
-        backbone: "vgg16", "resnet50" or "resnet50_padded".
-        top: "512x1" or "512-512-1024x2".
-        width: fraction of all numbers of filters.
-        rows, columns: size of the input in pixels; None takes the size of the records, or with a manifest that of the
-            start model, or 1152x896.
-    """
-
-    backbone: str = "vgg16"
-    top: str = "512x1"
-    width: float = 1.0
-    rows: int | None = None
-    columns: int | None = None
-
-    def __post_init__(self) -> None:
-        _check((self.rows is None) == (self.columns is None), "network.rows and network.columns are given together")
 
 
 @dataclass(frozen=True)
@@ -59,11 +40,15 @@ class Preparation:
         mean: what is subtracted on the scale 0 to 255: "training", the mean of the training pictures; "start", that of
             the start model; or a number.
         channels: 1 or 3.
+        rows, columns: size of prepared pictures in pixels; None takes the size of the records, or with a manifest that
+            of the start model, or 1152x896.
     """
 
     preset: str = "default"
     mean: str | float = FROM_TRAINING
     channels: int = 3
+    rows: int | None = None
+    columns: int | None = None
 
     def __post_init__(self) -> None:
         presets = (*PRESETS, FROM_START)
@@ -72,42 +57,18 @@ class Preparation:
             not isinstance(self.mean, str) or self.mean in (FROM_START, FROM_TRAINING),
             f"preparation.mean is a number, {FROM_TRAINING} or {FROM_START}",
         )
-
-
-@dataclass(frozen=True)
-class PatchTraining:
-    """The patch classifier that becomes the body.
-
-    Attributes:
-        stages: of its training.
-        classes: class number of a finding's label, or of `kind/label`; background is 0.
-        rows, columns: of a patch, in prepared pixels.
-        lesion_patches, background_patches, jitter: see `data.Patches`.
-        dropout, weight_decay: of the patch model when it is built.
-        batch_size: patches in a batch.
-        augmentation: of the patches.
-    """
-
-    stages: tuple[Stage, ...]
-    classes: dict[str, int] = field(default_factory=lambda: {"benign": 1, "high_risk": 2, "malignant": 2})
-    rows: int = 224
-    columns: int = 224
-    lesion_patches: int = 6
-    background_patches: int = 3
-    jitter: float = 0.25
-    dropout: float = 0.0
-    weight_decay: float = 0.0
-    batch_size: int = 32
-    augmentation: Augmentation = field(default_factory=Augmentation)
+        _check(
+            (self.rows is None) == (self.columns is None), "preparation.rows and preparation.columns are given together"
+        )
 
 
 @dataclass(frozen=True)
 class Training:
-    """What all stages share.
+    """What all phases share.
 
     Attributes:
         batch_size: images in a batch, over all devices.
-        augmentation: one warp an image.
+        augmentation: one warp an image, then its grey values.
         class_balance: "none", "batch_weights" (as the thesis ran it) or "balanced_sampling".
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
         seed: decides weights, order, augmentation and dropout.
@@ -127,11 +88,39 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """Stages that share a plan and a network; a recipe goes through its phases in order.
+
+    Attributes:
+        stages: of the training.
+        plan: what an epoch sees.
+        network: what is trained, if it is not the recipe's network. The next phase's network grows out of it
+            (`Description.grow`): a patch classifier becomes the body of a whole-image classifier.
+        batch_size, augmentation: None takes those of `training`.
+    """
+
+    stages: tuple[Stage, ...]
+    plan: Sampling = field(default_factory=WholeImageSampling)
+    network: Network | None = None
+    batch_size: int | None = None
+    augmentation: Augmentation | None = None
+
+    def __post_init__(self) -> None:
+        _check(bool(self.stages), "a phase has a stage")
+        _check(self.batch_size is None or self.batch_size >= 1, "a phase's batch_size is 1 or more")
+        classes = getattr(self.network, "classes", None)
+        if self.plan.class_count is not None and classes is not None:
+            _check(
+                classes == self.plan.class_count,
+                f"the network of a phase gives {classes} classes and its plan has {self.plan.class_count}",
+            )
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How scores become numbers.
 
     Attributes:
-        positives: labels that count as positive.
         flips: mean over four flips of each picture.
         breast, patient: aggregates, "mean", "maximum" or "noisy_or".
         replicates, interval, stratified: of the bootstrap over patients, see `evaluation.Resampling`.
@@ -140,7 +129,6 @@ class Evaluation:
         mean: what is subtracted in evaluation and afterwards, if it is not what was subtracted in training.
     """
 
-    positives: tuple[str, ...] = ("malignant", "high_risk")
     flips: bool = False
     breast: str = "mean"
     patient: str = "maximum"
@@ -152,7 +140,6 @@ class Evaluation:
     mean: float | None = None
 
     def __post_init__(self) -> None:
-        _check(set(self.positives) <= set(LABELS) and bool(self.positives), f"positives are among {', '.join(LABELS)}")
         calibrations = ("", *CALIBRATIONS)
         _check(self.calibration in calibrations, f"calibrations are {', '.join(CALIBRATIONS)}, or empty")
         _check(self.interval in METHODS, f"intervals are {', '.join(METHODS)}")
@@ -171,63 +158,96 @@ class Recipe:
     Attributes:
         name: of the run folder.
         about: one sentence.
-        stages: of the whole-image model, in order; none evaluates the start model alone.
-        network, preparation, training, evaluation: see there.
-        patch: the patch stage, where the model starts from nothing.
+        phases: of the training, in order; none measures the start model alone.
+        network: what is built where nothing is started from; a start model takes its place.
+        task: what the network is asked, and what counts as positive.
+        preparation, training, evaluation: see there.
         start: model to start from: `.keras`, published `.h5`, or a run folder.
         needs_start: whether a start model must be named.
-        dropout, weight_decay: of a whole-image model that is built here.
     """
 
     name: str
     about: str
-    stages: tuple[Stage, ...] = ()
-    network: Network = field(default_factory=Network)
+    phases: tuple[Phase, ...] = ()
+    network: Network = field(default_factory=End2End)
+    task: AnyTask = field(default_factory=Classification)
     preparation: Preparation = field(default_factory=Preparation)
     training: Training = field(default_factory=Training)
     evaluation: Evaluation = field(default_factory=Evaluation)
-    patch: PatchTraining | None = None
     start: str | None = None
     needs_start: bool = False
-    dropout: float = 0.0
-    weight_decay: float = 0.001
 
     def __post_init__(self) -> None:
-        names = [stage.name for stage in (*self.stages, *(self.patch.stages if self.patch else ()))]
+        names = [stage.name for stage in self.stages]
         _check(len(set(names)) == len(names), f"stages have different names, not {', '.join(names)}")
-        _check(not (self.patch and self.needs_start), "a recipe with a patch stage starts from nothing")
+        _check(
+            not (self.from_nothing and self.needs_start),
+            "a recipe whose first phase has a network of its own starts from nothing",
+        )
+        for stage in self.stages:
+            _check(
+                stage.monitor in self.task.monitors,
+                f"stage {stage.name} watches {stage.monitor}; a {self.task.kind} gives {', '.join(self.task.monitors)}",
+            )
+        balances = self.task.balances
+        _check(
+            self.training.class_balance in balances,
+            f"training.class_balance of a {self.task.kind} is one of {', '.join(balances)}",
+        )
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of all phases, as they are numbered."""
+        return tuple(stage for phase in self.phases for stage in phase.stages)
+
+    @property
+    def from_nothing(self) -> bool:
+        """Whether the first phase trains a network that no start model can take the place of."""
+        return bool(self.phases) and self.phases[0].network is not None
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values; `from_json` gives an equal recipe."""
-        return dict(to_json(self))
+        return {"format": FORMAT, **to_json(self)}
 
     @classmethod
     def from_json(cls, value: Any) -> Recipe:
-        """What `to_json` gave, back; errors as `fields.from_json`."""
-        return from_json(cls, value)
+        """What `to_json` gave, back; errors as `fields.from_json`, and `recipe_older`."""
+        if isinstance(value, Mapping) and value.get("format") != FORMAT:
+            raise MammoError(
+                "recipe_older",
+                "the recipe was written by version 0.1, whose fields were others",
+                "Give the recipe's file to mammo-tf run again, into a new folder",
+            )
+        plain = (
+            {name: item for name, item in value.items() if name != "format"} if isinstance(value, Mapping) else value
+        )
+        return from_json(cls, plain)
 
 
 def smoke(recipe: Recipe) -> Recipe:
-    """The same road in about twenty seconds: 128x128 pixels, 1/32 of the filters, one epoch a stage.
+    """The same road in about twenty seconds: 128x128 pixels, small networks, one epoch a stage.
 
     Args:
         recipe: any.
     """
 
-    def short(stage: Stage) -> Stage:
-        return replace(stage, epochs=1)
+    def short(phase: Phase) -> Phase:
+        return replace(
+            phase,
+            stages=tuple(replace(stage, epochs=1) for stage in phase.stages),
+            plan=phase.plan.small(),
+            network=None if phase.network is None else phase.network.small(),
+            batch_size=None if phase.batch_size is None else SMOKE_BATCH,
+        )
 
-    patch = recipe.patch and replace(
-        recipe.patch, stages=tuple(map(short, recipe.patch.stages)), rows=32, columns=32, batch_size=8,
-        lesion_patches=1, background_patches=1,
-    )  # fmt: skip
+    rows, columns = SMOKE_SIZE
     return replace(
         recipe,
         name=f"{recipe.name}-smoke",
-        stages=tuple(map(short, recipe.stages)),
-        patch=patch,
-        network=replace(recipe.network, width=1 / 32, rows=SMOKE_SIZE[0], columns=SMOKE_SIZE[1]),
-        training=replace(recipe.training, batch_size=8),
+        phases=tuple(map(short, recipe.phases)),
+        network=recipe.network.small(),
+        preparation=replace(recipe.preparation, rows=rows, columns=columns),
+        training=replace(recipe.training, batch_size=SMOKE_BATCH),
         evaluation=replace(recipe.evaluation, replicates=100),
     )
 

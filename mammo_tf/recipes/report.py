@@ -7,6 +7,7 @@ from pathlib import Path
 from mammo_tf.errors import MammoError
 from mammo_tf.files import read_json
 from mammo_tf.recipes.examples import read_examples, write_examples
+from mammo_tf.recipes.run_folder import check_format
 from mammo_tf.recipes.runner import RunResult
 from mammo_tf.reporting import Comparison, Curve, Entry, Example, Report, write_report
 from mammo_tf.study import findings_from_json
@@ -21,10 +22,7 @@ def report_run(folder: str | Path) -> Path:
     folder = Path(folder)
     if not (folder / "metrics.json").is_file():
         raise MammoError("not_a_run", f"{folder} holds no finished run", "Run mammo-tf run first")
-    stored = read_json(folder / "recipe.json")
-    if not isinstance(stored, dict) or not {"recipe", "asked"} <= set(stored):
-        raise MammoError("not_a_run", f"{folder / 'recipe.json'} is not what a run wrote", "Run mammo-tf run again")
-    recipe = stored["recipe"]
+    recipe = check_format(folder / "recipe.json")["recipe"]
     entries = [Entry("this model", folder / "predictions_test.csv", folder / "metrics.json")]
     comparisons = []
     if (folder / "comparison.json").is_file():
@@ -44,7 +42,7 @@ def report_run(folder: str | Path) -> Path:
 def finish_run(result: RunResult) -> Path:
     """Example pictures of a run that has just ended, then its report; returns the report's path."""
     test = result.predictions[result.predictions["split"] == "test"]
-    write_examples(result.model, result.records, result.preprocessing, test, result.folder / "figures")
+    write_examples(result.model, result.records, result.card, test, result.folder / "figures")
     return report_run(result.folder)
 
 
@@ -53,8 +51,8 @@ def run_examples(folder: Path) -> tuple[Example, ...]:
     figures = folder / "figures"
     return tuple(
         Example(
-            picture=figures / item["picture"], heatmap=figures / item["heatmap"], title=item["title"],
-            score=item["score"], findings=findings_from_json(item["findings"]),
+            picture=figures / item["picture"], heatmap=figures / item["heatmap"] if item["heatmap"] else None,
+            title=item["title"], score=item["score"], findings=findings_from_json(item["findings"]),
         )
         for item in read_examples(figures)
     )  # fmt: skip

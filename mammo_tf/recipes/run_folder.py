@@ -9,7 +9,7 @@ from typing import Any
 from mammo_tf.errors import MammoError
 from mammo_tf.files import disk_errors, read_json, write_json
 from mammo_tf.recipes.environment import environment
-from mammo_tf.recipes.recipe import Recipe
+from mammo_tf.recipes.recipe import FORMAT, Recipe
 
 PREPARED = "prepared"
 OWN = (
@@ -28,13 +28,16 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
         overwrite: remove what another recipe left.
 
     Raises:
-        MammoError: `other_run` if the folder holds another recipe's run, `folder_exists` if it holds something else.
+        MammoError: `recipe_older` for a run of version 0.1, `other_run` if the folder holds another recipe's run,
+            `folder_exists` if it holds something else.
     """
     path = folder / "recipe.json"
     wanted = {"recipe": recipe.to_json(), "asked": asked}
     if path.is_file():
         if read_json(path) == wanted:
             return
+        if not overwrite:
+            check_format(path)
         begun = any((folder / name).exists() for name in ("checkpoints", "model.keras"))
         if begun and not overwrite:
             changed = _difference(read_json(path), wanted)
@@ -54,6 +57,21 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
         folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "environment.json", environment())
     write_json(path, wanted)
+
+
+def check_format(path: Path) -> Any:
+    """What a run folder's `recipe.json` says, `recipe` and `asked`.
+
+    Raises:
+        MammoError: `not_a_run`, `recipe_older`.
+    """
+    stored = read_json(path)
+    if not isinstance(stored, dict) or not {"recipe", "asked"} <= set(stored):
+        raise MammoError("not_a_run", f"{path} is not what a run wrote", "Run mammo-tf run again")
+    if stored["recipe"].get("format") != FORMAT:
+        sentence = f"{path} was written by version 0.1, whose recipes had other fields"
+        raise MammoError("recipe_older", sentence, "Run the recipe again into a new folder, or use --overwrite")
+    return stored
 
 
 def _difference(found: Any, wanted: Any, where: str = "") -> str:

@@ -1,38 +1,51 @@
-"""The runner: strings the rooms together, from a recipe and data to a run folder."""
+"""The runner: strings the rooms together, from a recipe and data to a run folder. `train` and `measure` stand alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import pandas as pd
 
-from mammo_tf.data import NO_AUGMENTATION, Patches, WholeImages, image_labels, patch_sheets
+from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import compare
 from mammo_tf.files import digest, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import end2end, end2end_from_patch, patch_classifier, rebuild
+from mammo_tf.models import rebuild
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
-from mammo_tf.recipes.recipe import PatchTraining, Recipe
+from mammo_tf.recipes.recipe import Phase, Recipe
 from mammo_tf.recipes.run_folder import claim
-from mammo_tf.recipes.scores import model_facts, predict_splits, score_as_it_came, write_metrics
+from mammo_tf.recipes.scores import Measured, measured, measured_as_it_came, trained_card
 from mammo_tf.recipes.start import check_channels, check_start, fitting, load_start
 from mammo_tf.records import Records
-from mammo_tf.training import (
-    Material,
-    ModelFile,
-    Stage,
-    fit_stage,
-    make_strategy,
-    save_model,
-    write_log,
-)
+from mammo_tf.study import SPLITS, UNLABELLED
+from mammo_tf.training import Material, ModelCard, ModelFile, Stage, fit_stage, make_strategy, save_model, write_log
+from mammo_tf.training.stages import better_when
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `train` left.
+
+    Attributes:
+        folder: the run folder.
+        model: the trained network, float32, not compiled.
+        card: what is known of it; nothing is measured yet.
+        records: what it was trained on.
+        origin: the start model, if there was one.
+    """
+
+    folder: Path
+    model: keras.Model
+    card: ModelCard
+    records: Records
+    origin: ModelFile | None
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class RunResult:
         folder: the run folder.
         metrics: content of `metrics.json`.
         comparison: content of `comparison.json`: this model against the start model on the same images; empty without.
-        model, preprocessing: what `model.keras` holds.
+        model, card: what `model.keras` holds.
         records: what it was run on.
         predictions: of validation and test.
     """
@@ -52,7 +65,7 @@ class RunResult:
     metrics: dict[str, Any]
     comparison: dict[str, Any]
     model: keras.Model
-    preprocessing: Preprocessing
+    card: ModelCard
     records: Records
     predictions: pd.DataFrame
 
@@ -67,10 +80,10 @@ def run(
     say: Say = lambda line: None,
     root: str | Path | None = None,
 ) -> RunResult:
-    """Runs a recipe and leaves `recipe.json environment.json log.csv checkpoints/ model.keras predictions_<split>.csv
-    predictions_<split>.json metrics.json` in the run folder, and with a start model `before/` and `comparison.json`.
+    """Runs a recipe: `train`, then `measure`. Run again in the same folder it goes on where it was stopped.
 
-    Run again in the same folder it goes on where it was stopped.
+    Leaves `recipe.json environment.json log.csv checkpoints/ model.keras predictions_<split>.csv
+    predictions_<split>.json metrics.json` in the run folder, and with a start model `before/` and `comparison.json`.
 
     Args:
         recipe: what to do.
@@ -83,8 +96,26 @@ def run(
         root: data root of a manifest; by default its folder.
 
     Raises:
-        MammoError: `start_missing`, `start_unfit`, `channels_differ`, `size_too_small`, and what the rooms on the way
-            raise.
+        MammoError: see `train`.
+    """
+    return measure(train(recipe, folder, data, start, workers, overwrite, say, root), recipe, say)
+
+
+def train(
+    recipe: Recipe,
+    folder: str | Path,
+    data: str | Path,
+    start: str | Path | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+    say: Say = lambda line: None,
+    root: str | Path | None = None,
+) -> Trained:
+    """Goes through the phases of a recipe; nothing is measured but validation. Arguments as for `run`.
+
+    Raises:
+        MammoError: `start_missing`, `start_unwanted`, `start_unfit`, `channels_differ`, `size_too_small`,
+            `outputs_wrong` where the network's outputs are not the task's, and what the rooms on the way raise.
     """
     folder, start = Path(folder), start or recipe.start
     if start is None and recipe.needs_start:
@@ -92,9 +123,14 @@ def run(
             "start_missing", f"the recipe {recipe.name} needs a model to start from",
             "Name one with --start: a run folder of end2end_baseline, a .keras file, or a published .h5",
         )  # fmt: skip
+    if start is not None and recipe.from_nothing:
+        raise MammoError(
+            "start_unwanted", f"the recipe {recipe.name} begins with a network of its own, not with {start}",
+            "Leave out --start, or take a recipe that trains on",
+        )  # fmt: skip
     origin = load_start(start) if start is not None else None
     if origin is not None:
-        check_start(origin, str(start))
+        check_start(origin, str(start), recipe.task)
     asked = {"data": digest_of_input(Path(data)), "start": "" if start is None else digest_of_input(Path(start))}
     claim(folder, recipe, asked, overwrite)
     records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
@@ -102,22 +138,26 @@ def run(
     if origin is not None:
         check_channels(origin, steps)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
-
-    trainer = _Trainer(recipe, folder, records, steps, say)
-    model = trainer.beginning(origin)
-    for stage in recipe.stages:
-        model = trainer.stage(model, stage, trainer.whole_images())
+    model = _Trainer(recipe, folder, records, steps, say).all_phases(origin)
     finished = rebuild(model, dtype="float32", synchronized=False)  # for serving: no optimiser, one device
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)
-    table = predict_splits(finished, records, final, recipe, folder)
-    metrics = write_metrics(table, recipe.evaluation, folder / "metrics.json")
+    return Trained(folder, finished, trained_card(recipe, records, final, origin), records, origin)
+
+
+def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> RunResult:
+    """Measures what `train` left on validation and test, and the start model next to it; writes the model.
+
+    Args:
+        trained: the model and its records.
+        recipe: says how.
+        say: is told in a line what happens.
+    """
+    folder, records = trained.folder, trained.records
+    found = measured(trained.model, records, trained.card, recipe, folder)
     if not (folder / "model.keras").is_file():  # a finished run keeps its file, which later runs know by its digest
-        facts = model_facts(recipe, records, metrics, table)
-        if origin is not None and not recipe.stages:  # nothing was trained here: the model is still of its own domain
-            facts |= {name: value for name, value in origin.facts.items() if name.startswith("training_")}
-        save_model(folder / "model.keras", finished, final, **facts)
-    comparison = _before(origin, records, recipe, folder, table, say)
-    return RunResult(folder, metrics, comparison, finished, final, records, table)
+        save_model(folder / "model.keras", trained.model, found.card)
+    comparison = _before(trained, recipe, found, say)
+    return RunResult(folder, found.metrics, comparison, trained.model, found.card, records, found.predictions)
 
 
 def digest_of_input(path: Path) -> str:
@@ -134,78 +174,72 @@ def digest_of_input(path: Path) -> str:
     return digest(path)
 
 
+def cases_of(records: Records, recipe: Recipe, split: str) -> Cases:
+    """The labelled pictures of a split."""
+    positions = records.positions(split)
+    labels = recipe.task.truth(records.rows.iloc[positions])
+    return Cases(positions[labels != UNLABELLED], labels[labels != UNLABELLED])
+
+
 def _counts(records: Records, recipe: Recipe) -> str:
     parts = []
-    for split in ("train", "validation", "test"):
-        labels = image_labels(records, records.positions(split), recipe.evaluation.positives)
-        parts.append(f"{split} {len(labels)} ({int(labels.sum())} positive)")
+    for split in SPLITS:
+        labels = cases_of(records, recipe, split).labels
+        unlabelled = len(records.positions(split)) - len(labels)
+        more = f", {unlabelled} unlabelled" if unlabelled else ""
+        parts.append(f"{split} {len(labels)} ({int(labels.sum())} positive{more})")
     return ", ".join(parts)
 
 
 class _Trainer:
-    """The stages of one run: their material, their folders, and the curve of all of them."""
+    """The phases of one run: their material, their folders, and the curve of all of them."""
 
     def __init__(self, recipe: Recipe, folder: Path, records: Records, steps: Preprocessing, say: Say) -> None:
         self.recipe, self.folder, self.records, self.steps, self.say = recipe, folder, records, steps, say
         self.strategy = make_strategy()
         self.history: list[dict[str, Any]] = []
+        self.stages = 0
 
-    def beginning(self, origin: ModelFile | None) -> keras.Model:
-        """The whole-image model before its first stage."""
-        recipe, network = self.recipe, self.recipe.network
-        shape = (*self.records.size, self.steps.channels)
-        keras.utils.set_random_seed(recipe.training.seed)
-        if origin is not None:
-            same = fitting(origin.model, self.steps)
-            return origin.model if same else rebuild(origin.model, input_shape=shape)
-        if recipe.patch is None:
-            return end2end(network.backbone, network.top, shape, network.width, recipe.dropout, recipe.weight_decay)
-        patch = self._patch_model(recipe.patch)
-        keras.utils.set_random_seed(recipe.training.seed + 1)
-        return end2end_from_patch(patch, network.top, shape, recipe.dropout, recipe.weight_decay)
-
-    def _patch_model(self, patch: PatchTraining) -> keras.Model:
-        network, training = self.recipe.network, self.recipe.training
-        classes = max(patch.classes.values()) + 1
-        shape = (patch.rows, patch.columns, self.steps.channels)
-        with self.strategy.scope():
-            model = patch_classifier(network.backbone, shape, classes, network.width, patch.dropout, patch.weight_decay)
-        plans = []
-        for split in ("train", "validation"):
-            sheets = patch_sheets(self.records, self.records.positions(split), patch.classes, training.seed)
-            plans.append(
-                Patches(
-                    sheets, shape[:2], self.records.size, classes, patch.lesion_patches, patch.background_patches,
-                    patch.jitter, patch.augmentation if split == "train" else NO_AUGMENTATION,
-                    shuffle=split == "train", seed=training.seed,
-                )
-            )  # fmt: skip
-        material = Material(
-            self.records, self.steps, plans[0], plans[1], patch.batch_size, training.class_balance == "batch_weights"
-        )  # fmt: skip
-        for stage in patch.stages:
-            model = self.stage(model, stage, material)
+    def all_phases(self, origin: ModelFile | None) -> keras.Model:
+        """The network after its last phase."""
+        model = None if origin is None else self._started(origin)
+        network = None if origin is None else self.recipe.network
+        for number, phase in enumerate(self.recipe.phases):
+            wanted = phase.network or self.recipe.network
+            if model is None or wanted != network:
+                keras.utils.set_random_seed(self.recipe.training.seed + number)
+                shape = (*phase.plan.size(self.records.size), self.steps.channels)
+                with self.strategy.scope():
+                    model = wanted.build(shape) if model is None else wanted.grow(model, shape)
+                network = wanted
+            if phase.network is None:
+                self.recipe.task.check_network(model, f"the network {self.recipe.network.kind}")
+            material = self._material(phase)
+            for stage in phase.stages:
+                model = self._stage(model, stage, material)
+        if model is None:
+            keras.utils.set_random_seed(self.recipe.training.seed)
+            model = self.recipe.network.build((*self.records.size, self.steps.channels))
         return model
 
-    def whole_images(self) -> Material:
-        """Whole pictures of train and validation."""
-        training = self.recipe.training
-        plans = []
-        for split in ("train", "validation"):
-            positions = self.records.positions(split)
-            labels = image_labels(self.records, positions, self.recipe.evaluation.positives)
-            learns = split == "train"
-            plans.append(
-                WholeImages(
-                    positions, labels, self.records.size, training.augmentation if learns else NO_AUGMENTATION,
-                    shuffle=learns, balanced=learns and training.class_balance == "balanced_sampling",
-                    seed=training.seed,
-                )
-            )  # fmt: skip
-        balance = training.class_balance == "batch_weights"
-        return Material(self.records, self.steps, plans[0], plans[1], training.batch_size, balance)
+    def _started(self, origin: ModelFile) -> keras.Model:
+        keras.utils.set_random_seed(self.recipe.training.seed)
+        if fitting(origin.model, self.steps):
+            return origin.model
+        return rebuild(origin.model, input_shape=(*self.records.size, self.steps.channels))
 
-    def stage(self, model: keras.Model, stage: Stage, material: Material) -> keras.Model:
+    def _material(self, phase: Phase) -> Material:
+        training = self.recipe.training
+        cases = {split: cases_of(self.records, self.recipe, split) for split in ("train", "validation")}
+        augmentation = phase.augmentation or training.augmentation
+        balanced = training.class_balance == "balanced_sampling"
+        plans = phase.plan.plans(self.records, cases, augmentation, balanced, training.seed)
+        return Material(
+            self.records, self.steps, *plans, phase.batch_size or training.batch_size,
+            training.class_balance == "batch_weights", self.recipe.task,
+        )  # fmt: skip
+
+    def _stage(self, model: keras.Model, stage: Stage, material: Material) -> keras.Model:
         """Runs one stage, or reads it if it is finished."""
         before = list(self.history)
 
@@ -214,31 +248,32 @@ class _Trainer:
 
         folder = self.folder / "checkpoints" / stage.name
         precision = self.recipe.training.precision
-        model, history = fit_stage(model, stage, material, folder, self.strategy, precision, on_epoch)
+        model, history = fit_stage(model, stage, material, folder, self.strategy, precision, on_epoch, self.stages)
+        self.stages += 1
         self.history = [*before, *history]
         write_log(self.history, self.folder / "log.csv")
-        best = min(history, key=lambda row: row["val_loss"] if stage.monitor == "val_loss" else -row["val_auc"])
-        found = f"validation loss {best['val_loss']:.3f}" + (
-            f", AUC {best['val_auc']:.3f}" if "val_auc" in best else ""
-        )
-        self.say(f"stage {stage.name}: {len(history)} epochs, best {best['epoch']}: {found}")
+        sign = 1 if better_when(stage.monitor) == "min" else -1
+        best = min(history, key=lambda row: sign * row[stage.monitor])
+        monitors = self.recipe.task.monitors
+        figures = [f"{word} {best[name]:.3f}" for name, word in monitors.items() if name in best]
+        self.say(f"stage {stage.name}: {len(history)} epochs, best {best['epoch']}: validation {', '.join(figures)}")
         return model
 
 
-def _before(
-    origin: ModelFile | None, records: Records, recipe: Recipe, folder: Path, after: pd.DataFrame, say: Say
-) -> dict[str, Any]:
+def _before(trained: Trained, recipe: Recipe, after: Measured, say: Say) -> dict[str, Any]:
     """The start model on the same images, as it came, and the paired difference."""
-    if origin is None or not (recipe.stages or recipe.patch):
+    origin = trained.origin
+    if origin is None or not recipe.phases:
         return {}
     if origin.preprocessing is None:
         say("the start model does not say how pictures are prepared, so it is not compared")
         return {}
-    table = score_as_it_came(origin, records, recipe, folder / "before")
-    write_metrics(table, recipe.evaluation, folder / "before" / "metrics.json")
+    own_task = replace(origin, card=replace(origin.card, task=recipe.task))
+    before = measured_as_it_came(own_task, trained.records, recipe, trained.folder / "before")
     evaluation = recipe.evaluation
     comparison = compare(
-        table, after, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling
-    )
-    write_json(folder / "comparison.json", comparison)
+        before.predictions, after.predictions, breast=evaluation.breast, patient=evaluation.patient,
+        resampling=evaluation.resampling,
+    )  # fmt: skip
+    write_json(trained.folder / "comparison.json", comparison)
     return comparison

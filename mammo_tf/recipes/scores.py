@@ -1,8 +1,9 @@
-"""The scores of a run: predictions of its splits, their metrics, and what the model is told of both."""
+"""The scores of a run: predictions of its splits, their metrics, and the card that its model gets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,43 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mammo_tf.data import WholeImages, image_labels
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import calibrate, compute_metrics, make_predictions, write_predictions
+from mammo_tf.evaluation import calibrate, compute_metrics, write_predictions
+from mammo_tf.evaluation.overlap import OVERLAP
+from mammo_tf.evaluation.predictions import COLUMNS, with_decision
 from mammo_tf.files import write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import flip_averaged, rebuild, weights_digest
+from mammo_tf.models import description_of, rebuild
+from mammo_tf.reading.identity import key_fingerprint, keyed_hash
 from mammo_tf.recipes.recipe import Evaluation, Recipe
 from mammo_tf.recipes.start import fitting
 from mammo_tf.records import Records
 from mammo_tf.serving.score_source import write_source
-from mammo_tf.training import ModelFile, predict_probabilities
+from mammo_tf.study import UNLABELLED
+from mammo_tf.training import CardCalibration, ModelCard, ModelFile, Threshold, TrainingDomain
+from mammo_tf.training.model_card import KnownPatients
+from mammo_tf.training.tasks import Scoring
 
 EVALUATED = ("validation", "test")
+DOMAIN = ("modality", "manufacturer", "model_name", "software", "site", "view")
 
 
-def predict_splits(
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a model.
+
+    Attributes:
+        predictions: of the splits.
+        metrics: content of `metrics.json`.
+        card: of the model, with what was chosen on validation.
+    """
+
+    predictions: pd.DataFrame
+    metrics: dict[str, Any]
+    card: ModelCard
+
+
+def score_splits(
     model: keras.Model,
     records: Records,
     steps: Preprocessing,
@@ -34,76 +56,149 @@ def predict_splits(
     folder: Path,
     splits: Sequence[str] = EVALUATED,
 ) -> pd.DataFrame:
-    """Scores of the splits that are there, returned together and written as `predictions_<split>.csv`.
-
-    A JSON file beside each tells the network (`score_source`).
-    """
-    scorer = flip_averaged(model) if recipe.evaluation.flips else model
-    weights = weights_digest(model)
+    """Scores of the labelled pictures of the splits that are there, with the columns of the recipe's task."""
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    scoring = Scoring(steps, recipe.training.batch_size, recipe.evaluation.flips, padded=devices > 1)
     tables = []
     for split in splits:
         positions = records.positions(split)
-        if not len(positions):
-            continue
-        labels = image_labels(records, positions, recipe.evaluation.positives)
-        plan = WholeImages(positions, labels, records.size)
-        devices = tf.distribute.get_strategy().num_replicas_in_sync
-        probabilities = predict_probabilities(
-            scorer, records, plan, recipe.training.batch_size, steps, padded=devices > 1
-        )
-        table = make_predictions(records.rows.iloc[positions], labels, probabilities[:, 1])
-        write_predictions(table, folder / f"predictions_{split}.csv")
-        write_source(folder / f"predictions_{split}.csv", weights, recipe.evaluation.flips)
-        tables.append(table)
+        positions = positions[recipe.task.truth(records.rows.iloc[positions]) != UNLABELLED]
+        if len(positions):
+            tables.append(recipe.task.results(model, records, positions, scoring, folder))
     return pd.concat(tables, ignore_index=True)
 
 
-def write_metrics(table: pd.DataFrame, evaluation: Evaluation, path: Path) -> dict[str, Any]:
-    """`compute_metrics` as the recipe asks for it, written and returned."""
+def measured(
+    model: keras.Model,
+    records: Records,
+    card: ModelCard,
+    recipe: Recipe,
+    folder: Path,
+    splits: Sequence[str] = EVALUATED,
+) -> Measured:
+    """Scores, measures, writes `predictions_<split>.csv` and `metrics.json`; thresholds and calibration go to the card.
+
+    A JSON file beside each table of predictions tells the network (`serving.score_source`). A task with overlaps has
+    `segmentations_<split>.csv` too.
+
+    Args:
+        model: the network.
+        records: prepared images.
+        card: what is known of the model before it is measured; its preprocessing is used.
+        recipe: says how.
+        folder: where the files go.
+        splits: which are scored.
+
+    Raises:
+        MammoError: `preprocessing_missing`.
+    """
+    if card.preprocessing is None:
+        raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared")
+    table = score_splits(model, records, card.preprocessing, recipe, folder, splits)
+    metrics = metrics_of(table, recipe)
+    write_json(folder / "metrics.json", metrics)
+    card = replace(
+        card,
+        network=description_of(model),
+        flips=recipe.evaluation.flips,
+        thresholds=_thresholds(metrics, recipe.evaluation),
+        calibration=_calibration(recipe.evaluation.calibration, table[table["split"] == "validation"]),
+    ).sealed(model)
+    probability = None if card.calibration is None else card.calibration.function
+    table = with_decision(table, card.threshold("image"), probability)
+    for split, part in table.groupby("split", sort=False):
+        path = folder / f"predictions_{split}.csv"
+        write_predictions(part, path)
+        write_source(path, card)
+        if set(OVERLAP) <= set(part):
+            identities = [name for name in COLUMNS if name not in ("label", "score")]
+            write_predictions(part[[*identities, *OVERLAP]], folder / f"segmentations_{split}.csv")
+    return Measured(table, metrics, card)
+
+
+def metrics_of(table: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:
+    """`compute_metrics` as the recipe asks for it, and what its task measures beyond scores."""
+    evaluation = recipe.evaluation
     metrics = compute_metrics(
         table, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling,
         rule=evaluation.operating_point, calibration=evaluation.calibration or None,
     )  # fmt: skip
-    write_json(path, metrics)
+    for split, levels in recipe.task.measure(table, evaluation.resampling).items():
+        for level, numbers in levels.items():
+            metrics.setdefault(split, {}).setdefault(level, {}).update(numbers)
     return metrics
 
 
-def model_facts(recipe: Recipe, records: Records, metrics: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
-    """What a model should say of itself: where it was trained, what it was trained to call positive, its thresholds."""
+def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin: ModelFile | None) -> ModelCard:
+    """What is known of a model that was trained here: where, on whom, asked what; nothing is measured yet.
+
+    A model that was only started from keeps its own domain and patients.
+    """
+    before = None if origin is None else origin.card
+    if before is not None and not recipe.phases:
+        return replace(
+            before, recipe=recipe.name, task=recipe.task, preprocessing=steps, thresholds=(), calibration=None
+        )
     trained = records.rows.iloc[records.positions("train")]
-    levels = {level: numbers["threshold"]["value"] for level, numbers in metrics.get("validation", {}).items()}
-    return {
-        "recipe": recipe.name,
-        "positives": list(recipe.evaluation.positives),
-        "flips": recipe.evaluation.flips,
-        "thresholds": {level: value for level, value in levels.items() if value is not None},
-        "operating_point": recipe.evaluation.operating_point.words,
-        **_calibration(recipe.evaluation.calibration, table[table["split"] == "validation"]),
-        "training_domain": {
-            column: sorted({value for value in trained[column] if value})
-            for column in ("modality", "manufacturer", "site", "view")
-        },
-        "training_images": len(trained),
-        "training_mean": float(np.mean(records.means[records.positions("train")])) if len(trained) else None,
-        "records": records.digest,
-    }
+    labelled = recipe.task.truth(trained) != UNLABELLED
+    counts = {column: _counted(trained[column]) for column in DOMAIN if column in trained}
+    means = records.means[records.positions("train")]
+    return ModelCard(
+        recipe=recipe.name,
+        origin="" if before is None else before.recipe or before.origin,
+        task=recipe.task,
+        preprocessing=steps,
+        training_domain=TrainingDomain(int(labelled.sum()), counts, float(np.mean(means)) if len(means) else None),
+        patients=(*(() if before is None else before.patients), *_known_patients(records)),
+        terms=() if before is None else before.terms,
+        records=records.digest,
+    )
 
 
-def _calibration(method: str, cases: pd.DataFrame) -> dict[str, Any]:
-    """The calibration of image scores on validation and the share of positives there; nothing where there is none."""
-    if not method:
-        return {}
+def _counted(values: pd.Series[str]) -> dict[str, int]:
+    """How often each value stands there, empty ones left out."""
+    counts = values[values != ""].value_counts().sort_index()
+    return {str(value): int(count) for value, count in counts.items()}
+
+
+def _known_patients(records: Records) -> tuple[KnownPatients, ...]:
+    """Whom the model was trained and validated on; nothing where this user can keep no key."""
+
+    def hashes(split: str) -> tuple[str, ...]:
+        patients = records.rows.loc[records.rows["split"] == split, "patient_id"].unique()
+        return tuple(sorted(keyed_hash("patient of a model", patient) for patient in patients))
+
     try:
-        found = calibrate(cases["label"], cases["score"], method)
+        return (KnownPatients(key_fingerprint(), hashes("train"), hashes("validation")),)
     except MammoError:
-        return {}  # the metrics say why
-    return {"calibration": found.to_json(), "calibration_prevalence": float(cases["label"].mean())}
+        return ()
 
 
-def score_as_it_came(
+def _thresholds(metrics: dict[str, Any], evaluation: Evaluation) -> tuple[Threshold, ...]:
+    """Operating points of every level, as they were chosen on validation."""
+    found = {
+        level: numbers["threshold"]["value"]
+        for level, numbers in metrics.get("validation", {}).items()
+        if "threshold" in numbers
+    }
+    words = evaluation.operating_point.words
+    return tuple(Threshold(level, float(value), words) for level, value in found.items() if value is not None)
+
+
+def _calibration(method: str, cases: pd.DataFrame) -> CardCalibration | None:
+    """The calibration of image scores on validation, and the share of positives there; None where there is none."""
+    if not method:
+        return None
+    try:
+        return CardCalibration.of(calibrate(cases["label"], cases["score"], method), float(cases["label"].mean()))
+    except MammoError:
+        return None  # the metrics say why
+
+
+def measured_as_it_came(
     origin: ModelFile, records: Records, recipe: Recipe, folder: Path, splits: Sequence[str] = EVALUATED
-) -> pd.DataFrame:
-    """Predictions of a model that is not trained here, on records, with its own intensities; as `predict_splits`.
+) -> Measured:
+    """What a model that is not trained here gives on records, with its own intensities; as `measured`.
 
     Raises:
         MammoError: `preprocessing_missing`.
@@ -114,4 +209,4 @@ def score_as_it_came(
     model = origin.model
     if not fitting(model, steps):
         model = rebuild(model, input_shape=(*records.size, steps.channels))
-    return predict_splits(model, records, steps, recipe, folder, splits)
+    return measured(model, records, replace(origin.card, preprocessing=steps), recipe, folder, splits)

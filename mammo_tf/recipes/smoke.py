@@ -7,10 +7,9 @@ from pathlib import Path
 import keras
 
 from mammo_tf.imaging import Preprocessing
-from mammo_tf.models import end2end
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.recipe import SMOKE_SIZE, Recipe
-from mammo_tf.training import save_model
+from mammo_tf.training import ModelCard, save_model
 
 SITE = "ffdm_site_1"
 SPACING_MM = 1.2
@@ -33,8 +32,8 @@ def smoke_material(recipe: Recipe, folder: Path, start: str | Path | None) -> tu
     made = None if start is None else Path(start)
     if start is None and recipe.needs_start:
         made = folder / "start.keras"
-        network = recipe.network
         keras.utils.set_random_seed(0)
-        model = end2end(network.backbone, network.top, (*SMOKE_SIZE, 3), network.width)
-        save_model(made, model, Preprocessing.preset("default", SMOKE_SIZE))
+        preprocessing = Preprocessing.preset("default", SMOKE_SIZE, channels=recipe.preparation.channels)
+        model = recipe.network.build((*SMOKE_SIZE, preprocessing.channels))
+        save_model(made, model, ModelCard(task=recipe.task, preprocessing=preprocessing))
     return folder / "study" / "manifest.csv", made

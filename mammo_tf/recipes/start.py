@@ -9,7 +9,7 @@ import keras
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import read_legacy
-from mammo_tf.training import ModelFile, load_model
+from mammo_tf.training import Classification, ModelCard, ModelFile, Task, load_model
 
 
 def load_start(path: str | Path) -> ModelFile:
@@ -27,33 +27,25 @@ def load_start(path: str | Path) -> ModelFile:
         model = read_legacy(path).model
         rows, columns = model.input.shape[1:3]
         legacy = Preprocessing.preset("legacy", (rows, columns), channels=model.input.shape[-1])
-        return ModelFile(model, legacy, {"start": path.name})
+        return ModelFile(model, ModelCard(origin=path.name, preprocessing=legacy).sealed(model))
     return load_model(path)
 
 
-def check_start(start: ModelFile, path: str | Path) -> None:
-    """Refuses a start model that is no whole-image classifier of two classes.
+def check_start(start: ModelFile, path: str | Path, task: Task) -> None:
+    """Refuses a start model whose outputs are not the task's.
 
     Raises:
         MammoError: `start_unfit`.
     """
-    model = start.model
-    taken, given = (
-        [tuple(tensor.shape[1:]) for tensor in getattr(model, ends, None) or []] for ends in ("inputs", "outputs")
-    )
-    if [len(shape) for shape in taken] != [3] or given != [(2,)]:
-        raise MammoError(
-            "start_unfit",
-            f"the start model {path} takes {_shapes(taken)} and gives {_shapes(given)}; a classifier of whole images "
-            "takes one picture (rows x columns x channels) and gives two probabilities",
-            "Start from a run folder of end2end_baseline or a published whole-image .h5",
+    try:
+        task.check_network(start.model, f"the start model {path}")
+    except MammoError as error:
+        remedy = "Start from a run of the same task" + (
+            ": a run folder of end2end_baseline, or a published whole-image .h5"
+            if isinstance(task, Classification)
+            else ""
         )
-
-
-def _shapes(shapes: list[tuple[int | None, ...]]) -> str:
-    """`128x128x3 and 5`; a size that is open is `?`."""
-    texts = ["x".join("?" if size is None else str(size) for size in shape) or "one number" for shape in shapes]
-    return " and ".join(texts) or "nothing that is known"
+        raise MammoError("start_unfit", error.sentence, remedy) from error
 
 
 def check_channels(start: ModelFile, preprocessing: Preprocessing) -> None:

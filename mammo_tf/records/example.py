@@ -24,6 +24,7 @@ class PreparedImage:
             has an empty mask.
         affine: float64 `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         row: the manifest row, JSON values.
+        stored_size: rows and columns of the stored picture; (0, 0) in records of earlier versions, which do not tell.
     """
 
     picture: NDArray[np.uint16]
@@ -31,6 +32,7 @@ class PreparedImage:
     finding_masks: NDArray[np.bool_]
     affine: NDArray[np.float64]
     row: dict[str, Any]
+    stored_size: tuple[int, int] = (0, 0)
 
 
 def encode(image: PreparedImage) -> bytes:
@@ -51,6 +53,7 @@ def encode(image: PreparedImage) -> bytes:
         "breast_mask": of_bytes(b"" if mask is None else _pack(mask)),
         "finding_masks": of_bytes(_pack(image.finding_masks)),
         "findings": train.Feature(int64_list=train.Int64List(value=[len(image.finding_masks)])),
+        "stored_size": train.Feature(int64_list=train.Int64List(value=image.stored_size)),
         "row": of_bytes(json.dumps(image.row, sort_keys=True).encode()),
     }
     message = train.Example(features=train.Features(feature=features))
@@ -70,6 +73,7 @@ def decode(payload: bytes) -> PreparedImage:
         feature = message.features.feature
         rows, columns = feature["shape"].int64_list.value
         count = feature["findings"].int64_list.value[0]
+        stored = tuple(feature["stored_size"].int64_list.value) or (0, 0)
         mask = feature["breast_mask"].bytes_list.value[0]
         return PreparedImage(
             picture=np.frombuffer(feature["picture"].bytes_list.value[0], "<u2").reshape(rows, columns),
@@ -77,6 +81,7 @@ def decode(payload: bytes) -> PreparedImage:
             finding_masks=_unpack(feature["finding_masks"].bytes_list.value[0], (count, rows, columns)),
             affine=np.frombuffer(feature["affine"].bytes_list.value[0], "<f8").reshape(2, 3),
             row=json.loads(feature["row"].bytes_list.value[0]),
+            stored_size=(int(stored[0]), int(stored[1])),
         )
     except (ValueError, IndexError, zlib.error, TypeError, RuntimeError) as error:
         raise MammoError("record_damaged", f"a record cannot be decoded: {error}", "Prepare it again") from error

@@ -33,7 +33,8 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
         if not path.is_file():
             raise MammoError("file_missing", f"{row['path']} is not there")
         side, view = str(row.get("laterality") or "") or None, str(row.get("view") or "") or None
-        prepared = preprocessing.geometry(read(path, laterality=side, view=view).pixels)
+        pixels = read(path, laterality=side, view=view).pixels
+        prepared = preprocessing.geometry(pixels)
         size = prepared.picture.shape
         findings = findings_from_json(str(row["findings"]))
         masks = [finding_mask(finding, size, prepared.affine, Path(root)) for finding in findings]
@@ -45,6 +46,7 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
         finding_masks=np.stack(masks) if masks else np.zeros((0, *size), np.bool_),
         affine=prepared.affine,
         row={key: None if pd.isna(value) else value for key, value in row.items()},
+        stored_size=(pixels.shape[0], pixels.shape[1]),
     )
 
 

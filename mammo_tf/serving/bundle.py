@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,20 +15,39 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.serving.export import DESCRIPTION, FLOAT_SIGNATURE, FORMAT, PNG_SIGNATURE, versions
+from mammo_tf.training import ModelCard
 
 GRAPH = "saved_model.pb"
+OLDER = (1,)
+REMEDY = "Copy or export it again"
 
 
 class Scored(NamedTuple):
-    """What a bundle says of some pictures.
+    """What a model says of some pictures.
 
     Attributes:
-        score: float32 `[pictures]`, probability of the positive class.
-        heatmap: float32 `[pictures, map rows, map columns]`, class activation, or None where the network has none.
+        named: every output by its name in the bundle's contract, the first axis counts pictures.
     """
 
-    score: NDArray[np.float32]
-    heatmap: NDArray[np.float32] | None
+    named: Mapping[str, NDArray[np.float32]]
+
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """float32 `[pictures]`, in [0, 1]."""
+        return self.named["score"]
+
+    @property
+    def heatmap(self) -> NDArray[np.float32] | None:
+        """float32 `[pictures, map rows, map columns]`, class activation, or None where the network has none."""
+        return self.named.get("heatmap")
+
+    @property
+    def mask(self) -> NDArray[np.float32] | None:
+        """float32 `[pictures, rows, columns]`, probability of every prepared pixel, or None for other tasks."""
+        return self.named.get("mask")
+
+
+NOTHING = Scored({"score": np.zeros(0, np.float32)})
 
 
 @dataclass(frozen=True)
@@ -37,19 +56,23 @@ class Bundle:
 
     Attributes:
         folder: of the version.
-        preprocessing: the full one, from stored pixels to network input; what `score_float` needs before it is its
-            `geometry`.
+        card: what the model says of itself. What `score_float` needs before it is the `geometry` of its preprocessing.
         graph_preprocessing: what `score_png` does.
-        thresholds: operating points by name.
         description: all of `bundle.json`.
     """
 
     folder: Path
-    preprocessing: Preprocessing
+    card: ModelCard
     graph_preprocessing: Preprocessing
-    thresholds: dict[str, float]
     description: dict[str, Any]
     _loaded: Any = field(repr=False)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The full one, from stored pixels to network input."""
+        if self.card.preprocessing is None:
+            raise MammoError("bundle_damaged", f"{self.folder} does not say how pictures are prepared", REMEDY)
+        return self.card.preprocessing
 
     def score_png(self, pictures: Sequence[bytes]) -> Scored:
         """Scores encoded pictures; everything is done in the graph.
@@ -61,7 +84,7 @@ class Bundle:
             MammoError: `png_broken`.
         """
         if not pictures:
-            return Scored(np.zeros(0, np.float32), None)
+            return NOTHING
         try:
             return self._run(PNG_SIGNATURE, png=tf.constant(list(pictures), tf.string))
         except tf.errors.InvalidArgumentError as error:
@@ -83,7 +106,7 @@ class Bundle:
             wanted = ", ".join(map(str, size))
             raise MammoError("size_differs", f"pictures of shape {values.shape}; the bundle takes [pictures, {wanted}]")
         if values.size == 0:
-            return Scored(np.zeros(0, np.float32), None)
+            return NOTHING
         low, high = float(values.min()), float(values.max())
         if not (low >= 0 and high <= 1):
             raise MammoError("pixels_wrong", f"grey values run from {low:g} to {high:g}, not within [0, 1]")
@@ -91,8 +114,7 @@ class Bundle:
 
     def _run(self, signature: str, **inputs: Any) -> Scored:
         outputs = self._loaded.signatures[signature](**inputs)
-        heatmap = outputs.get("heatmap")
-        return Scored(outputs["score"].numpy(), None if heatmap is None else heatmap.numpy())
+        return Scored({name: values.numpy() for name, values in outputs.items()})
 
 
 def is_bundle(path: str | Path) -> bool:
@@ -109,7 +131,8 @@ def open_bundle(path: str | Path) -> Bundle:
 
     Raises:
         MammoError: `bundle_missing`; `not_a_bundle` for a SavedModel without a description of ours; `bundle_damaged`
-            for files that are missing or changed; `bundle_newer` for a description that this version cannot read.
+            for files that are missing or changed; `bundle_older`, `bundle_newer` for a description that this version
+            cannot read.
     """
     path = Path(path)
     if not path.is_dir():
@@ -124,24 +147,24 @@ def open_bundle(path: str | Path) -> Bundle:
         remedy = "Export the model again with mammo-tf export"
         raise MammoError("not_a_bundle", f"{folder} has no {DESCRIPTION.as_posix()}", remedy)
     description = read_json(folder / DESCRIPTION)
-    remedy = "Copy or export it again"
     if not isinstance(description, dict) or "format" not in description:
-        raise MammoError("bundle_damaged", f"{folder / DESCRIPTION} is no description of a bundle", remedy)
+        raise MammoError("bundle_damaged", f"{folder / DESCRIPTION} is no description of a bundle", REMEDY)
     if description["format"] != FORMAT:
         sentence = f"{folder} is written in format {description['format']}, known is {FORMAT}"
+        if description["format"] in OLDER:
+            raise MammoError("bundle_older", sentence, "Export the model's .keras file again with mammo-tf export")
         raise MammoError("bundle_newer", sentence, "Install the mammo_tf that wrote it")
     if GRAPH not in description.get("digests", {}):
-        raise MammoError("bundle_damaged", f"{folder / DESCRIPTION} has no digest of {GRAPH}", remedy)
+        raise MammoError("bundle_damaged", f"{folder / DESCRIPTION} has no digest of {GRAPH}", REMEDY)
     for name, expected in description["digests"].items():
         if not (folder / name).is_file():
-            raise MammoError("bundle_damaged", f"{folder / name} is not there", remedy)
+            raise MammoError("bundle_damaged", f"{folder / name} is not there", REMEDY)
         if digest(folder / name) != expected:
-            raise MammoError("bundle_damaged", f"{folder / name} is not what was exported", remedy)
+            raise MammoError("bundle_damaged", f"{folder / name} is not what was exported", REMEDY)
     return Bundle(
         folder=folder,
-        preprocessing=Preprocessing.from_json(description["preprocessing"]),
+        card=ModelCard.from_json(description.get("card")),
         graph_preprocessing=Preprocessing.from_json(description["graph_preprocessing"]),
-        thresholds=description["thresholds"],
         description=description,
         _loaded=tf.saved_model.load(str(folder)),
     )

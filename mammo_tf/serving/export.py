@@ -7,19 +7,20 @@ Signatures:
 - `serving_float`: `picture`, float32 `[batch, rows, columns]` in [0, 1], after `geometry`. Runs `intensity` and the
   network.
 
-Outputs of both: `score` float32 `[batch]` (column 1 of the softmax) and, where the network has a class activation map,
-`heatmap` float32 `[batch, map rows, map columns]`: its mean plus the difference of the biases is the logit of the
-score. A graph cannot segment the breast: `serving_default` runs `Preprocessing.for_graph()`, and `bundle.json` says so.
+Outputs of both: those that the task names, `score` float32 `[batch]` first. A classifier has `heatmap` float32
+`[batch, map rows, map columns]` where it has a class activation map (its mean plus the difference of the biases is the
+logit of the score), a network for segmentation `mask` float32 `[batch, rows, columns]`, the probability of every pixel.
+A graph cannot segment the breast: `serving_default` runs `Preprocessing.for_graph()`, and `bundle.json` says so.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,14 @@ from mammo_tf.data import graph_preprocessing
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, disk_errors, source_revision, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import activation_map_model, weights_digest, with_winograd
-from mammo_tf.training import ModelFile
+from mammo_tf.models import with_winograd
+from mammo_tf.models.flips import FLIPS
+from mammo_tf.training import Classification, ModelCard, ModelFile, Task, Threshold
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = Path("assets.extra") / "bundle.json"
 PNG_SIGNATURE, FLOAT_SIGNATURE = "serving_default", "serving_float"
-FLIPS = ((2,), (1,), (1, 2))  # left-right, up-down, both: axes of [batch, rows, columns, channels]
+AS_IT_IS, MIRRORED_BACK = ("heatmap",), ("mask",)  # outputs that are pictures: of the picture as it is; averaged
 Tensor = Any
 
 
@@ -45,33 +47,31 @@ def export_bundle(
     model_file: ModelFile,
     root: str | Path = "saved_models",
     name: str = "end2end",
-    thresholds: Mapping[str, float] | None = None,
+    thresholds: Sequence[Threshold] | None = None,
     flips: bool | None = None,
     winograd: bool = True,
-    **facts: Any,
 ) -> Path:
     """Writes `root/name/<version>/`, version being the next whole number; whole or not there.
 
     Variables are stored once. Exports at the same time get versions of their own.
 
     Args:
-        model_file: a two-class classifier and its preprocessing, as `training.load_model` gives it.
+        model_file: a model and its card, as `training.load_model` gives it.
         root: folder of all bundles.
         name: of the model, as TensorFlow Serving is told; letters, digits, `_`, `-` and `.`.
-        thresholds: operating points by name, such as `{"g_mean": 0.253}`; by default those of the model's facts.
-        flips: the score is the mean over the picture as it is, left-right, up-down and both; four times the work;
-            by default as the model's facts say (`flips`). The heat map is that of the picture as it is.
+        thresholds: operating points, by level; by default those of the card.
+        flips: outputs are the mean over the picture as it is, left-right, up-down and both; four times the work; by
+            default as the card says. A heat map is that of the picture as it is.
         winograd: compute convolutions of many channels by `models.with_winograd`: the same scores to 1e-6 in less time
             on a CPU, in plain operations that every loader of SavedModels has. False for a server with a GPU.
-        facts: JSON values to keep beside those of the model file: training domain, source, ...
 
     Returns:
         The version's folder.
 
     Raises:
         MammoError: `preprocessing_missing`, `size_open` or `size_differs` where the preprocessing does not end in the
-            size that the model takes, `outputs_wrong` for a model that is no two-class classifier, `name_wrong`,
-            `facts_wrong` for facts that JSON cannot hold, `disk_full`, `read_only`.
+            size that the model takes, `outputs_wrong` for a model whose outputs are not its task's, `name_wrong`,
+            `disk_full`, `read_only`.
     """
     if (
         not name
@@ -80,29 +80,23 @@ def export_bundle(
     ):
         raise MammoError("name_wrong", f"{name!r} is no name for a model", "Take letters, digits, _ and -")
     preprocessing = check_servable(model_file)
-    flips = bool(model_file.facts.get("flips")) if flips is None else flips
-    signatures, variables = serving_functions(model_file.model, preprocessing, flips, winograd)
+    card = served_card(model_file, thresholds, flips)
+    signatures, variables = serving_functions(
+        model_file.model, task_of(model_file.card), preprocessing, card.flips, winograd
+    )
     module = tf.Module()
     module.variables_once = variables  # a module that holds the Keras model too would write each of them twice
     described = {
         "format": FORMAT,
         "name": name,
         "input_size": list(preprocessing.size or ()),
-        "preprocessing": preprocessing.to_json(),
+        "card": card.to_json(),
         "graph_preprocessing": preprocessing.for_graph().to_json(),
-        "flips": flips,
         "winograd": winograd,
-        "weights": weights_digest(model_file.model),
-        "thresholds": dict(model_file.facts.get("thresholds", {}) if thresholds is None else thresholds),
-        "facts": {**model_file.facts, **facts},
         "signatures": {key: _described(function) for key, function in signatures.items()},
         "versions": {package: installed_version(package) for package in ("mammo_tf", "tensorflow", "keras")},
         "revision": source_revision(),
     }
-    try:
-        json.dumps(described, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise MammoError("facts_wrong", f"the facts cannot be written as JSON: {error}") from error
     with _next_version(Path(root) / name) as place:
         try:
             tf.saved_model.save(module, str(place.folder), signatures=signatures)
@@ -112,6 +106,22 @@ def export_bundle(
         digests = {path.relative_to(place.folder).as_posix(): digest(path) for path in files}
         write_json(place.folder / DESCRIPTION, {**described, "digests": digests})
     return place.folder
+
+
+def task_of(card: ModelCard) -> Task:
+    """The card's task; a classification where the card does not say, as for files of others."""
+    return card.task or Classification()
+
+
+def served_card(model_file: ModelFile, thresholds: Sequence[Threshold] | None, flips: bool | None) -> ModelCard:
+    """The card of a model as it will be served; arguments as for `export_bundle`."""
+    card = model_file.card
+    return replace(
+        card,
+        task=task_of(card),
+        thresholds=card.thresholds if thresholds is None else tuple(thresholds),
+        flips=card.flips if flips is None else flips,
+    ).sealed(model_file.model)
 
 
 def check_servable(model_file: ModelFile) -> Preprocessing:
@@ -129,54 +139,63 @@ def check_servable(model_file: ModelFile) -> Preprocessing:
         )
     if preprocessing.size is None:
         raise MammoError("size_open", "the preprocessing leaves pictures of different sizes", "End it in resize or fit")
+    task_of(model_file.card).check_network(model, f"the model {model.name}")
     given = (*preprocessing.size, preprocessing.channels)
-    if [len(model.inputs), *(tuple(output.shape[1:]) for output in model.outputs)] != [1, (2,)]:
-        raise MammoError("outputs_wrong", f"the model {model.name} is no two-class classifier of one picture")
     taken = tuple(model.inputs[0].shape[1:])
-    if len(taken) != 3 or any(size not in (None, ours) for size, ours in zip(taken, given, strict=True)):
+    if any(size not in (None, ours) for size, ours in zip(taken, given, strict=True)):
         raise MammoError("size_differs", f"the model takes {taken}, its preprocessing gives {given}")
     return preprocessing
 
 
-def with_activation_map(model: keras.Model) -> keras.Model:
-    """The classifier with its class activation map as a second output, where it has one; weights shared.
+def averaged_flips(versions: Sequence[dict[str, Any]], flip: Any, mean: Any) -> dict[str, Any]:
+    """Named outputs of the picture as it is and of its mirrored versions (`models.flips.FLIPS`), as those of one.
 
-    Returns:
-        Pictures to `[probabilities [batch, 2], map [batch, map rows, map columns, 1]]`, or `[probabilities]`.
+    Args:
+        versions: of the picture as it is, then of the others in their order.
+        flip: function of (array, axes) that mirrors.
+        mean: function of a list of arrays.
     """
-    try:
-        maps = activation_map_model(model)
-    except MammoError:
-        return keras.Model(model.inputs[0], model.outputs, name=model.name)
-    return keras.Model(model.inputs[0], [*model.outputs, *maps.outputs], name=model.name)
+    plain = versions[0]
+    axes = [(), *FLIPS.values()]
+
+    def back(name: str, number: int) -> Any:
+        value = versions[number][name]
+        return flip(value, axes[number]) if number and name in MIRRORED_BACK else value
+
+    return {
+        name: value if name in AS_IT_IS else mean([back(name, number) for number in range(len(versions))])
+        for name, value in plain.items()
+    }
 
 
 def serving_functions(
-    model: keras.Model, preprocessing: Preprocessing, flips: bool, winograd: bool
+    model: keras.Model, task: Task, preprocessing: Preprocessing, flips: bool, winograd: bool
 ) -> tuple[dict[str, Any], list[tf.Variable]]:
     """The functions behind the signatures, and the variables that they read, each once.
 
     Args:
         model, preprocessing: as `check_servable` lets them through.
+        task: names the outputs.
         flips, winograd: see `export_bundle`.
 
     Returns:
         By name of the signature, functions of one tensor that give a dictionary of the outputs.
     """
-    network = with_activation_map(model)
+    network = task.serving_network(model)
     if winograd:
         network = with_winograd(network)
     in_graph = preprocessing.for_graph()
     rows, columns = preprocessing.size or (None, None)
 
+    def named(values: Tensor) -> dict[str, Tensor]:
+        return task.named_outputs(tf.nest.flatten(network(values, training=False)))
+
     def scored(pictures: Tensor) -> dict[str, Tensor]:
         values = graph_preprocessing.intensity(preprocessing, pictures)
-        probabilities, *maps = tf.nest.flatten(network(values, training=False))
-        if flips:
-            mirrored = [tf.nest.flatten(network(tf.reverse(values, axes), training=False))[0] for axes in FLIPS]
-            probabilities = tf.add_n([probabilities, *mirrored]) / (1 + len(FLIPS))
-        named = {"score": tf.cast(probabilities[:, 1], tf.float32)}
-        return named | ({"heatmap": tf.cast(maps[0][..., 0], tf.float32)} if maps else {})
+        if not flips:
+            return named(values)
+        versions = [named(values), *(named(tf.reverse(values, axes)) for axes in FLIPS.values())]
+        return averaged_flips(versions, tf.reverse, lambda parts: tf.add_n(parts) / len(parts))
 
     def prepared(png: Tensor) -> Tensor:
         # Without dtype the decoder drops the lower 8 of 16 bits; with it, 8-bit pictures are raised by 257.

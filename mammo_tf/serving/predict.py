@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import Calibration, prevalence_corrected, write_predictions
-from mammo_tf.evaluation.predictions import COLUMNS
+from mammo_tf.evaluation import prevalence_corrected, write_predictions
+from mammo_tf.evaluation.predictions import ADDED, COLUMNS, Probability, with_decision
 from mammo_tf.files import disk_errors
 from mammo_tf.guard import guarded, start_workers
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
@@ -30,14 +29,17 @@ from mammo_tf.progress import track
 from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
+from mammo_tf.serving.export import task_of
 from mammo_tf.serving.predict_inputs import Inputs, find_inputs
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.serving.scorer import Scorer, open_scorer
-from mammo_tf.study import Reject, kept_rejects, make_manifest, positive, write_rejects
+from mammo_tf.study import COLUMNS as MANIFEST_COLUMNS
+from mammo_tf.study import UNLABELLED, Reject, kept_rejects, make_manifest, write_rejects
 from mammo_tf.study.table_output import REJECTS, check_table_output
+from mammo_tf.training import Classification, ModelCard, Segmentation, Task
+from mammo_tf.training.tasks.segmentation import MASKS, mask_path, write_mask
 
-POSITIVES = ("malignant", "high_risk")
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
 SAME_SCORE = 1e-4
 HEAT_REMARK = (
@@ -89,9 +91,10 @@ def predict(
     """Scores every picture that can be used, says of every other one why not.
 
     Preparation is the model's own, all of it (breast segmentation included). `output` has the columns of the contract
-    "Predictions" (`label` 0, 1 or empty), `path`, `grey_mean` (mean of the prepared picture in [0, 1]), and where the
-    model was calibrated `probability`. `rejects.csv` lies beside it; if the manifest's own one lies there, its rows are
-    kept.
+    "Predictions" (`label` 0, 1 or empty; `decision` 0 or 1, where the model has a threshold for images; `probability`
+    where it was calibrated), `path`, `grey_mean` (mean of the prepared picture in [0, 1]), and further columns of the
+    manifest. A network for segmentation also leaves `masks/<image_id>.png` next to it, in the geometry of the stored
+    picture. `rejects.csv` lies beside it; if the manifest's own one lies there, its rows are kept.
 
     Args:
         source_model: a bundle, a `.keras` file or a run folder.
@@ -121,7 +124,7 @@ def predict(
     scorer = open_scorer(source_model, flips, winograd)
     probability = _probability(scorer, prevalence)
     began = time.perf_counter()
-    run = _Run(scorer, keep=0 if sheet is None else SHOWN)
+    run = _Run(scorer, keep=0 if sheet is None else SHOWN, masks=output.parent / MASKS)
     for batch in _batches(found, scorer.preprocessing, batch_size, workers):
         run.take(batch)
     rejects = [*found.rejects, *run.rejects]
@@ -131,13 +134,12 @@ def predict(
         first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
         sentence = f"none of {len(rejects) + len(found.passed_over)} files can be scored{first}"
         raise MammoError("nothing_usable", sentence, f"See {rejects_path}")
-    table = _table(run, positives or scorer.facts.get("positives") or POSITIVES)
-    if probability is not None:
-        table["probability"] = probability(table["score"].to_numpy(np.float64))
+    task = task_of(scorer.card) if positives is None else Classification(positives=tuple(positives))
+    table = _table(run, task, scorer.card, probability)
     warnings = _warnings(table, scorer, run)
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
     write_predictions(table, output)
-    write_source(output, scorer.weights, scorer.flips)
+    write_source(output, scorer.card)
     return PredictReport(
         images=len(table),
         rejects=len(rejects),
@@ -155,9 +157,11 @@ def predict(
 class _Run:
     """What has been scored so far."""
 
-    def __init__(self, scorer: Scorer, keep: int) -> None:
+    def __init__(self, scorer: Scorer, keep: int, masks: Path) -> None:
         self.scorer = scorer
         self.keep = keep
+        self.masks = masks
+        self.task = task_of(scorer.card)
         self.rows: list[dict[str, Any]] = []
         self.rejects: list[Reject] = []
         self.pictures: list[SheetPicture] = []
@@ -182,9 +186,13 @@ class _Run:
         self.network_seconds += time.perf_counter() - began
         for number, item in enumerate(usable):
             score = float(scored.score[number])
+            if scored.mask is not None and isinstance(self.task, Segmentation):
+                called = scored.mask[number] >= self.task.threshold
+                write_mask(mask_path(self.masks, item.row["image_id"]), called, item.affine, item.stored_size)
             self.rows.append(item.row | {"score": score, "grey_mean": item.grey_mean})
             if len(self.pictures) < self.keep:
-                heatmap = None if scored.heatmap is None else scored.heatmap[number]
+                maps = scored.heatmap if scored.mask is None else scored.mask
+                heatmap = None if maps is None else maps[number]
                 note = "unusual grey levels" if _unusual(item.grey_mean, self.scorer) else ""
                 shown = thumbnail(item.picture)
                 self.pictures.append(
@@ -224,27 +232,26 @@ def _kept_rejects(path: Path, output: Path, found: Inputs) -> list[Reject]:
     return kept_rejects(path, {candidate.place for candidate in found.candidates})
 
 
-def _table(run: _Run, positives: Sequence[str]) -> pd.DataFrame:
+def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | None) -> pd.DataFrame:
     table = make_manifest(run.rows)
-    labels = table["label"].to_numpy()
-    known = labels != ""
-    numbers = pd.array([pd.NA] * len(table), dtype="Int64")
-    numbers[known] = positive(labels[known], positives)
-    scores, means = ([row[name] for row in run.rows] for name in ("score", "grey_mean"))
-    table = table.assign(label=numbers, score=scores, grey_mean=means)
-    return table[[*COLUMNS, "path", "grey_mean"]]
+    labels = task.truth(table)
+    numbers = pd.array(labels, dtype="Int64")
+    numbers[labels == UNLABELLED] = pd.NA
+    table = table.assign(label=numbers, score=[row["score"] for row in run.rows])
+    table = with_decision(table, card.threshold("image"), probability)
+    table["grey_mean"] = [row["grey_mean"] for row in run.rows]
+    further = [name for name in table if name not in (*MANIFEST_COLUMNS, *COLUMNS, *ADDED, "grey_mean")]
+    return table[[*COLUMNS, *(name for name in ADDED if name in table), "path", "grey_mean", *further]]
 
 
-def _probability(
-    scorer: Scorer, prevalence: float | None
-) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+def _probability(scorer: Scorer, prevalence: float | None) -> Probability | None:
     """Scores to probabilities by the calibration stored with the model, for a site's prevalence if one is given.
 
     Raises:
         MammoError: `calibration_missing` where a prevalence is given and the model has no calibration;
             `prevalence_wrong`.
     """
-    stored = scorer.facts.get("calibration")
+    stored = scorer.card.calibration
     if stored is None:
         if prevalence is not None:
             raise MammoError(
@@ -253,19 +260,19 @@ def _probability(
                 "Train it with --set evaluation.calibration=platt",
             )
         return None
-    calibration = Calibration.from_json(stored)
+    calibration = stored.function
     if prevalence is None:
         return calibration
-    trained = float(scorer.facts["calibration_prevalence"])
+    trained = stored.prevalence
     prevalence_corrected(0.5, trained, prevalence)  # refused now, not after an hour
     return lambda scores: prevalence_corrected(calibration(scores), trained, prevalence)
 
 
 def _expected_mean(scorer: Scorer) -> float | None:
     """The mean of prepared training pictures in [0, 1]: the model's own word, else from what it subtracts."""
-    told = scorer.facts.get("training_mean")
+    told = scorer.card.training_domain.grey_mean
     if told is not None:
-        return float(told)
+        return told
     match scorer.preprocessing.intensity_steps:
         case (Scale() as scale, SubtractMean() as mean, _) if mean.mean > 0:
             return mean.mean / (scale.levels * scale.factor)
@@ -299,7 +306,7 @@ def _write_sheet(
     heading = f"{scorer.path.parent.name}/{scorer.path.name}: {images} scored, {len(rejects)} not used"
     if len(run.rows) > len(run.pictures):
         heading += f"; the first {len(run.pictures)} are shown"
-    threshold = scorer.thresholds.get("image")
+    threshold = scorer.card.threshold("image")
     has_map = any(picture.heatmap is not None and min(picture.heatmap.shape) > 1 for picture in run.pictures)
     remarks = [
         *warnings,

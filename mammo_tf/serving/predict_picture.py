@@ -15,18 +15,28 @@ from mammo_tf.study import Reject, unforeseen
 
 
 class PredictPicture(NamedTuple):
-    """A picture after `geometry`, its manifest row, and its mean in [0, 1]."""
+    """A picture after `geometry`.
+
+    Attributes:
+        row: of its manifest.
+        picture: float32 `[rows, columns]` in [0, 1].
+        grey_mean: its mean.
+        affine: float64 `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
+        stored_size: rows and columns of the stored picture.
+    """
 
     row: dict[str, Any]
     picture: NDArray[np.float32]
     grey_mean: float
+    affine: NDArray[np.float64]
+    stored_size: tuple[int, int]
 
 
 def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture | Reject:
     """Reads a candidate and runs the geometry half; a refusal is a `Reject`, and so is a fault that nobody foresaw."""
     try:
         picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
-        prepared = preprocessing.geometry(picture.pixels).picture
+        prepared = preprocessing.geometry(picture.pixels)
         row = candidate.row or file_row(picture.facts, candidate.place)
     except MammoError as error:
         reason = error.sentence.removeprefix(str(candidate.file)).lstrip(": ")
@@ -35,4 +45,6 @@ def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> Predi
         raise
     except Exception as error:  # noqa: BLE001 - one picture's fault must not end the work on all
         return unforeseen(candidate.place, candidate.file, error)
-    return PredictPicture(row, prepared, float(prepared.mean(dtype=np.float64)))
+    grey_mean = float(prepared.picture.mean(dtype=np.float64))
+    size = (picture.pixels.shape[0], picture.pixels.shape[1])
+    return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size)

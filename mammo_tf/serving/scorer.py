@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,14 +12,21 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import named_layers, weights_digest
+from mammo_tf.models import named_layers
+from mammo_tf.models.flips import FLIPS
 from mammo_tf.models.winograd import suits
 from mammo_tf.serving.bundle import Scored, is_bundle, open_bundle
-from mammo_tf.serving.export import FLOAT_SIGNATURE, check_servable, serving_functions
-from mammo_tf.training import load_model
+from mammo_tf.serving.export import (
+    FLOAT_SIGNATURE,
+    averaged_flips,
+    check_servable,
+    served_card,
+    serving_functions,
+    task_of,
+)
+from mammo_tf.training import ModelCard, load_model
 
 RUN_MODEL = "model.keras"
-FLIPS: tuple[tuple[int, ...], ...] = ((2,), (1,), (1, 2))  # left-right, up-down, both: axes of [batch, rows, columns]
 
 
 @dataclass(frozen=True)
@@ -30,19 +36,13 @@ class Scorer:
     Attributes:
         path: of the bundle's version or of the model file.
         preprocessing: the full one; pictures go through its `geometry` first.
-        thresholds: operating points by name.
-        facts: what the model file said of itself.
-        weights: `models.weights_digest` of the network; empty for a bundle that does not tell.
-        flips: whether the score is the mean over flips.
+        card: what the model says of itself, `flips` as it scores here.
         score: float32 `[pictures, rows, columns]` in [0, 1] after `geometry` to `Scored`.
     """
 
     path: Path
     preprocessing: Preprocessing
-    thresholds: dict[str, float]
-    facts: dict[str, Any]
-    weights: str
-    flips: bool
+    card: ModelCard
     score: Callable[[NDArray[np.float32]], Scored] = field(repr=False)
 
 
@@ -80,51 +80,39 @@ def _of_bundle(path: Path, flips: bool | None, winograd: bool) -> Scorer:
         remedy = "Export the model again without it, or score its .keras file"
         raise MammoError("winograd_exported", f"{bundle.folder} was exported with Winograd's convolutions", remedy)
 
-    def averaged(pictures: NDArray[np.float32]) -> Scored:
-        plain = bundle.score_float(pictures)
-        mirrored = [bundle.score_float(np.flip(pictures, axes)).score for axes in FLIPS]
-        return Scored(np.mean([plain.score, *mirrored], axis=0, dtype=np.float32), plain.heatmap)
+    card = bundle.card
 
-    told = bundle.description
-    score = averaged if flips and not told["flips"] else bundle.score_float
-    return Scorer(
-        path=bundle.folder,
-        preprocessing=bundle.preprocessing,
-        thresholds=bundle.thresholds,
-        facts=told["facts"],
-        weights=told.get("weights", ""),
-        flips=bool(flips or told["flips"]),
-        score=score,
-    )
+    def averaged(pictures: NDArray[np.float32]) -> Scored:
+        mirrored = (np.flip(pictures, axes) for axes in FLIPS.values())
+        versions = [dict(bundle.score_float(one).named) for one in (pictures, *mirrored)]
+        return Scored(averaged_flips(versions, np.flip, _mean))
+
+    score = averaged if flips and not card.flips else bundle.score_float
+    asked = replace(card, flips=bool(flips or card.flips))
+    return Scorer(path=bundle.folder, preprocessing=bundle.preprocessing, card=asked, score=score)
+
+
+def _mean(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.mean(parts, axis=0, dtype=np.float32)
 
 
 def _of_model_file(path: Path, flips: bool | None, winograd: bool) -> Scorer:
     model_file = load_model(path)
     preprocessing = check_servable(model_file)
-    flips = bool(model_file.facts.get("flips")) if flips is None else flips
+    card = served_card(model_file, None, flips)
     winograd = winograd and not tf.config.list_physical_devices("GPU")
-    functions, _ = serving_functions(model_file.model, preprocessing, flips, winograd)
+    functions, _ = serving_functions(model_file.model, task_of(card), preprocessing, card.flips, winograd)
     alone = winograd and any(suits(layer) for _, layer in named_layers(model_file.model))
 
     def asked(pictures: NDArray[np.float32]) -> Scored:
         outputs = functions[FLOAT_SIGNATURE](tf.constant(pictures, tf.float32))
-        heatmap = outputs.get("heatmap")
-        return Scored(outputs["score"].numpy(), None if heatmap is None else heatmap.numpy())
+        return Scored({name: values.numpy() for name, values in outputs.items()})
 
     def one_by_one(pictures: NDArray[np.float32]) -> Scored:
         """Winograd's way loses its gain at two pictures at once, and takes a gigabyte more."""
         if len(pictures) < 2:
             return asked(pictures)
-        parts = [asked(pictures[number : number + 1]) for number in range(len(pictures))]
-        maps = [part.heatmap for part in parts if part.heatmap is not None]
-        return Scored(np.concatenate([part.score for part in parts]), np.concatenate(maps) if maps else None)
+        parts = [asked(pictures[number : number + 1]).named for number in range(len(pictures))]
+        return Scored({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
-    return Scorer(
-        path=path,
-        preprocessing=preprocessing,
-        thresholds=model_file.facts.get("thresholds", {}),
-        facts=model_file.facts,
-        weights=weights_digest(model_file.model),
-        flips=flips,
-        score=one_by_one if alone else asked,
-    )
+    return Scorer(path=path, preprocessing=preprocessing, card=card, score=one_by_one if alone else asked)

@@ -6,10 +6,12 @@ from mammo_tf.study.manifest import (
     COLUMNS,
     LABELS,
     SPLITS,
+    UNLABELLED,
     make_manifest,
     positive,
     read_manifest,
     resolve_path,
+    truth,
     write_manifest,
 )
 from mammo_tf.study.rejects import UNFORESEEN, Reject, kept_rejects, unforeseen, write_rejects
@@ -31,6 +33,8 @@ __all__ = [
     "kept_rejects",
     "make_manifest",
     "positive",
+    "truth",
+    "UNLABELLED",
     "read_manifest",
     "resolve_path",
     "write_manifest",

@@ -23,6 +23,7 @@ COLUMNS = (
 REQUIRED = ("image_id", "patient_id", "label", "path")
 LABELS = ("normal", "benign", "high_risk", "malignant")
 SPLITS = ("train", "validation", "test")
+UNLABELLED = -1
 _ALLOWED: Mapping[str, tuple[str, ...]] = {
     "label": (*LABELS, ""),
     "laterality": ("L", "R", ""),
@@ -128,18 +129,39 @@ def resolve_path(row_path: str, root: str | Path) -> Path:
     return Path(root) / row_path
 
 
+def truth(
+    manifest: pd.DataFrame, positives: Iterable[str] = ("malignant", "high_risk"), column: str = "label"
+) -> np.ndarray:
+    """1 where a row counts as positive, 0 where it does not, `UNLABELLED` where it does not tell; int64 `[rows]`.
+
+    Args:
+        manifest: rows.
+        positives: values that count as positive.
+        column: where they stand: `label`, `density`, or any other column of the manifest.
+
+    Raises:
+        MammoError: `column_missing`; `value_unknown` where a positive is no value of a column whose values are fixed.
+    """
+    if column not in manifest:
+        known = ", ".join(map(str, manifest.columns))
+        raise MammoError("column_missing", f"the manifest has no column {column!r}", f"It has {known}")
+    wanted = set(positives)
+    allowed = [word for word in _ALLOWED.get(column, ()) if word]
+    unknown = sorted(wanted - set(allowed)) if allowed else []
+    if unknown:
+        sentence = f"positive {column} {unknown[0]!r} is unknown"
+        raise MammoError("value_unknown", sentence, f"Known are {', '.join(allowed)}")
+    values = ["" if pd.isna(value) else str(value) for value in manifest[column]]
+    return np.array([UNLABELLED if value == "" else int(value in wanted) for value in values], dtype=np.int64)
+
+
 def positive(labels: Iterable[str], positives: Iterable[str] = ("malignant", "high_risk")) -> np.ndarray:
-    """1 where a label counts as positive, else 0; int64.
+    """1 where a label counts as positive, else 0; int64. As `truth`, for labels that are all known.
 
     Raises:
         MammoError: `label_missing` where a label is empty; `value_unknown` where a positive is no label.
     """
-    labels, positives = list(labels), set(positives)
-    unknown = positives - set(LABELS)
-    if unknown:
-        raise MammoError(
-            "value_unknown", f"positive label {sorted(unknown)[0]!r} is unknown", f"Known are {', '.join(LABELS)}"
-        )
-    if "" in labels:
-        raise MammoError("label_missing", f"image {labels.index('')} of {len(labels)} has no label")
-    return np.array([label in positives for label in labels], dtype=np.int64)
+    found = truth(pd.DataFrame({"label": list(labels)}, dtype="str"), positives)
+    if (found == UNLABELLED).any():
+        raise MammoError("label_missing", f"image {int((found == UNLABELLED).argmax())} of {len(found)} has no label")
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.study.manifest import LABELS, SPLITS, positive
+from mammo_tf.study.manifest import LABELS, SPLITS, UNLABELLED, truth
 
 AGE_BAND_YEARS = 5
 
@@ -131,20 +131,33 @@ def check_leakage(manifest: pd.DataFrame) -> None:
         raise MammoError("picture_in_two_splits", f"the file {str(torn.index[0]).strip()} is in more than one split")
 
 
-def check_classes(manifest: pd.DataFrame, positives: Sequence[str], splits: Sequence[str] = SPLITS) -> None:
-    """Refuses a split without positives or without negatives.
+def check_classes(
+    manifest: pd.DataFrame, positives: Sequence[str], splits: Sequence[str] = SPLITS, column: str = "label"
+) -> None:
+    """Refuses a split without positives or without negatives; rows that do not tell do not count.
+
+    Args:
+        manifest: rows.
+        positives, column: as for `truth`.
+        splits: which are looked at.
 
     Raises:
-        MammoError: `split_empty`, `no_positives`, `no_negatives`; `label_missing`, `value_unknown`.
+        MammoError: `split_empty`, `label_missing` where no row of a split tells, `no_positives`, `no_negatives`;
+            those of `truth`.
     """
     for split in splits:
-        truth = positive(manifest.loc[manifest["split"] == split, "label"], positives)
-        if not len(truth):
+        found = truth(manifest[manifest["split"] == split], positives, column)
+        told = found[found != UNLABELLED]
+        if not len(found):
             raise MammoError("split_empty", f"no image is in split {split}", "Run mammo-tf split")
-        if truth.all() or not truth.any():
-            code, what = ("no_positives", "positive") if not truth.any() else ("no_negatives", "negative")
+        if not len(told):
+            sentence = f"{column} is empty for all {len(found)} images of split {split}"
+            raise MammoError("label_missing", sentence, f"Fill the column {column} of the manifest")
+        if told.all() or not told.any():
+            code, what = ("no_positives", "positive") if not told.any() else ("no_negatives", "negative")
+            where = "" if column == "label" else f"{column} "
             raise MammoError(
                 code,
-                f"split {split} has {len(truth)} images and no {what} one (positive is {', '.join(positives)})",
-                "Split again with --stratify label, or change which labels count as positive",
+                f"split {split} has {len(told)} images and no {what} one (positive is {where}{', '.join(positives)})",
+                f"Split again with --stratify {column}, or change what counts as positive",
             )

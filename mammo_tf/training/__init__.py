@@ -1,18 +1,28 @@
-"""Stages, callbacks, devices: around Keras' own fit."""
+"""Stages, tasks, callbacks, devices: around Keras' own fit."""
 
 from mammo_tf.training.callbacks import StagedUnfreezing
 from mammo_tf.training.devices import make_strategy, replicas
 from mammo_tf.training.fit import Material, fit_stage, write_log
+from mammo_tf.training.model_card import CardCalibration, ModelCard, Threshold, TrainingDomain
 from mammo_tf.training.model_file import ModelFile, load_model, save_model
 from mammo_tf.training.predict import predict_probabilities
 from mammo_tf.training.stages import PRECISIONS, Stage, prepare_stage
+from mammo_tf.training.tasks import AnyTask, Classification, Segmentation, Task
 
 __all__ = [
     "PRECISIONS",
+    "CardCalibration",
     "Material",
+    "ModelCard",
+    "Threshold",
+    "TrainingDomain",
     "ModelFile",
     "Stage",
     "StagedUnfreezing",
+    "AnyTask",
+    "Classification",
+    "Segmentation",
+    "Task",
     "fit_stage",
     "load_model",
     "make_strategy",

@@ -7,47 +7,30 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation.roc import auc
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.models.rebuild import DROPOUTS, named_layers
-from mammo_tf.training.stages import MONITORS, Stage, make_optimizer
+from mammo_tf.training.stages import Stage, better_when, make_optimizer
 
 Logs = dict[str, Any] | None
-SMALLEST = 1e-7
 
 
 class Validation(keras.callbacks.Callback):
-    """Puts `val_loss`, `val_accuracy` and `val_auc` into the logs at the end of each epoch; stands first.
-
-    Every validation picture counts once, whatever the number of devices and the size of the last batch. `val_loss` is
-    the mean cross entropy plus the regularisation, as Keras has it. `val_auc` is exact: of class 0 against the rest; it
-    is left out if validation holds one class only.
+    """Puts a task's exact figures of validation into the logs at the end of each epoch; stands first.
 
     Args:
-        probabilities: gives float64 `[n, classes]` for a model.
-        labels: int64 `[n]`, class numbers.
+        validate: gives `val_loss` and the task's other figures for a model.
     """
 
-    def __init__(self, probabilities: Callable[[keras.Model], NDArray[np.float64]], labels: NDArray[np.int64]) -> None:
+    def __init__(self, validate: Callable[[keras.Model], dict[str, float]]) -> None:
         super().__init__()
-        self.probabilities, self.labels = probabilities, labels
+        self.validate = validate
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        given = self.probabilities(self.model)
-        chosen = np.clip(given[np.arange(len(given)), self.labels], SMALLEST, 1 - SMALLEST)
-        penalty = float(sum(float(loss) for loss in self.model.losses))
-        values = {
-            "val_loss": float(np.mean(-np.log(chosen))) + penalty,
-            "val_accuracy": float(np.mean(given.argmax(axis=1) == self.labels)),
-        }
-        truth = (self.labels > 0).astype(np.int64)
-        if 0 < truth.sum() < len(truth):
-            values["val_auc"] = auc(truth, 1.0 - given[:, 0])
+        values = self.validate(self.model)
         if logs is not None:
             logs.update(values)
 
@@ -55,9 +38,9 @@ class Validation(keras.callbacks.Callback):
 class Progress(keras.callbacks.Callback):
     """One bar for a stage, with the time left and the last figures; silent when the output is piped."""
 
-    def __init__(self, what: str, epochs: int, steps: int) -> None:
+    def __init__(self, what: str, epochs: int, steps: int, figures: Sequence[str] = ("val_loss",)) -> None:
         super().__init__()
-        self.what, self.epochs, self.steps, self.first = what, epochs, steps, True
+        self.what, self.epochs, self.steps, self.figures, self.first = what, epochs, steps, tuple(figures), True
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if self.first:
@@ -71,7 +54,7 @@ class Progress(keras.callbacks.Callback):
         self.bar.update(1)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        named = [(name, (logs or {}).get(name)) for name in ("loss", "val_loss", "val_auc")]
+        named = [(name, (logs or {}).get(name)) for name in ("loss", *self.figures)]
         shown = {name: f"{value:.3f}" for name, value in named if value is not None}
         self.bar.set_postfix({"epoch": str(epoch + 1), **shown})
 
@@ -121,7 +104,7 @@ class StagedUnfreezing(keras.callbacks.Callback):
         monitor = self.stage.monitor
         if monitor not in (logs or {}):
             raise MammoError("monitor_missing", f"the logs hold no {monitor}", "Give fit its validation_data")
-        value = float((logs or {})[monitor]) * (1 if MONITORS[monitor] == "min" else -1)
+        value = float((logs or {})[monitor]) * (1 if better_when(monitor) == "min" else -1)
         if self.best is None or value < self.best:
             self.best, self.best_weights, self.wait, self.rate_wait = value, self.model.get_weights(), 0, 0
         else:

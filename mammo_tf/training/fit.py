@@ -13,7 +13,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from mammo_tf.data import inference_stream, steps_per_epoch, stream_errors, training_stream
 from mammo_tf.data.plans import Plan
@@ -24,7 +23,8 @@ from mammo_tf.records import Records
 from mammo_tf.training.callbacks import Progress, Validation
 from mammo_tf.training.checkpoints import BestWeights, read_state, restore_counters, restore_variables, save_state
 from mammo_tf.training.devices import replicas
-from mammo_tf.training.stages import MONITORS, Stage, prepare_stage
+from mammo_tf.training.stages import Stage, better_when, prepare_stage
+from mammo_tf.training.tasks import Classification, Task
 
 STATE, BEST = "state.npz", "best.npz"
 History = list[dict[str, Any]]
@@ -40,6 +40,7 @@ class Material:
         training, validation: plans; validation is taken once an epoch, in order.
         batch_size: images in a batch, over all devices.
         batch_weights: weigh the classes of each batch alike.
+        task: what the network is asked.
     """
 
     records: Records
@@ -48,6 +49,7 @@ class Material:
     validation: Plan
     batch_size: int
     batch_weights: bool = False
+    task: Task = Classification()
 
 
 def fit_stage(
@@ -58,6 +60,7 @@ def fit_stage(
     strategy: tf.distribute.Strategy | None = None,
     precision: str = "float32",
     on_epoch: Callable[[History], None] | None = None,
+    number: int = 0,
 ) -> tuple[keras.Model, History]:
     """Trains one stage and gives the model with the weights of its best epoch, and the stage's curve.
 
@@ -73,27 +76,33 @@ def fit_stage(
         strategy: devices; by default the current strategy.
         precision: dtype policy.
         on_epoch: told the curve so far after each epoch, once it is on disk.
+        number: of the stage, counted through a recipe: with seed and epoch it decides order and augmentation.
 
     Returns:
-        The model (compiled, float32 or mixed as asked) and one row an epoch: `stage`, `epoch`, `loss`, `auc` or
-        `accuracy`, `val_loss`, `val_auc`, `val_accuracy`, `rate`, `seconds`.
+        The model (compiled, float32 or mixed as asked) and one row an epoch: `stage`, `epoch`, `loss`, the task's
+        running metrics, `val_loss` and the task's other figures of validation, `rate`, `seconds`.
 
     Raises:
         MammoError: `part_unknown`, `nothing_to_train`, `stream_failed`, `checkpoint_differs`, `checkpoint_damaged`,
-            `monitor_missing`, `loss_not_finite`.
+            `monitor_missing`, `monitor_unknown`, `loss_not_finite`.
     """
     folder = Path(folder)
+    if stage.monitor not in material.task.monitors:
+        known = ", ".join(material.task.monitors)
+        sentence = f"stage {stage.name!r} watches {stage.monitor}, which a {material.task.kind} does not give"
+        raise MammoError("monitor_unknown", sentence, f"Watch one of {known}")
     strategy = strategy or tf.distribute.get_strategy()
     devices = replicas(strategy)
     with strategy.scope():
-        prepared = prepare_stage(model, stage, synchronized=True if devices > 1 else None, precision=precision)
-    best = BestWeights(folder / BEST, stage.monitor, MONITORS[stage.monitor])
+        synchronized = True if devices > 1 else None
+        prepared = prepare_stage(model, stage, synchronized, precision, material.task)
+    best = BestWeights(folder / BEST, stage.monitor, better_when(stage.monitor))
     state: dict[str, Any] = {"epoch": -1, "history": [], "finished": False, "counters": []}
     if (folder / STATE).is_file():
         state = read_state(folder / STATE)
         restore_variables(folder / STATE, prepared)
     if not state["finished"] and state["epoch"] + 1 < stage.epochs:
-        _run(prepared, stage, material, folder, devices, best, state, on_epoch)
+        _run(prepared, stage, number, material, folder, devices, best, state, on_epoch)
         state = read_state(folder / STATE)
     best.restore(prepared)
     return prepared, list(state["history"])
@@ -102,6 +111,7 @@ def fit_stage(
 def _run(
     model: keras.Model,
     stage: Stage,
+    number: int,
     material: Material,
     folder: Path,
     devices: int,
@@ -114,16 +124,16 @@ def _run(
     if not len(material.training) or not steps:
         raise MammoError("nothing_to_train", f"stage {stage.name!r} has no picture to train on", "Look at the split")
     stream = training_stream(
-        material.records, material.training, material.batch_size, material.preprocessing,
-        first, devices, material.batch_weights
-    ).map(_tuple)  # fmt: skip
+        material.records, material.training, material.batch_size, material.preprocessing, first, devices, number,
+        material.task.masks(material.records),
+    ).map(lambda batch: material.task.pair(batch, model, material.batch_weights))  # fmt: skip
     callbacks = [
         _validation(material, devices),
         keras.callbacks.TerminateOnNaN(),
         *_patience(stage),
         best,
         keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-        Progress(stage.name, stage.epochs, steps),
+        Progress(stage.name, stage.epochs, steps, tuple(material.task.monitors)),
     ]
     keeper = _Keeper(folder / STATE, stage, callbacks, state, on_epoch)
     with stream_errors():
@@ -134,20 +144,17 @@ def _run(
 
 
 def _validation(material: Material, devices: int) -> Validation:
-    """Reads the validation pictures with their labels; the stream is built once and run at the end of each epoch."""
+    """The stream of validation pictures is built once and run at the end of each epoch."""
     stream = inference_stream(
-        material.records, material.validation, material.batch_size, material.preprocessing, padded=devices > 1
-    ).map(lambda batch: batch["image"])
-    labels = material.validation.epoch(0).labels
-
-    def probabilities(model: keras.Model) -> NDArray[np.float64]:
-        return np.asarray(model.predict(stream, verbose=0), np.float64)[: len(labels)]
-
-    return Validation(probabilities, labels)
+        material.records, material.validation, material.batch_size, material.preprocessing, padded=devices > 1,
+        masks=material.task.masks(material.records),
+    )  # fmt: skip
+    draws = material.validation.epoch(0)
+    return Validation(lambda model: material.task.validate(model, stream, draws))
 
 
 def _patience(stage: Stage) -> list[keras.callbacks.Callback]:
-    mode = MONITORS[stage.monitor]
+    mode = better_when(stage.monitor)
     callbacks: list[keras.callbacks.Callback] = []
     if stage.rate_patience:
         callbacks.append(
@@ -158,10 +165,6 @@ def _patience(stage: Stage) -> list[keras.callbacks.Callback]:
     if stage.stop_patience:
         callbacks.append(keras.callbacks.EarlyStopping(stage.monitor, patience=stage.stop_patience, mode=mode))
     return callbacks
-
-
-def _tuple(batch: dict[str, Any]) -> tuple[Any, Any, Any]:
-    return batch["image"], batch["label"], batch["weight"]
 
 
 class _Keeper(keras.callbacks.Callback):

@@ -1,10 +1,11 @@
-"""The running training AUC of the positive class."""
+"""Running figures of training, for curves; what is reported is computed exactly elsewhere."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
@@ -19,3 +20,30 @@ class PositiveAUC(keras.metrics.AUC):
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable("mammo_tf")
+class RunningDice(keras.metrics.Metric):
+    """Dice of the positive class over all pixels so far, at a threshold.
+
+    Args:
+        threshold: a pixel is called positive from this probability on.
+    """
+
+    def __init__(self, threshold: float = 0.5, name: str = "dice", dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.threshold = threshold
+        self.both = self.add_weight(name="both", initializer="zeros")
+        self.either = self.add_weight(name="either", initializer="zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        truth = ops.cast(y_true, "float32")
+        called = ops.cast(y_pred[..., -1] >= self.threshold, "float32")
+        self.both.assign_add(ops.sum(truth * called))
+        self.either.assign_add(ops.sum(truth) + ops.sum(called))
+
+    def result(self) -> Any:
+        return ops.where(self.either > 0, 2.0 * self.both / ops.maximum(self.either, 1.0), 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"threshold": self.threshold, "name": self.name, "dtype": self.dtype}

@@ -1,18 +1,23 @@
-"""A model and its preprocessing in one `.keras` file: whoever has the file can feed it."""
+"""A model and its card in one `.keras` file: whoever has the file can feed it."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import Calibration
 from mammo_tf.files import atomic_path
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.models import described, description_of
+from mammo_tf.training.model_card import CardCalibration, ModelCard, Threshold, TrainingDomain
+from mammo_tf.training.tasks import Classification
 
 ENTRY = "mammo_tf.json"
 
@@ -22,30 +27,40 @@ class ModelFile:
     """What a model file holds.
 
     Attributes:
-        model: not compiled.
-        preprocessing: from stored pixels to the model's input; None where the file does not say.
-        facts: JSON values: where it comes from, its threshold, what it was trained on.
+        model: not compiled; it says what it was built with (`models.description_of`) where the card does.
+        card: what it says of itself.
     """
 
     model: keras.Model
-    preprocessing: Preprocessing | None
-    facts: dict[str, Any] = field(default_factory=dict)
+    card: ModelCard = field(default_factory=ModelCard)
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """From stored pixels to the model's input; None where the file does not say."""
+        return self.card.preprocessing
 
 
-def save_model(path: str | Path, model: keras.Model, preprocessing: Preprocessing | None, **facts: Any) -> None:
-    """Writes a `.keras` file that Keras loads as any other, with the preprocessing and `facts` inside; whole or not."""
+def save_model(path: str | Path, model: keras.Model, card: ModelCard | Preprocessing | None = None) -> None:
+    """Writes a `.keras` file that Keras loads as any other, with the card inside; whole or not.
+
+    Args:
+        path: `*.keras`.
+        model: functional.
+        card: gets the model's digests and description; preprocessing alone stands for a card that says nothing else.
+    """
+    card = card if isinstance(card, ModelCard) else ModelCard(preprocessing=card)
+    told = replace(card, network=description_of(model) or card.network).sealed(model)
     with atomic_path(path) as beside:
         model.save(beside)
-        said = {"preprocessing": None if preprocessing is None else preprocessing.to_json(), "facts": facts}
         with zipfile.ZipFile(beside, "a") as archive:
-            archive.writestr(ENTRY, json.dumps(said, indent=2))
+            archive.writestr(ENTRY, json.dumps({"card": told.to_json()}, indent=2))
 
 
 def load_model(path: str | Path) -> ModelFile:
     """Reads a `.keras` file, ours or anyone's; no code in it is run.
 
     Raises:
-        MammoError: `file_missing`, `not_a_model`.
+        MammoError: `file_missing`, `not_a_model`; those of `ModelCard.from_json`.
     """
     path = Path(path)
     if not path.is_file():
@@ -61,5 +76,33 @@ def load_model(path: str | Path) -> ModelFile:
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         first = str(error).strip().splitlines()
         raise MammoError("not_a_model", f"{path} cannot be loaded: {first[0] if first else error!r}") from error
-    steps = said.get("preprocessing")
-    return ModelFile(model, None if steps is None else Preprocessing.from_json(steps), said.get("facts", {}))
+    try:
+        card = ModelCard.from_json(said["card"]) if "card" in said else _card_of_0_1(said)
+    except MammoError as error:
+        raise MammoError(error.code, f"{path}: {error.sentence}", error.remedy) from error
+    return ModelFile(described(model, card.network), card)
+
+
+def _card_of_0_1(said: Mapping[str, Any]) -> ModelCard:
+    """The card that the loose facts of a file of version 0.1 amount to; empty for a file of others."""
+    steps, facts = said.get("preprocessing"), said.get("facts", {})
+    stored, positives = facts.get("calibration"), facts.get("positives")
+    domain = facts.get("training_domain", {})
+    rule = str(facts.get("operating_point", ""))
+    return ModelCard(
+        recipe=str(facts.get("recipe", "")),
+        origin=str(facts.get("start", facts.get("source", ""))),
+        task=Classification(positives=tuple(positives)) if positives else None,
+        preprocessing=None if steps is None else Preprocessing.from_json(steps),
+        flips=bool(facts.get("flips")),
+        thresholds=tuple(Threshold(level, float(value), rule) for level, value in facts.get("thresholds", {}).items()),
+        calibration=None if stored is None else CardCalibration.of(
+            Calibration.from_json(stored), float(facts["calibration_prevalence"])
+        ),
+        training_domain=TrainingDomain(
+            images=int(facts.get("training_images") or 0),
+            counts={column: dict.fromkeys(values, 0) for column, values in domain.items()},
+            grey_mean=facts.get("training_mean"),
+        ),
+        records=str(facts.get("records", "")),
+    )  # fmt: skip

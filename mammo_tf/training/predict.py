@@ -1,11 +1,13 @@
-"""A model over records: probabilities in the order of the plan."""
+"""A model over records, in the order of the plan: all probabilities at once, or batch by batch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from mammo_tf.data import inference_stream, stream_errors
@@ -38,6 +40,38 @@ def predict_probabilities(
     with stream_errors():
         probabilities = model.predict(stream.map(_image), verbose=0)
     return np.asarray(probabilities, np.float64)[: len(plan)]
+
+
+def predicted_batches(
+    model: keras.Model, stream: tf.data.Dataset
+) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.float32]]]:
+    """Batches of an inference stream with what a model gives for them, so that memory holds one batch at a time.
+
+    Args:
+        model: one picture in, one output, built under the strategy whose devices are to share a batch.
+        stream: an `inference_stream`, padded for several devices.
+
+    Yields:
+        The batch without its pictures and without padding, and the output for it, float32.
+    """
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1 or _devices(model) > 1
+    alone = tf.data.Options()
+    alone.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    with stream_errors():
+        for batch in stream:
+            pictures = batch.pop("image")
+            if several:
+                one = tf.data.Dataset.from_tensors(pictures).with_options(alone)
+                outputs = model.predict(one, verbose=0)
+            else:
+                outputs = model.predict_on_batch(pictures)
+            real = batch["weight"].numpy() > 0
+            yield {name: values.numpy()[real] for name, values in batch.items()}, np.asarray(outputs)[real]
+
+
+def _devices(model: keras.Model) -> int:
+    strategy = getattr(model, "distribute_strategy", None)
+    return 1 if strategy is None else int(strategy.num_replicas_in_sync)
 
 
 def _image(batch: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ import keras
 from mammo_tf.errors import MammoError
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.models.rebuild import rebuild
-from mammo_tf.training.metrics import PositiveAUC
+from mammo_tf.training.tasks import Classification, Task
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -17,7 +17,6 @@ OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
 }
 DECAYS = ("l2", "decoupled")
-MONITORS = {"val_loss": "min", "val_auc": "max"}
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -27,7 +26,7 @@ class Stage:
 
     Attributes:
         name: of its checkpoints and curves.
-        trainable: parts of the network (`models.layer_groups`): "all", "block_2", "output", a layer's name, ...
+        trainable: parts of the network (`models.groups`): "all", "block_2", "normalisation", "encoder/*", ...
         rate: learning rate at the start.
         epochs: at most.
         weight_decay: factor; None keeps the model's own.
@@ -39,7 +38,8 @@ class Stage:
         rate_factor: what the rate is multiplied by then.
         rate_floor: no lower than this.
         stop_patience: epochs without gain before the stage ends; 0 switches it off.
-        monitor: "val_loss" or "val_auc", for both patiences and the best checkpoint.
+        monitor: "val_loss", or another figure of the task's validation (`val_auc`, `val_dice`), for both patiences and
+            the best checkpoint.
         batch_norm: False keeps all batch normalisations in inference mode with their weights.
     """
 
@@ -66,7 +66,7 @@ class Stage:
             (self.dropout is None or 0 <= self.dropout < 1, "dropout lies from 0 to below 1"),
             (self.decay in DECAYS, f"decay is one of {', '.join(DECAYS)}"),
             (self.optimizer in OPTIMIZERS, f"optimizer is one of {', '.join(OPTIMIZERS)}"),
-            (self.monitor in MONITORS, f"monitor is one of {', '.join(MONITORS)}"),
+            (self.monitor.startswith("val_"), "monitor is a figure of validation, such as val_loss"),
             (0 < self.rate_factor < 1, "rate_factor lies between 0 and 1"),
             (min(self.rate_patience, self.stop_patience) >= 0, "a patience is 0 or more"),
         )
@@ -76,7 +76,11 @@ class Stage:
 
 
 def prepare_stage(
-    model: keras.Model, stage: Stage, synchronized: bool | None = None, precision: str | None = None
+    model: keras.Model,
+    stage: Stage,
+    synchronized: bool | None = None,
+    precision: str | None = None,
+    task: Task = Classification(),  # noqa: B008 - frozen
 ) -> keras.Model:
     """A new model with the weights of `model`, compiled so that every setting of the stage is in force.
 
@@ -87,6 +91,7 @@ def prepare_stage(
         stage: what to do.
         synchronized: batch statistics over all devices.
         precision: dtype policy, or None to keep the model's.
+        task: gives the loss and the running metrics.
 
     Raises:
         MammoError: `part_unknown`.
@@ -97,14 +102,15 @@ def prepare_stage(
     optimizer = make_optimizer(stage)
     if precision == "mixed_float16":  # Keras wraps it by itself only where the model's own policy says so
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    renewed.compile(
-        optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(),
-        weighted_metrics=[PositiveAUC(name="auc")] if renewed.output.shape[-1] == 2 else ["accuracy"],
-        jit_compile=False,
-    )
+    asked = task.compiled(renewed)
+    renewed.compile(optimizer=optimizer, loss=asked.loss, weighted_metrics=asked.weighted_metrics, jit_compile=False)
     renewed.optimizer.build(renewed.trainable_variables)
     return renewed
+
+
+def better_when(monitor: str) -> str:
+    """`min` for a loss, `max` for any other figure."""
+    return "min" if monitor.endswith("loss") else "max"
 
 
 def make_optimizer(stage: Stage) -> keras.optimizers.Optimizer:

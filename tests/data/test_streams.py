@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +15,27 @@ from scipy.ndimage import map_coordinates
 from mammo_tf.data import (
     NO_AUGMENTATION,
     Augmentation,
+    Gamma,
     Patches,
     WholeImages,
-    image_labels,
     inference_stream,
     patch_sheets,
     steps_per_epoch,
     stream_errors,
     training_stream,
 )
-from mammo_tf.data.plans import Lesion, Sheet
-from mammo_tf.data.streams import class_weights
+from mammo_tf.data.patches import Lesion, Sheet
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging.warp import affine
 from mammo_tf.records import Records
+from mammo_tf.study import truth
 
 POSITIVES = ("malignant", "high_risk")
 
 
 def _plan(records: Records, split: str = "train", **arguments: object) -> WholeImages:
     positions = records.positions(split)
-    return WholeImages(positions, image_labels(records, positions, POSITIVES), records.size, **arguments)
+    return WholeImages(positions, truth(records.rows.iloc[positions], POSITIVES), records.size, **arguments)
 
 
 def test_inference_sees_every_picture_once_in_order(records: Records) -> None:
@@ -91,25 +93,47 @@ def test_balanced_sampling(positives: int, negatives: int, seed: int) -> None:
     labels = np.array([1] * positives + [0] * negatives)
     plan = WholeImages(np.arange(len(labels)), labels, (4, 4), shuffle=True, balanced=True, seed=seed)
     draws = plan.epoch(0)
-    assert len(draws.labels) == len(labels)
-    assert abs(int(draws.labels.sum()) * 2 - len(labels)) <= 1
-    times = np.bincount(draws.positions[draws.labels == 1])
+    assert len(draws.columns["label"]) == len(labels)
+    assert abs(int(draws.columns["label"].sum()) * 2 - len(labels)) <= 1
+    times = np.bincount(draws.positions[draws.columns["label"] == 1])
     times = times[times > 0]
     assert times.max() - min(times.min(), times.max()) <= 1
-    assert (labels[draws.positions] == draws.labels).all()
+    assert (labels[draws.positions] == draws.columns["label"]).all()
 
 
-def test_batch_weights_equal_the_golden_ones(golden: Path) -> None:
-    stored = np.load(golden / "end2end" / "preprocess.npz")
-    for labels, weights in (("m_weights_y", "m_weights_w"), ("l_iter_y", "l_iter_w")):
-        found = class_weights(tf.constant(stored[labels], tf.float32))
-        np.testing.assert_allclose(found, stored[weights], rtol=1e-6)
+def test_gamma_is_drawn_by_the_plan_and_applied_to_grey_values(records: Records) -> None:
+    """Black and white stay, what lies between is raised to the drawn power; without it nothing else is drawn."""
+    plain = _plan(records, augmentation=Augmentation(), shuffle=True, seed=5)
+    changed = replace(plain, augmentation=Augmentation(intensity=(Gamma(1.0),)))
+    before, after = plain.epoch(0), changed.epoch(0)
+    np.testing.assert_array_equal(before.positions, after.positions)
+    np.testing.assert_array_equal(before.matrices, after.matrices)
+    gammas = after.columns["gamma"]
+    assert 0.5 <= gammas.min() < 0.8 < 1.25 < gammas.max() <= 2.0
+    one, other = (next(iter(training_stream(records, plan, len(plan)))) for plan in (plain, changed))
+    np.testing.assert_array_equal(other["gamma"], gammas)
+    levels = records.preprocessing.intensity_steps[0].factor * 65535
+    for picture, darker, gamma in zip(one["image"].numpy(), other["image"].numpy(), gammas, strict=True):
+        mean = picture.min()  # black lies in every picture
+        np.testing.assert_allclose((darker - mean) / levels, ((picture - mean) / levels) ** gamma, atol=1e-4)
 
 
-def test_batch_weights_in_the_stream(records: Records) -> None:
-    batch = next(iter(training_stream(records, _plan(records), 9, batch_weights=True)))
-    labels, weights = batch["label"].numpy().argmax(1), batch["weight"].numpy()
-    assert weights[labels == 1].sum() == pytest.approx(weights[labels == 0].sum())
+def test_masks_are_warped_as_the_picture_is(records: Records) -> None:
+    turning = Augmentation(rotation=30, shift=0.05, zoom=0.1, vertical_flip=True)
+    plan = _plan(records, augmentation=turning, shuffle=True, seed=2)
+    drawn = plan.epoch(0)
+
+    def masks(position: int) -> np.ndarray:
+        return records.image(position).finding_masks.any(axis=0)
+
+    batch = next(iter(training_stream(records, plan, len(plan), masks=masks)))
+    assert batch["mask"].shape == (len(plan), 128, 128)
+    for number, (position, matrix) in enumerate(zip(drawn.positions, drawn.matrices, strict=True)):
+        expected = affine(masks(int(position)), matrix, fill=0, size=records.size)
+        np.testing.assert_array_equal(batch["mask"][number].numpy() > 0, expected)
+        if expected.any():
+            grey = batch["image"][number].numpy()[..., 0]
+            assert grey[expected].mean() > grey[~expected].mean()
 
 
 def test_a_last_batch_smaller_than_the_devices_is_left_out_with_a_word(
@@ -126,11 +150,11 @@ def test_a_last_batch_smaller_than_the_devices_is_left_out_with_a_word(
 
 def test_patches_hold_their_findings(records: Records) -> None:
     sheets = patch_sheets(records, records.positions("train"), {"malignant": 1})
-    plan = Patches(sheets, (32, 32), records.size, classes=2, augmentation=NO_AUGMENTATION, shuffle=False)
+    plan = Patches(sheets, (32, 32), records.size, augmentation=NO_AUGMENTATION, shuffle=False)
     draws = plan.epoch(0)
-    assert len(draws.labels) == len(plan)
-    assert set(draws.labels.tolist()) == {0, 1}
-    for position, matrix, label in zip(*draws, strict=True):
+    assert len(draws.columns["label"]) == len(plan)
+    assert set(draws.columns["label"].tolist()) == {0, 1}
+    for position, matrix, label in zip(draws.positions, draws.matrices, draws.columns["label"], strict=True):
         x, y = matrix[:, 2].astype(int)
         assert 0 <= x <= 96
         assert 0 <= y <= 96
@@ -148,16 +172,17 @@ def test_a_rotated_patch_holds_its_finding_where_the_mask_says(records: Records)
     """What the network sees is, pixel by pixel, the prepared picture at the place that the matrix tells."""
     sheets = patch_sheets(records, records.positions("train"), {"malignant": 1})
     turning = Augmentation(rotation=30, shift=0.05, zoom=0.1, vertical_flip=True)
-    plan = Patches(sheets, (48, 48), records.size, classes=2, augmentation=turning, seed=1, jitter=0.1)
+    plan = Patches(sheets, (48, 48), records.size, augmentation=turning, seed=1, jitter=0.1)
     draws = plan.epoch(0)
     batches = list(inference_stream(records, plan, 16))
     seen = np.concatenate([batch["image"] for batch in batches])[..., 0]
-    assert np.concatenate([batch["label"] for batch in batches]).argmax(axis=1).tolist() == draws.labels.tolist()
+    assert np.concatenate([batch["label"] for batch in batches]).tolist() == draws.columns["label"].tolist()
     angles = np.degrees(np.arctan2(draws.matrices[:, 1, 0], draws.matrices[:, 0, 0])) % 180
     assert np.ptp(angles) > 20
     ys, xs = np.mgrid[4:44, 4:44]
     findings = 0
-    for patch, (position, matrix, label) in zip(seen, zip(*draws, strict=True), strict=True):
+    drawn = zip(draws.positions, draws.matrices, draws.columns["label"], strict=True)
+    for patch, (position, matrix, label) in zip(seen, drawn, strict=True):
         x, y = np.tensordot(matrix, np.stack([xs, ys, np.ones_like(xs)]), 1)
         image = records.image(int(position))
         inside = (x >= 0) & (y >= 0) & (x <= records.size[1] - 1) & (y <= records.size[0] - 1)
@@ -171,7 +196,7 @@ def test_a_rotated_patch_holds_its_finding_where_the_mask_says(records: Records)
             assert mask.sum() > 100, "a disc of radius 12 of 150 rows lies in the patch"
             assert values[mask].mean() > values[~mask].mean() + 0.15 * 255
             findings += 1
-    assert findings == int(draws.labels.sum()) > 5
+    assert findings == int(draws.columns["label"].sum()) > 5
 
 
 def test_bad_plans_are_told(records: Records) -> None:
@@ -203,8 +228,8 @@ def test_no_background_patch_holds_the_centre_of_a_finding(seed: int, patch: int
     points = np.column_stack([generator.uniform(0, 80, 50), generator.uniform(0, 96, 50)]).round()
     x, y = points[0]
     sheet = Sheet(0, (Lesion((x - 3, y - 3, x + 3, y + 3), 1),), points)
-    plan = Patches([sheet], (patch, patch), (96, 80), classes=2, augmentation=NO_AUGMENTATION, seed=seed)
+    plan = Patches([sheet], (patch, patch), (96, 80), augmentation=NO_AUGMENTATION, seed=seed)
     draws = plan.epoch(seed)
-    assert len(draws.labels) == len(plan)
-    corners = draws.matrices[:, :, 2][draws.labels == 0]
+    assert len(draws.columns["label"]) == len(plan)
+    corners = draws.matrices[:, :, 2][draws.columns["label"] == 0]
     assert not ((corners <= (x, y)) & ((x, y) < corners + patch)).all(axis=1).any()

@@ -59,7 +59,7 @@ def test_no_patient_is_trained_on_and_tested() -> None:
     assert SHORT.test >= 80
     assert LONG.test > SHORT.test
     assert adaptation_recipe(SHORT).stages[0].trainable == ("block_1", "block_2", "output")
-    assert source_recipe(SHORT).patch is not None
+    assert source_recipe(SHORT).from_nothing
 
 
 def test_the_demos_patients_stand_in_one_part_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

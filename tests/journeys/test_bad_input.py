@@ -20,7 +20,7 @@ from mammo_tf.study import read_manifest, write_manifest
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 LITTLE = (
-    "from mammo_tf.recipes import Recipe, Network, Preparation\n"
+    "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Recipe, Preparation\n"
     "from mammo_tf.training import Stage\n"
     "def recipe():\n"
     "    return Recipe('x', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=128, columns=128),"
@@ -93,13 +93,13 @@ def test_sizes_settings_and_start_models(records: Records, tmp_path: Path, capsy
     assert "was prepared by" in fails(capsys, *baseline)
     small = ("--set", 'network={"rows": 100, "columns": 100}', "--set", "preparation.preset=legacy")
     assert "was prepared by" in fails(capsys, *baseline, *small)
-    assert "are given together" in fails(capsys, *baseline, "--set", "network.rows=100")
+    assert "are given together" in fails(capsys, *baseline, "--set", "preparation.rows=100")
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
 def test_a_size_too_small_for_the_network(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "recipe.py").write_text(
-        "from mammo_tf.recipes import Recipe, Network, Preparation\n"
+        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Recipe, Preparation\n"
         "from mammo_tf.training import Stage\n"
         "def recipe():\n"
         "    return Recipe('small', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=64, columns=64),"
@@ -116,7 +116,7 @@ def test_a_split_without_positives(films: Path, tmp_path: Path, capsys: pytest.C
         os.link(films.parent / name, tmp_path / name)
     write_manifest(table, tmp_path / "manifest.csv")
     (tmp_path / "recipe.py").write_text(
-        "from mammo_tf.recipes import Recipe, Network, Preparation\n"
+        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Recipe, Preparation\n"
         "from mammo_tf.training import Stage\n"
         "def recipe():\n"
         "    return Recipe('x', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=128, columns=128),"
@@ -138,7 +138,7 @@ def test_a_damaged_record(records: Records, tmp_path: Path, capsys: pytest.Captu
         content[records.locations[position].offset + 999] ^= 1
     shard.write_bytes(content)
     (tmp_path / "recipe.py").write_text(
-        "from mammo_tf.recipes import Recipe, Network, Preparation\n"
+        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Recipe, Preparation\n"
         "from mammo_tf.training import Stage\n"
         "def recipe():\n"
         "    return Recipe('x', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=128, columns=128),"

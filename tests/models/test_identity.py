@@ -26,7 +26,7 @@ def test_it_stays_through_saving_rebuilding_and_export(tmp_path: Path) -> None:
     save_model(tmp_path / "model.keras", model, Preprocessing.preset("default", (128, 128)))
     assert weights_digest(load_model(tmp_path / "model.keras").model) == told
     bundle = export_bundle(load_model(tmp_path / "model.keras"), tmp_path / "bundles")
-    assert open_scorer(bundle).weights == open_scorer(tmp_path / "model.keras").weights == told
+    assert open_scorer(bundle).card.weights == open_scorer(tmp_path / "model.keras").card.weights == told
 
 
 def test_one_bit_of_one_weight_changes_it() -> None:

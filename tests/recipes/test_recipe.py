@@ -9,7 +9,7 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import set_field, set_fields
-from mammo_tf.recipes import Recipe, load_recipe, smoke
+from mammo_tf.recipes import Phase, Recipe, load_recipe, smoke
 from mammo_tf.training import Stage
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -47,9 +47,9 @@ def test_fine_tuning_is_table_6_and_table_7(name: str, first: tuple) -> None:
 def test_fields_are_set_by_their_paths() -> None:
     recipe = load_recipe(PIPELINES / "end2end_finetune_config2.py")
     assert set_field(recipe, "training.batch_size", "4").training.batch_size == 4
-    assert set_field(recipe, "stages.stage_2.rate", "1e-5").stages[1].rate == 1e-5
-    assert set_field(recipe, "stages.0.epochs", "3").stages[0].epochs == 3
-    assert set_field(recipe, "stages.0.trainable", '["all"]').stages[0].trainable == ("all",)
+    assert set_field(recipe, "phases.0.stages.stage_2.rate", "1e-5").stages[1].rate == 1e-5
+    assert set_field(recipe, "phases.0.stages.0.epochs", "3").stages[0].epochs == 3
+    assert set_field(recipe, "phases.0.stages.0.trainable", '["all"]').stages[0].trainable == ("all",)
     assert set_field(recipe, "training.class_balance", "batch_weights").training.class_balance == "batch_weights"
     assert set_field(recipe, "training.augmentation.fill", "nearest").training.augmentation.fill == "nearest"
     assert set_field(recipe, "preparation.mean", "44").preparation.mean == 44.0
@@ -59,8 +59,9 @@ def test_fields_are_set_by_their_paths() -> None:
 
 def test_fields_that_belong_together_are_checked_together() -> None:
     recipe = load_recipe(PIPELINES / "end2end_baseline.py")
-    network = set_fields(recipe, [("network.rows", "256"), ("network.columns", "192"), ("start", "7")]).network
-    assert (network.rows, network.columns) == (256, 192)
+    sizes = [("preparation.rows", "256"), ("preparation.columns", "192"), ("start", "7")]
+    preparation = set_fields(recipe, sizes).preparation
+    assert (preparation.rows, preparation.columns) == (256, 192)
     with pytest.raises(MammoError, match="not a finite number"):
         set_fields(recipe, [("evaluation.mean", "NaN")])
 
@@ -70,13 +71,15 @@ def test_fields_that_belong_together_are_checked_together() -> None:
     [
         ("training.batchsize", "4", "Did you mean training.batch_size"),
         ("trainig.batch_size", "4", "Did you mean training.batch_size"),
-        ("stages.stage_3.rate", "1", "no field 'stages.stage_3.rate'"),
+        ("phases.0.stages.stage_3.rate", "1", "no field 'phases.0.stages.stage_3.rate'"),
         ("training.batch_size", "many", "is 'many', not a whole number"),
         ("training.batch_size", "0", "training.batch_size is 1 or more"),
         ("training.class_balance", "magic", "is one of none, batch_weights, balanced_sampling"),
-        ("stages.stage_1.dropout", "1.5", "dropout lies from 0 to below 1"),
-        ("evaluation.positives", '["cancer"]', "positives are among"),
-        ("stages.stage_1.epochs", "2.5", "not a whole number"),
+        ("phases.0.stages.stage_1.dropout", "1.5", "dropout lies from 0 to below 1"),
+        ("task.positives", '["cancer"]', "positive label 'cancer' is unknown. Known are normal"),
+        ("task.kind", "clasification", "Did you mean classification"),
+        ("phases.0.stages.stage_1.monitor", "val_dice", "a classification gives val_loss, val_auc"),
+        ("phases.0.stages.stage_1.epochs", "2.5", "not a whole number"),
     ],
 )
 def test_a_wrong_field_is_told(path: str, text: str, message: str) -> None:
@@ -101,4 +104,4 @@ def test_recipe_files_that_are_none(tmp_path: Path) -> None:
 def test_stages_have_names_of_their_own() -> None:
     stage = Stage("one", ("all",), 1e-3, 1)
     with pytest.raises(MammoError, match="different names"):
-        Recipe("x", "", stages=(stage, replace(stage, rate=1.0)))
+        Recipe("x", "", phases=(Phase((stage, replace(stage, rate=1.0))),))

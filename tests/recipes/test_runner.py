@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammo_tf.data import Augmentation
+from mammo_tf.data import Augmentation, PatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc, read_predictions
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
-from mammo_tf.models import weights_digest
+from mammo_tf.models import End2End, PatchClassifier, description_of, weights_digest
 from mammo_tf.recipes import (
     Evaluation,
-    Network,
-    PatchTraining,
+    Phase,
     Preparation,
     Recipe,
     Training,
@@ -34,22 +33,28 @@ from mammo_tf.recipes.report import finish_run, report_run
 from mammo_tf.recipes.smoke import smoke_material
 from mammo_tf.records import Records, prepare
 from mammo_tf.study import read_manifest
-from mammo_tf.training import Stage, load_model
+from mammo_tf.training import ModelCard, Stage, load_model
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 BASELINE = Recipe(
     name="little",
     about="patches, then whole images",
-    network=Network(width=1 / 32),
+    network=End2End(width=1 / 32),
     preparation=Preparation(preset="legacy"),
     training=Training(batch_size=8, augmentation=Augmentation(rotation=0, shift=0.02, zoom=0)),
     evaluation=Evaluation(replicates=50),
-    patch=PatchTraining((Stage("patch", ("all",), 1e-3, 1),), {"malignant": 1}, 32, 32, batch_size=8),
-    stages=(Stage("whole", ("all",), 1e-3, 2, stop_patience=0),),
+    phases=(
+        Phase(
+            (Stage("patch", ("all",), 1e-3, 1),),
+            PatchSampling({"malignant": 1}, 32, 32),
+            PatchClassifier(classes=2, width=1 / 32),
+        ),
+        Phase((Stage("whole", ("all",), 1e-3, 2, stop_patience=0),)),
+    ),
 )
 ADAPTATION = replace(
-    BASELINE, name="adapted", about="two stages", patch=None, needs_start=True, preparation=Preparation(preset="start"),
-    stages=(Stage("stage_1", ("block_2", "output"), 1e-3, 1), Stage("stage_2", ("all",), 1e-4, 1)),
+    BASELINE, name="adapted", about="two stages", needs_start=True, preparation=Preparation(preset="start"),
+    phases=(Phase((Stage("stage_1", ("block_2", "output"), 1e-3, 1), Stage("stage_2", ("all",), 1e-4, 1))),),
 )  # fmt: skip
 
 
@@ -93,8 +98,15 @@ def test_the_model_carries_its_preprocessing_and_training_mean(baseline: Path, r
     assert steps["mean"]["mean"] == pytest.approx(mean, abs=0.01)
     levels = read_json(baseline / "metrics.json")["validation"]
     found = {level: numbers["threshold"]["value"] for level, numbers in levels.items()}
-    assert stored.facts["thresholds"] == {level: value for level, value in found.items() if value is not None}
-    assert stored.facts["training_domain"]["modality"] == ["FILM"]
+    told = {one.level: one.value for one in stored.card.thresholds}
+    assert told == {level: value for level, value in found.items() if value is not None}
+    assert stored.card.training_domain.counts["modality"] == {"FILM": stored.card.training_domain.images}
+    assert stored.card.network == description_of(stored.model) == BASELINE.network
+    assert stored.card.task == BASELINE.task
+    (patients,) = stored.card.patients
+    assert len(patients.train) == records.rows.loc[records.rows["split"] == "train", "patient_id"].nunique()
+    assert stored.card == stored.card.sealed(stored.model)
+    assert ModelCard.from_json(stored.card.to_json()) == stored.card
     position = int(records.positions("test")[0])
     pictures = stored.preprocessing.intensity(records.picture(position) / np.float32(65535))[None]
     table = read_predictions(baseline / "predictions_test.csv").set_index("image_id")
@@ -190,7 +202,7 @@ def test_a_run_with_dropout_stopped_in_every_stage_ends_where_an_uninterrupted_o
         Stage(name, ("all",), 1e-3, 2, dropout=rate, stop_patience=0, rate_patience=0)
         for name, rate in (("stage_1", 0.2), ("stage_2", 0.5))
     )
-    recipe = replace(ADAPTATION, stages=stages)
+    recipe = replace(ADAPTATION, phases=(Phase(stages),))
     whole = run(recipe, tmp_path / "whole", records.folder, baseline)
     written = runner.write_log
 
@@ -232,7 +244,7 @@ def test_fine_tuning_starts_from_a_run_and_is_compared_with_it(
 def test_a_published_file_starts_at_another_size(records: Records, golden: Path, tmp_path: Path) -> None:
     path = golden / "end2end" / "vgg16_512x1_w32_resumed_opt.h5"
     lines: list[str] = []
-    recipe = replace(ADAPTATION, stages=ADAPTATION.stages[:1])
+    recipe = replace(ADAPTATION, phases=(Phase(ADAPTATION.stages[:1]),))
     result = run(recipe, tmp_path / "run", records.folder, start=path, say=lines.append)
     assert result.model.input.shape == (None, 128, 128, 3)
     assert "auc_difference" in result.comparison["test"]["image"]

@@ -84,9 +84,11 @@ def wide(served: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> di
 def exported(model: keras.Model, preprocessing: Any, inputs: np.ndarray, folder: Path) -> dict[str, Any]:
     """What `served` gives."""
     from mammo_tf.serving import export_bundle
-    from mammo_tf.training import load_model, save_model
+    from mammo_tf.training import ModelCard, Threshold, load_model, save_model
 
-    save_model(folder / "model.keras", model, preprocessing, thresholds={"g_mean": 0.4}, source="films")
+    threshold = Threshold("image", 0.4, "largest G-mean")
+    card = ModelCard(origin="films", preprocessing=preprocessing, thresholds=(threshold,))
+    save_model(folder / "model.keras", model, card)
     loaded = load_model(folder / "model.keras")
     scores = np.asarray(model.predict(inputs, verbose=0))[:, 1]
     assert scores.std() > 0.05

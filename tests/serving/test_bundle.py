@@ -88,4 +88,4 @@ def test_damage_is_seen(served, tmp_path):
 def test_extra_files_are_no_damage(served, tmp_path):
     shutil.copytree(served["bundle"], tmp_path / "1")
     (tmp_path / "1" / "assets.extra" / "MODEL_CARD.md").write_text("# Card\n")
-    assert open_bundle(tmp_path / "1").thresholds == {"g_mean": 0.4}
+    assert open_bundle(tmp_path / "1").card.threshold("image") == 0.4

@@ -19,7 +19,7 @@ from mammo_tf.imaging.geometry_steps import ResizeHeight
 from mammo_tf.models import activation_map_model, flip_averaged
 from mammo_tf.reading import read
 from mammo_tf.serving import export_bundle, open_bundle
-from mammo_tf.training import ModelFile
+from mammo_tf.training import ModelCard, ModelFile
 
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -78,10 +78,11 @@ def test_tensorflows_c_loader_gives_the_scores_of_keras(either, film_files, tmp_
 def test_a_bundle_says_what_it_is(served):
     said = described(served["bundle"])
     model_file = served["model_file"]
-    assert Preprocessing.from_json(said["preprocessing"]) == model_file.preprocessing
     assert Preprocessing.from_json(said["graph_preprocessing"]) == model_file.preprocessing.for_graph()
-    assert said["thresholds"] == {"g_mean": 0.4}
-    assert said["facts"]["source"] == "films"
+    card = ModelCard.from_json(said["card"])
+    assert card.preprocessing == model_file.preprocessing
+    assert (card.threshold("image"), card.origin, card.flips) == (0.4, "films", False)
+    assert card.identity == model_file.card.identity
     assert said["input_size"] == [128, 128]
     assert said["winograd"] is True
     assert said["signatures"]["serving_default"] == {
@@ -109,7 +110,7 @@ def test_variables_are_stored_once(either):
 def test_default_preset_in_graph_and_after_geometry(served, film_files, tmp_path):
     preprocessing = Preprocessing.preset("default", (128, 128))
     model = served["model_file"].model
-    bundle = open_bundle(export_bundle(ModelFile(model, preprocessing, {}), tmp_path))
+    bundle = open_bundle(export_bundle(ModelFile(model, ModelCard(preprocessing=preprocessing)), tmp_path))
     prepared = np.stack([preprocessing.geometry(read(path).pixels).picture for path in film_files])
     expected = np.asarray(model(np.stack([preprocessing.intensity(picture) for picture in prepared])))[:, 1]
     assert expected.std() > 0.05
@@ -131,7 +132,7 @@ def test_flips_are_the_mean_over_four(served, film_files, tmp_path):
     np.testing.assert_allclose(scored.score, averaged, rtol=0, atol=1e-5)
     maps = np.asarray(activation_map_model(model)(inputs))[..., 0]
     np.testing.assert_allclose(scored.heatmap, maps, rtol=1e-4, atol=1e-4)
-    assert bundle.description["flips"] is True
+    assert bundle.card.flips is True
 
 
 def test_versions_count_on(served, tmp_path):
@@ -181,7 +182,7 @@ def test_nothing_is_left_of_a_failed_export(served, tmp_path, monkeypatch):
 
 
 def wrong(served, code, tmp_path, preprocessing=None, model=None, **arguments):
-    model_file = ModelFile(model or served["model_file"].model, preprocessing, {})
+    model_file = ModelFile(model or served["model_file"].model, ModelCard(preprocessing=preprocessing))
     with pytest.raises(MammoError) as caught:
         export_bundle(model_file, tmp_path, **arguments)
     assert caught.value.code == code
@@ -195,7 +196,6 @@ def test_what_cannot_be_served_is_refused(served, tmp_path):
     wrong(served, "size_differs", tmp_path, Preprocessing.preset("legacy", (128, 128), channels=1))
     wrong(served, "size_open", tmp_path, Preprocessing((ResizeHeight(128),), legacy.intensity_steps))
     wrong(served, "name_wrong", tmp_path, legacy, name="../elsewhere")
-    wrong(served, "facts_wrong", tmp_path, legacy, weights=np.zeros(3))
     three = keras.Sequential([keras.Input((128, 128, 3)), keras.layers.GlobalAveragePooling2D()])
     wrong(served, "outputs_wrong", tmp_path, legacy, three)
 
@@ -203,7 +203,9 @@ def test_what_cannot_be_served_is_refused(served, tmp_path):
 def test_a_sequential_model_is_served(tmp_path):
     layers = [keras.Input((128, 128, 3)), keras.layers.Conv2D(4, 9, 8), keras.layers.GlobalAveragePooling2D()]
     model = keras.Sequential([*layers, keras.layers.Dense(2, "softmax")])
-    bundle = open_bundle(export_bundle(ModelFile(model, Preprocessing.preset("legacy", (128, 128)), {}), tmp_path))
+    bundle = open_bundle(
+        export_bundle(ModelFile(model, ModelCard(preprocessing=Preprocessing.preset("legacy", (128, 128)))), tmp_path)
+    )
     assert bundle.score_float(np.full((2, 128, 128), 0.2)).heatmap.shape == (2, 15, 15)
 
 
@@ -212,7 +214,7 @@ def test_a_network_without_a_map_has_a_score_alone(served, tmp_path):
     flat = keras.layers.Flatten()(keras.layers.AveragePooling2D(32)(pictures))
     model = keras.Model(pictures, keras.layers.Dense(2, "softmax")(flat))
     preprocessing = Preprocessing.preset("legacy", (128, 128))
-    bundle = open_bundle(export_bundle(ModelFile(model, preprocessing, {}), tmp_path))
+    bundle = open_bundle(export_bundle(ModelFile(model, ModelCard(preprocessing=preprocessing)), tmp_path))
     scored = bundle.score_float(np.full((2, 128, 128), 0.2))
     assert scored.heatmap is None
     assert scored.score.shape == (2,)

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import cv2
@@ -22,7 +23,7 @@ from mammo_tf.serving.predict import predict
 from mammo_tf.serving.predict_inputs import find_inputs
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.study import read_manifest, write_manifest
-from mammo_tf.training import load_model, save_model
+from mammo_tf.training import ModelCard, Threshold, TrainingDomain, load_model, save_model
 
 SIZE = (128, 128)
 TRAINING_MEAN = 0.27
@@ -41,7 +42,9 @@ def model(films, tmp_path_factory):
     along *= 1.5 / (features @ along).std()
     head.set_weights([np.column_stack([np.zeros_like(along), along]), np.array([0.0, -(features @ along).mean()])])
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    save_model(path, network, preprocessing, training_mean=TRAINING_MEAN, thresholds={"image": 0.5})
+    domain = TrainingDomain(grey_mean=TRAINING_MEAN)
+    thresholds = (Threshold("image", 0.5, "by hand"),)
+    save_model(path, network, ModelCard(preprocessing=preprocessing, training_domain=domain, thresholds=thresholds))
     return path
 
 
@@ -149,7 +152,7 @@ def test_a_root_of_its_own(bundle, films, tmp_path):
 
 def test_flips_as_asked_or_as_the_model_says(model, films, tmp_path):
     loaded = load_model(model)
-    save_model(tmp_path / "flips.keras", loaded.model, loaded.preprocessing, flips=True)
+    save_model(tmp_path / "flips.keras", loaded.model, replace(loaded.card, flips=True))
     files = sorted(films.parent.glob("*.png"))[:4]
     plain = predict(model, files, tmp_path / "p.csv").predictions["score"]
     asked = predict(model, files, tmp_path / "p.csv", flips=True).predictions["score"]
@@ -161,7 +164,8 @@ def test_flips_as_asked_or_as_the_model_says(model, films, tmp_path):
 def test_another_polarity_is_told(model, films, tmp_path):
     picture = cv2.imread(str(films.parent / "p0_CC.png"), cv2.IMREAD_UNCHANGED)
     legacy = Preprocessing.preset("legacy", SIZE)
-    save_model(tmp_path / "m.keras", load_model(model).model, legacy, training_mean=0.15)
+    dark = ModelCard(preprocessing=legacy, training_domain=TrainingDomain(grey_mean=0.15))
+    save_model(tmp_path / "m.keras", load_model(model).model, dark)
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"{number}.png"), 65535 - picture)
         picture[number] += 1

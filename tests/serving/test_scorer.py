@@ -22,8 +22,8 @@ def test_bundle_model_file_and_run_folder_say_the_same(served, prepared, tmp_pat
     for path in (served["bundle"], served["bundle"].parent, served["model"], tmp_path):
         scorer = open_scorer(path)
         np.testing.assert_allclose(scorer.score(prepared).score, served["scores"], rtol=0, atol=1e-5)
-        assert scorer.thresholds == {"g_mean": 0.4}
-        assert scorer.facts["source"] == "films"
+        assert scorer.card.threshold("image") == 0.4
+        assert scorer.card.origin == "films"
         assert scorer.score(prepared[:1]).heatmap.shape == (1, 1, 1)
 
 

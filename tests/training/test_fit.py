@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,11 +15,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mammo_tf.data import NO_AUGMENTATION, Augmentation, WholeImages, image_labels
+from mammo_tf.data import NO_AUGMENTATION, Augmentation, WholeImages
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc
 from mammo_tf.models import end2end, named_layers
 from mammo_tf.records import Records
+from mammo_tf.study import truth
 from mammo_tf.training import Material, Stage, fit_stage, predict_probabilities, prepare_stage, write_log
 
 CONFIG_2 = ("block_1", "block_2", "output")
@@ -30,7 +30,7 @@ def make_material(records: Records, augmentation: Augmentation = NO_AUGMENTATION
     plans = {}
     for split in ("train", "validation"):
         positions = records.positions(split)
-        labels = image_labels(records, positions, ("malignant",))
+        labels = truth(records.rows.iloc[positions], ("malignant",))
         train = split == "train"
         plans[split] = WholeImages(
             positions, labels, records.size, augmentation if train else NO_AUGMENTATION, shuffle=train, seed=3
@@ -217,54 +217,6 @@ def test_a_killed_process_resumes(records: Records, tmp_path: Path) -> None:
     np.testing.assert_allclose(curves[0], curves[1], atol=1e-6)
 
 
-DEVICES = """
-import json, sys
-sys.path[:0] = [{tests!r}, {root!r}]
-import tensorflow as tf
-count = int(sys.argv[1])
-if count > 1:
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * count)
-import test_fit
-from mammo_tf.records import open_records
-from mammo_tf.training import fit_stage, make_strategy, replicas
-strategy = make_strategy()
-assert replicas(strategy) == count, replicas(strategy)
-stage = test_fit._stage(
-    epochs=3, rate=1e-3, trainable=("all",), weight_decay=1e-3, rate_patience=1, optimizer=sys.argv[2])
-material = test_fit.make_material(open_records({records!r}), batch_size=6)
-with strategy.scope():
-    model = test_fit.make_model()
-out = {folder!r} + sys.argv[1]
-model, history = fit_stage(model, stage, material, out, strategy)
-curves = [[row[key] for row in history] for key in ("loss", "val_loss", "val_auc")]
-statistics = [model.get_layer("batch_normalization_2").moving_variance.numpy().tolist()]
-json.dump([curves, statistics], open(out + ".json", "w"))
-"""
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adam", marks=pytest.mark.long)])
-def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tmp_path: Path) -> None:
-    """Synchronised batch statistics included; 28 images in batches of 6 leave 4, validation pads its last batch.
-
-    Under Adam only the training loss is compared: a bias in front of a batch normalisation has a gradient of zero but
-    for rounding, which Adam divides by its own size, and the moving mean follows with a delay; so validation differs in
-    the fourth digit between any two ways of adding the same numbers.
-    """
-    here = Path(__file__)
-    code = DEVICES.format(
-        tests=str(here.parent), root=str(here.parents[2]), records=str(records.folder), folder=str(tmp_path / "devices")
-    )
-    for count in ("1", "2"):
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        subprocess.run([sys.executable, "-c", code, count, optimizer], check=True, env=environment)
-    one, two = (json.loads((tmp_path / f"devices{count}.json").read_text()) for count in "12")
-    np.testing.assert_allclose(one[0][0], two[0][0], atol=1e-5)
-    if optimizer == "sgd":
-        np.testing.assert_allclose(one[0], two[0], atol=1e-5)
-        np.testing.assert_allclose(one[1], two[1], rtol=1e-4)
-
-
 def test_mixed_precision_and_weights_in_the_batch(records: Records, tmp_path: Path) -> None:
     material = make_material(records, batch_weights=True)
     model, history = fit_stage(make_model(), _stage(epochs=1), material, tmp_path, precision="mixed_bfloat16")
@@ -278,6 +230,8 @@ def test_bad_input_is_told(records: Records, tmp_path: Path) -> None:
     material = make_material(records)
     with pytest.raises(MammoError, match="no part 'blok_2'. Did you mean 'block_2'"):
         fit_stage(make_model(), _stage(trainable=("blok_2",)), material, tmp_path)
+    with pytest.raises(MammoError, match="watches val_dice, which a classification does not give"):
+        fit_stage(make_model(), _stage(monitor="val_dice"), material, tmp_path)
     with pytest.raises(MammoError, match="dropout lies from 0 to below 1"):
         _stage(dropout=1.0)
     fit_stage(make_model(), _stage(epochs=1), material, tmp_path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mammo_tf.data import Augmentation
 from mammo_tf.experiments.study_recipes import HEAD, MIRRORED, SIZE, SPACING_MM, from_patches, steady_stage
 from mammo_tf.imaging.intensity_steps import SubtractMean
-from mammo_tf.recipes.recipe import Evaluation, Preparation, Recipe, Training
+from mammo_tf.recipes.recipe import Evaluation, Phase, Preparation, Recipe, Training
 from mammo_tf.training import ModelFile, Stage
 
 TABLE_6, OWN = "table_6", "own"
@@ -87,9 +87,13 @@ def source_2_recipe(size: ThesisSize = PHANTOM) -> Recipe:
         needs_start=True,
         preparation=Preparation(preset="start", mean="training"),
         training=Training(batch_size=16, augmentation=MIRRORED),
-        stages=(
-            steady_stage("further_head", HEAD, 1e-3, head, weight_decay=1e-4),
-            steady_stage("further_whole", ("all",), 5e-4, whole, weight_decay=1e-4),
+        phases=(
+            Phase(
+                stages=(
+                    steady_stage("further_head", HEAD, 1e-3, head, weight_decay=1e-4),
+                    steady_stage("further_whole", ("all",), 5e-4, whole, weight_decay=1e-4),
+                )
+            ),
         ),
     )
 
@@ -102,9 +106,13 @@ def configuration(number: int, family: str = TABLE_6, size: ThesisSize = PHANTOM
         needs_start=True,
         preparation=Preparation(preset="start", mean="training"),
         training=Training(batch_size=16, augmentation=TABLE_7),
-        stages=(
-            Stage("stage_1", TRAINABLE[number], 2e-4, size.table_6[0], weight_decay=1e-4, dropout=0.2),
-            Stage("stage_2", ("all",), 2e-7, size.table_6[1], weight_decay=1.5e-3, dropout=0.5),
+        phases=(
+            Phase(
+                stages=(
+                    Stage("stage_1", TRAINABLE[number], 2e-4, size.table_6[0], weight_decay=1e-4, dropout=0.2),
+                    Stage("stage_2", ("all",), 2e-7, size.table_6[1], weight_decay=1.5e-3, dropout=0.5),
+                )
+            ),
         ),
     )
     return _at_own_rates(recipe, size, weight_decay=1e-4) if family == OWN else recipe
@@ -135,9 +143,13 @@ def as_run(origin: ModelFile | None, family: str = TABLE_6, size: ThesisSize = P
         preparation=Preparation(preset="start", mean="training"),
         evaluation=Evaluation(mean=None if origin is None else subtracted_mean(origin)),
         training=Training(batch_size=8, augmentation=replace(TABLE_7, fill="nearest"), class_balance="batch_weights"),
-        stages=(
-            stage("stage_1", TRAINABLE[1], 2e-4, size.table_6[0], 0.2),
-            stage("stage_2", ("all",), 2e-7, size.table_6[1], 0.5),
+        phases=(
+            Phase(
+                stages=(
+                    stage("stage_1", TRAINABLE[1], 2e-4, size.table_6[0], 0.2),
+                    stage("stage_2", ("all",), 2e-7, size.table_6[1], 0.5),
+                )
+            ),
         ),
     )
     return _at_own_rates(recipe, size, weight_decay=1.5e-3) if family == OWN else recipe
@@ -151,7 +163,7 @@ def _at_own_rates(recipe: Recipe, size: ThesisSize, weight_decay: float) -> Reci
         )
         for stage, rate, epochs in zip(recipe.stages, OWN_RATES, size.own, strict=True)
     )  # fmt: skip
-    return replace(recipe, stages=stages, training=replace(recipe.training, augmentation=MIRRORED))
+    return replace(recipe, phases=(Phase(stages),), training=replace(recipe.training, augmentation=MIRRORED))
 
 
 def subtracted_mean(origin: ModelFile) -> float | None:

@@ -1,0 +1,152 @@
+"""What a recipe says of its plans: frozen descriptions told apart by `kind`, each of which makes the plans of a phase.
+
+A method that samples in its own way writes its description in a file of its own and registers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_tf.data.augmentation import NO_AUGMENTATION, Augmentation
+from mammo_tf.data.patches import Patches
+from mammo_tf.data.plans import Plan, WholeImages
+from mammo_tf.data.sheets import patch_sheets
+from mammo_tf.errors import MammoError
+from mammo_tf.fields import Kinds
+from mammo_tf.records import Records
+
+TRAIN, VALIDATION = "train", "validation"
+SAMPLINGS = Kinds()
+
+
+class Cases(NamedTuple):
+    """Labelled pictures of one split: places in the records and class numbers, both int64 `[n]`."""
+
+    positions: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
+class PlanMaker(Protocol):
+    """What every description can do.
+
+    Attributes:
+        kind: tells it from others in JSON.
+        class_count: number of classes of its labels; None where the task's own are taken.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def class_count(self) -> int | None: ...
+
+    def size(self, prepared: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of what the network sees, where prepared pictures have `prepared`."""
+
+    def small(self) -> Self:
+        """The same for a smoke run."""
+
+    def plans(
+        self, records: Records, cases: Mapping[str, Cases], augmentation: Augmentation, balanced: bool, seed: int
+    ) -> tuple[Plan, Plan]:
+        """Plans of training and validation.
+
+        Args:
+            records: prepared images.
+            cases: of the splits `train` and `validation`.
+            augmentation: of training.
+            balanced: draw classes with equal probability.
+            seed: with stage and epoch it decides order and augmentation.
+        """
+
+
+Sampling = Annotated[PlanMaker, SAMPLINGS]
+
+
+@SAMPLINGS.register
+@dataclass(frozen=True)
+class WholeImageSampling:
+    """Every labelled picture once an epoch, whole."""
+
+    kind: ClassVar[str] = "whole_images"
+
+    @property
+    def class_count(self) -> int | None:
+        """None: the task's own classes."""
+        return None
+
+    def size(self, prepared: tuple[int, int]) -> tuple[int, int]:
+        """That of the prepared pictures."""
+        return prepared
+
+    def small(self) -> Self:
+        """The same."""
+        return self
+
+    def plans(
+        self, records: Records, cases: Mapping[str, Cases], augmentation: Augmentation, balanced: bool, seed: int
+    ) -> tuple[Plan, Plan]:
+        """See `PlanMaker`."""
+        train, validation = cases[TRAIN], cases[VALIDATION]
+        return (
+            WholeImages(*train, records.size, augmentation, shuffle=True, balanced=balanced, seed=seed),
+            WholeImages(*validation, records.size, seed=seed),
+        )
+
+
+@SAMPLINGS.register
+@dataclass(frozen=True)
+class PatchSampling:
+    """Patches of findings and of background, see `data.Patches`.
+
+    Attributes:
+        classes: class number of a finding's label, or of `kind/label`; background is 0.
+        rows, columns: of a patch, in prepared pixels.
+        lesion_patches, background_patches, jitter: see `data.Patches`.
+    """
+
+    kind: ClassVar[str] = "patches"
+    classes: dict[str, int] = field(default_factory=lambda: {"benign": 1, "high_risk": 2, "malignant": 2})
+    rows: int = 224
+    columns: int = 224
+    lesion_patches: int = 6
+    background_patches: int = 3
+    jitter: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not self.classes or min(self.classes.values()) < 1:
+            raise MammoError("recipe_wrong", "classes of patches are numbered from 1 on; background is 0")
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes, background included."""
+        return max(self.classes.values()) + 1
+
+    def size(self, prepared: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of what the network sees."""
+        return self.rows, self.columns
+
+    def small(self) -> Self:
+        """Few small patches."""
+        return replace(self, rows=32, columns=32, lesion_patches=1, background_patches=1)
+
+    def plans(
+        self, records: Records, cases: Mapping[str, Cases], augmentation: Augmentation, balanced: bool, seed: int
+    ) -> tuple[Plan, Plan]:
+        """See `PlanMaker`; errors as `patch_sheets`.
+
+        Patches are balanced by how many are cut from a picture, so `balanced` changes nothing.
+        """
+
+        def plan(split: str, augmentation: Augmentation, shuffle: bool) -> Patches:
+            sheets = patch_sheets(records, cases[split].positions, self.classes, seed)
+            return Patches(
+                sheets, (self.rows, self.columns), records.size, self.lesion_patches, self.background_patches,
+                self.jitter, augmentation, shuffle=shuffle, seed=seed,
+            )  # fmt: skip
+
+        return plan(TRAIN, augmentation, True), plan(VALIDATION, NO_AUGMENTATION, False)

@@ -1,0 +1,52 @@
+"""What a network was built with, as a frozen description that travels with it; nothing is guessed from layer names.
+
+A description is told from others by its `kind`; `models.description_of` gives that of a model, `training.save_model`
+writes it into the file. A method with a network of its own, in this room or in a recipe file, writes the description
+next to its builder and registers it: `@NETWORKS.register`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Protocol, Self
+
+import keras
+
+from mammo_tf.fields import Kinds
+
+Shape = tuple[int | None, int | None, int]
+ATTRIBUTE = "network_description"
+NETWORKS = Kinds()
+
+
+class Description(Protocol):
+    """What every description of a network can do."""
+
+    kind: ClassVar[str]
+
+    def build(self, shape: Shape) -> keras.Model:
+        """The network, its weights drawn anew, for pictures of `shape` (rows, columns, channels)."""
+
+    def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
+        """The network with what it can take over from the model of the phase before.
+
+        Raises:
+            MammoError: `cannot_grow` where there is nothing that it could take over.
+        """
+
+    def small(self) -> Self:
+        """The same network in a size for smoke runs."""
+
+
+Network = Annotated[Description, NETWORKS]
+
+
+def described(model: keras.Model, description: Description | None) -> keras.Model:
+    """The same model object, which now says what it was built with."""
+    setattr(model, ATTRIBUTE, description)
+    return model
+
+
+def description_of(model: keras.Model) -> Description | None:
+    """What a model was built with; None where it does not say (another's file, or one of version 0.1)."""
+    found: Description | None = getattr(model, ATTRIBUTE, None)
+    return found

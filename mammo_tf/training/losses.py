@@ -1,0 +1,66 @@
+"""Losses that Keras does not have in the papers' form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("mammo_tf")
+def dice_loss(truth: Any, probabilities: Any) -> Any:
+    """Soft Dice, -(2 / classes) x sum over classes of sum(c z) / (sum(c) + sum(z)); from 0 to -1, the best.
+
+    Sums run over the whole batch, so that a picture without a lesion counts with the others. A class that is in
+    neither adds 0. Source: Wang et al., *MLN-net: A multi-source medical image segmentation method for clustered
+    microcalcifications using multiple layer normalization*, equation 14; Keras' order of arguments.
+
+    Args:
+        truth: `[batch, ..., classes]`, one-hot.
+        probabilities: of the same shape, in [0, 1].
+
+    Returns:
+        A scalar, float32.
+    """
+    truth, probabilities = ops.cast(truth, "float32"), ops.cast(probabilities, "float32")
+    axes = tuple(range(len(truth.shape) - 1))
+    both = ops.sum(truth * probabilities, axis=axes)
+    either = ops.sum(truth, axis=axes) + ops.sum(probabilities, axis=axes)
+    shares = ops.where(either > 0, both / ops.where(either > 0, either, 1.0), 0.0)
+    return -2.0 * ops.mean(shares)
+
+
+def positive_probability(outputs: Any) -> Any:
+    """The probability of the positive class of every pixel, `[batch, rows, columns]`.
+
+    Args:
+        outputs: `[batch, rows, columns, 1]` of a sigmoid, or `[batch, rows, columns, 2]` of a softmax over
+            [negative, positive].
+    """
+    return outputs[..., -1]
+
+
+@keras.saving.register_keras_serializable("mammo_tf")
+class PixelLoss(keras.losses.Loss):
+    """A loss of the positive probability of every pixel, the same for a sigmoid and for a softmax of two.
+
+    Args:
+        of: "dice", `dice_loss` of [negative, positive] over the batch (over each device's share of it, where there are
+            several), or "cross_entropy", the mean over pixels.
+    """
+
+    def __init__(self, of: str = "dice", name: str = "pixel_loss") -> None:
+        super().__init__(name=name)
+        self.of = of
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Mask `[batch, rows, columns]` and outputs to a loss a picture, `[batch]`."""
+        truth, probability = ops.cast(y_true, "float32"), ops.cast(positive_probability(y_pred), "float32")
+        if self.of == "cross_entropy":
+            return ops.mean(ops.binary_crossentropy(truth, probability), axis=(1, 2))
+        both = [ops.stack([1.0 - part, part], axis=-1) for part in (truth, probability)]
+        return ops.broadcast_to(dice_loss(*both), (ops.shape(truth)[0],))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"of": self.of, "name": self.name}

@@ -1,0 +1,228 @@
+"""Every pixel, two answers: does it belong to a finding?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import cv2
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mammo_tf.data import Draws, WholeImages, inference_stream
+from mammo_tf.data.streams import Masks
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import make_predictions
+from mammo_tf.evaluation.overlap import OVERLAP, overlap, overlap_metrics
+from mammo_tf.files import atomic_path
+from mammo_tf.imaging.warp import affine, invert
+from mammo_tf.models import flip_averaged
+from mammo_tf.records import PreparedImage, Records
+from mammo_tf.study import UNLABELLED, Finding, findings_from_json
+from mammo_tf.training.losses import PixelLoss, positive_probability
+from mammo_tf.training.metrics import RunningDice
+from mammo_tf.training.predict import predicted_batches
+from mammo_tf.training.tasks.classification import shape_words
+from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
+
+LOSSES = ("dice", "cross_entropy")
+SICK = ("malignant", "high_risk")  # labels of a picture in which something was found, somewhere
+MASKS = "masks"
+SMALLEST = 1e-7
+
+
+@TASKS.register
+@dataclass(frozen=True)
+class Segmentation:
+    """Findings against everything else, pixel by pixel, through one positive probability (sigmoid or softmax of two).
+
+    A picture is unlabelled if it is malignant, high risk or without a label, and no finding with a place is listed.
+
+    Attributes:
+        findings: which are looked for, by label (`malignant`), kind (`calcification`), or both (`mass/benign`); empty
+            for all.
+        loss: "dice" or "cross_entropy", see `training.losses.PixelLoss`.
+        threshold: a pixel belongs to a finding from this probability on.
+    """
+
+    kind: ClassVar[str] = "segmentation"
+    monitors: ClassVar[Mapping[str, str]] = {"val_loss": "loss", "val_dice": "Dice"}
+    balances: ClassVar[tuple[str, ...]] = ("none", "balanced_sampling")
+    findings: tuple[str, ...] = ()
+    loss: str = "dice"
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise MammoError("recipe_wrong", f"task.loss is one of {', '.join(LOSSES)}, not {self.loss!r}")
+        if not 0 < self.threshold < 1:
+            raise MammoError("recipe_wrong", f"task.threshold lies between 0 and 1, not at {self.threshold:g}")
+
+    def wanted(self, finding: Finding) -> bool:
+        """Whether a finding is looked for."""
+        names = (finding.label, finding.kind, f"{finding.kind}/{finding.label}")
+        return not self.findings or any(name in self.findings for name in names)
+
+    def truth(self, rows: pd.DataFrame) -> NDArray[np.int64]:
+        """1 where a wanted finding has a place, else 0 or `UNLABELLED`; int64 `[rows]`."""
+        found = []
+        for text, label in zip(rows["findings"], rows["label"], strict=True):
+            placed = [one for one in findings_from_json(str(text or "")) if one.bounds() or one.mask]
+            unknown = not placed and label in ("", *SICK)
+            found.append(UNLABELLED if unknown else int(any(map(self.wanted, placed))))
+        return np.array(found, np.int64)
+
+    def check_rows(self, rows: pd.DataFrame, splits: Sequence[str]) -> None:
+        """A wanted finding in every split.
+
+        Raises:
+            MammoError: `split_empty`, `no_findings`.
+        """
+        for split in splits:
+            part = self.truth(rows[rows["split"] == split])
+            if not len(part):
+                raise MammoError("split_empty", f"no image is in split {split}", "Run mammo-tf split")
+            if not (part == 1).any():
+                which = f" ({', '.join(self.findings)})" if self.findings else ""
+                sentence = f"split {split} has {len(part)} images and no finding with a place{which}"
+                raise MammoError("no_findings", sentence, "Fill the column findings, or change task.findings")
+
+    def masks(self, records: Records) -> Masks:
+        """Place in the records to the union of its wanted findings, bool `[rows, columns]`."""
+
+        def mask(position: int) -> NDArray[np.bool_]:
+            return self.mask_of(records.image(position))
+
+        return mask
+
+    def mask_of(self, image: PreparedImage) -> NDArray[np.bool_]:
+        """The union of the wanted findings of one prepared image, bool `[rows, columns]`."""
+        listed = findings_from_json(str(image.row.get("findings") or ""))
+        chosen = [mask for finding, mask in zip(listed, image.finding_masks, strict=True) if self.wanted(finding)]
+        return np.any(chosen, axis=0) if chosen else np.zeros(image.picture.shape, np.bool_)
+
+    def check_network(self, model: keras.Model, what: str) -> None:
+        """One picture in, one or two probabilities for each of its pixels out.
+
+        Raises:
+            MammoError: `outputs_wrong`.
+        """
+        taken, given = (
+            [tuple(tensor.shape[1:]) for tensor in getattr(model, ends, None) or []] for ends in ("inputs", "outputs")
+        )
+        fits = len(taken) == len(given) == 1 and len(taken[0]) == len(given[0]) == 3
+        if not fits or given[0][:2] != taken[0][:2] or given[0][2] not in (1, 2):
+            raise MammoError(
+                "outputs_wrong",
+                f"{what} takes {shape_words(taken)} and gives {shape_words(given)}; a network for segmentation takes "
+                "one picture and gives one probability (sigmoid) or two (softmax) for each of its pixels",
+            )
+
+    def pair(self, batch: Mapping[str, Any], model: keras.Model, balanced: bool) -> tuple[Any, Any, Any]:
+        """Pictures, masks `[batch, rows, columns]`, weights."""
+        return batch["image"], batch["mask"], batch["weight"]
+
+    def compiled(self, model: keras.Model) -> Compiled:
+        """The loss, and a running Dice."""
+        return Compiled(PixelLoss(self.loss), [RunningDice(self.threshold)])
+
+    def validate(self, model: keras.Model, stream: tf.data.Dataset, draws: Draws) -> dict[str, float]:
+        """`val_loss` as if all validation pictures were one batch, plus the regularisation, and `val_dice`.
+
+        `val_dice` is the mean over pictures of the Dice at the threshold; pictures in which neither truth nor network
+        has a finding do not count. It is left out where no picture counts.
+        """
+        sums = np.zeros(5)  # of p y, p, y, pixels, cross entropy
+        each = []
+        for batch, outputs in predicted_batches(model, stream):
+            probability = np.asarray(positive_probability(outputs), np.float64)
+            truth = batch["mask"].astype(np.float64)
+            clipped = np.clip(probability, SMALLEST, 1 - SMALLEST)
+            entropy = -(truth * np.log(clipped) + (1 - truth) * np.log(1 - clipped))
+            parts = (probability * truth, probability, truth, np.ones_like(truth), entropy)
+            sums += [float(part.sum()) for part in parts]
+            each += [
+                overlap(found >= self.threshold, mask > 0)["dsc"]
+                for found, mask in zip(probability, truth, strict=True)
+            ]
+        both, given, true, pixels, entropy_sum = sums
+        if self.loss == "dice":
+            positive = _share(both, given + true)
+            negative = _share(pixels - given - true + both, 2 * pixels - given - true)
+            loss = -(positive + negative)
+        else:
+            loss = entropy_sum / pixels
+        values = {"val_loss": loss + float(sum(float(one) for one in model.losses))}
+        counted = [value for value in each if np.isfinite(value)]
+        return values | ({"val_dice": float(np.mean(counted))} if counted else {})
+
+    def serving_network(self, model: keras.Model) -> keras.Model:
+        """The network as it is."""
+        return keras.Model(model.inputs[0], model.outputs, name=model.name)
+
+    def named_outputs(self, outputs: Sequence[Any]) -> dict[str, Any]:
+        """`mask`: the positive probability of every pixel; `score`: its maximum over the picture."""
+        probability = tf.cast(positive_probability(outputs[0]), tf.float32)
+        return {"score": tf.reduce_max(probability, axis=[1, 2]), "mask": probability}
+
+    def evidence(self, model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The positive probability of every pixel."""
+        return np.asarray(positive_probability(model.predict(pictures, verbose=0)), np.float32)
+
+    def results(
+        self, model: keras.Model, records: Records, positions: NDArray[np.int64], scoring: Scoring, folder: Path | None
+    ) -> pd.DataFrame:
+        """Predictions, with `evaluation.overlap.OVERLAP` behind; masks as `masks/<image_id>.png` in stored geometry."""
+        rows = records.rows.iloc[positions]
+        plan = WholeImages(positions, self.truth(rows), records.size)
+        scorer = flip_averaged(model) if scoring.flips else model
+        stream = inference_stream(
+            records, plan, scoring.batch_size, scoring.preprocessing, scoring.padded, self.masks(records)
+        )
+        scores, overlaps = [], []
+        for batch, outputs in predicted_batches(scorer, stream):
+            probability = np.asarray(positive_probability(outputs), np.float32)
+            for position, found, mask in zip(batch["position"], probability, batch["mask"], strict=True):
+                scores.append(float(found.max()))
+                overlaps.append(overlap(found >= self.threshold, mask > 0))
+                if folder is not None:
+                    image = records.image(int(position))
+                    path = mask_path(folder / MASKS, image.row["image_id"])
+                    write_mask(path, found >= self.threshold, image.affine, image.stored_size)
+        table = make_predictions(rows, plan.labels, scores)
+        return table.assign(**{name: [one[name] for one in overlaps] for name in OVERLAP})
+
+    def measure(self, table: pd.DataFrame, resampling: Any) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+        """Means of the overlap columns, see `evaluation.overlap`."""
+        return overlap_metrics(table, resampling)
+
+
+def mask_path(folder: Path, image_id: str) -> Path:
+    """Where the mask of an image goes; characters that a file name cannot hold are written as `%2F` and the like."""
+    return folder / f"{quote(image_id, safe=' ')}.png"
+
+
+def write_mask(
+    path: Path, mask: NDArray[np.bool_], to_stored: NDArray[np.float64], stored_size: tuple[int, int]
+) -> None:
+    """Writes a mask of a prepared picture as a PNG of 0 and 255 in the geometry of the stored one.
+
+    Args:
+        path: of the PNG.
+        mask: bool `[rows, columns]` of the prepared picture.
+        to_stored: `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
+        stored_size: rows and columns of the stored picture.
+    """
+    stored = affine(mask, invert(to_stored), fill=0, size=stored_size)
+    with atomic_path(path) as beside:
+        beside.write_bytes(cv2.imencode(".png", stored.astype(np.uint8) * 255)[1].tobytes())
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0

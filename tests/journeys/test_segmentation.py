@@ -1,0 +1,106 @@
+"""Segmentation as a user meets it: a recipe with a network of one's own, trained, resumed, exported, scored, served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_tf.cli.main import main
+from mammo_tf.files import read_json
+from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
+from mammo_tf.recipes import load_recipe, runner
+from mammo_tf.serving import open_bundle, open_scorer
+from mammo_tf.training import load_model
+
+RECIPE = '''
+"""The findings of the synthetic study, pixel by pixel."""
+import sys
+sys.path.insert(0, {here!r})
+from little_unet import LittleUNet
+from mammo_tf.data import Augmentation
+from mammo_tf.recipes import Evaluation, Phase, Preparation, Recipe, Training
+from mammo_tf.training import Segmentation, Stage
+
+
+def recipe():
+    return Recipe(
+        name="pixels", about="a little U-Net on findings", network=LittleUNet(), task=Segmentation(),
+        preparation=Preparation(rows=128, columns=128),
+        training=Training(batch_size=8, augmentation=Augmentation(rotation=0, shift=0, zoom=0)),
+        phases=(Phase((
+            Stage("one", ("encoder*", "normalisation", "output"), 1e-2, 1, monitor="val_loss"),
+            Stage("two", ("all",), 1e-2, 1, monitor="val_dice"),
+        )),),
+        evaluation=Evaluation(replicates=50),
+    )
+'''
+
+
+class _KilledError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pixels") / "study"
+    groups = [PatientGroup(split, count, ("ffdm_site_1",), split) for split, count in
+              (("train", 6), ("validation", 3), ("test", 3))]  # fmt: skip
+    make_study(folder, tuple(groups), ("ffdm_site_1",), 1, 1.2, conspicuity=CONSPICUOUS, workers=1)
+    return folder
+
+
+def test_a_segmentation_from_recipe_to_served_masks(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, out = tmp_path / "pixels.py", tmp_path / "run"
+    page.write_text(RECIPE.format(here=str(Path(__file__).parents[1] / "training")))
+    words = ["run", str(page), "--data", str(study / "manifest.csv"), "-o", str(out), "--set", "training.seed=3"]
+    written = runner.write_log
+
+    def killed(history: list, path: Path) -> None:
+        written(history, path)
+        if len(history) == 2:
+            raise _KilledError
+
+    monkeypatch.setattr(runner, "write_log", killed)
+    with pytest.raises(_KilledError):
+        main(words)
+    monkeypatch.setattr(runner, "write_log", written)
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "stage two: 1 epochs, best 1: validation loss" in printed
+    assert "Dice" in printed
+    assert "dsc" in printed
+    assert (out / "report.html").is_file()
+
+    numbers = read_json(out / "metrics.json")["test"]["image"]
+    table = pd.read_csv(out / "segmentations_test.csv", dtype={"image_id": "str"})
+    assert numbers["dsc"]["value"] == pytest.approx(table["dsc"].mean())
+    assert numbers["tpr"]["n"] == table["tpr"].notna().sum()
+    truth = load_recipe(page).task
+    assert load_model(out / "model.keras").card.task == truth
+    assert len(list((out / "masks").glob("*.png"))) >= len(table)
+
+    assert main(["export", str(out), "--root", str(tmp_path / "saved"), "--name", "pixels"]) == 0
+    bundle = open_bundle(tmp_path / "saved" / "pixels")
+    assert bundle.description["signatures"]["serving_float"]["outputs"]["mask"]["shape"] == [None, 128, 128]
+    rows = pd.read_csv(study / "manifest.csv", dtype="str")
+    files = [str(study / path) for path in rows.loc[rows["split"] == "test", "path"][:4]]
+    scored = tmp_path / "scored" / "p.csv"
+    assert main(["predict", str(tmp_path / "saved" / "pixels"), *files, "-o", str(scored)]) == 0
+    found = pd.read_csv(scored)
+    assert len(found) == 4
+    for image_id in found["image_id"]:
+        mask = cv2.imread(str(scored.parent / "masks" / f"{image_id}.png"), cv2.IMREAD_UNCHANGED)
+        assert set(np.unique(mask)) <= {0, 255}
+        assert mask.shape[0] > 128
+
+    pictures = np.random.default_rng(0).random((2, 128, 128)).astype(np.float32)
+    for flips in (False, True):
+        served, own = (open_scorer(path, flips=flips).score(pictures) for path in (bundle.folder, out / "model.keras"))
+        np.testing.assert_allclose(served.mask, own.mask, atol=1e-5)
+        np.testing.assert_allclose(served.score, own.score, atol=1e-5)

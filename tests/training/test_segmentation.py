@@ -1,0 +1,165 @@
+"""Segmentation as a second task: masks that travel with their pictures, an exact Dice, resumption, two devices."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_tf.data import NO_AUGMENTATION, Augmentation, WholeImages, inference_stream
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.overlap import overlap
+from mammo_tf.models import end2end, rebuild
+from mammo_tf.records import Records
+from mammo_tf.study import UNLABELLED, Finding, findings_to_json
+from mammo_tf.training import Material, Segmentation, Stage, fit_stage
+from mammo_tf.training.losses import dice_loss
+from mammo_tf.training.tasks import Scoring
+from mammo_tf.training.tasks.segmentation import mask_path, write_mask
+
+sys.path.insert(0, str(Path(__file__).parent))
+from little_unet import LittleUNet  # noqa: E402 - it lies next to this file
+
+TASK = Segmentation()
+STAGE = Stage("pixels", ("all",), 1e-2, 3, monitor="val_dice", stop_patience=0, rate_patience=0)
+
+
+def make_material(records: Records, task: Segmentation = TASK, **arguments: Any) -> Material:
+    plans = []
+    for split in ("train", "validation"):
+        positions = records.positions(split)
+        augmentation = Augmentation(fill="nearest") if split == "train" else NO_AUGMENTATION
+        labels = task.truth(records.rows.iloc[positions])
+        plans.append(WholeImages(positions, labels, records.size, augmentation, shuffle=split == "train", seed=3))
+    settings = {"batch_size": 8, **arguments}
+    return Material(records, records.preprocessing, *plans, task=task, **settings)
+
+
+def make_model(outputs: int = 1) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return LittleUNet(8, outputs).build((128, 128, 3))
+
+
+@pytest.fixture(scope="module")
+def trained(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    stage = Stage("pixels", ("all",), 3e-3, 7, monitor="val_dice", stop_patience=0, rate_patience=0)
+    return fit_stage(make_model(), stage, make_material(records), tmp_path_factory.mktemp("pixels"))
+
+
+def test_a_network_learns_where_the_discs_are(trained: Any) -> None:
+    _, history = trained
+    assert history[0]["val_dice"] < 0.5
+    assert max(row["val_dice"] for row in history) > 0.8
+    assert min(row["val_loss"] for row in history) < -0.7
+
+
+def test_validation_is_exact_whatever_the_batches(trained: Any, records: Records) -> None:
+    """Computed a second way: all pictures at once, Dice of the package's loss, overlap picture by picture."""
+    model, _ = trained
+    material = make_material(records)
+    plan = material.validation
+    found = {}
+    for batch_size in (1, 5, 64):
+        stream = inference_stream(records, plan, batch_size, masks=TASK.masks(records))
+        found[batch_size] = TASK.validate(model, stream, plan.epoch(0))
+    assert found[1] == pytest.approx(found[5], rel=1e-5)
+    assert found[64] == pytest.approx(found[5], rel=1e-5)
+    (whole,) = inference_stream(records, plan, 64, masks=TASK.masks(records))
+    probability = model.predict(whole["image"], verbose=0)[..., 0].astype(np.float64)
+    masks = whole["mask"].numpy()
+    both = [np.stack([1 - part, part], axis=-1) for part in (masks, probability)]
+    assert found[5]["val_loss"] == pytest.approx(float(dice_loss(*both)), abs=1e-5)
+    each = [overlap(one >= 0.5, mask > 0)["dsc"] for one, mask in zip(probability, masks, strict=True)]
+    assert found[5]["val_dice"] == pytest.approx(np.nanmean(each), abs=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["dice", "cross_entropy"])
+def test_sigmoid_and_softmax_are_trained_alike(loss: str, records: Records, tmp_path: Path) -> None:
+    task = Segmentation(findings=("malignant",), loss=loss)
+    for outputs in (1, 2):
+        model, history = fit_stage(
+            make_model(outputs), Stage("one", ("all",), 1e-2, 2), make_material(records, task), tmp_path / str(outputs)
+        )
+        task.check_network(model, "the network")
+        assert history[1]["loss"] < history[0]["loss"]
+        assert set(history[0]) >= {"val_loss", "val_dice", "dice"}
+
+
+class _StopError(Exception):
+    pass
+
+
+def test_a_stopped_stage_ends_where_an_uninterrupted_one_ends(records: Records, tmp_path: Path) -> None:
+    def stop(history: list) -> None:
+        if len(history) == 1:
+            raise _StopError
+
+    material = make_material(records)
+    whole, expected = fit_stage(make_model(), STAGE, material, tmp_path / "whole")
+    with pytest.raises(_StopError):
+        fit_stage(make_model(), STAGE, material, tmp_path / "stopped", on_epoch=stop)
+    resumed, history = fit_stage(make_model(), STAGE, material, tmp_path / "stopped")
+    assert [row["val_dice"] for row in history] == pytest.approx([row["val_dice"] for row in expected], abs=1e-6)
+    for weights, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(weights, other, atol=1e-6)
+
+
+def test_results_have_overlaps_and_masks_in_the_geometry_of_the_stored_picture(
+    trained: Any, records: Records, films: Path, tmp_path: Path
+) -> None:
+    model, _ = trained
+    positions = records.positions("test")
+    table = TASK.results(model, records, positions, Scoring(records.preprocessing, 4), tmp_path)
+    assert table["label"].tolist() == TASK.truth(records.rows.iloc[positions]).tolist()
+    sick = table[table["label"] == 1]
+    assert sick["dsc"].mean() > 0.7
+    for _, row in sick.iterrows():
+        mask = cv2.imread(str(tmp_path / "masks" / f"{row['image_id']}.png"), cv2.IMREAD_UNCHANGED)
+        stored = cv2.imread(str(films.parent / f"{row['image_id']}.png"), cv2.IMREAD_UNCHANGED)
+        assert mask.shape == stored.shape == (150, 140)
+        assert set(np.unique(mask)) == {0, 255}
+        assert stored[mask > 0].mean() > stored[mask == 0].mean()
+    flipped = TASK.results(model, records, positions, Scoring(records.preprocessing, 4, flips=True), None)
+    assert not np.allclose(flipped["score"], table["score"])
+    assert flipped.loc[flipped["label"] == 1, "dsc"].mean() > 0.7, "masks of flips are mirrored back"
+
+
+def test_a_mask_lies_where_the_affine_map_says(tmp_path: Path) -> None:
+    mask = np.zeros((10, 10), bool)
+    mask[2:4, 5:9] = True
+    twice = np.array([[2.0, 0, 0.5], [0, 2.0, 0.5]])  # prepared at half the size of the stored picture
+    write_mask(mask_path(tmp_path, "a/b"), mask, twice, (24, 20))
+    stored = cv2.imread(str(tmp_path / "a%2Fb.png"), cv2.IMREAD_UNCHANGED)
+    rows, columns = np.nonzero(stored)
+    assert (stored.shape, rows.min(), rows.max(), columns.min(), columns.max()) == ((24, 20), 4, 7, 10, 17)
+
+
+def test_what_is_labelled_and_what_is_wanted() -> None:
+    mass = findings_to_json([Finding("mass", "malignant", circle=(5, 5, 2))])
+    cluster = findings_to_json([Finding("calcification", "benign", box=(1, 1, 3, 3))])
+    nowhere = findings_to_json([Finding("mass", "malignant")])
+    rows = pd.DataFrame(
+        {
+            "findings": [mass, cluster, nowhere, "", "", ""],
+            "label": ["malignant", "benign", "malignant", "malignant", "normal", ""],
+        }
+    )
+    assert Segmentation().truth(rows).tolist() == [1, 1, UNLABELLED, UNLABELLED, 0, UNLABELLED]
+    assert Segmentation(("calcification",)).truth(rows).tolist() == [0, 1, UNLABELLED, UNLABELLED, 0, UNLABELLED]
+    assert Segmentation(("mass/malignant",)).truth(rows).tolist() == [1, 0, UNLABELLED, UNLABELLED, 0, UNLABELLED]
+    with pytest.raises(MammoError, match=r"split train has 6 images and no finding with a place \(distortion\)"):
+        Segmentation(("distortion",)).check_rows(rows.assign(split="train"), ["train"])
+
+
+def test_bad_settings_and_networks_are_told() -> None:
+    with pytest.raises(MammoError, match=r"task.loss is one of dice, cross_entropy"):
+        Segmentation(loss="focal")
+    with pytest.raises(MammoError, match="gives one probability"):
+        TASK.check_network(end2end(input_shape=(128, 128, 3), width=1 / 32), "the network")
+    assert rebuild(make_model(), dtype="mixed_bfloat16").layers[-1].dtype_policy.name == "float32"
