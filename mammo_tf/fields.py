@@ -1,4 +1,22 @@
-"""Frozen dataclasses as JSON and back, checked by their types; single fields set from text."""
+"""Frozen dataclasses as JSON and back, checked by their types; single fields set from text.
+
+The one strict reader of JSON: recipes, machines of the phantom, preprocessing steps. A class says what a field may hold
+by its type, and by `within` and `one_of` where the type says too little:
+
+    @dataclass(frozen=True)
+    class Detector:
+        blur_mm: float = within(0.0, 2.0)
+
+Classes that stand for one another are told apart by a constant `kind`, which JSON writes first; the name is kept for
+that:
+
+    @dataclass(frozen=True)
+    class Plain:
+        kind: ClassVar[str] = "plain"
+        width: float = 1.0
+
+    network: Plain | Branched      # {"kind": "plain", "width": 1.0}
+"""
 
 from __future__ import annotations
 
@@ -7,18 +25,58 @@ import difflib
 import json
 import math
 import types
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mammo_tf.errors import MammoError
 
 Value = TypeVar("Value")
+KIND = "kind"
+WORDS = {float: "a number", int: "a whole number", str: "a text", bool: "true or false", type(None): "null"}
+
+
+class Wording(NamedTuple):
+    """How the reader speaks of what it reads.
+
+    Attributes:
+        noun: the whole.
+        part: what it consists of.
+        before: stands before every sentence: the file.
+        unknown, missing, wrong: codes of the errors.
+    """
+
+    noun: str = "the recipe"
+    part: str = "field"
+    before: str = ""
+    unknown: str = "field_unknown"
+    missing: str = "field_missing"
+    wrong: str = "field_wrong"
+
+
+RECIPE = Wording()
+
+
+def within(low: float, high: float, **extra: Any) -> Any:
+    """A field that holds a number between two bounds, or several; the bounds themselves are allowed.
+
+    Args:
+        low, high: the bounds.
+        extra: as for `dataclasses.field`, such as `default`.
+    """
+    return dataclasses.field(metadata={"range": (low, high)}, **extra)
+
+
+def one_of(*choices: str, **extra: Any) -> Any:
+    """A field that holds one of a few words; `extra` as for `within`."""
+    return dataclasses.field(metadata={"choices": choices}, **extra)
 
 
 def to_json(value: Any) -> Any:
-    """A dataclass as JSON values: dataclasses become dictionaries, tuples become lists."""
+    """A dataclass as JSON values: dataclasses become dictionaries, tuples become lists; a `kind` comes first."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        constant = kind_of(value)
+        named = {} if constant is None else {KIND: constant}
+        return named | {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):
@@ -26,72 +84,168 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def from_json(kind: type[Value], value: Any, where: str = "") -> Value:
-    """What `to_json` gave, back; `where` names the place in messages.
+def kind_of(described: Any) -> str | None:
+    """The constant `kind` of a dataclass or of its class; None where it has none."""
+    constant = getattr(described if isinstance(described, type) else type(described), KIND, None)
+    return constant if dataclasses.is_dataclass(described) and isinstance(constant, str) else None
+
+
+def from_json(kind: type[Value], value: Any, where: str = "", wording: Wording = RECIPE) -> Value:
+    """What `to_json` gave, back.
+
+    Args:
+        kind: the dataclass. A field without default must be there.
+        value: as read from JSON.
+        where: names the place in messages.
+        wording: how messages speak of it.
 
     Raises:
-        MammoError: `field_unknown` with the nearest name, `field_missing`, `field_wrong`.
+        MammoError: `field_unknown` with the nearest name, `field_missing`, `field_wrong`, or the codes of the wording.
     """
     if not isinstance(value, Mapping):
-        raise MammoError("field_wrong", f"{where or 'the recipe'} is {value!r}, not a group of fields")
+        raise _wrong(where or wording.noun, value, f"a group of {wording.part}s", wording)
+    value = _without_kind(kind, value, where, wording)
     hints = get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  # kind is a dataclass
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
     for name in value:
-        if name not in names:
-            raise unknown_field(f"{where}.{name}".lstrip("."), [f"{where}.{known}".lstrip(".") for known in names])
-    settings = {name: convert(hints[name], item, f"{where}.{name}".lstrip(".")) for name, item in value.items()}
-    try:
-        return kind(**settings)
-    except TypeError as error:
-        raise MammoError("field_missing", f"{where or 'the recipe'} lacks a field: {error}") from error
+        if name not in fields:
+            raise unknown_field(_joined(where, name), [_joined(where, known) for known in fields], wording)
+    for name, field in fields.items():
+        if name not in value and field.default is field.default_factory is dataclasses.MISSING:
+            sentence = f"{wording.before}the {wording.part} {_joined(where, name)!r} is missing"
+            raise MammoError(wording.missing, sentence)
+    settings = {}
+    for name, item in value.items():
+        place = _joined(where, name)
+        settings[name] = convert(hints[name], item, place, wording)
+        _check_rules(settings[name], fields[name].metadata, place, wording)
+    return kind(**settings)
 
 
-def convert(kind: Any, value: Any, where: str) -> Any:
+def convert(kind: Any, value: Any, where: str, wording: Wording = RECIPE) -> Any:
     """`value` as the type `kind`: a whole number may stand for a float, a list for a tuple; nothing else is bent.
+
+    Args:
+        kind: a dataclass, a plain type, `tuple`, `dict`, `Literal`, or a union of them. Of several dataclasses, the
+            value's `kind` says which.
+        value, where, wording: as for `from_json`.
 
     Raises:
         MammoError: as `from_json`.
     """
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        options = get_args(kind)
-        if value is None and type(None) in options:
-            return None
-        failures = []
-        for option in options:
-            if option is not type(None):
-                try:
-                    return convert(option, value, where)
-                except MammoError as error:
-                    failures.append(error)
-        raise failures[0]
+        return _one_option(kind, value, where, wording)
+    if origin is Literal:
+        if not any(type(value) is type(known) and value == known for known in get_args(kind)):
+            raise _unknown_word(where, value, get_args(kind), wording)
+        return value
     if dataclasses.is_dataclass(kind):
-        return from_json(kind, value, where)  # type: ignore[arg-type]  # a dataclass type
+        return from_json(kind, value, where, wording)  # type: ignore[arg-type]  # a dataclass type
     if origin is tuple and isinstance(value, list | tuple):
         item = get_args(kind)
         kinds = [item[0]] * len(value) if len(item) == 2 and item[1] is Ellipsis else list(item)
         if len(kinds) != len(value):
-            raise MammoError("field_wrong", f"{where} has {len(value)} values, not {len(kinds)}")
+            raise MammoError(wording.wrong, f"{wording.before}{where} has {len(value)} values, not {_asked(kind)}")
         return tuple(
-            convert(one, part, f"{where}.{number}") for number, (one, part) in enumerate(zip(kinds, value, strict=True))
+            convert(one, part, f"{where}.{number}", wording)
+            for number, (one, part) in enumerate(zip(kinds, value, strict=True))
         )
     if origin in (dict, Mapping) and isinstance(value, Mapping):
-        return {str(key): convert(get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {str(key): convert(get_args(kind)[1], item, f"{where}.{key}", wording) for key, item in value.items()}
     if kind is float and isinstance(value, float | int) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise MammoError("field_wrong", f"{where} is {value!r}, which is no finite number")
+            raise _wrong(where, value, "a finite number", wording)
         return float(value)
     if origin is None and isinstance(kind, type) and type(value) is kind:
         return value
-    wanted = getattr(kind, "__name__", str(kind)) if origin is None else str(kind)
-    raise MammoError("field_wrong", f"{where} is {value!r}, which is no {wanted}")
+    raise _wrong(where, value, _asked(kind), wording)
 
 
-def unknown_field(name: str, known: list[str]) -> MammoError:
+def _one_option(union: Any, value: Any, where: str, wording: Wording) -> Any:
+    """`value` as one of the types of a union: the one that its `kind` names, or else the first that fits."""
+    options = [option for option in get_args(union) if option is not type(None)]
+    if value is None and len(options) < len(get_args(union)):
+        return None
+    kinds = {kind_of(option): option for option in options if kind_of(option) is not None}
+    if len(kinds) > 1 and isinstance(value, Mapping):
+        if KIND not in value:
+            sentence = f"{wording.before}the {wording.part} {_joined(where, KIND)!r} is missing"
+            raise MammoError(wording.missing, sentence, f"Known are {', '.join(map(str, kinds))}")
+        if value[KIND] not in tuple(kinds):
+            raise _unknown_word(_joined(where, KIND), value[KIND], tuple(kinds), wording)
+        return from_json(kinds[value[KIND]], value, where, wording)
+    if len(options) == 1:
+        return convert(options[0], value, where, wording)
+    for option in options:
+        try:
+            return convert(option, value, where, wording)
+        except MammoError:
+            if isinstance(value, Mapping) and dataclasses.is_dataclass(option):
+                raise
+    raise _wrong(where, value, _asked(union), wording)
+
+
+def _without_kind(kind: Any, value: Mapping[str, Any], where: str, wording: Wording) -> Mapping[str, Any]:
+    """The mapping without the constant that names its class, which must be this one's."""
+    constant = kind_of(kind)
+    if constant is None or KIND not in value:
+        return value
+    if value[KIND] != constant:
+        raise _unknown_word(_joined(where, KIND), value[KIND], [constant], wording)
+    return {name: item for name, item in value.items() if name != KIND}
+
+
+def _check_rules(value: Any, rules: Mapping[str, Any], where: str, wording: Wording) -> None:
+    """Holds a value to its field's `within` and `one_of`."""
+    if isinstance(value, tuple):
+        for number, item in enumerate(value):
+            _check_rules(item, rules, f"{where}.{number}", wording)
+    elif "choices" in rules and value is not None and value not in rules["choices"]:
+        raise _unknown_word(where, value, rules["choices"], wording)
+    elif "range" in rules and value is not None:
+        low, high = rules["range"]
+        if not low <= value <= high:
+            raise MammoError(wording.wrong, f"{wording.before}{where} is {value:g}, not within {low:g} to {high:g}")
+
+
+def unknown_field(name: str, known: Sequence[str], wording: Wording = RECIPE) -> MammoError:
     """The error for a field that is not there, with the nearest one that is."""
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    remedy = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}"
-    return MammoError("field_unknown", f"there is no field {name!r}", remedy)
+    remedy = nearest(name, known) or f"Known are {', '.join(known)}"
+    return MammoError(wording.unknown, f"{wording.before}there is no {wording.part} {name!r}", remedy)
+
+
+def nearest(word: Any, known: Iterable[str]) -> str:
+    """The question whether the known word that is nearest was meant; "" where none is near."""
+    near = difflib.get_close_matches(str(word), list(known), 1, 0.5)
+    return f"Did you mean {near[0]}?" if near else ""
+
+
+def _unknown_word(where: str, value: Any, known: Sequence[Any], wording: Wording) -> MammoError:
+    words = [str(word) for word in known]
+    told = f"one of {', '.join(words)}" if len(words) > 1 else repr(words[0])
+    return MammoError(wording.wrong, f"{wording.before}{where} is {value!r}, not {told}", nearest(value, words))
+
+
+def _wrong(where: str, value: Any, asked: str, wording: Wording) -> MammoError:
+    return MammoError(wording.wrong, f"{wording.before}{where} is {value!r}, not {asked}")
+
+
+def _asked(kind: Any) -> str:
+    """A type in words, such as "a list of 2 numbers"."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_asked(part) for part in parts))
+    if origin is tuple:
+        several = {float: "numbers", int: "whole numbers", str: "texts"}.get(parts[0], "values")
+        return f"a list of {several}" if Ellipsis in parts else f"a list of {len(parts)} {several}"
+    if dataclasses.is_dataclass(kind) or origin in (dict, Mapping):
+        return "a group of fields"
+    return WORDS.get(kind, f"of type {getattr(kind, '__name__', kind)}")
+
+
+def _joined(where: str, name: Any) -> str:
+    return f"{where}.{name}" if where else str(name)
 
 
 def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
@@ -100,21 +254,27 @@ def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
     Args:
         recipe: a dataclass.
         settings: path and text of each; a path is names joined by dots, an element of a tuple is named by its number or
-            by its field `name`; the text is JSON, or plain text for a field that takes text.
+            by its field `name`; the text is JSON, or plain text for a field that takes text. Another `kind` begins with
+            the defaults of its class, wherever it stands among the settings.
 
     Raises:
         MammoError: `field_unknown` with the nearest path, `field_wrong`, and what the recipe says of its values.
     """
     tree = to_json(recipe)
     texts = {}
-    for path, text in settings:
+    begun: list[Any] = []  # places of another kind, whose fields are not known before they are read
+    for path, text in sorted(settings, key=lambda setting: setting[0].split(".")[-1] != KIND):
         place, parts = tree, path.split(".")
         for number, part in enumerate(parts):
-            key = _key(place, part)
+            ends = number + 1 == len(parts)
+            key = part if ends and any(place is one for one in begun) else _key(place, part)
             if key is None:
                 raise unknown_field(path, _paths(tree))
-            if number + 1 < len(parts):
+            if not ends:
                 place = place[key]
+        if key == KIND and place[KIND] != text:
+            place.clear()
+            begun.append(place)
         place[key] = _parsed(text)
         if place[key] != text:
             texts[path] = (place, key, text)

@@ -61,7 +61,7 @@ def test_fields_that_belong_together_are_checked_together() -> None:
     recipe = load_recipe(PIPELINES / "end2end_baseline.py")
     network = set_fields(recipe, [("network.rows", "256"), ("network.columns", "192"), ("start", "7")]).network
     assert (network.rows, network.columns) == (256, 192)
-    with pytest.raises(MammoError, match="is no finite number"):
+    with pytest.raises(MammoError, match="not a finite number"):
         set_fields(recipe, [("evaluation.mean", "NaN")])
 
 
@@ -71,12 +71,12 @@ def test_fields_that_belong_together_are_checked_together() -> None:
         ("training.batchsize", "4", "Did you mean training.batch_size"),
         ("trainig.batch_size", "4", "Did you mean training.batch_size"),
         ("stages.stage_3.rate", "1", "no field 'stages.stage_3.rate'"),
-        ("training.batch_size", "many", "is 'many', which is no int"),
+        ("training.batch_size", "many", "is 'many', not a whole number"),
         ("training.batch_size", "0", "training.batch_size is 1 or more"),
         ("training.class_balance", "magic", "is one of none, batch_weights, balanced_sampling"),
         ("stages.stage_1.dropout", "1.5", "dropout lies from 0 to below 1"),
         ("evaluation.positives", '["cancer"]', "positives are among"),
-        ("stages.stage_1.epochs", "2.5", "which is no int"),
+        ("stages.stage_1.epochs", "2.5", "not a whole number"),
     ],
 )
 def test_a_wrong_field_is_told(path: str, text: str, message: str) -> None:
