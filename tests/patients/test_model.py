@@ -225,7 +225,7 @@ def test_settings_and_grids(tmp_path: Path) -> None:
     assert (changed["gradient_boosting"].trees, changed["random_forest"].trees) == (7, 7)
     assert changed["random_forest"].max_features == "sqrt"
     assert changed["gradient_boosting"].max_features is None
-    for text, says in (("depht=2", "Did you mean depth"), ("svm.trees=2", "svm.trees"), ("trees=many", "no int")):
+    for text, says in (("depht=2", "Did you mean depth"), ("svm.trees=2", "svm.trees"), ("trees=many", "not a whole")):
         with pytest.raises(MammoError, match=says):
             request_settings([tuple(text.split("="))])
     assert set(read_grids(None)) == {"gradient_boosting", "random_forest"}
