@@ -17,9 +17,8 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, digest, disk_errors, read_json, text_digest, write_json
-from mammo_tf.guard import guarded
+from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.progress import track
 from mammo_tf.records.example import PreparedImage, encode
 from mammo_tf.records.index import FORMAT, INDEX, same_request
 from mammo_tf.records.prepare_image import prepare_image
@@ -126,12 +125,13 @@ def _already_there(folder: Path) -> Prepared:
 def _prepared_images(
     rows: list[dict[str, Any]], root: str | Path, preprocessing: Preprocessing, workers: int
 ) -> Generator[PreparedImage | Reject]:
-    """Prepared images in the order of the rows, from worker processes; a file that is too much for one is a reject."""
+    """Prepared images in the order of the rows, from worker processes; a file that cannot be used is a reject."""
     work = partial(prepare_image, root=str(root), preprocessing=preprocessing)
-    outcomes = guarded(work, rows, min(workers, len(rows)))
-    pairs = zip(rows, track(outcomes, "preparing", total=len(rows)), strict=True)
-    for row, found in pairs:
-        yield Reject(str(row["path"]), found.code, str(found)) if isinstance(found, MammoError) else found
+    with closing(each_file(work, rows, workers, "preparing")) as outcomes:
+        for row, found in outcomes:
+            place = str(row["path"])
+            path = resolve_path(place, root)
+            yield Reject.of(place, found, path) if isinstance(found, MammoError) else found
 
 
 def _write_shard(path: Path, images: Iterable[PreparedImage | Reject]) -> None:
@@ -169,7 +169,7 @@ def _finish(folder: Path, names: list[str], asked: Mapping[str, Any], size: tupl
     ]
     write_rejects(rejects, folder / "rejects.csv")
     if not examples:
-        first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
+        first = f"; the first: {rejects[0].sentence}" if rejects else ""
         raise MammoError("nothing_usable", f"none of {len(rejects)} images can be used{first}", "See rejects.csv")
     shards = [
         {
