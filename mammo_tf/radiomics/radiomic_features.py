@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import from_json, to_json
-from mammo_tf.files import atomic_path, read_json, text_digest, write_json
+from mammo_tf.files import atomic_path, disk_errors, locked, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.breast import segment
 from mammo_tf.imaging.levels import WHITE, as_uint16
@@ -191,13 +191,29 @@ def extract_features(
             files that it does not name stay where the table is written beside it.
 
     Raises:
-        MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `disk_full`,
-            `read_only`; those of `check_table_output`.
+        MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `folder_busy` while
+            another process works on the same table; `disk_full`, `read_only`; those of `check_table_output`.
     """
     output = Path(output)
     check_table_output(output, () if source is None else (source,))
     rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
     asked = {"extraction": to_json(extraction), "manifest": text_digest(manifest.to_csv(index=False))}
+    with disk_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    with locked(output.with_name(f".{output.name}.lock"), output):
+        return _extracted(rows, root, output, extraction, workers, source, asked)
+
+
+def _extracted(
+    rows: list[dict[str, Any]],
+    root: str | Path,
+    output: Path,
+    extraction: Extraction,
+    workers: int,
+    source: str | Path | None,
+    asked: dict[str, Any],
+) -> Extracted:
+    """The work of `extract_features`, which no other process does at the same time."""
     stamps = [file_stamp(row, root) for row in rows]
     journal = Journal(output.with_name(f"{output.name}.part"), asked, stamps, extraction.columns)
     todo = [number for number in range(len(rows)) if number not in journal.known]

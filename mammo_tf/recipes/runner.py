@@ -96,7 +96,20 @@ def run(
     if origin is not None:
         check_start(origin, str(start))
     asked = {"data": digest_of_input(Path(data)), "start": "" if start is None else digest_of_input(Path(start))}
-    claim(folder, recipe, asked, overwrite)
+    with claim(folder, recipe, asked, overwrite):
+        return _carried_out(recipe, folder, data, origin, workers, say, root)
+
+
+def _carried_out(
+    recipe: Recipe,
+    folder: Path,
+    data: str | Path,
+    origin: ModelFile | None,
+    workers: int,
+    say: Say,
+    root: str | Path | None,
+) -> RunResult:
+    """The run itself, in a folder that is its own."""
     records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
     steps = network_input(recipe, records, origin, geometry)
     if origin is not None:
