@@ -93,6 +93,11 @@ def one_of(*choices: str, **extra: Any) -> Any:
     return dataclasses.field(metadata={"choices": choices}, **extra)
 
 
+def entry(**extra: Any) -> Any:
+    """A field with nothing but its type to hold it to, where it stands behind one that has a rule."""
+    return dataclasses.field(**extra)
+
+
 def to_json(value: Any) -> Any:
     """A dataclass as JSON values: dataclasses become dictionaries, tuples become lists; a `kind` comes first."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

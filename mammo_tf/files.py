@@ -1,20 +1,24 @@
-"""Files that are whole or not there: write beside and rename, digests, JSON."""
+"""Files that are whole or not there: write beside and rename, digests, JSON; folders that one command works in."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
+
+LOCK = ".lock"
+_held: set[Path] = set()  # locks of this process
 
 
 @contextmanager
@@ -77,6 +81,141 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             beside.replace(path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+class Kind(NamedTuple):
+    """What a folder may hold, for `claim`.
+
+    Attributes:
+        file: name of the JSON file that says what was asked.
+        noun: what a folder of something else lacks: "run", "records".
+        other: what a folder of another request holds: "another run".
+        code: of the error for it.
+        remedy: for it.
+        elsewhere: the remedy for a folder of something else.
+        beside: names that may lie in the folder before.
+    """
+
+    file: str
+    noun: str
+    other: str
+    code: str
+    remedy: str = "Name another folder or remove this one"
+    elsewhere: str = "Name another folder with -o"
+    beside: tuple[str, ...] = ()
+
+
+@contextmanager
+def claim(
+    folder: str | Path,
+    kind: Kind,
+    asked: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
+    make_room: Callable[[], bool] = lambda: False,
+) -> Iterator[bool]:
+    """Makes a folder that of one request, or finds that it is already, and locks it as long as the body runs.
+
+    Args:
+        folder: new, empty, or of the same request.
+        kind: what it is to hold.
+        asked: JSON values that decide what the folder will hold, written to `kind.file`.
+        more: further values of that file, which are the body's to change.
+        make_room: is called where another request is found; whether that one may be replaced, and if so its files are
+            removed by then.
+
+    Yields:
+        Whether the folder was claimed by the same request before.
+
+    Raises:
+        MammoError: `kind.code` naming what differs, `folder_exists` where the folder holds something else,
+            `folder_busy`, `json_broken`; those of `disk_errors`.
+    """
+    folder = Path(folder)
+    path = folder / kind.file
+    wanted = json.loads(json.dumps(asked))
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / LOCK, folder):
+        found = read_json(path) if path.is_file() else None
+        again = isinstance(found, dict) and all(key in found and found[key] == wanted[key] for key in wanted)
+        if found is None and any(_is_foreign(item.name, kind) for item in folder.iterdir()):
+            raise MammoError("folder_exists", f"{folder} is not empty and holds no {kind.noun}", kind.elsewhere)
+        if found is not None and not again and not make_room():
+            differs = _difference(found, wanted).removeprefix("asked.").removeprefix("recipe.")
+            told = f" ({differs} differs)" if differs else ""
+            raise MammoError(kind.code, f"{folder} holds {kind.other}{told}", kind.remedy)
+        if not again:
+            write_json(path, wanted | dict(more or {}))
+        yield again
+
+
+def _is_foreign(name: str, kind: Kind) -> bool:
+    """Whether a name in a folder that nobody claimed is of something else; a killed claim leaves half a file."""
+    return name not in (LOCK, *kind.beside) and not name.startswith(f".{Path(kind.file).stem}.")
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    """The first place where two JSON values differ, as names joined by dots; "" where they differ as a whole."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key, value in wanted.items():
+            if key not in found or found[key] != value:
+                return f"{key}.{_difference(found.get(key), value)}".strip(".")
+    return ""
+
+
+@contextmanager
+def locked(path: str | Path, what: str | Path) -> Iterator[None]:
+    """Holds a lock file while the body runs, so that one process at a time writes `what`.
+
+    The operating system releases the lock of a process that dies. Within a process the same lock may be taken again.
+    Where the file system has no locks, or the file may not be written, the body runs without one.
+
+    Args:
+        path: the lock file; removed at the end.
+        what: folder or file, for the message.
+
+    Raises:
+        MammoError: `folder_busy`, with the number of the process that holds it.
+    """
+    path = Path(path).resolve()
+    descriptor = None if path in _held else _take_lock(path, what)
+    if descriptor is None:
+        yield
+        return
+    _held.add(path)
+    try:
+        yield
+    finally:
+        _held.discard(path)
+        with suppress(OSError):
+            path.unlink()  # while it is held: who waits for it finds out, and makes a new one
+        os.close(descriptor)
+
+
+def _take_lock(path: Path, what: str | Path) -> int | None:
+    """The open, locked file; None where there are no locks."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:  # the body tells what the disk has against it
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode())
+                return descriptor
+        except BlockingIOError:
+            process = os.read(descriptor, 20).decode(errors="replace")
+            os.close(descriptor)
+            by = f"another mammo-tf (process {process})" if process else "another mammo-tf"
+            remedy = "Wait for it, or name another folder"
+            raise MammoError("folder_busy", f"{what} is being written by {by}", remedy) from None
+        except OSError:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            return None
+        os.close(descriptor)  # its last holder removed it meanwhile
 
 
 def _umask() -> int:

@@ -5,12 +5,16 @@ check sees no fault of theirs: on the files of `golden/dicom/hostile` others wer
 5 GB. A worker has a limit of address space and, for each file, an alarm clock of the operating system, which ends it
 inside foreign code too, and even if its parent is gone.
 
+`each_file` is what every command calls that looks at many files; `study.Reject.of` turns what it says of a file that
+cannot be used into a row of `rejects.csv`.
+
 Workers are fresh interpreters: neither a script without `if __name__ == "__main__"` nor threads of TensorFlow disturb
 them, and Ctrl-C in a terminal does not reach them. They are kept for the next call.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -18,20 +22,23 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing, suppress
 from itertools import count
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from mammo_tf.errors import MammoError
+from mammo_tf.progress import track
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 KEPT = 4  # idle workers; each holds about 115 MB
 AHEAD = 4  # items of each worker that may be done before their turn
 TRIES = 2  # a crash may be the machine's fault, such as too little memory for all workers at once
+UNFORESEEN = "unforeseen"
+TOLD = 500  # characters of the message of a fault that nobody foresaw
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -46,6 +53,7 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits()
+LOG = logging.getLogger("mammo_tf")
 
 
 class _Job(NamedTuple):
@@ -58,21 +66,57 @@ class _Job(NamedTuple):
     environment: dict[str, str]
 
 
+def each_file(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    what: str,
+    unit: str = "image",
+    limits: Limits | None = None,
+) -> Generator[tuple[Item, Result | MammoError]]:
+    """What `work` gives for each file, or why it gives nothing, in order, with a progress bar.
+
+    A file costs itself alone, whatever happens to it: a refusal of `work`, a fault that nobody foresaw, a decoder that
+    hangs, crashes or floods memory.
+
+    Args:
+        work: as for `guarded`; it raises `MammoError` where it refuses a file.
+        items: one for each file.
+        workers: how many processes, at most one for each file.
+        what: two or three words before the progress bar.
+        unit: singular name of an item.
+        limits: for each item; by default `LIMITS`.
+
+    Yields:
+        Each item with its result, or with a `MammoError` as `guarded` gives it. The trace of a fault that nobody
+        foresaw goes to the log of the package.
+
+    Raises:
+        MammoError: `worker_failed` if a process cannot be started.
+    """
+    crew = max(1, min(workers, len(items)))
+    with closing(guarded(work, items, crew, limits or LIMITS)) as outcomes:
+        for item, found in zip(items, track(outcomes, what, len(items), unit), strict=True):
+            if isinstance(found, MammoError) and found.code == UNFORESEEN:
+                LOG.info("a fault that nobody foresaw:\n%s", "".join(getattr(found, "__notes__", ())))
+            yield item, found
+
+
 def guarded(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int = 1, limits: Limits = LIMITS
-) -> Iterator[Result | MammoError]:
+) -> Generator[Result | MammoError]:
     """What `work` gives for each item, in order, from worker processes.
 
     Args:
-        work: a function of a module, or a `functools.partial` of one; what it takes and gives can be pickled. It sees
-            to its own refusals: an exception that it raises is raised here, and ends everything.
+        work: a function of a module, or a `functools.partial` of one; what it takes and gives can be pickled.
         items: one for each file; taken as they are needed.
         workers: how many processes.
         limits: for each item.
 
     Yields:
-        The result, or in its place a `MammoError`: `decoder_hangs` after `limits.seconds`, `too_large` where memory
-        does not suffice, `decoder_crashed` if the process died over it, and once more when it was tried again.
+        The result, or in its place a `MammoError`: the one that `work` raised; `unforeseen` for any other exception,
+        with the trace as a note; `decoder_hangs` after `limits.seconds`, `too_large` where memory does not suffice,
+        `decoder_crashed` if the process died over it, and once more when it was tried again.
 
     Raises:
         MammoError: `worker_failed` if a process cannot be started.
@@ -172,8 +216,6 @@ class _Crew:
                 continue
             if word == "ready":
                 worker.ready = True
-            elif word == "raised":
-                raise result
             else:
                 said[worker.item[0]] = result
                 worker.item = None
@@ -219,7 +261,7 @@ def serve(descriptor: int) -> None:
                 _settle(job)
             else:
                 assert job is not None
-                line.send(_worked(job, message))
+                line.send(("done", _worked(job, message)))
 
 
 def _settle(job: _Job) -> None:
@@ -232,14 +274,28 @@ def _settle(job: _Job) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 
 
-def _worked(job: _Job, item: Any) -> tuple[str, Any]:
+def _worked(job: _Job, item: Any) -> Any:
     signal.setitimer(signal.ITIMER_REAL, job.limits.seconds)  # nobody handles SIGALRM: the system ends the process
     try:
-        return "done", job.work(item)
+        return job.work(item)
+    except MammoError as error:
+        return error
     except MemoryError:
-        return "done", MammoError("too_large", f"reading it takes more than {job.limits.memory_bytes / 2**30:g} GiB")
-    except Exception as error:
-        error.add_note("".join(traceback.format_exception(error)))
-        return "raised", error
+        return _too_large(job)
+    except Exception as error:  # noqa: BLE001 - one file's fault must not end the work on all
+        return _too_large(job) if "Insufficient memory" in str(error) else _unforeseen(error)  # OpenCV's word for it
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _too_large(job: _Job) -> MammoError:
+    return MammoError("too_large", f"reading it takes more than {job.limits.memory_bytes / 2**30:g} GiB")
+
+
+def _unforeseen(error: Exception) -> MammoError:
+    """A fault that nobody foresaw in one line: its type and the beginning of its message; the trace is a note."""
+    told = MammoError(
+        UNFORESEEN, f"{type(error).__name__}: {' '.join(str(error).split())[:TOLD]}", "Run it with -v for the trace"
+    )
+    told.add_note("".join(traceback.format_exception(error)))
+    return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import signal
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mammo_tf.errors import MammoError
 
 
 def work(item: str) -> Any:
@@ -39,6 +42,27 @@ def work(item: str) -> Any:
             time.sleep(float(seconds))
         case ["bug"]:
             raise KeyError("a bug")
+        case ["refuse"]:
+            raise MammoError("refused", "it is refused", "Take another")
+        case ["opencv"]:
+            raise RuntimeError("(-4:Insufficient memory) Failed to allocate")
         case ["place"]:
             return str(Path.cwd()), os.environ.get("GUARD_TEST", "")
     return item, os.getpid()
+
+
+class Troubled:
+    """A function of a module, but for the files named in `trouble`, to which something of `work` happens."""
+
+    def __init__(self, module: str, name: str, trouble: dict[str, str]) -> None:
+        self.module, self.name, self.trouble = module, name, trouble
+        self.function = getattr(importlib.import_module(module), name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Troubled, (self.module, self.name, self.trouble)
+
+    def __call__(self, item: Any, *arguments: Any, **settings: Any) -> Any:
+        for file, what in self.trouble.items():
+            if file in str(item):
+                work(what)
+        return self.function(item, *arguments, **settings)

@@ -90,10 +90,18 @@ def test_folder_and_environment_are_those_of_the_caller(work, tmp_path: Path, mo
     assert list(guarded(work, ["place"])) == [(str(tmp_path), "here")]
 
 
-def test_a_bug_is_no_reject(work) -> None:
-    with pytest.raises(KeyError, match="a bug") as caught:
-        list(guarded(work, ["bug"]))
-    assert "hostile_work.py" in caught.value.__notes__[0]
+def test_a_fault_that_nobody_foresaw_costs_itself_and_goes_to_the_log(work, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "mammo_tf"):
+        (_, first), (item, second), (_, third) = guard.each_file(work, ["refuse", "bug", "a"], 2, "testing")
+    assert (first.code, first.sentence, first.remedy) == ("refused", "it is refused", "Take another")
+    assert (item, second.code, second.sentence) == ("bug", "unforeseen", "KeyError: 'a bug'")
+    assert third[0] == "a"
+    assert "hostile_work.py" in caplog.text
+
+
+def test_what_opencv_says_of_too_little_memory_is_no_fault_of_the_file(work) -> None:
+    (found,) = guarded(work, ["opencv"], limits=LIMITS)
+    assert (found.code, found.sentence) == ("too_large", "reading it takes more than 1 GiB")
 
 
 def test_a_process_that_cannot_start_is_told(monkeypatch) -> None:

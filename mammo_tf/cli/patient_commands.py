@@ -107,7 +107,7 @@ def predict_patient(options: Namespace) -> None:
     if options.output:
         write_json(options.output, found.to_json())
     _print_all(f"{view}: network score {score:.4f}" for view, score in found.views.items())
-    _print_all(f"not used: {reject.path}: {reject.reason}" for reject in found.rejects)
+    _print_all(f"not used: {reject.sentence}" for reject in found.rejects)
     _print_all(found.remarks)
     probability = "" if found.probability is None else f", calibrated probability {found.probability:.4f}"
     decision = "no threshold is stored, so no decision"

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import compare, read_predictions
+from mammo_tf.experiments.steps import Steps
 from mammo_tf.experiments.study_recipes import (
     HEAD,
     MIRRORED,
@@ -26,12 +27,12 @@ from mammo_tf.experiments.study_recipes import (
     seeded,
     steady_stage,
 )
-from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.files import Kind, claim, read_json, write_json
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.examples import write_examples
 from mammo_tf.recipes.recipe import Phase, Preparation, Recipe, Training
 from mammo_tf.recipes.report import run_examples, run_facts
-from mammo_tf.recipes.runner import run
+from mammo_tf.recipes.runner import RunResult, run
 from mammo_tf.records import open_records
 from mammo_tf.records.domain_statistics import matching_step, with_matching
 from mammo_tf.reporting import Comparison, Curve, Entry, Report, write_report
@@ -40,6 +41,7 @@ from mammo_tf.serving.predict import predict
 from mammo_tf.training import load_model
 
 SOURCE, TARGET = "ffdm_site_1", "ffdm_site_2"
+DEMO = Kind("demo.json", "demo", "a demo of another size", "other_demo", "Remove it or name another with -o")
 
 
 @dataclass(frozen=True)
@@ -117,49 +119,54 @@ def demo(folder: str | Path, size: DemoSize = SHORT, workers: int = 2, seed: int
         say: is told in a line what happens.
 
     Raises:
-        MammoError: `other_demo`, and what the rooms on the way raise.
+        MammoError: `other_demo`, `folder_busy`, and what the rooms on the way raise.
     """
     folder = Path(folder)
-    _claim(folder, {"size": size.__dict__, "seed": seed})
-    say("1/7  a synthetic study of two sites; its findings are conspicuous, it is no clinical data")
-    study = _study(folder, size, seed, workers)
-    say("2/7  preparing the pictures of both sites")
-    data = {site: _prepared(folder, study, site, workers) for site in (SOURCE, TARGET)}
-    say("3/7  training on site 1")
-    source = run(seeded(source_recipe(size), seed), folder / "site_1", data[SOURCE], say=deeper(say))
-    say("4/7  site 2: untouched, histogram matching alone, adapted, from scratch")
-    _matching(folder, data, source.folder, deeper(say))
-    adapted = run(
-        seeded(adaptation_recipe(size), seed), folder / "site_2_adapted", data[TARGET], source.folder, say=deeper(say)
+    with claim(folder, DEMO, {"size": vars(size), "seed": seed}):
+        return _steps(folder, size, workers, seed, say)
+
+
+def _steps(folder: Path, size: DemoSize, workers: int, seed: int, say: Say) -> Path:
+    steps, below = Steps(folder, say, total=7), deeper(say)
+    study = steps.resumed(
+        "a synthetic study of two sites; its findings are conspicuous, it is not clinical data",
+        lambda: _study(folder, size, seed, workers),
     )
-    run(seeded(scratch_recipe(size), seed), folder / "site_2_scratch", data[TARGET], say=deeper(say))
-    say("5/7  exporting the adapted model and scoring DICOM files with what was exported")
-    bundle = _exported(folder, adapted.folder)
-    _scored(folder, bundle, study)
-    say("6/7  comparing on test patients that no model has seen")
-    comparisons = _compared(folder)
-    say("7/7  the report")
-    test = adapted.predictions[adapted.predictions["split"] == "test"]
-    write_examples(adapted.model, adapted.records, adapted.card, test, adapted.folder / "figures")
-    report = _reported(folder, comparisons)
+    data = steps.resumed(
+        "preparing the pictures of both sites",
+        lambda: {site: _prepared(folder, study, site, workers) for site in (SOURCE, TARGET)},
+    )
+    source = steps.resumed(
+        "training on site 1",
+        lambda: run(seeded(source_recipe(size), seed), folder / "site_1", data[SOURCE], say=below),
+    )
+    adapted = steps.resumed(
+        "site 2: untouched, histogram matching alone, adapted, from scratch",
+        lambda: _at_site_2(folder, size, seed, data, source.folder, below),
+    )
+    steps.resumed(
+        "exporting the adapted model and scoring DICOM files with what was exported",
+        lambda: _scored(folder, _exported(folder, adapted.folder), study),
+    )
+    comparisons = steps.resumed(
+        "comparing on test patients that no model has seen",
+        lambda: _compared(folder),
+    )
+    report = steps.resumed("the report", lambda: _reported(folder, comparisons, adapted))
     for line in _answer(folder):
         say(line)
     return report
 
 
-def _claim(folder: Path, asked: dict[str, Any]) -> None:
-    path = folder / "demo.json"
-    if path.is_file():
-        if read_json(path) != asked:
-            raise MammoError(
-                "other_demo", f"{folder} holds a demo of another size", "Remove it or name another with -o"
-            )
-        return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise MammoError("folder_exists", f"{folder} is not empty and holds no demo", "Name another folder with -o")
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, asked)
+def _at_site_2(folder: Path, size: DemoSize, seed: int, data: dict[str, Path], source: Path, say: Say) -> RunResult:
+    """The model of site 1 at site 2, in every way; gives the adapted one."""
+    matched = folder / "site_2_matched"
+    quiet = Steps(folder, lambda _: None)
+    quiet.once("histogram matching", matched / "metrics.json", lambda: _matching(matched, data, source, say))
+    recipe, scratch = seeded(adaptation_recipe(size), seed), seeded(scratch_recipe(size), seed)
+    adapted = run(recipe, folder / "site_2_adapted", data[TARGET], source, say=say)
+    run(scratch, folder / "site_2_scratch", data[TARGET], say=say)
+    return adapted
 
 
 def _study(folder: Path, size: DemoSize, seed: int, workers: int) -> pd.DataFrame:
@@ -185,11 +192,8 @@ def _prepared(folder: Path, study: pd.DataFrame, site: str, workers: int) -> Pat
     return prepare_site(study[study["site"] == site], folder / "study", folder / "prepared" / site, workers)
 
 
-def _matching(folder: Path, data: dict[str, Path], model_folder: Path, say: Say) -> None:
+def _matching(out: Path, data: dict[str, Path], model_folder: Path, say: Say) -> None:
     """The model of site 1 on site 2 with the target's histogram matched to the source's."""
-    out = folder / "site_2_matched"
-    if (out / "metrics.json").is_file():
-        return
     source, target = open_records(data[SOURCE]), open_records(data[TARGET])
     stored = load_model(model_folder / "model.keras")
     if stored.preprocessing is None:
@@ -201,9 +205,11 @@ def _matching(folder: Path, data: dict[str, Path], model_folder: Path, say: Say)
 
 def _exported(folder: Path, model_folder: Path) -> Path:
     root = folder / "saved_models" / "site_2_adapted"
-    if root.is_dir():
-        return root
-    export_bundle(load_model(model_folder / "model.keras"), folder / "saved_models", "site_2_adapted")
+
+    def export() -> None:
+        export_bundle(load_model(model_folder / "model.keras"), folder / "saved_models", "site_2_adapted")
+
+    Steps(folder, lambda _: None).once("export", root, export)
     return root
 
 
@@ -242,7 +248,9 @@ def _compared(folder: Path) -> list[Comparison]:
     return comparisons
 
 
-def _reported(folder: Path, comparisons: list[Comparison]) -> Path:
+def _reported(folder: Path, comparisons: list[Comparison], adapted: RunResult) -> Path:
+    test = adapted.predictions[adapted.predictions["split"] == "test"]
+    write_examples(adapted.model, adapted.records, adapted.card, test, adapted.folder / "figures")
     entries = tuple(
         Entry(name, folder / place / "predictions_test.csv", folder / place / "metrics.json", note=NOTES.get(name, ""))
         for name, place in TABLES.items()

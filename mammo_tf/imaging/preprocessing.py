@@ -11,15 +11,15 @@ raised to 16 bits (x 257) before anything else.
 from __future__ import annotations
 
 import json
-import types
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import Wording, from_json, nearest, to_json
 from mammo_tf.files import text_digest
 from mammo_tf.imaging import geometry_steps, intensity_steps, steps
 from mammo_tf.imaging.levels import WHITE, as_uint16
@@ -66,7 +66,7 @@ class Preprocessing:
         ):
             for step in listed:
                 if type(step) not in registry.values():
-                    raise MammoError("step_unknown", f"{type(step).__name__} is no {half} step", _choices(registry))
+                    raise MammoError("step_unknown", f"{type(step).__name__} is not a {half} step", _choices(registry))
         ends = [index for index, step in enumerate(self.intensity_steps) if isinstance(step, intensity_steps.Channels)]
         if ends != [len(self.intensity_steps) - 1]:
             raise MammoError("channels_missing", "the intensity steps do not end in exactly one 'channels'")
@@ -196,36 +196,17 @@ def _choices(registry: Mapping[str, Any]) -> str:
 
 
 def _step_to_json(step: Any) -> dict[str, Any]:
-    values = {field.name: getattr(step, field.name) for field in fields(step)}
-    lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
-    return {"step": step.name} | values | lists
+    return {"step": step.name, **to_json(step)}
 
 
 def _step_from_json(value: Any, registry: Mapping[str, Any], half: str) -> Any:
     name = str(value.get("step")) if isinstance(value, Mapping) else ""
     if name not in registry:
-        raise MammoError("step_unknown", f"no {half} step {name!r}", _choices(registry))
-    kind = registry[name]
-    hints = get_type_hints(kind)
-    known = {field.name: hints[field.name] for field in fields(kind)}
+        raise MammoError(
+            "step_unknown", f"there is no {half} step {name!r}", nearest(name, registry) or _choices(registry)
+        )
+    codes = (f"step_parameter_{code}" for code in ("unknown", "missing", "wrong"))
     given = {key: setting for key, setting in value.items() if key != "step"}
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise MammoError("step_parameter_unknown", f"step {name!r} has no {unknown[0]!r}", _choices(known))
-    try:
-        return kind(**{key: _typed(setting, known[key], f"{name}.{key}") for key, setting in given.items()})
-    except TypeError as error:
-        raise MammoError("step_parameter_missing", f"step {name!r} lacks a parameter", _choices(known)) from error
-
-
-def _typed(value: Any, kind: Any, where: str) -> Any:
-    """`value` as the type that the dataclass states: a whole number may stand for a float, nothing else is bent."""
-    if get_origin(kind) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(_typed(item, get_args(kind)[0], where) for item in value)
-    stray_flag = isinstance(value, bool) and kind is not bool
-    if kind is float and isinstance(value, int) and not stray_flag:
-        return float(value)
-    if isinstance(kind, types.GenericAlias) or not isinstance(value, kind) or stray_flag:
-        wanted = getattr(kind, "__name__", str(kind))
-        raise MammoError("step_parameter_wrong", f"{where} is {value!r}, not of type {wanted}")
-    return value
+    return from_json(
+        registry[name], given, "", Wording("the step", "parameter", f"preprocessing step {name!r}: ", *codes)
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -21,7 +22,7 @@ from mammo_tf.evaluation.calibration import METHODS
 from mammo_tf.evaluation.intervals import OVER_PATIENTS
 from mammo_tf.evaluation.operating import G_MEAN
 from mammo_tf.fields import convert, set_fields, to_json, unknown_field
-from mammo_tf.files import atomic_path, disk_errors, read_json, write_json
+from mammo_tf.files import LOCK, Kind, atomic_path, claim, disk_errors, read_json, write_json
 from mammo_tf.patients.classifier import (
     FOREST,
     MODELS,
@@ -41,6 +42,9 @@ from mammo_tf.patients.table import PatientTable
 BASES: Mapping[str, Settings] = {"gradient_boosting": Settings(), "random_forest": FOREST}
 GRIDS: Mapping[str, Grid] = {"gradient_boosting": BOOSTING_GRID, "random_forest": FOREST_GRID}
 REQUEST = "request.json"
+PATIENT_MODEL = Kind(
+    REQUEST, "patient model", "a patient model of other patients, settings or grids", "other_patient_model"
+)
 Say = Callable[[str], None]
 
 
@@ -122,10 +126,14 @@ def fit_patient_model(
         say: is told one line at a time what is done.
 
     Raises:
-        MammoError: `other_patient_model`; those of `fit_classifier`, `grid_search`, `make_row`.
+        MammoError: `other_patient_model`, `folder_busy`; those of `fit_classifier`, `grid_search`, `make_row`.
     """
     folder = Path(folder)
-    _claim(folder, inputs, request)
+    with claim(folder, PATIENT_MODEL, _asked(inputs, request), make_room=partial(_holds_nothing, folder)):
+        return _fitted(inputs, folder, request, say)
+
+
+def _fitted(inputs: PatientInputs, folder: Path, request: PatientRequest, say: Say) -> PatientFit:
     train = inputs.split("train")
     for name in MODELS:
         points = grid_points(request.grids.get(name, {}), request.settings[name])
@@ -165,30 +173,23 @@ def _forget(folder: Path, as_run: bool, patients: bool) -> None:
             figure.unlink()
 
 
-def _claim(folder: Path, inputs: PatientInputs, request: PatientRequest) -> None:
-    """Makes the folder ours: one set of patients, settings and grids; rules and intervals may change."""
+def _asked(inputs: PatientInputs, request: PatientRequest) -> dict[str, Any]:
+    """One set of patients, settings and grids; rules and intervals may change."""
     table = inputs.table
     content = repr((table.names, table.groups.tolist(), table.labels.tolist(), table.splits.tolist())).encode()
-    asked = to_json(
-        {
-            "patients": hashlib.sha256(content + table.values.tobytes()).hexdigest(),
-            "settings": dict(request.settings),
-            "grids": {name: dict(grid) for name, grid in request.grids.items()},
-            "folds": request.folds,
-            "seed": request.seed,
-        }
-    )
-    path = folder / REQUEST
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        used = any(other.name != REQUEST for other in folder.iterdir())  # a request that failed leaves nothing else
-    if used and not path.is_file():
-        sentence = f"{folder} is not empty and holds no patient model"
-        raise MammoError("folder_exists", sentence, "Name another folder")
-    if used and read_json(path) != asked:
-        sentence = f"{folder} holds a patient model of other patients, settings or grids"
-        raise MammoError("other_patient_model", sentence, "Name another folder or remove this one")
-    write_json(path, asked)
+    asked = {
+        "patients": hashlib.sha256(content + table.values.tobytes()).hexdigest(),
+        "settings": dict(request.settings),
+        "grids": {name: dict(grid) for name, grid in request.grids.items()},
+        "folds": request.folds,
+        "seed": request.seed,
+    }
+    return dict(to_json(asked))
+
+
+def _holds_nothing(folder: Path) -> bool:
+    """Whether a request that failed left nothing but itself, so that another one may take its place."""
+    return all(item.name in (REQUEST, LOCK) for item in folder.iterdir())
 
 
 def _searched(name: str, train: PatientTable, folder: Path, request: PatientRequest, say: Say) -> Settings:

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.guard import guarded
+from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.patients.store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
 from mammo_tf.patients.table import OLDEST, VIEWS, assemble, patient_table
@@ -122,13 +122,11 @@ def score_patient(
     scorer = _scorer(model, model_folder)
     work = partial(_prepared, preprocessing=scorer.preprocessing, extraction=_extraction(model), spacing_mm=spacing_mm)
     views: list[tuple[_View, str]] = []
-    for one, outcome in zip(asked, guarded(work, asked, max(1, min(workers, len(asked)))), strict=True):
-        if isinstance(outcome, _View):
-            views.append((outcome, one.place))
-        elif isinstance(outcome, MammoError):
-            rejects.append(Reject(one.place, outcome.code, outcome.sentence))
+    for one, outcome in each_file(work, asked, workers, "reading views"):
+        if isinstance(outcome, MammoError):
+            rejects.append(Reject.of(one.place, outcome, one.path))
         else:
-            rejects.append(outcome)
+            views.append((outcome, one.place))
     _check(views, rejects)
     found = _scored(model, scorer, [view for view, _ in views], years, tuple(rejects))
     swapped = [
@@ -222,24 +220,21 @@ def _extraction(model: PatientModel) -> Extraction | None:
 
 def _prepared(
     asked: _Asked, preprocessing: Preprocessing, extraction: Extraction | None, spacing_mm: float | None
-) -> _View | Reject:
+) -> _View:
     """Reads a file once, for the network and for the features; runs in worker processes."""
     side, _, view = asked.view.partition("_")
-    try:
-        picture = read(asked.path, laterality=side or None, view=view or None)
-        facts = picture.facts
-        name = f"{facts.laterality}_{facts.view}"
-        if not facts.laterality or not facts.view:
-            remedy = "say which with L_CC=FILE, L_MLO=, R_CC=, R_MLO="
-            raise MammoError("view_unknown", f"it does not say which view it is: {remedy}")
-        if name not in VIEWS:
-            raise MammoError("view_unknown", f"{facts.laterality} {facts.view} is neither CC nor MLO")
-        header = _header_says(asked, facts) if asked.view else ""
-        spacing = facts.spacing_mm or (None if spacing_mm is None else (spacing_mm, spacing_mm))
-        prepared = preprocessing.geometry(picture.pixels).picture
-        values = {} if extraction is None else view_features(picture.pixels, facts.view, spacing, extraction).values
-    except MammoError as error:
-        return Reject(asked.place, error.code, error.sentence.removeprefix(str(asked.path)).lstrip(": "))
+    picture = read(asked.path, laterality=side or None, view=view or None)
+    facts = picture.facts
+    name = f"{facts.laterality}_{facts.view}"
+    if not facts.laterality or not facts.view:
+        remedy = "Say which with L_CC=FILE, L_MLO=, R_CC=, R_MLO="
+        raise MammoError("view_unknown", "it does not say which view it is", remedy)
+    if name not in VIEWS:
+        raise MammoError("view_unknown", f"{facts.laterality} {facts.view} is neither CC nor MLO")
+    header = _header_says(asked, facts) if asked.view else ""
+    spacing = facts.spacing_mm or (None if spacing_mm is None else (spacing_mm, spacing_mm))
+    prepared = preprocessing.geometry(picture.pixels).picture
+    values = {} if extraction is None else view_features(picture.pixels, facts.view, spacing, extraction).values
     return _View(name, facts.patient_id, prepared, values, header)
 
 

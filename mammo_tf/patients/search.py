@@ -15,6 +15,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -28,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.roc import auc
-from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.files import Kind, claim, disk_errors
 from mammo_tf.patients.classifier import Settings, check_fittable, ensemble, known_medians
 from mammo_tf.patients.table import PatientTable
 from mammo_tf.progress import track
@@ -49,6 +50,11 @@ FOREST_GRID: Grid = {
     "trees": (200, 500, 1000),
     "max_features": ("sqrt", "log2", 0.3, 0.5),
 }
+RESULTS = "search.jsonl"
+SEARCH = Kind(
+    "search.json", "search", "a search of another grid, other folds or other patients", "other_search",
+    "Remove it, or name another folder", beside=(RESULTS,),
+)  # fmt: skip
 Fold = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 
 
@@ -86,14 +92,15 @@ def grid_search(
 
     Raises:
         MammoError: `settings_wrong`, `one_class`, `too_few_pairs`, `one_class_in_fold`, `too_few_patients`,
-            `other_search` where the folder holds another question's results.
+            `other_search` where the folder holds another question's results, `folder_busy`.
     """
     points = grid_points(grid, base)
     parts = [_prepared(table, test, max(point.components for point in points)) for test in _folds(table, folds, seed)]
     tasks = _tasks(points)
-    known = _known(folder, {"grid": _plain(grid), "base": asdict(base), "folds": folds, "seed": seed}, table)
-    todo = [(key, fold) for key in tasks for fold in range(folds) if (key, fold) not in known]
-    if todo:
+    asked = {"grid": _plain(grid), "base": asdict(base), "folds": folds, "seed": seed, "table": _digest(table)}
+    with nullcontext() if folder is None else claim(folder, SEARCH, asked):
+        known = _known(folder)
+        todo = [(key, fold) for key in tasks for fold in range(folds) if (key, fold) not in known]
         for (key, fold), aucs in track(_computed(parts, tasks, todo, workers), "search", len(todo), "ensemble"):
             known[key, fold] = aucs
             _append(folder, key, fold, aucs)
@@ -217,22 +224,17 @@ def _plain(grid: Grid) -> dict[str, Any]:
     return {name: list(values) for name, values in grid.items()}
 
 
-def _known(folder: str | Path | None, asked: dict[str, Any], table: PatientTable) -> dict[tuple[str, int], Any]:
-    """Results that an earlier run left; a line cut off by a kill is left out."""
-    if folder is None:
-        return {}
-    folder = Path(folder)
+def _digest(table: PatientTable) -> str:
     content = repr((table.names, table.groups.tolist(), table.labels.tolist())).encode() + table.values.tobytes()
-    asked = json.loads(json.dumps(asked | {"table": hashlib.sha256(content).hexdigest()}))
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "search.json"
-    if path.is_file() and read_json(path) != asked:
-        sentence = f"{folder} holds a search of another grid, other folds or other patients"
-        raise MammoError("other_search", sentence, "Remove it, or name another folder")
-    write_json(path, asked)
-    found = {}
-    results = folder / "search.jsonl"
+    return hashlib.sha256(content).hexdigest()
+
+
+def _known(folder: str | Path | None) -> dict[tuple[str, int], Any]:
+    """Results that an earlier run left; a line cut off by a kill is left out."""
+    found: dict[tuple[str, int], Any] = {}
+    if folder is None:
+        return found
+    results = Path(folder) / RESULTS
     if results.is_file():
         for line in results.read_text().splitlines():
             try:
@@ -246,7 +248,7 @@ def _known(folder: str | Path | None, asked: dict[str, Any], table: PatientTable
 def _append(folder: str | Path | None, key: str, fold: int, aucs: Mapping[str, float]) -> None:
     if folder is None:
         return
-    path = Path(folder) / "search.jsonl"
+    path = Path(folder) / RESULTS
     with disk_errors(path), path.open("a+") as file:
         # a line that a kill cut off must not swallow the next one
         file.seek(max(0, file.seek(0, 2) - 1))

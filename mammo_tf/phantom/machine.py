@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import Wording, entry, from_json, nearest, one_of, within
 from mammo_tf.files import read_json
 
 SHIPPED = resources.files("mammo_tf.phantom") / "machines"
-
-
-def number(low: float, high: float, **extra: Any) -> Any:
-    """A field that holds a number between two bounds, both allowed."""
-    return field(metadata={"range": (low, high)}, **extra)
-
-
-def entry(**extra: Any) -> Any:
-    """A field with nothing but its type to hold it to."""
-    return field(metadata={}, **extra)
-
-
-def word(*choices: str, **extra: Any) -> Any:
-    """A field that holds one of a few words."""
-    return field(metadata={"choices": choices}, **extra)
 
 
 @dataclass(frozen=True)
 class Beam:
     """Attenuation of the materials, each 1/mm at the machine's effective energy."""
 
-    fat_per_mm: float = number(0.02, 0.2)
-    gland_per_mm: float = number(0.02, 0.2)
-    calcium_per_mm: float = number(0.2, 5.0)
+    fat_per_mm: float = within(0.02, 0.2)
+    gland_per_mm: float = within(0.02, 0.2)
+    calcium_per_mm: float = within(0.2, 5.0)
 
 
 @dataclass(frozen=True)
@@ -53,12 +35,12 @@ class Detector:
         grain_mm: how far that noise is correlated, as a standard deviation.
     """
 
-    scatter_to_primary: float = number(0.0, 2.0)
-    scatter_mm: float = number(2.0, 40.0)
-    blur_mm: float = number(0.0, 2.0)
-    photons_per_mm2: float = number(100.0, 1e8)
-    grain: float = number(0.0, 0.2)
-    grain_mm: float = number(0.0, 2.0)
+    scatter_to_primary: float = within(0.0, 2.0)
+    scatter_mm: float = within(2.0, 40.0)
+    blur_mm: float = within(0.0, 2.0)
+    photons_per_mm2: float = within(100.0, 1e8)
+    grain: float = within(0.0, 0.2)
+    grain_mm: float = within(0.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -72,12 +54,12 @@ class Processing:
         denoise_mm: standard deviation of a smoothing filter.
     """
 
-    equalise: float = number(0.0, 1.0)
-    sharpen: float = number(0.0, 5.0)
-    sharpen_mm: float = number(0.1, 5.0)
-    local_contrast: float = number(-0.9, 3.0)
-    local_contrast_mm: float = number(1.0, 40.0)
-    denoise_mm: float = number(0.0, 2.0)
+    equalise: float = within(0.0, 1.0)
+    sharpen: float = within(0.0, 5.0)
+    sharpen_mm: float = within(0.1, 5.0)
+    local_contrast: float = within(-0.9, 3.0)
+    local_contrast_mm: float = within(1.0, 40.0)
+    denoise_mm: float = within(0.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -94,13 +76,13 @@ class Presentation:
         voi: what the file asks a viewer to do: `none`, a linear `window`, a `sigmoid` window, or a `table`.
     """
 
-    curve: str = word("log", "sigmoid")
-    gain: float = number(0.05, 5.0)
-    centre: float = number(0.05, 0.95)
-    slope: float = number(1.0, 20.0)
-    bits: int = number(8, 16)
-    photometric: str = word("MONOCHROME1", "MONOCHROME2")
-    voi: str = word("none", "window", "sigmoid", "table")
+    curve: str = one_of("log", "sigmoid")
+    gain: float = within(0.05, 5.0)
+    centre: float = within(0.05, 0.95)
+    slope: float = within(1.0, 20.0)
+    bits: int = within(8, 16)
+    photometric: str = one_of("MONOCHROME1", "MONOCHROME2")
+    voi: str = one_of("none", "window", "sigmoid", "table")
 
 
 @dataclass(frozen=True)
@@ -120,17 +102,17 @@ class Film:
         border_mm: widest bright border where the scanner saw past the film.
     """
 
-    fog: float = number(0.0, 0.5)
-    max_density: float = number(1.0, 5.0)
-    gamma: float = number(0.5, 6.0)
-    target_density: float = number(0.3, 3.0)
-    digitiser_density: float = number(1.0, 5.0)
-    digitiser_noise: float = number(0.0, 0.2)
-    scratches: float = number(0.0, 50.0)
-    dust: float = number(0.0, 500.0)
+    fog: float = within(0.0, 0.5)
+    max_density: float = within(1.0, 5.0)
+    gamma: float = within(0.5, 6.0)
+    target_density: float = within(0.3, 3.0)
+    digitiser_density: float = within(1.0, 5.0)
+    digitiser_noise: float = within(0.0, 0.2)
+    scratches: float = within(0.0, 50.0)
+    dust: float = within(0.0, 500.0)
     letters: bool = entry()
-    plate_edge_mm: float = number(0.0, 15.0)
-    border_mm: float = number(0.0, 10.0)
+    plate_edge_mm: float = within(0.0, 15.0)
+    border_mm: float = within(0.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -147,18 +129,18 @@ class Machine:
         beam, detector, processing, presentation, film: see there.
     """
 
-    name: str = entry()
-    modality: str = word("FFDM", "FILM")
+    name: str
+    modality: str = one_of("FFDM", "FILM")
     manufacturer: str = entry()
     model: str = entry()
-    field_mm: tuple[float, float] = number(120.0, 216.0)
-    spacing_factor: float = number(1.0, 3.0)
-    transfer_syntax: str = word("explicit", "rle", "jpeg_ls")
+    field_mm: tuple[float, float] = within(120.0, 216.0)
+    spacing_factor: float = within(1.0, 3.0)
+    transfer_syntax: str = one_of("explicit", "rle", "jpeg_ls")
     beam: Beam = entry()
     detector: Detector = entry()
     processing: Processing = entry()
     presentation: Presentation = entry()
-    film: Film | None = entry(default=None)
+    film: Film | None = None
 
 
 def machine_names() -> tuple[str, ...]:
@@ -182,18 +164,21 @@ def load_machine(name_or_path: str | Path) -> Machine:
         raise MammoError(
             "machine_unknown",
             f"no machine is called {text!r}",
-            f"{_nearest(text, machine_names())}Shipped are {', '.join(machine_names())}; or name a .json file",
+            f"{nearest(text, machine_names())} Shipped are {', '.join(machine_names())}; or name a .json file",
         )
-    machine = _build(Machine, read_json(path), path, "")
+    codes = (f"machine_{code}" for code in ("key_unknown", "key_missing", "value_wrong"))
+    machine = from_json(Machine, read_json(path), "", Wording("the file", "key", f"machine {path}: ", *codes))
     if (machine.modality == "FILM") != (machine.film is not None):
         wanted = "needs the key 'film'" if machine.film is None else "must not have the key 'film'"
-        raise MammoError("machine_value_wrong", f"{path}: a machine of modality {machine.modality} {wanted}")
+        raise MammoError("machine_value_wrong", f"machine {path}: a machine of modality {machine.modality} {wanted}")
     if machine.beam.gland_per_mm <= machine.beam.fat_per_mm:
-        raise MammoError("machine_value_wrong", f"{path}: beam.gland_per_mm must be larger than beam.fat_per_mm")
+        raise MammoError(
+            "machine_value_wrong", f"machine {path}: beam.gland_per_mm must be larger than beam.fat_per_mm"
+        )
     if not text_is_name(machine.name):
         raise MammoError(
             "machine_value_wrong",
-            f"{path}: name {machine.name!r} has signs other than letters, digits, '_' and '-'",
+            f"machine {path}: name {machine.name!r} has signs other than letters, digits, '_' and '-'",
         )
     return machine
 
@@ -201,57 +186,3 @@ def load_machine(name_or_path: str | Path) -> Machine:
 def text_is_name(text: str) -> bool:
     """Whether a text can be the name of a site, a folder and part of an identifier."""
     return 0 < len(text) <= 40 and text.isascii() and text.replace("_", "").replace("-", "").isalnum()
-
-
-def _nearest(text: str, known: typing.Iterable[str]) -> str:
-    near = difflib.get_close_matches(text, list(known), n=1, cutoff=0.5)
-    return f"Did you mean {near[0]!r}? " if near else ""
-
-
-def _build(kind: Any, value: Any, path: Path, place: str) -> Any:
-    """Builds a dataclass from JSON, strictly."""
-    if not isinstance(value, dict):
-        raise MammoError("machine_value_wrong", f"{path}: {place or 'the file'} must be an object with keys")
-    fields = {item.name: item for item in dataclasses.fields(kind)}
-    types = typing.get_type_hints(kind)
-    prefix = f"{place}." if place else ""
-    for key in value:
-        if key not in fields:
-            raise MammoError(
-                "machine_key_unknown",
-                f"{path}: unknown key {prefix + key!r}",
-                f"{_nearest(key, fields)}Known are {', '.join(fields)}",
-            )
-    for key, item in fields.items():
-        if key not in value and item.default is dataclasses.MISSING:
-            raise MammoError("machine_key_missing", f"{path}: the key {prefix + key!r} is missing")
-    return kind(**{key: _value(types[key], fields[key], value[key], path, prefix + key) for key in value})
-
-
-def _value(kind: Any, item: Any, value: Any, path: Path, place: str) -> Any:
-    options = [option for option in typing.get_args(kind) if option is not type(None)]
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list) or len(value) != len(options):
-            raise MammoError("machine_value_wrong", f"{path}: {place} must be a list of {len(options)} numbers")
-        return tuple(_value(float, item, number_, path, place) for number_ in value)
-    if options:  # X | None
-        return None if value is None else _value(options[0], item, value, path, place)
-    if dataclasses.is_dataclass(kind):
-        return _build(kind, value, path, place)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not kind:
-        name = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}[kind]
-        raise MammoError("machine_value_wrong", f"{path}: {place} is {value!r}, it must be {name}")
-    if "choices" in item.metadata and value not in item.metadata["choices"]:
-        choices = item.metadata["choices"]
-        raise MammoError(
-            "machine_value_wrong",
-            f"{path}: {place} is {value!r}",
-            f"{_nearest(value, choices)}Choices are {', '.join(choices)}",
-        )
-    if "range" in item.metadata:
-        low, high = item.metadata["range"]
-        if not low <= value <= high:
-            raise MammoError("machine_value_wrong", f"{path}: {place} is {value}, it must lie in {low:g} to {high:g}")
-    return value

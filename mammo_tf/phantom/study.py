@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.files import Kind, claim, disk_errors, read_json
 from mammo_tf.phantom.anatomy import DENSITY_CLASSES, DENSITY_SHARES
 from mammo_tf.phantom.exam import Patient, StudyPlan, write_exams
 from mammo_tf.phantom.ink import DEFAULT_CONSPICUITY
@@ -29,6 +29,7 @@ from mammo_tf.study import LABELS, SPLITS, make_manifest, write_manifest
 DEFAULT_PREVALENCE: Mapping[str, float] = {"malignant": 0.5, "high_risk": 0.1, "benign": 0.2}
 CASES = ("malignant", "high_risk")
 OTHER_BREAST_BENIGN = 0.2  # share of women with a finding whose other breast has a benign one
+STUDY = Kind("study.json", "study", "another study", "study_differs", elsewhere="Name another folder or remove it")
 AGE_BANDS = tuple(range(40, 75, 5))
 
 
@@ -83,8 +84,8 @@ def make_study(
         workers: processes, by default one for each core. More than one needs an importable main module.
 
     Raises:
-        MammoError: `folder_exists`, `study_differs`, `patients_wrong`, `sites_wrong`, `prevalence_wrong`,
-            `number_wrong`, `workers_died`, and what `load_machine` raises.
+        MammoError: `folder_exists`, `folder_busy`, `study_differs`, `patients_wrong`, `sites_wrong`,
+            `prevalence_wrong`, `number_wrong`, `workers_died`, and what `load_machine` raises.
     """
     folder = Path(folder)
     machines = _machines(sites)
@@ -96,14 +97,13 @@ def make_study(
     groups = _groups(patients, names, shared, pairs)
     plan = StudyPlan(int(seed), machines, float(spacing_mm), float(conspicuity))
     people = draw_patients(groups, names, plan.seed, shares, pairs)
-    _open_folder(folder, plan, groups, shares, pairs)
     jobs = [(plan, patient, folder) for patient in people]
     rows: list[dict[str, Any]] = []
-    with disk_errors(folder):
+    with claim(folder, STUDY, _asked(plan, groups, shares, pairs)), disk_errors(folder):
         for exam_rows in track(_run(jobs, workers), "phantom exams", total=len(jobs), unit="patient"):
             rows += exam_rows
-    manifest = make_manifest(rows)
-    write_manifest(manifest, folder / "manifest.csv")
+        manifest = make_manifest(rows)
+        write_manifest(manifest, folder / "manifest.csv")
     return manifest
 
 
@@ -218,27 +218,18 @@ def _shuffled(rng: np.random.Generator, count: int, shares: Mapping[str, float])
     return [labels[index] for index in rng.permutation(count)]
 
 
-def _open_folder(
-    folder: Path, plan: StudyPlan, groups: Sequence[PatientGroup], shares: Mapping[str, float], pairs: bool
-) -> None:
-    """Writes `study.json`, or checks that the study that is there is the same."""
-    asked = {
+def _asked(plan: StudyPlan, groups: Sequence[PatientGroup], shares: Mapping[str, float], pairs: bool) -> dict[str, Any]:
+    """What `study.json` says, which decides every byte of the study."""
+    return {
         "note": "synthetic phantom study made by mammo_tf, not clinical data",
         "seed": plan.seed,
         "spacing_mm": plan.spacing_mm,
         "conspicuity": plan.conspicuity,
         "prevalence": dict(shares),
         "pairs": pairs,
-        "groups": [{**dataclasses.asdict(group), "sites": list(group.sites)} for group in groups],
-        "machines": [{**dataclasses.asdict(machine), "field_mm": list(machine.field_mm)} for machine in plan.machines],
+        "groups": [dataclasses.asdict(group) for group in groups],
+        "machines": [dataclasses.asdict(machine) for machine in plan.machines],
     }
-    if (folder / "study.json").is_file():
-        if read_json(folder / "study.json") != asked:
-            raise MammoError("study_differs", f"{folder} holds another study", "Name another folder or remove it")
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise MammoError("folder_exists", f"{folder} exists already", "Name another folder or remove it")
-    write_json(folder / "study.json", asked)
 
 
 def _exam_job(job: tuple[StudyPlan, Patient, Path]) -> list[dict[str, Any]]:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mammo_tf.files import atomic_path, disk_errors
-from mammo_tf.study import UNFORESEEN, Reject, resolve_path
+from mammo_tf.guard import UNFORESEEN
+from mammo_tf.study import Reject, resolve_path
 
-JOURNAL_FORMAT = 2  # 1 did not tell which file a line is of
+JOURNAL_FORMAT = 3  # 1 did not tell which file a line is of, 2 did not tell remedies
 RETRIED = ("file_missing", UNFORESEEN)  # after a kill: it may have come back, or go well this time
 
 

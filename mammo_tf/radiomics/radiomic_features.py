@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import from_json, to_json
-from mammo_tf.files import atomic_path, read_json, text_digest, write_json
-from mammo_tf.guard import guarded
+from mammo_tf.files import atomic_path, disk_errors, locked, read_json, text_digest, write_json
+from mammo_tf.guard import each_file
 from mammo_tf.imaging.breast import segment
 from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.pectoral import pectoral
-from mammo_tf.progress import track
 from mammo_tf.radiomics import features
 from mammo_tf.radiomics.density import check_pixel_size
 from mammo_tf.radiomics.feature_journal import Journal, ViewFeatures, file_stamp
@@ -34,7 +33,7 @@ from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
 from mammo_tf.reading import read
-from mammo_tf.study import Reject, kept_rejects, resolve_path, unforeseen, write_rejects
+from mammo_tf.study import Reject, kept_rejects, resolve_path, write_rejects
 from mammo_tf.study.table_output import REJECTS, check_table_output
 
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
@@ -132,26 +131,21 @@ def view_features(
     return ViewFeatures(values, muscle)
 
 
-def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> ViewFeatures | Reject:
-    """Features of one row of a manifest; runs in worker processes. A refusal is a `Reject`.
+def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> ViewFeatures:
+    """Features of one row of a manifest; runs in worker processes.
 
-    So is a fault that nobody foresaw (`unforeseen`): it costs this picture alone. Of too little memory `guarded` tells.
     The row's spacing counts before that of the file's header.
+
+    Raises:
+        MammoError: `file_missing`; those of `read` and `view_features`.
     """
-    try:
-        path = resolve_path(str(row["path"]), root)
-        if not path.is_file():
-            raise MammoError("file_missing", "not there")
-        picture = read(path, laterality=row["laterality"] or None, view=row["view"] or None)
-        told = (float(row["spacing_row_mm"]), float(row["spacing_column_mm"]))
-        spacing = picture.facts.spacing_mm if np.isnan(told).any() else told
-        return view_features(picture.pixels, row["view"] or picture.facts.view, spacing, extraction)
-    except MammoError as error:
-        return Reject(str(row["path"]), error.code, error.sentence.removeprefix(str(path)).lstrip(": "))
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one picture's fault must not end the work on all
-        return unforeseen(str(row["path"]), path, error)
+    path = resolve_path(str(row["path"]), root)
+    if not path.is_file():
+        raise MammoError("file_missing", f"{path} is not there")
+    picture = read(path, laterality=row["laterality"] or None, view=row["view"] or None)
+    told = (float(row["spacing_row_mm"]), float(row["spacing_column_mm"]))
+    spacing = picture.facts.spacing_mm if np.isnan(told).any() else told
+    return view_features(picture.pixels, row["view"] or picture.facts.view, spacing, extraction)
 
 
 class Extracted(NamedTuple):
@@ -197,13 +191,29 @@ def extract_features(
             files that it does not name stay where the table is written beside it.
 
     Raises:
-        MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `disk_full`,
-            `read_only`; those of `check_table_output`.
+        MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `folder_busy` while
+            another process works on the same table; `disk_full`, `read_only`; those of `check_table_output`.
     """
     output = Path(output)
     check_table_output(output, () if source is None else (source,))
     rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
     asked = {"extraction": to_json(extraction), "manifest": text_digest(manifest.to_csv(index=False))}
+    with disk_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    with locked(output.with_name(f".{output.name}.lock"), output):
+        return _extracted(rows, root, output, extraction, workers, source, asked)
+
+
+def _extracted(
+    rows: list[dict[str, Any]],
+    root: str | Path,
+    output: Path,
+    extraction: Extraction,
+    workers: int,
+    source: str | Path | None,
+    asked: dict[str, Any],
+) -> Extracted:
+    """The work of `extract_features`, which no other process does at the same time."""
     stamps = [file_stamp(row, root) for row in rows]
     journal = Journal(output.with_name(f"{output.name}.part"), asked, stamps, extraction.columns)
     todo = [number for number in range(len(rows)) if number not in journal.known]
@@ -222,7 +232,7 @@ def extract_features(
     before = kept_rejects(rejects_path, {str(row["path"]) for row in rows}) if came_along else []
     write_rejects([*before, *rejects], rejects_path)
     if not found:
-        first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
+        first = f"; the first: {rejects[0].sentence}" if rejects else ""
         sentence = f"none of {len(rejects)} images gives features{first}"
         raise MammoError("nothing_usable", sentence, f"See {rejects_path}")
     table = pd.DataFrame([row for row, _ in found], columns=[*IDENTITY, *extraction.columns])
@@ -239,9 +249,12 @@ def extract_features(
 def _computed(
     rows: list[dict[str, Any]], root: str, extraction: Extraction, workers: int
 ) -> Generator[ViewFeatures | Reject]:
-    outcomes = guarded(partial(row_features, root=root, extraction=extraction), rows, max(1, min(workers, len(rows))))
-    for row, found in zip(rows, track(outcomes, "features", total=len(rows)), strict=True):
-        yield Reject(str(row["path"]), found.code, found.sentence) if isinstance(found, MammoError) else found
+    work = partial(row_features, root=root, extraction=extraction)
+    with closing(each_file(work, rows, workers, "features")) as outcomes:
+        for row, found in outcomes:
+            place = str(row["path"])
+            path = resolve_path(place, root)
+            yield Reject.of(place, found, path) if isinstance(found, MammoError) else found
 
 
 def stored_extraction(table: str | Path) -> Extraction | None:

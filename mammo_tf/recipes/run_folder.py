@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mammo_tf import files
 from mammo_tf.errors import MammoError
-from mammo_tf.files import disk_errors, read_json, write_json
+from mammo_tf.files import Kind, read_json, write_json
 from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.recipe import FORMAT, Recipe
 
-PREPARED = "prepared"
+PREPARED, ENVIRONMENT = "prepared", "environment.json"
 OWN = (
-    "recipe.json", "environment.json", "log.csv", "checkpoints", "model.keras", "metrics.json", "comparison.json",
-    "before", "figures", "report.html",
+    "recipe.json", ENVIRONMENT, "log.csv", "checkpoints", "model.keras", "metrics.json", "comparison.json",
+    "before", "figures", "masks", "report.html",
 )  # fmt: skip
 
 
-def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool = False) -> None:
-    """Makes the folder this recipe's, or finds that it is already.
+RUN = Kind(
+    "recipe.json", "run", "another run", "other_run",
+    "Name another folder with -o, or remove this one's run with --overwrite", beside=(PREPARED,),
+)  # fmt: skip
+
+
+@contextmanager
+def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool = False) -> Iterator[None]:
+    """Makes the folder this recipe's, or finds that it is already, and locks it as long as the body runs.
 
     Args:
         folder: the run folder.
@@ -29,34 +40,15 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
 
     Raises:
         MammoError: `recipe_older` for a run of version 0.1, `other_run` if the folder holds another recipe's run,
-            `folder_exists` if it holds something else.
+            `folder_exists` if it holds something else, `folder_busy` while another process runs in it.
     """
-    path = folder / "recipe.json"
     wanted = {"recipe": recipe.to_json(), "asked": asked}
-    if path.is_file():
-        if read_json(path) == wanted:
-            return
-        if not overwrite:
-            check_format(path)
-        begun = any((folder / name).exists() for name in ("checkpoints", "model.keras"))
-        if begun and not overwrite:
-            changed = _difference(read_json(path), wanted)
-            raise MammoError(
-                "other_run", f"{folder} holds another run ({changed} differs)",
-                "Name another folder with -o, or remove this one's run with --overwrite",
-            )  # fmt: skip
-        for item in folder.iterdir():
-            ours = item.name in OWN or item.name.startswith("predictions_")
-            if ours and item.is_dir():
-                shutil.rmtree(item)
-            elif ours:
-                item.unlink()
-    elif folder.is_dir() and any(item.name != PREPARED for item in folder.iterdir()):
-        raise MammoError("folder_exists", f"{folder} is not empty and holds no run", "Name another folder with -o")
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "environment.json", environment())
-    write_json(path, wanted)
+    if (folder / RUN.file).is_file() and not overwrite:
+        check_format(folder / RUN.file)
+    with files.claim(folder, RUN, wanted, make_room=partial(_make_room, folder, overwrite)) as again:
+        if not (again and (folder / ENVIRONMENT).is_file()):
+            write_json(folder / ENVIRONMENT, environment())
+        yield
 
 
 def check_format(path: Path) -> Any:
@@ -74,9 +66,15 @@ def check_format(path: Path) -> Any:
     return stored
 
 
-def _difference(found: Any, wanted: Any, where: str = "") -> str:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in wanted:
-            if found.get(key) != wanted[key]:
-                return _difference(found.get(key), wanted[key], f"{where}.{key}")
-    return where.removeprefix(".recipe").removeprefix(".").removeprefix("asked.") or "the recipe"
+def _make_room(folder: Path, overwrite: bool) -> bool:
+    """Removes another recipe's run if it has not begun to train, or if that is asked for."""
+    begun = any((folder / name).exists() for name in ("checkpoints", "model.keras"))
+    if begun and not overwrite:
+        return False
+    for item in folder.iterdir():
+        ours = item.name in OWN or item.name.startswith(("predictions_", "segmentations_"))
+        if ours and item.is_dir():
+            shutil.rmtree(item)
+        elif ours:
+            item.unlink()
+    return True

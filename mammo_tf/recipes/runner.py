@@ -13,7 +13,7 @@ import pandas as pd
 from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import compare
-from mammo_tf.files import digest, write_json
+from mammo_tf.files import LOCK, digest, locked, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import rebuild
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
@@ -98,7 +98,9 @@ def run(
     Raises:
         MammoError: see `train`.
     """
-    return measure(train(recipe, folder, data, start, workers, overwrite, say, root), recipe, say)
+    folder, origin, asked = _begun(recipe, folder, data, start)
+    with claim(folder, recipe, asked, overwrite):
+        return measure(_trained(recipe, folder, data, origin, workers, say, root), recipe, say)
 
 
 def train(
@@ -117,7 +119,36 @@ def train(
         MammoError: `start_missing`, `start_unwanted`, `start_unfit`, `channels_differ`, `size_too_small`,
             `outputs_wrong` where the network's outputs are not the task's, and what the rooms on the way raise.
     """
-    folder, start = Path(folder), start or recipe.start
+    folder, origin, asked = _begun(recipe, folder, data, start)
+    with claim(folder, recipe, asked, overwrite):
+        return _trained(recipe, folder, data, origin, workers, say, root)
+
+
+def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> RunResult:
+    """Measures what `train` left on validation and test, and the start model next to it; writes the model.
+
+    Args:
+        trained: the model and its records.
+        recipe: says how.
+        say: is told in a line what happens.
+
+    Raises:
+        MammoError: `folder_busy`, and what the rooms on the way raise.
+    """
+    folder, records = trained.folder, trained.records
+    with locked(folder / LOCK, folder):
+        found = measured(trained.model, records, trained.card, recipe, folder)
+        if not (folder / "model.keras").is_file():  # a finished run keeps its file: later runs know it by its digest
+            save_model(folder / "model.keras", trained.model, found.card)
+        comparison = _before(trained, recipe, found, say)
+    return RunResult(folder, found.metrics, comparison, trained.model, found.card, records, found.predictions)
+
+
+def _begun(
+    recipe: Recipe, folder: str | Path, data: str | Path, start: str | Path | None
+) -> tuple[Path, ModelFile | None, dict[str, str]]:
+    """The run folder, the start model, and what decides the result beside the recipe; refusals before any work."""
+    start = start or recipe.start
     if start is None and recipe.needs_start:
         raise MammoError(
             "start_missing", f"the recipe {recipe.name} needs a model to start from",
@@ -132,7 +163,19 @@ def train(
     if origin is not None:
         check_start(origin, str(start), recipe.task)
     asked = {"data": digest_of_input(Path(data)), "start": "" if start is None else digest_of_input(Path(start))}
-    claim(folder, recipe, asked, overwrite)
+    return Path(folder), origin, asked
+
+
+def _trained(
+    recipe: Recipe,
+    folder: Path,
+    data: str | Path,
+    origin: ModelFile | None,
+    workers: int,
+    say: Say,
+    root: str | Path | None,
+) -> Trained:
+    """The training itself, in a folder that is its own."""
     records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
     steps = network_input(recipe, records, origin, geometry)
     if origin is not None:
@@ -142,22 +185,6 @@ def train(
     finished = rebuild(model, dtype="float32", synchronized=False)  # for serving: no optimiser, one device
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)
     return Trained(folder, finished, trained_card(recipe, records, final, origin), records, origin)
-
-
-def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> RunResult:
-    """Measures what `train` left on validation and test, and the start model next to it; writes the model.
-
-    Args:
-        trained: the model and its records.
-        recipe: says how.
-        say: is told in a line what happens.
-    """
-    folder, records = trained.folder, trained.records
-    found = measured(trained.model, records, trained.card, recipe, folder)
-    if not (folder / "model.keras").is_file():  # a finished run keeps its file, which later runs know by its digest
-        save_model(folder / "model.keras", trained.model, found.card)
-    comparison = _before(trained, recipe, found, say)
-    return RunResult(folder, found.metrics, comparison, trained.model, found.card, records, found.predictions)
 
 
 def digest_of_input(path: Path) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -144,8 +143,3 @@ def verify(records: Records) -> None:
     for name, expected in track(list(zip(records.shards, records.digests, strict=True)), "verifying", unit="shard"):
         if digest(records.folder / name) != expected:
             raise MammoError("record_damaged", f"{records.folder / name} is not what was written", REMEDY)
-
-
-def same_request(index: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
-    """Whether an index on disk answers this request."""
-    return index.get("format") == FORMAT and index.get("asked") == asked

@@ -16,16 +16,16 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path, digest, disk_errors, read_json, text_digest, write_json
-from mammo_tf.guard import guarded
+from mammo_tf.files import Kind, atomic_path, claim, digest, read_json, text_digest, write_json
+from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.progress import track
 from mammo_tf.records.example import PreparedImage, encode
-from mammo_tf.records.index import FORMAT, INDEX, same_request
+from mammo_tf.records.index import FORMAT, INDEX
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.study import Reject, resolve_path, write_rejects
 
 EXAMPLES_PER_SHARD = 64
+RECORDS = Kind(INDEX, "records", "images prepared from another manifest or in another way", "other_records")
 RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
 
 
@@ -59,7 +59,8 @@ def prepare(
 
     Raises:
         MammoError: `size_open` if the pictures would differ in size, `other_records` if the folder answers another
-            request, `nothing_usable` if no image can be used, `disk_full`, `read_only`.
+            request, `folder_busy` while another process prepares into it, `nothing_usable` if no image can be used,
+            `disk_full`, `read_only`.
     """
     folder = Path(folder)
     if preprocessing.size is None:
@@ -70,42 +71,29 @@ def prepare(
         "examples_per_shard": examples_per_shard,
         "manifest": text_digest(manifest.to_csv(index=False)),
     }
-    if _claim(folder, asked):
-        before = _already_there(folder)
-        if not _came_back(before.rejects, root):
-            return before
-        write_json(folder / INDEX, {"format": FORMAT, "complete": False, "asked": asked})
-    shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
-    names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
-    unwritten = [number for number, name in enumerate(names) if not _written(folder / f"{name}.json", root)]
-    missing = [row for number in unwritten for row in shards[number]]
-    with closing(_prepared_images(missing, root, preprocessing, workers)) as images:
-        for number in unwritten:
-            _write_shard(folder / names[number], islice(images, len(shards[number])))
-    return _finish(folder, names, asked, preprocessing.size)
+    unfinished = {"complete": False}
+    with claim(folder, RECORDS, {"format": FORMAT, "asked": asked}, unfinished) as again:
+        complete = again and bool(read_json(folder / INDEX).get("complete"))
+        _tidy(folder, complete)
+        if complete:
+            before = _already_there(folder)
+            if not _came_back(before.rejects, root):
+                return before
+            write_json(folder / INDEX, {"format": FORMAT, "asked": asked} | unfinished)
+        shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
+        names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
+        unwritten = [number for number, name in enumerate(names) if not _written(folder / f"{name}.json", root)]
+        missing = [row for number in unwritten for row in shards[number]]
+        with closing(_prepared_images(missing, root, preprocessing, workers)) as images:
+            for number in unwritten:
+                _write_shard(folder / names[number], islice(images, len(shards[number])))
+        return _finish(folder, names, asked, preprocessing.size)
 
 
-def _claim(folder: Path, asked: Mapping[str, Any]) -> bool:
-    """Makes the folder ours; whether the request is answered there already."""
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    complete = False
-    if (folder / INDEX).is_file():
-        index = read_json(folder / INDEX)
-        complete = bool(index.get("complete"))
-        if not same_request(index, asked):
-            raise MammoError(
-                "other_records",
-                f"{folder} holds images prepared from another manifest or in another way",
-                "Name another folder or remove this one",
-            )
-    elif any(folder.iterdir()):
-        raise MammoError("folder_exists", f"{folder} is not empty and holds no records", "Name another folder")
-    else:
-        write_json(folder / INDEX, {"format": FORMAT, "complete": False, "asked": asked})
+def _tidy(folder: Path, complete: bool) -> None:
+    """Removes halves of shards that a kill left, and of finished records what told which shards are done."""
     for left_behind in [*folder.glob(".part-*"), *(folder.glob("part-*.json") if complete else ())]:
         left_behind.unlink()
-    return complete
 
 
 def _written(part: Path, root: str | Path) -> bool:
@@ -126,12 +114,13 @@ def _already_there(folder: Path) -> Prepared:
 def _prepared_images(
     rows: list[dict[str, Any]], root: str | Path, preprocessing: Preprocessing, workers: int
 ) -> Generator[PreparedImage | Reject]:
-    """Prepared images in the order of the rows, from worker processes; a file that is too much for one is a reject."""
+    """Prepared images in the order of the rows, from worker processes; a file that cannot be used is a reject."""
     work = partial(prepare_image, root=str(root), preprocessing=preprocessing)
-    outcomes = guarded(work, rows, min(workers, len(rows)))
-    pairs = zip(rows, track(outcomes, "preparing", total=len(rows)), strict=True)
-    for row, found in pairs:
-        yield Reject(str(row["path"]), found.code, str(found)) if isinstance(found, MammoError) else found
+    with closing(each_file(work, rows, workers, "preparing")) as outcomes:
+        for row, found in outcomes:
+            place = str(row["path"])
+            path = resolve_path(place, root)
+            yield Reject.of(place, found, path) if isinstance(found, MammoError) else found
 
 
 def _write_shard(path: Path, images: Iterable[PreparedImage | Reject]) -> None:
@@ -169,7 +158,7 @@ def _finish(folder: Path, names: list[str], asked: Mapping[str, Any], size: tupl
     ]
     write_rejects(rejects, folder / "rejects.csv")
     if not examples:
-        first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
+        first = f"; the first: {rejects[0].sentence}" if rejects else ""
         raise MammoError("nothing_usable", f"none of {len(rejects)} images can be used{first}", "See rejects.csv")
     shards = [
         {

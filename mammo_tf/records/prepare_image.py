@@ -17,29 +17,29 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.warp import affine, invert, map_points
 from mammo_tf.reading import read
 from mammo_tf.records.example import PreparedImage
-from mammo_tf.study import Finding, Reject, findings_from_json, resolve_path
+from mammo_tf.study import Finding, findings_from_json, resolve_path
 
 
-def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Preprocessing) -> PreparedImage | Reject:
-    """Reads the row's file, runs the geometry half and carries the findings over; a refusal is a `Reject`.
+def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Preprocessing) -> PreparedImage:
+    """Reads the row's file, runs the geometry half and carries the findings over.
 
     Args:
         row: of a manifest; its laterality and view count before those of the file's header.
         root: the data root that the row's `path` is relative to.
         preprocessing: its geometry half is used.
+
+    Raises:
+        MammoError: `file_missing`; those of `read`, `Preprocessing.geometry` and `finding_mask`.
     """
-    try:
-        path = resolve_path(str(row["path"]), root)
-        if not path.is_file():
-            raise MammoError("file_missing", f"{row['path']} is not there")
-        side, view = str(row.get("laterality") or "") or None, str(row.get("view") or "") or None
-        pixels = read(path, laterality=side, view=view).pixels
-        prepared = preprocessing.geometry(pixels)
-        size = prepared.picture.shape
-        findings = findings_from_json(str(row["findings"]))
-        masks = [finding_mask(finding, size, prepared.affine, Path(root)) for finding in findings]
-    except MammoError as error:
-        return Reject(str(row["path"]), error.code, str(error))
+    path = resolve_path(str(row["path"]), root)
+    if not path.is_file():
+        raise MammoError("file_missing", f"{path} is not there")
+    side, view = str(row.get("laterality") or "") or None, str(row.get("view") or "") or None
+    pixels = read(path, laterality=side, view=view).pixels
+    prepared = preprocessing.geometry(pixels)
+    size = prepared.picture.shape
+    findings = findings_from_json(str(row["findings"]))
+    masks = [finding_mask(finding, size, prepared.affine, Path(root)) for finding in findings]
     return PreparedImage(
         picture=as_uint16(prepared.picture),
         breast_mask=prepared.breast_mask,

@@ -13,8 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.guard import guarded
-from mammo_tf.progress import track
+from mammo_tf.guard import each_file
 from mammo_tf.reading import read
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.study import Reject
@@ -34,23 +33,17 @@ def manifest_sheet(manifest: pd.DataFrame, root: str | Path, path: str | Path) -
     chosen = np.unique(np.linspace(0, len(manifest) - 1, min(SHOWN, len(manifest))).round().astype(int))
     pictures, rejects = [], []
     rows = manifest.iloc[chosen].to_dict("records")
-    outcomes = guarded(partial(row_thumbnail, root=Path(root)), rows, max(1, min(WORKERS, len(rows))))
-    for row, outcome in zip(rows, track(outcomes, "reading", total=len(rows)), strict=True):
+    for row, outcome in each_file(partial(row_thumbnail, root=Path(root)), rows, WORKERS, "reading"):
         if isinstance(outcome, MammoError):
-            rejects.append(Reject(row["path"], outcome.code, outcome.sentence))
+            rejects.append(Reject.of(row["path"], outcome, Path(root) / row["path"]))
         else:
             pictures.append(SheetPicture(outcome, picture_title(row, row["label"]), picture_name(row)))
     return write_sheet(path, pictures, f"{len(chosen)} of {len(manifest)} images", rejects)
 
 
-def row_thumbnail(row: Mapping[Any, Any], root: Path) -> NDArray[np.uint8] | MammoError:
-    """The picture of a manifest row as a sheet shows it, or why it cannot be read."""
-    try:
-        return thumbnail(
-            read(root / row["path"], laterality=row["laterality"] or None, view=row["view"] or None).pixels
-        )
-    except MammoError as error:
-        return error
+def row_thumbnail(row: Mapping[Any, Any], root: Path) -> NDArray[np.uint8]:
+    """The picture of a manifest row as a sheet shows it; errors as `read`."""
+    return thumbnail(read(root / row["path"], laterality=row["laterality"] or None, view=row["view"] or None).pixels)
 
 
 def picture_title(row: Mapping[Any, Any], more: str = "") -> str:

@@ -22,10 +22,9 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import prevalence_corrected, write_predictions
 from mammo_tf.evaluation.predictions import ADDED, COLUMNS, Probability, with_decision
 from mammo_tf.files import disk_errors
-from mammo_tf.guard import guarded, start_workers
+from mammo_tf.guard import each_file, start_workers
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.progress import track
 from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
@@ -131,7 +130,7 @@ def predict(
     rejects_path = output.with_name(REJECTS)
     write_rejects(_kept_rejects(rejects_path, output, found) + rejects, rejects_path)
     if not run.rows:
-        first = f"; the first: {rejects[0].path}: {rejects[0].reason}" if rejects else ""
+        first = f"; the first: {rejects[0].sentence}" if rejects else ""
         sentence = f"none of {len(rejects) + len(found.passed_over)} files can be scored{first}"
         raise MammoError("nothing_usable", sentence, f"See {rejects_path}")
     task = task_of(scorer.card) if positives is None else Classification(positives=tuple(positives))
@@ -205,10 +204,10 @@ def _batches(
 ) -> Iterator[list[PredictPicture | Reject]]:
     """Prepared pictures in order, `batch_size` at a time; the next ones are prepared while a batch is worked on."""
     batch: list[PredictPicture | Reject] = []
-    outcomes = guarded(partial(prepare_picture, preprocessing=preprocessing), found.candidates, workers)
-    pairs = zip(found.candidates, track(outcomes, "scoring", len(found.candidates)), strict=True)
-    for candidate, item in pairs:
-        batch.append(Reject(candidate.place, item.code, item.sentence) if isinstance(item, MammoError) else item)
+    work = partial(prepare_picture, preprocessing=preprocessing)
+    for candidate, item in each_file(work, found.candidates, workers, "scoring"):
+        place, file = candidate.place, candidate.file
+        batch.append(Reject.of(place, item, file) if isinstance(item, MammoError) else item)
         if len(batch) == batch_size:
             yield batch
             batch = []

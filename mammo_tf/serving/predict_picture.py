@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import read
 from mammo_tf.serving.predict_inputs import Candidate, file_row
-from mammo_tf.study import Reject, unforeseen
 
 
 class PredictPicture(NamedTuple):
@@ -32,19 +30,11 @@ class PredictPicture(NamedTuple):
     stored_size: tuple[int, int]
 
 
-def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture | Reject:
-    """Reads a candidate and runs the geometry half; a refusal is a `Reject`, and so is a fault that nobody foresaw."""
-    try:
-        picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
-        prepared = preprocessing.geometry(picture.pixels)
-        row = candidate.row or file_row(picture.facts, candidate.place)
-    except MammoError as error:
-        reason = error.sentence.removeprefix(str(candidate.file)).lstrip(": ")
-        return Reject(candidate.place, error.code, reason)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one picture's fault must not end the work on all
-        return unforeseen(candidate.place, candidate.file, error)
+def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture:
+    """Reads a candidate and runs the geometry half; errors as `read` and `Preprocessing.geometry`."""
+    picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
+    prepared = preprocessing.geometry(picture.pixels)
+    row = candidate.row or file_row(picture.facts, candidate.place)
     grey_mean = float(prepared.picture.mean(dtype=np.float64))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size)

@@ -14,7 +14,7 @@ from mammo_tf.study.manifest import (
     truth,
     write_manifest,
 )
-from mammo_tf.study.rejects import UNFORESEEN, Reject, kept_rejects, unforeseen, write_rejects
+from mammo_tf.study.rejects import Reject, kept_rejects, write_rejects
 from mammo_tf.study.split import assign_splits, check_classes, check_leakage
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "LABELS",
     "SPLITS",
     "Finding",
-    "UNFORESEEN",
     "Reject",
     "assign_splits",
     "check_classes",
@@ -38,6 +37,5 @@ __all__ = [
     "read_manifest",
     "resolve_path",
     "write_manifest",
-    "unforeseen",
     "write_rejects",
 ]

@@ -9,39 +9,50 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path
-
-UNFORESEEN = "unforeseen"
-TOLD = 200  # characters of a fault's message
 
 
 class Reject(NamedTuple):
-    """A file that was seen and cannot be used: its path, a short stable code, and the reason in words."""
+    """A file that was seen and cannot be used.
+
+    Attributes:
+        path: as the table of images would write it.
+        code: short and stable.
+        reason: in words.
+        remedy: what to do about it; may be empty.
+    """
 
     path: str
     code: str
     reason: str
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, place: str, error: MammoError, file: str | Path = "") -> Reject:
+        """The reject of a file that an error was raised about.
+
+        Args:
+            place: the reject's path.
+            error: tells code, reason and remedy.
+            file: where the file lies; left out of the reason, which stands next to the path.
+        """
+        reason = error.sentence
+        if str(file):
+            reason = " ".join(reason.removeprefix(f"{file}").lstrip(": ").replace(f"{file}", "").split())
+        return cls(place, error.code, reason, error.remedy)
+
+    @property
+    def sentence(self) -> str:
+        """The reject in one line, without its code."""
+        return f"{self.path}: {self.reason}" + (f". {self.remedy}" if self.remedy else "")
 
 
-def unforeseen(place: str, path: str | Path, error: Exception) -> Reject:
-    """A fault that nobody foresaw, as the reject of the one file that it happened to.
-
-    Args:
-        place: the reject's path.
-        path: of the file; left out of the message.
-        error: its type and at most 200 characters of its message are told.
-
-    Raises:
-        MemoryError: where that is what OpenCV's own error says; `guard` tells it.
-    """
-    if "Insufficient memory" in str(error):
-        raise MemoryError(str(error)) from error
-    words = " ".join(str(error).replace(str(path), "").split())[:TOLD]
-    return Reject(place, UNFORESEEN, f"{type(error).__name__}: {words}")
+BEFORE = Reject._fields[:3]  # the columns of lists that earlier versions wrote
 
 
 def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
-    """Writes `rejects.csv` (UTF-8, columns path, code, reason, sorted by path) and returns how many there are."""
+    """Writes `rejects.csv` (UTF-8, the columns of `Reject`, sorted by path) and returns how many there are."""
     rows = sorted(rejects)
     with atomic_path(path) as beside:
         pd.DataFrame(rows, columns=list(Reject._fields)).to_csv(beside, index=False)
@@ -61,6 +72,6 @@ def kept_rejects(path: str | Path, named: Collection[str]) -> list[Reject]:
             header, *rows = csv.reader(stream, strict=True)
     except (OSError, ValueError, csv.Error):  # ValueError: an empty file, or bytes that are no UTF-8
         return []
-    if tuple(header) != Reject._fields:
+    if tuple(header) not in (Reject._fields, BEFORE):
         return []
-    return [Reject(*row) for row in rows if len(row) == len(Reject._fields) and row[0] not in named]
+    return [Reject(*row) for row in rows if len(row) == len(header) and row[0] not in named]

@@ -86,6 +86,8 @@ def test_a_killed_run_goes_on_and_ends_equal(records: Records, films: Path, tmp_
     while not (folder / "part-00000-of-00003.json").is_file():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    with pytest.raises(MammoError, match=rf"written by another mammo-tf \(process {process.pid}\)"):
+        prepare(read_manifest(films), films.parent, folder, LEGACY, examples_per_shard=20)
     process.send_signal(signal.SIGKILL)
     process.wait()
     with pytest.raises(MammoError, match="is not finished"):

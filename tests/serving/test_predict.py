@@ -1,6 +1,5 @@
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import cv2
 import keras
@@ -17,11 +16,9 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.reading import read
 from mammo_tf.reporting.manifest_sheet import manifest_sheet
-from mammo_tf.serving import export_bundle, predict_picture
+from mammo_tf.serving import export_bundle
 from mammo_tf.serving import predict as module
 from mammo_tf.serving.predict import predict
-from mammo_tf.serving.predict_inputs import find_inputs
-from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.study import read_manifest, write_manifest
 from mammo_tf.training import ModelCard, Threshold, TrainingDomain, load_model, save_model
 
@@ -142,7 +139,7 @@ def test_a_foreign_list_of_rejects_does_not_end_the_work(bundle, films, tmp_path
     (tmp_path / "rejects.csv").write_bytes(foreign)
     report = predict(bundle, tmp_path / "manifest.csv", tmp_path / "p.csv", root=films.parent)
     assert report.images == 1
-    assert (tmp_path / "rejects.csv").read_text() == "path,code,reason\n"
+    assert (tmp_path / "rejects.csv").read_text() == "path,code,reason,remedy\n"
 
 
 def test_a_root_of_its_own(bundle, films, tmp_path):
@@ -231,7 +228,7 @@ def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, 
     """No more pictures are ahead of the network than `guarded` allows for its workers, and a batch."""
     ahead, most = 0, 0
 
-    def counted(work, items, workers):
+    def counted(work, items, workers, limits):
         def taken():
             nonlocal ahead, most
             for item in items:
@@ -239,7 +236,7 @@ def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, 
                 most = max(most, ahead)
                 yield item
 
-        return guarded(work, taken(), workers)
+        return guarded(work, taken(), workers, limits)
 
     def take(self, batch):
         nonlocal ahead
@@ -247,7 +244,7 @@ def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, 
         ahead -= len(batch)
 
     truth = module._Run.take
-    monkeypatch.setattr(module, "guarded", counted)
+    monkeypatch.setattr(guard, "guarded", counted)
     monkeypatch.setattr(module._Run, "take", take)
     predict(bundle, films, tmp_path / "p.csv", batch_size=2, workers=2)
     assert ahead == 0
@@ -257,7 +254,7 @@ def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, 
 def test_a_picture_that_is_too_much_for_its_reader_is_a_reject(bundle, films, tmp_path, monkeypatch):
     """A worker's memory is too small for one picture of 60 million pixels, which is otherwise sound."""
     monkeypatch.setattr(guard, "_idle", [])  # workers that other tests left may hold most of so little already
-    monkeypatch.setattr(module, "guarded", partial(guarded, limits=Limits(memory_bytes=800 << 20)))
+    monkeypatch.setattr(guard, "LIMITS", Limits(memory_bytes=800 << 20))
     shutil.copy(films.parent / "p0_CC.png", tmp_path / "a.png")
     cv2.imwrite(str(tmp_path / "large.png"), np.full((10000, 6000), 9999, np.uint16))
     report = predict(bundle, [tmp_path / "large.png", tmp_path / "a.png"], tmp_path / "p.csv")
@@ -301,13 +298,3 @@ def test_phantom_exams_of_two_machines(model, bundle, tmp_path):
     folder = predict(model, manifest.parent / "exams", tmp_path / "q.csv")
     np.testing.assert_allclose(sorted(folder.predictions["score"]), sorted(expected), rtol=0, atol=1e-5)
     assert folder.predictions["patient_id"].nunique() == 2
-
-
-def test_a_fault_that_nobody_foresaw_costs_one_picture(films, monkeypatch):
-    """In the worker's own function: a decoder of a library that raises what it should not."""
-    preprocessing = Preprocessing.preset("default", (64, 64))
-    candidate = find_inputs(films).candidates[0]
-    assert isinstance(prepare_picture(candidate, preprocessing), PredictPicture)
-    monkeypatch.setattr(predict_picture, "read", lambda *_, **__: 1 / 0)
-    refused = prepare_picture(candidate, preprocessing)
-    assert refused == (candidate.place, "unforeseen", "ZeroDivisionError: division by zero")

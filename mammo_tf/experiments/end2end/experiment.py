@@ -8,8 +8,7 @@ finished is not computed again. docs/tables.md says how to run it.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,9 +29,10 @@ from mammo_tf.experiments.end2end.recipes import (
 )
 from mammo_tf.experiments.end2end.rows import seed_numbers
 from mammo_tf.experiments.end2end.tables import write_tables
+from mammo_tf.experiments.steps import Steps
 from mammo_tf.experiments.study_recipes import Say, deeper, prepare_site, score_site, seeded
 from mammo_tf.fields import to_json
-from mammo_tf.files import atomic_path, disk_errors, read_json, write_json
+from mammo_tf.files import Kind, atomic_path, claim, read_json, write_json
 from mammo_tf.patients.inputs import features_and_predictions
 from mammo_tf.patients.model import PatientRequest, fit_patient_model, request_settings
 from mammo_tf.patients.store import DESCRIPTION
@@ -48,7 +48,11 @@ from mammo_tf.study import SPLITS, assign_splits, positive
 SOURCE_1, SOURCE_2, TARGET = "film", "ffdm_site_1", "ffdm_site_2"
 FRACTIONS = (70, 10, 20)  # of 191 pairs: 133, 19, 39
 ONLY_IN_MILLIMETRES = ("fdim", "pd")  # what set 32 leaves out of set 34
-REQUEST, NUMBERS, SECONDS = "request.json", "numbers.json", "seconds.json"
+NUMBERS = "numbers.json"
+TABLES = Kind(
+    "request.json", "tables", "tables of another size or of other data", "other_tables",
+    "Name another folder with -o, or remove this one",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,19 +95,20 @@ def thesis_tables(
         say: is told in a line what happens.
 
     Raises:
-        MammoError: `seeds_wrong`, `features_differ`, `other_tables`, `folder_exists`, and what the rooms raise.
+        MammoError: `seeds_wrong`, `features_differ`, `other_tables`, `folder_exists`, `folder_busy`, and what the
+            rooms raise.
     """
     folder = Path(folder)
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise MammoError("seeds_wrong", f"seeds {list(seeds)} are not different whole numbers from 0 on", "Mend --seed")
     if given is not None and given.features is not None:
         _check_features(given.features)
-    _claim(folder, size, given)
-    for seed in seeds:
-        place = folder / f"seed_{seed}"
-        say(f"seed {seed}")
-        _one_seed(place, size, seed, given, workers, deeper(say))
-    return write_tables(folder, seeds, size, given is None, say)
+    with claim(folder, TABLES, _asked(size, given)):
+        for seed in seeds:
+            place = folder / f"seed_{seed}"
+            say(f"seed {seed}")
+            _one_seed(place, size, seed, given, workers, deeper(say))
+        return write_tables(folder, seeds, size, given is None, say)
 
 
 def _check_features(path: Path) -> None:
@@ -114,52 +119,15 @@ def _check_features(path: Path) -> None:
         raise MammoError("features_differ", f"{path} is no table of the 34 features", remedy)
 
 
-def _claim(folder: Path, size: ThesisSize, given: Sites | None) -> None:
-    inputs = {} if given is None else {
-        name: digest_of_input(path) for name, path in vars(given).items() if path is not None
-    }  # fmt: skip
-    asked = {"size": to_json(size), "given": inputs}
-    path = folder / REQUEST
-    if path.is_file():
-        if read_json(path) != asked:
-            sentence = f"{folder} holds tables of another size or of other data"
-            raise MammoError("other_tables", sentence, "Name another folder with -o, or remove this one")
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise MammoError("folder_exists", f"{folder} is not empty and holds no tables", "Name another folder with -o")
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, asked)
-
-
-class _Steps:
-    """The steps of one seed: each is done once, and how long it took is kept."""
-
-    def __init__(self, folder: Path, say: Say) -> None:
-        self.folder, self.say = folder, say
-
-    def once(self, name: str, mark: Path, work: Callable[[], Any]) -> None:
-        """Does a step unless what it leaves last is there.
-
-        Args:
-            name: of the step.
-            mark: the file or folder that it writes last.
-            work: does it.
-        """
-        if mark.exists():
-            return
-        self.say(name)
-        begun = time.monotonic()
-        work()
-        path = self.folder / SECONDS
-        known = read_json(path) if path.is_file() else {}
-        write_json(path, known | {name: round(time.monotonic() - begun, 1)})
+def _asked(size: ThesisSize, given: Sites | None) -> dict[str, Any]:
+    named = {} if given is None else {name: path for name, path in vars(given).items() if path is not None}
+    return {"size": to_json(size), "given": {name: digest_of_input(path) for name, path in named.items()}}
 
 
 def _one_seed(place: Path, size: ThesisSize, seed: int, given: Sites | None, workers: int, say: Say) -> None:
     if (place / NUMBERS).is_file():
         return
-    steps = _Steps(place, say)
+    steps = Steps(place, say)
     sites = given or _phantom_sites(place, size, seed, workers, steps)
     _scores(place, sites, size, steps)
     if sites.features is not None:
@@ -175,7 +143,7 @@ def _one_seed(place: Path, size: ThesisSize, seed: int, given: Sites | None, wor
     write_json(place / NUMBERS, numbers | {"counts": _all_counts(sites)})
 
 
-def _phantom_sites(place: Path, size: ThesisSize, seed: int, workers: int, steps: _Steps) -> Sites:
+def _phantom_sites(place: Path, size: ThesisSize, seed: int, workers: int, steps: Steps) -> Sites:
     """The synthetic study, its records and features, and the two source models."""
     records = {site: place / "prepared" / site for site in (SOURCE_1, SOURCE_2, TARGET)}
     features = place / "features_34.csv"
@@ -246,7 +214,7 @@ def _adaptations(sites: Sites, size: ThesisSize) -> list[Recipe]:
     ]
 
 
-def _scores(place: Path, sites: Sites, size: ThesisSize, steps: _Steps) -> None:
+def _scores(place: Path, sites: Sites, size: ThesisSize, steps: Steps) -> None:
     """Both source models at all sites, untouched; the baseline also on the target's training part, for radiomics."""
     wanted: list[tuple[str, Path, Path | None, tuple[str, ...]]] = [
         ("model_1_at_source_1", sites.start_1, sites.source_1, EVALUATED),

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
-from mammo_tf.guard import guarded
-from mammo_tf.progress import track
+from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
 from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.reading.facts import Facts
@@ -50,7 +49,7 @@ class _Asked(NamedTuple):
 def rows(
     root: Path, labels: str | Path | None = None, keep_identifiers: bool = False
 ) -> Iterator[dict[str, Any] | Reject]:
-    """Manifest rows and rejects of a folder tree, in the order of their paths.
+    """Manifest rows and rejects of a folder tree, those of its files in the order of their paths.
 
     Args:
         root: the folder.
@@ -73,16 +72,14 @@ def rows(
     table = read_labels(table_path) if labels is not None or table_path.is_file() else {}
     kept: dict[str, str] = {}
     asked = [_Asked(path, table.pop(relative(path, root), {}), keep_identifiers) for path in files]
-    candidates = [one for one in asked if not _same(one.path, table_path)]
-    outcomes = guarded(_inspected, candidates, min(WORKERS, len(candidates)))
-    for path, told, _ in track(asked, "reading headers", unit="file"):
+    tables = {path for path in files if _same(path, table_path)}
+    for path in sorted(tables):
+        yield Reject(relative(path, root), "table", "the table of labels: read, but not an image")
+    candidates = [one for one in asked if one.path not in tables]
+    for (path, told, _), found in each_file(inspect_asked, candidates, WORKERS, "reading headers", "file"):
         place = relative(path, root)
-        if _same(path, table_path):
-            yield Reject(place, "table", "the table of labels: read, but no image")
-            continue
-        found = next(outcomes)
         if isinstance(found, MammoError):
-            yield Reject(place, found.code, found.sentence.removeprefix(str(path)).lstrip(": "))
+            yield Reject.of(place, found, path)
             continue
         facts, pixels = found
         row = manifest_row(facts, place, told, keep_identifiers)
@@ -96,13 +93,10 @@ def rows(
         yield Reject(place, "file_missing", f"named in {table_path.name}, and not there")
 
 
-def _inspected(asked: _Asked) -> tuple[Facts, str] | MammoError:
-    """Facts and digest of a file; runs in a worker process."""
+def inspect_asked(asked: _Asked) -> tuple[Facts, str]:
+    """Facts and digest of a file; runs in a worker process. Errors as `inspect_file` and `picture_digest`."""
     path, told, keep = asked
-    try:
-        return inspect_file(path, "default", told.get("laterality"), told.get("view"), keep), picture_digest(path)
-    except MammoError as error:
-        return error
+    return inspect_file(path, "default", told.get("laterality"), told.get("view"), keep), picture_digest(path)
 
 
 def _same(path: Path, table: Path) -> bool:

@@ -20,17 +20,21 @@ Suckling et al. 1994, "The Mammographic Image Analysis Society Digital Mammogram
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.guard import each_file
+from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import files_of, relative
 from mammo_tf.study import LABELS, Finding, Reject, findings_to_json
 
 TABLE = "info.txt"
+WORKERS = min(4, os.cpu_count() or 1)
 SIZE_PIXELS = 1024
 SPACING_MM = 0.2
 _FILM = re.compile(r"mdb(\d{3})\.(pgm|png)", re.IGNORECASE)
@@ -65,31 +69,43 @@ def rows(root: Path) -> Iterator[dict[str, Any] | Reject]:
     if not tables:
         raise MammoError("table_missing", f"{root} has no Info.txt", "It comes with the films of mini-MIAS")
     table = read_info(tables[0])
-    seen: set[str] = set()
+    films = []
     for path in files:
-        place, match = relative(path, root), _FILM.fullmatch(path.name)
+        place = relative(path, root)
         if path == tables[0]:
-            yield Reject(place, "table", "the table of the collection: read, but no image")
-        elif match is None:
+            yield Reject(place, "table", "the table of the collection: read, but not an image")
+        elif _FILM.fullmatch(path.name) is None:
             yield Reject(place, "not_a_film", "not a film of mini-MIAS")
         elif path.stem.lower() not in table:
             yield Reject(place, "not_in_table", "Info.txt does not name this film")
-        elif path.stem.lower() in seen:
-            yield Reject(place, "duplicate", "the film is there twice")
         else:
-            row = _film(path, place, int(match[1]), table[path.stem.lower()])
-            if isinstance(row, dict):
-                seen.add(path.stem.lower())
-            yield row
+            films.append(path)
+    seen: set[str] = set()
+    for path, found in each_file(inspect_film, films, WORKERS, "reading headers", "film"):
+        place, film = relative(path, root), path.stem.lower()
+        if film in seen:
+            yield Reject(place, "duplicate", "the film is there twice")
+        elif isinstance(found, MammoError):
+            yield Reject.of(place, found, path)
+        else:
+            seen.add(film)
+            yield _row(place, int(film.removeprefix("mdb")), table[film])
 
 
-def _film(path: Path, place: str, number: int, film_rows: list[FilmRow]) -> dict[str, Any] | Reject:
-    try:
-        facts = inspect_file(path)
-    except MammoError as error:
-        return Reject(place, error.code, error.sentence.removeprefix(str(path)).lstrip(": "))
+def inspect_film(path: Path) -> Facts:
+    """Facts of a film; runs in a worker process.
+
+    Raises:
+        MammoError: `wrong_size`; those of `inspect_file`.
+    """
+    facts = inspect_file(path)
     if (facts.rows, facts.columns) != (SIZE_PIXELS, SIZE_PIXELS):
-        return Reject(place, "wrong_size", f"{facts.rows} x {facts.columns} pixels, the table counts in 1024 x 1024")
+        sentence = f"{facts.rows} x {facts.columns} pixels, the table counts in 1024 x 1024"
+        raise MammoError("wrong_size", sentence)
+    return facts
+
+
+def _row(place: str, number: int, film_rows: list[FilmRow]) -> dict[str, Any]:
     patient = f"mias{(number + 1) // 2:03d}"
     findings = [row.finding for row in film_rows if row.finding is not None]
     return {
