@@ -110,7 +110,5 @@ def score_site(origin: ModelFile, data: Path, recipe: Recipe, folder: Path, spli
     """
     table = score_as_it_came(origin, open_records(data), recipe, folder, splits)
     evaluation = recipe.evaluation
-    write_json(
-        folder / "metrics.json",
-        compute_metrics(table, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling),
-    )
+    metrics = compute_metrics(table, aggregates=evaluation.aggregates, resampling=evaluation.resampling)
+    write_json(folder / "metrics.json", metrics.to_json())

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mammo_tf.data import NO_AUGMENTATION, Patches, WholeImages, image_labels, patch_sheets
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import compare
+from mammo_tf.evaluation import Metrics, compare
 from mammo_tf.files import digest, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import end2end, end2end_from_patch, patch_classifier, rebuild
@@ -49,8 +49,8 @@ class RunResult:
     """
 
     folder: Path
-    metrics: dict[str, Any]
-    comparison: dict[str, Any]
+    metrics: Metrics
+    comparison: Metrics
     model: keras.Model
     preprocessing: Preprocessing
     records: Records
@@ -227,18 +227,16 @@ class _Trainer:
 
 def _before(
     origin: ModelFile | None, records: Records, recipe: Recipe, folder: Path, after: pd.DataFrame, say: Say
-) -> dict[str, Any]:
+) -> Metrics:
     """The start model on the same images, as it came, and the paired difference."""
     if origin is None or not (recipe.stages or recipe.patch):
-        return {}
+        return Metrics()
     if origin.preprocessing is None:
         say("the start model does not say how pictures are prepared, so it is not compared")
-        return {}
+        return Metrics()
     table = score_as_it_came(origin, records, recipe, folder / "before")
     write_metrics(table, recipe.evaluation, folder / "before" / "metrics.json")
     evaluation = recipe.evaluation
-    comparison = compare(
-        table, after, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling
-    )
-    write_json(folder / "comparison.json", comparison)
+    comparison = compare(table, after, aggregates=evaluation.aggregates, resampling=evaluation.resampling)
+    write_json(folder / "comparison.json", comparison.to_json())
     return comparison

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mammo_tf.data import WholeImages, image_labels
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import calibrate, compute_metrics, make_predictions, write_predictions
+from mammo_tf.evaluation import Metrics, calibrate, compute_metrics, make_predictions, write_predictions
 from mammo_tf.files import write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import flip_averaged, rebuild, weights_digest
@@ -58,17 +58,17 @@ def predict_splits(
     return pd.concat(tables, ignore_index=True)
 
 
-def write_metrics(table: pd.DataFrame, evaluation: Evaluation, path: Path) -> dict[str, Any]:
+def write_metrics(table: pd.DataFrame, evaluation: Evaluation, path: Path) -> Metrics:
     """`compute_metrics` as the recipe asks for it, written and returned."""
     metrics = compute_metrics(
-        table, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling,
+        table, aggregates=evaluation.aggregates, resampling=evaluation.resampling,
         rule=evaluation.operating_point, calibration=evaluation.calibration or None,
     )  # fmt: skip
-    write_json(path, metrics)
+    write_json(path, metrics.to_json())
     return metrics
 
 
-def model_facts(recipe: Recipe, records: Records, metrics: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+def model_facts(recipe: Recipe, records: Records, metrics: Metrics, table: pd.DataFrame) -> dict[str, Any]:
     """What a model should say of itself: where it was trained, what it was trained to call positive, its thresholds."""
     trained = records.rows.iloc[records.positions("train")]
     levels = {level: numbers["threshold"]["value"] for level, numbers in metrics.get("validation", {}).items()}
