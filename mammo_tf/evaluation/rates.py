@@ -74,8 +74,8 @@ class Rate:
 HERE = "at this sample's prevalence"
 NO_CLASS = "there is no case of this class"
 RATES = (
-    Rate("sensitivity", "Sensitivity", lambda tp, fp, tn, fn: share(tp, tp + fn), without=NO_CLASS),
-    Rate("specificity", "Specificity", lambda tp, fp, tn, fn: share(tn, tn + fp), without=NO_CLASS),
+    Rate("sensitivity", "Sensitivity", lambda tp, fp, tn, fn: share(tp, tp + fn), _positives, without=NO_CLASS),
+    Rate("specificity", "Specificity", lambda tp, fp, tn, fn: share(tn, tn + fp), _negatives, without=NO_CLASS),
     Rate("accuracy", "Accuracy", lambda tp, fp, tn, fn: share(tp + tn, tp + fp + tn + fn)),
     Rate("ppv", "PPV", lambda tp, fp, tn, fn: share(tp, tp + fp), _called, HERE, "no case is called positive"),
     Rate("npv", "NPV", lambda tp, fp, tn, fn: share(tn, tn + fn), _spared, HERE, "no case is called negative"),
