@@ -15,8 +15,8 @@ def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
     """Adjusted p-values, "q": calling those up to q real is wrong in a share of q of the calls, on average.
 
     The i-th smallest of m becomes the least of p(j) m / j over j >= i, at most 1 (Benjamini and Hochberg, Controlling
-    the false discovery rate, 1995). It holds for independent tests and for those that go up and down together, as
-    models on the same patients do.
+    the false discovery rate, 1995). It is exact for independent tests and safe for those that go up and down together
+    (Benjamini and Yekutieli 2001), as those of models on the same patients mostly do.
 
     Args:
         p: `[m]` in [0, 1]; nan is no test: it stays nan and is not counted.
