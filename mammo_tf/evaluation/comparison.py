@@ -16,11 +16,10 @@ from mammo_tf.evaluation.bands import auc_interval
 from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling
 from mammo_tf.evaluation.levels import (
     DEFAULT_AGGREGATES,
-    SEVERAL,
     aggregates_in_force,
     at_level,
-    has_several_rows,
     measured_levels,
+    telling,
 )
 from mammo_tf.evaluation.numbers import (
     Levels,
@@ -74,8 +73,7 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFram
     for table in (first, second):
         if join not in table:
             raise MammoError("column_missing", f"a table has no column {join!r} to join by", "Name another with --join")
-    several = [column for column in SEVERAL if join == "image_id" and column in first and column in second]
-    keys = [join, *several] if has_several_rows(first) else [join]
+    keys = [join, *(column for column in telling(first) if join == "image_id" and column in second)]
     for table in (first, second):
         if table[keys].duplicated().any():
             value = table.loc[table[keys].duplicated(), join].iloc[0]

@@ -39,7 +39,8 @@ class Level:
 
     Attributes:
         name, plural: for files and readers.
-        told_by: columns of which one, filled in in every row, tells the level's cases apart; none: always there.
+        told_by: columns of which one, filled in in every row (where `several`, in every row of an image that has more
+            than one), tells the level's cases apart; none: always there.
         within: columns that tell the coarser units apart in which the cases lie.
         parts: finer levels, the nearest first; the first that a table tells is taken.
         several: the level exists only where an image has several rows.
@@ -142,7 +143,7 @@ def at_level(
 
     Args:
         table: as `read_predictions` gives it. Several rows of an image are its patches or frames where a column
-            `patch_seed` or `frame` tells them apart.
+            `patch_seed` or `frame` tells them apart; an image of one row counts as one patch, one frame.
         level: "patch", "frame", "image", "breast", "exam" or "patient".
         aggregates: level -> "mean", "maximum", or "noisy_or" (1 - product of 1 - p: one suspicious view is enough, two
             are more; for probabilities); a level that is not named takes its own default.
@@ -171,7 +172,8 @@ def case_columns(table: pd.DataFrame, level: Level) -> tuple[str, ...]:
     """The columns that, with the split, tell the cases of a level apart; of `with_identity(table)`."""
     present = with_identity(table.iloc[:0])
     within = [column for column in level.within if column in present]
-    told = [column for column in level.told_by if _is_filled(table, column)][:1]
+    told = [column for column in level.told_by if column in (telling(table) if level.several else table)]
+    told = [column for column in told if level.several or _is_filled(table, column)][:1]
     return tuple(dict.fromkeys([*within, *told]))
 
 
@@ -207,14 +209,22 @@ def _grouped(cases: pd.DataFrame, columns: tuple[str, ...], aggregate: str) -> p
 
 
 def _is_told(table: pd.DataFrame, level: Level) -> bool:
-    if level.several and not has_several_rows(table):
-        return False
+    if level.several:
+        return any(column in telling(table) for column in level.told_by)
     return not level.told_by or any(_is_filled(table, column) for column in level.told_by)
 
 
 def has_several_rows(table: pd.DataFrame) -> bool:
     """Whether an image has more than one row."""
     return "image_id" in table and bool(table["image_id"].duplicated().any())
+
+
+def telling(table: pd.DataFrame) -> tuple[str, ...]:
+    """Which columns tell the rows of an image apart: those filled in wherever an image has several."""
+    if not has_several_rows(table):
+        return ()
+    several = table[table["image_id"].duplicated(keep=False)]
+    return tuple(column for column in SEVERAL if _is_filled(several, column))
 
 
 def _is_filled(table: pd.DataFrame, column: str) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation.levels import SEVERAL, has_several_rows
+from mammo_tf.evaluation.levels import SEVERAL, has_several_rows, telling
 from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import Finding, findings_from_json
 from mammo_tf.study.table import read_table
@@ -131,9 +131,10 @@ def _check_images(table: pd.DataFrame, path: Path) -> None:
     """Refuses rows of one image that nothing tells apart, or that belong to two patients or two splits."""
     if not has_several_rows(table):
         return
-    apart = ["image_id", *(column for column in SEVERAL if column in table)]
-    if table[apart].duplicated().any():
-        value = table.loc[table[apart].duplicated(), "image_id"].iloc[0]
+    told = telling(table)
+    twice = table[["image_id", *told]].duplicated()
+    if twice.any():
+        value = table.loc[twice, "image_id"].iloc[0]
         remedy = "No image counts twice; rows of its frames or patches need a column frame or patch_seed"
         raise MammoError("image_id_twice", f"{path}: image_id {value!r} stands there twice", remedy)
     for column in ("patient_id", "split"):

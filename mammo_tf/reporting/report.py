@@ -11,14 +11,16 @@ import jinja2
 from markupsafe import Markup
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import Metrics, adjusted, read_metrics, read_predictions
+from mammo_tf.evaluation import read_metrics, read_predictions
 from mammo_tf.evaluation.number_text import LEGEND, REPORT_DIFFERENCE, number_text, p_text
+from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.files import disk_errors, write_json, write_text
+from mammo_tf.reporting.comparisons import Comparison, adjusted_json, adjusted_path, compared_levels
 from mammo_tf.reporting.examples import Example, example_figure, fitting_rows, map_maximum
 from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure
 from mammo_tf.reporting.losses import loss_figure, read_log
 from mammo_tf.reporting.palette import SERIES, colour_of, dash_of, inline_svg
-from mammo_tf.reporting.scores import PLURALS, Numbers, Scores, scores_at
+from mammo_tf.reporting.scores import PLURALS, Scores, scores_at
 from mammo_tf.reporting.tables import answer, auc_row, cell, further, scale_start, subgroups, ways
 
 EXAMPLES_BUDGET = 3_500_000  # bytes of text that all example pictures may take
@@ -41,16 +43,6 @@ class Entry:
     name: str
     predictions: Path
     metrics: Path
-    split: str = "test"
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A paired difference: `comparison.json`, which split of it, and a note."""
-
-    name: str
-    path: Path
     split: str = "test"
     note: str = ""
 
@@ -104,39 +96,10 @@ def write_report(report: Report, path: Path) -> None:
         )
     write_text(path, text)
     if len(report.comparisons) > 1:
-        write_json(adjusted_path(path), _adjusted_json(report))
+        write_json(adjusted_path(path), adjusted_json(report.comparisons))
     else:
         with disk_errors(adjusted_path(path)):
             adjusted_path(path).unlink(missing_ok=True)  # of an earlier report
-
-
-def adjusted_path(path: Path) -> Path:
-    """Where the q of a report's comparisons stand: beside the report."""
-    return Path(path).with_name(f"{Path(path).stem}_comparisons.json")
-
-
-def _adjusted_json(report: Report) -> dict[str, Any]:
-    """p and q of every test that the report shows: `{comparison: {level: {metric: {p, q}}}}`."""
-    return {
-        one.name: {
-            level: {
-                metric: {name: number.get(name) for name in ("p", "q")}
-                for metric, number in numbers.items()
-                if number.get("q") is not None
-            }
-            for level, numbers in levels.items()
-        }
-        for one, levels in zip(report.comparisons, _compared(report), strict=True)
-    }
-
-
-def _compared(report: Report) -> list[Mapping[str, Numbers]]:
-    """The levels of every comparison; where there are several, with q."""
-    shown = {
-        str(place): Metrics({"shown": dict(_of_split(read_metrics(one.path), one))})
-        for place, one in enumerate(report.comparisons)
-    }
-    return [found["shown"] for found in adjusted(shown).values()]
 
 
 def render_report(report: Report, path: Path = Path("report.html")) -> str:
@@ -146,7 +109,7 @@ def render_report(report: Report, path: Path = Path("report.html")) -> str:
         raise MammoError("name_doubled", "two entries of the report have the same name", "Name them apart")
     tables = [read_predictions(entry.predictions) for entry in report.entries]
     metrics = [read_metrics(entry.metrics) for entry in report.entries]
-    compared = _compared(report)
+    compared = compared_levels(report.comparisons)
     warnings = list(report.warnings)
     levels = []
     for level in PLURALS:
@@ -188,16 +151,7 @@ def render_report(report: Report, path: Path = Path("report.html")) -> str:
     )  # fmt: skip
 
 
-def _of_split(comparison: Metrics, one: Comparison) -> Mapping[str, Any]:
-    if one.split not in comparison:
-        known = ", ".join(comparison) or "none"
-        raise MammoError("split_missing", f"{one.path} has no split {one.split!r}", f"There is {known}")
-    return comparison[one.split]
-
-
-def _level(
-    level: str, models: dict[int, Scores], differences: list[tuple[Comparison, Mapping[str, Any]]]
-) -> dict[str, Any]:
+def _level(level: str, models: dict[int, Scores], differences: list[tuple[Comparison, Numbers]]) -> dict[str, Any]:
     """All that the template shows at one level."""
     start = scale_start(list(models.values()))
     seen = PLURALS[level]

@@ -91,6 +91,15 @@ def test_frames_and_patches_are_levels_where_a_column_tells_them_apart() -> None
     assert [level.name for level in measured_levels(one_frame)] == ["image", "breast", "patient"]
 
 
+def test_volumes_and_single_pictures_may_stand_in_one_file(tmp_path: Path) -> None:
+    mixed = pd.concat([VOLUMES, VOLUMES.iloc[:1].assign(image_id="u", patient_id="c", score=0.4, frame="")])
+    mixed.to_csv(tmp_path / "mixed.csv", index=False)
+    table = read_predictions(tmp_path / "mixed.csv")
+    assert len(cases(table, "frame")) == 5
+    assert cases(table, "image").set_index("image_id")["score"].to_dict() == {"v": 0.8, "w": 0.3, "u": 0.4}
+    assert len(cases(table, "patient")) == 3
+
+
 def test_frames_are_compared_with_the_same_frames() -> None:
     found = compare(VOLUMES, VOLUMES.assign(score=[0.9, 0.9, 0.1, 0.2]).iloc[::-1], resampling=FEW)["test"]
     assert found["frame"]["auc_difference"]["n"] == 4
@@ -107,6 +116,8 @@ def test_a_file_has_several_rows_of_an_image_only_where_something_tells_them_apa
     for wrong, says in (
         (VOLUMES.assign(frame="0"), "image_id 'v' stands there twice"),
         (VOLUMES.drop(columns="frame"), "image_id 'v' stands there twice"),
+        (VOLUMES.assign(frame=["0", "", "0", "1"]), "image_id 'v' stands there twice"),
+        (VOLUMES.assign(frame="0", patch_seed=["", "1", "0", "1"]), "image_id 'v' stands there twice"),
         (VOLUMES.assign(patient_id=["a", "c", "b", "b"]), "the rows of image_id 'v' differ in patient_id"),
         (VOLUMES.assign(split=["test", "train", "test", "test"]), "the rows of image_id 'v' differ in split"),
     ):

@@ -289,20 +289,3 @@ def test_brier_and_calibration_error_before_and_after() -> None:
     assert "negative" in without["ece_calibrated"]["why"]
     with pytest.raises(MammoError, match="'beta' is unknown"):
         compute_metrics(_table(), calibration="beta")
-
-
-def test_n_of_a_rate_is_what_it_is_a_share_of() -> None:
-    """18 positives of 100 cases: a reader who makes an error of n must find 18 beside the sensitivity."""
-    table = _table()
-    metrics = compute_metrics(table, resampling=Resampling(20))
-    test = table[table["split"] == "test"]
-    numbers = metrics["test"]["image"]
-    called = test["score"] >= numbers["threshold"]["value"]
-    assert numbers["sensitivity"]["n"] == (test["label"] == 1).sum()
-    assert numbers["specificity"]["n"] == (test["label"] == 0).sum()
-    assert numbers["ppv"]["n"] == called.sum()
-    assert numbers["npv"]["n"] == (~called).sum()
-    for name in ("auc", "accuracy", "f1", "matthews"):
-        assert numbers[name]["n"] == len(test)
-    for name in ("sensitivity", "specificity"):
-        assert (numbers[name]["value"] * numbers[name]["n"]) % 1 == pytest.approx(0, abs=1e-9)

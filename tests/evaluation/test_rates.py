@@ -107,6 +107,23 @@ def test_prevalence_is_named_where_a_rate_hangs_on_it(metrics_table: pd.DataFram
     assert "prevalence" not in numbers["sensitivity"]["how"]
 
 
+def test_n_of_a_rate_is_what_it_is_a_share_of(metrics_table: pd.DataFrame) -> None:
+    """18 positives of 100 cases: a reader who makes an error of n must find 18 beside the sensitivity."""
+    table = metrics_table
+    metrics = compute_metrics(table, resampling=Resampling(20))
+    test = table[table["split"] == "test"]
+    numbers = metrics["test"]["image"]
+    called = test["score"] >= numbers["threshold"]["value"]
+    assert numbers["sensitivity"]["n"] == (test["label"] == 1).sum()
+    assert numbers["specificity"]["n"] == (test["label"] == 0).sum()
+    assert numbers["ppv"]["n"] == called.sum()
+    assert numbers["npv"]["n"] == (~called).sum()
+    for name in ("auc", "accuracy", "f1", "matthews"):
+        assert numbers[name]["n"] == len(test)
+    for name in ("sensitivity", "specificity"):
+        assert (numbers[name]["value"] * numbers[name]["n"]) % 1 == pytest.approx(0, abs=1e-9)
+
+
 def test_a_new_rate_is_one_line_of_one_file(
     metrics_table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

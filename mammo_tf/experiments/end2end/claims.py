@@ -165,7 +165,7 @@ def published_words(claim_name: str, families: tuple[str, ...]) -> str:
     first, second = PUBLISHED[claim.first], PUBLISHED[claim.second]
     holds = second["low"] <= first["auc"] <= second["high"]
     return (
-        f"Thesis: {second['auc']:.3f} against {first['auc']:.3f}; the interval of the former, {second['low']:.3f} to "
-        f"{second['high']:.3f}, {'holds' if holds else 'leaves out'} the latter, so "
+        f"Thesis: {value_text(second['auc'])} against {value_text(first['auc'])}; the interval of the former, "
+        f"{ends_text(second)}, {'holds' if holds else 'leaves out'} the latter, so "
         + ("its own figures do not settle it." if holds else "its own figures tell them apart.")
     )
