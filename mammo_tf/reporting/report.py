@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,13 @@ from markupsafe import Markup
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_metrics, read_predictions
 from mammo_tf.evaluation.number_text import LEGEND, REPORT_DIFFERENCE, number_text, p_text
-from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.files import disk_errors, write_json, write_text
 from mammo_tf.reporting.comparisons import Comparison, adjusted_json, adjusted_path, compared_levels
 from mammo_tf.reporting.examples import Example, example_figure, fitting_rows, map_maximum
 from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure
 from mammo_tf.reporting.losses import loss_figure, read_log
 from mammo_tf.reporting.palette import SERIES, colour_of, dash_of, inline_svg
-from mammo_tf.reporting.scores import PLURALS, Scores, scores_at
+from mammo_tf.reporting.scores import PLURALS, Numbers, Scores, scores_at
 from mammo_tf.reporting.tables import answer, auc_row, cell, further, scale_start, subgroups, ways
 
 EXAMPLES_BUDGET = 3_500_000  # bytes of text that all example pictures may take
@@ -151,7 +150,7 @@ def render_report(report: Report, path: Path = Path("report.html")) -> str:
     )  # fmt: skip
 
 
-def _level(level: str, models: dict[int, Scores], differences: list[tuple[Comparison, Numbers]]) -> dict[str, Any]:
+def _level(level: str, models: dict[int, Scores], differences: Sequence[tuple[Comparison, Numbers]]) -> dict[str, Any]:
     """All that the template shows at one level."""
     start = scale_start(list(models.values()))
     seen = PLURALS[level]
