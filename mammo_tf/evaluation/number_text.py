@@ -14,8 +14,8 @@ class Form:
     Attributes:
         digits: behind the point.
         between: of the ends of an interval.
-        signed: a sign before positive values too.
-        typographic: the minus is one, not a hyphen, and a value that rounds to zero has no sign.
+        signed: a sign before positive values too; without it a value that rounds to zero has none either.
+        typographic: the minus is one, not a hyphen, and a value that rounds to zero never has a sign.
         cases: how the interval that resamples cases is written; empty leaves it out.
         missing: of a number that does not exist; `{why}` is why.
     """
@@ -44,7 +44,7 @@ SIX_DIGITS = Form(digits=6)
 def value_text(value: float, form: Form = PLAIN) -> str:
     """A value by itself, such as `0.812`, `+0.072`, `−0.031`."""
     if not form.typographic:
-        return f"{value:{'+' if form.signed else ''}.{form.digits}f}"
+        return f"{value:{'+' if form.signed else 'z'}.{form.digits}f}"
     text = f"{abs(value):.{form.digits}f}"
     if float(text) == 0:
         return text

@@ -94,6 +94,8 @@ def test_a_line_says_n_tests_and_why_there_is_no_interval() -> None:
 def test_signs() -> None:
     values = (0.0721, -0.0721, 0.0001, -0.0001)
     assert [value_text(value, REPORT_DIFFERENCE) for value in values] == ["+0.072", "−0.072", "0.000", "0.000"]
+    assert [value_text(value) for value in values] == ["0.072", "-0.072", "0.000", "0.000"]
+    assert [value_text(value, DIFFERENCE) for value in values] == ["+0.072", "-0.072", "+0.000", "-0.000"]
 
 
 @pytest.mark.parametrize(("p", "text"), [(None, "—"), (0.0004, "< 0.001"), (0.0341, "0.034"), (1.0, "1.000")])
