@@ -22,6 +22,8 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.comparison import compare
 from mammo_tf.evaluation.intervals import Resampling
 from mammo_tf.evaluation.metrics import compute_metrics
+from mammo_tf.evaluation.number_text import TABLE, TABLE_DIFFERENCE, Form, number_text
+from mammo_tf.evaluation.numbers import Number
 from mammo_tf.evaluation.predictions import write_predictions
 
 NAMES = "INFERENCE/RESULTS/Inference_Private_Database/predictions_inbreast_vgg16_512x1.h5_TEST_TAMPERE.csv"
@@ -105,16 +107,14 @@ def main() -> int:
     print("\nPaired differences of AUC, per image and per patient")
     for first, second in PAIRS_COMPARED:
         found = compare(models[first], models[second], resampling=resampling)["test"]
-        told = ", ".join(_told(found[level]["auc_difference"], "+") for level in ("image", "patient"))
+        told = ", ".join(_told(found[level]["auc_difference"], TABLE_DIFFERENCE) for level in ("image", "patient"))
         print(f"  {second} minus {first}: {told}")
     return 0
 
 
-def _told(number: dict, sign: str = "") -> str:
-    cases = number.get("cases_resampled", {})
-    beside = f" [{cases['low']:{sign}.3f} to {cases['high']:{sign}.3f}]" if cases else ""
-    p = f", p {number['p']:.4f}" if "p" in number else ""
-    return f"{number['value']:{sign}.3f} ({number['low']:{sign}.3f} to {number['high']:{sign}.3f}){beside}{p}"
+def _told(number: Number, form: Form = TABLE) -> str:
+    p = f", p {number['p']:.4f}" if number.get("p") is not None else ""
+    return f"{number_text(number, form)}{p}"
 
 
 if __name__ == "__main__":

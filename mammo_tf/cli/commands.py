@@ -187,7 +187,8 @@ def evaluate(options: Namespace) -> None:
         options.predictions, options.other, _parsed_pairs(options.columns, "--columns"), options.join, options.output,
         Resampling(options.replicates, options.seed, options.interval, options.stratified, options.images_too),
         OperatingRule(options.rule, options.target, options.miss_cost, options.prevalence),
-        options.threshold_split, [name for name in options.by.split(",") if name], options.breast, options.patient,
+        options.threshold_split, [name for name in options.by.split(",") if name],
+        {level: how for level in ("breast", "exam", "patient") if (how := getattr(options, level))},
         options.calibrate, options.validation,
     )  # fmt: skip
     _print_all(number_lines(found.metrics))

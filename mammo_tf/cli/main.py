@@ -174,6 +174,7 @@ def _measuring_commands(command: object) -> None:
     one.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the resampling (0)")
     one.add_argument("--breast", default="mean", metavar="HOW", help="views to breast: mean, maximum, noisy_or")
     one.add_argument("--patient", default="maximum", metavar="HOW", help="breasts to patient: mean, maximum, noisy_or")
+    one.add_argument("--exam", metavar="HOW", help="measure exams too; breasts to exam: mean, maximum, noisy_or")
 
     one = command("ensemble", "predictions of several models of the same images as those of one")
     one.add_argument("predictions", nargs="+", metavar="FILE.csv")

@@ -1,4 +1,4 @@
-"""ROC bands and AUC intervals over resampled patients, sorted once: for figures, and for many small tables.
+"""ROC bands, intervals of the AUC and of points of the curve over resampled patients: cases are sorted once.
 
 The resamples are those of `intervals.bootstrap` with the same seed, so an interval made here equals the one made there;
 only the work differs: cases are sorted once and a resample is a weight for each case.
@@ -6,7 +6,8 @@ only the work differs: cases are sorted once and a resample is a weight for each
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -90,46 +91,105 @@ def auc_interval(
     Raises:
         MammoError: as `evaluation.roc.checked`; `method_unknown`, `strata_split`.
     """
+    return curve_intervals(labels, scores, groups, (), replicates, seed, alpha, method, strata)[0]
+
+
+def curve_intervals(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    groups: ArrayLike | None = None,
+    specificities: Sequence[float] = (),
+    replicates: int = 2000,
+    seed: int = 0,
+    alpha: float = 0.05,
+    method: str = "percentile",
+    strata: ArrayLike | None = None,
+) -> tuple[Interval, ...]:
+    """The interval of the AUC, then of the sensitivity at each specificity, all of one resampling.
+
+    The sensitivity is the largest among the thresholds whose specificity is the wanted one or more: a point of the
+    curve, nothing between its points. Cases that tie are called together, so a tie that would cost too much specificity
+    is left uncalled, its positives with it. In every resample the point is sought anew.
+
+    Args:
+        labels, scores, groups, replicates, seed, alpha, method, strata: as for `bootstrap`.
+        specificities: in (0, 1].
+
+    Raises:
+        MammoError: as `evaluation.roc.checked`; `method_unknown`, `strata_split`.
+    """
     if method not in METHODS:
         raise MammoError("method_unknown", f"bootstrap method {method!r} is unknown", f"Known are {', '.join(METHODS)}")
     truth, values = checked(labels, scores)
     numbers = group_numbers(groups, len(truth))
-    drawn = _resampled_aucs(truth, values, numbers, resamples(numbers, replicates, seed, strata))
-    usable = np.array([area for area in drawn if area is not None], np.float64)
-    value = auc(truth, values)
-    if len(usable) < 2:
-        return Interval(value, float("nan"), float("nan"), usable, replicates - len(usable))
+    weighted = _Weighted(truth, values, numbers, specificities)
+    count = int(numbers.max()) + 1
+    draws = (np.bincount(draw, minlength=count) for draw in resamples(numbers, replicates, seed, strata))
+    found = [row for weights in draws if (row := weighted.numbers(weights)) is not None]
+    usable = np.array(found, np.float64).reshape(-1, 1 + len(specificities))
+    whole = [auc(truth, values), *(weighted.numbers(np.ones(count, np.int64)) or [])[1:]]
     levels = np.array([alpha / 2, 1 - alpha / 2])
-    if method == "bca":
-        levels = bca_levels(value, usable, jackknife_auc(truth, values, groups), levels)
-    low, high = np.quantile(usable, levels) if np.isfinite(levels).all() else (np.nan, np.nan)
-    return Interval(value, float(low), float(high), usable, replicates - len(usable))
+    left_out = _leave_one_out(weighted, count) if method == "bca" and specificities else usable[:0]
+    intervals = []
+    for place, value in enumerate(whole):
+        taken, low, high = levels, np.nan, np.nan
+        if method == "bca" and len(usable) > 1:
+            jackknife = left_out[:, place] if place else jackknife_auc(truth, values, groups)
+            taken = bca_levels(value, usable[:, place], jackknife, levels)
+        if len(usable) > 1 and np.isfinite(taken).all():
+            low, high = np.quantile(usable[:, place], taken)
+        intervals.append(Interval(value, float(low), float(high), usable[:, place], replicates - len(usable)))
+    return tuple(intervals)
 
 
-def _resampled_aucs(
-    truth: NDArray[np.int64],
-    values: NDArray[np.float64],
-    numbers: NDArray[np.intp],
-    draws: Iterator[NDArray[np.intp]],
-) -> Iterator[float | None]:
-    """AUC of every resample, None where it has one class only.
+def _leave_one_out(weighted: _Weighted, count: int) -> NDArray[np.float64]:
+    rows = []
+    for patient in range(count):
+        weights = np.ones(count, np.int64)
+        weights[patient] = 0
+        rows.append(weighted.numbers(weights))
+    return np.array([row for row in rows if row is not None], np.float64).reshape(-1, 1 + len(weighted.specificities))
+
+
+class _Weighted:
+    """AUC and sensitivities of any weighting of the patients.
 
     Scores are sorted once: how many negatives lie below a positive is then a running sum of the negatives' weights. All
-    counts are integers, so the results are those of `auc` to the last bit but one.
+    counts are integers, so the AUC is that of `auc` to the last bit but one.
     """
-    count = int(numbers.max()) + 1
-    negative_values = np.sort(values[truth == 0])
-    negatives = numbers[truth == 0][np.argsort(values[truth == 0], kind="stable")]
-    positives = numbers[truth == 1]
-    below = np.searchsorted(negative_values, values[truth == 1], side="left")
-    not_above = np.searchsorted(negative_values, values[truth == 1], side="right")
-    running = np.zeros(len(negatives) + 1, np.int64)
-    for draw in draws:
-        weights = np.bincount(draw, minlength=count)
-        np.cumsum(weights[negatives], out=running[1:])
-        weight = weights[positives]
-        pairs = int(weight.sum()) * int(running[-1])
-        yield float(weight @ (running[below] + running[not_above])) / (2 * pairs) if pairs else None
+
+    def __init__(
+        self,
+        truth: NDArray[np.int64],
+        values: NDArray[np.float64],
+        numbers: NDArray[np.intp],
+        specificities: Sequence[float],
+    ) -> None:
+        negatives, positives = values[truth == 0], values[truth == 1]
+        self.negatives = numbers[truth == 0][np.argsort(negatives, kind="stable")]
+        self.positives = numbers[truth == 1][np.argsort(positives, kind="stable")]
+        negatives, positives = np.sort(negatives), np.sort(positives)
+        self.below = np.searchsorted(negatives, positives, side="left")
+        self.not_above = np.searchsorted(negatives, positives, side="right")
+        self.first_above = np.concatenate([[0], np.searchsorted(positives, negatives, side="right")])
+        self.running = np.zeros(len(negatives) + 1, np.int64)
+        self.specificities = specificities
+
+    def numbers(self, weights: NDArray[np.int64]) -> list[float] | None:
+        """AUC, then the sensitivities, where patient i counts `weights[i]` times; None where a class is missing."""
+        running = self.running
+        np.cumsum(weights[self.negatives], out=running[1:])
+        weight = weights[self.positives]
+        positives, negatives = int(weight.sum()), int(running[-1])
+        if not positives * negatives:
+            return None
+        area = float(weight @ (running[self.below] + running[self.not_above])) / (2 * positives * negatives)
+        found = [area]
+        for specificity in self.specificities:
+            fewest = math.ceil((specificity - ROUNDING) * negatives)  # whole, or the search would turn all into floats
+            spared = running.searchsorted(fewest)
+            found.append(int(weight[self.first_above[spared] :].sum()) / positives)
+        return found
 
 
 def jackknife_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike | None = None) -> NDArray[np.float64]:

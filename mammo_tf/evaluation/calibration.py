@@ -87,9 +87,9 @@ def calibrate(labels: ArrayLike, scores: ArrayLike, method: str = "platt", smoot
         positives = int(truth.sum())
         negatives = len(truth) - positives
         high, low = ((positives + 1) / (positives + 2), 1 / (negatives + 2)) if smoothed else (1.0, 0.0)
-        if not smoothed and _separated(truth, values):
+        if not smoothed and separated(truth, values):
             raise _undefined()
-        slope, intercept = _newton(logits(values), np.where(truth == 1, high, low))
+        slope, intercept = logistic_fit(logits(values), np.where(truth == 1, high, low))
         return Calibration("platt", slope, intercept)
     if method == "temperature":
         return Calibration("temperature", _inverse_temperature(logits(values), truth))
@@ -107,8 +107,16 @@ def logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(logit(np.clip(probabilities, CLOSEST, 1 - CLOSEST)), np.float64)
 
 
-def _newton(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and intercept of least cross entropy, to a gradient below 1e-9, with halved steps where one overshoots."""
+def logistic_fit(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept of least cross entropy, to a gradient below 1e-9, with halved steps where one overshoots.
+
+    Args:
+        x: float64 `[n]`.
+        target: float64 `[n]` in [0, 1].
+
+    Raises:
+        MammoError: `calibration_undefined` where no finite slope fits best.
+    """
     inputs = np.stack([x, np.ones_like(x)], axis=1)
     weights = np.array([0.0, float(logit(target.mean()))])
 
@@ -136,7 +144,7 @@ def _newton(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float,
     raise _undefined()
 
 
-def _separated(truth: NDArray[np.int64], values: NDArray[np.float64]) -> bool:
+def separated(truth: NDArray[np.int64], values: NDArray[np.float64]) -> bool:
     """Whether one threshold parts the classes, in either direction, scores on it aside."""
     positive, negative = values[truth == 1], values[truth == 0]
     return bool(negative.max() <= positive.min() or positive.max() <= negative.min())

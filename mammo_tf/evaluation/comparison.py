@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,8 +14,22 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.bands import auc_interval
 from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling
-from mammo_tf.evaluation.metrics import Number, number_of, plain_number, with_cases_resampled
-from mammo_tf.evaluation.predictions import LEVELS, at_level
+from mammo_tf.evaluation.levels import (
+    DEFAULT_AGGREGATES,
+    aggregates_in_force,
+    at_level,
+    measured_levels,
+    telling,
+)
+from mammo_tf.evaluation.numbers import (
+    Levels,
+    Metrics,
+    Numbers,
+    missing_number,
+    number_of,
+    plain_number,
+    with_cases_resampled,
+)
 from mammo_tf.evaluation.roc import checked, delong_paired
 
 
@@ -22,34 +37,33 @@ def compare(
     first: pd.DataFrame,
     second: pd.DataFrame,
     join: str = "image_id",
-    breast: str = "mean",
-    patient: str = "maximum",
+    aggregates: Mapping[str, str] = DEFAULT_AGGREGATES,
     resampling: Resampling = OVER_PATIENTS,
-) -> dict[str, dict[str, dict[str, Number]]]:
-    """Second minus first on the same cases: `{split: {level: {metric: {value, low, high, n, how}}}}`.
+) -> Metrics:
+    """Second minus first on the same cases: `{split: {level: {metric: {value, low, high, n, how}}}}`, and aggregates.
 
     `auc_difference` is resampled over patients, both scores together, with a p (twice the smaller share of resamples on
     one side of no difference, one added to each count); `auc_difference_delong` has z and p as well.
 
     Args:
         first, second: predictions of two models.
-        join: column that tells which rows are the same image.
-        breast, patient, resampling: as for `compute_metrics`; the interval is the percentile one, whatever
+        join: column that tells which rows are the same image; its frames or patches are told apart as in `at_level`.
+        aggregates, resampling: as for `compute_metrics`; the interval is the percentile one, whatever
             `resampling.method` says, since both scores are resampled together.
 
     Raises:
         MammoError: `column_missing`, `join_not_unique`, `nothing_in_common`, `labels_differ`.
     """
     both = _joined(first, second, join)
-    result: dict[str, dict[str, dict[str, Number]]] = {}
-    for level in LEVELS:
-        parts = [at_level(both.assign(score=both[name]), level, breast, patient) for name in ("score", "other_score")]
-        if parts[0] is None or parts[1] is None:
-            continue
+    splits: dict[str, Levels] = {}
+    for level in measured_levels(both, aggregates):
+        parts = [at_level(both.assign(score=both[name]), level.name, aggregates) for name in ("score", "other_score")]
+        assert parts[0] is not None  # it is told, else it would not be measured
+        assert parts[1] is not None
         cases = parts[0].assign(other=parts[1]["score"])
         for split, part in cases.groupby("split", sort=False):
-            result.setdefault(str(split), {})[level] = _differences(part, resampling)
-    return result
+            splits.setdefault(str(split), {})[level.name] = _differences(part, resampling)
+    return Metrics(splits, aggregates_in_force(both, aggregates))
 
 
 def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFrame:
@@ -59,11 +73,13 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFram
     for table in (first, second):
         if join not in table:
             raise MammoError("column_missing", f"a table has no column {join!r} to join by", "Name another with --join")
-        if table[join].duplicated().any():
-            value = table.loc[table[join].duplicated(), join].iloc[0]
+    keys = [join, *(column for column in telling(first) if join == "image_id" and column in second)]
+    for table in (first, second):
+        if table[keys].duplicated().any():
+            value = table.loc[table[keys].duplicated(), join].iloc[0]
             raise MammoError("join_not_unique", f"{join} {value!r} stands in more than one row of a table")
-    other = second[[join, "label", "score"]].rename(columns={"label": "other_label", "score": "other_score"})
-    both = first.merge(other, on=join)
+    other = second[[*keys, "label", "score"]].rename(columns={"label": "other_label", "score": "other_score"})
+    both = first.merge(other, on=keys)
     if both.empty:
         raise MammoError("nothing_in_common", f"the tables have no {join} in common", "Name another with --join")
     if (both["label"] != both["other_label"]).any():
@@ -72,7 +88,7 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFram
     return both
 
 
-def _differences(cases: pd.DataFrame, resampling: Resampling) -> dict[str, Number]:
+def _differences(cases: pd.DataFrame, resampling: Resampling) -> Numbers:
     labels = cases["label"].to_numpy(np.int64)
     scores = cases[["score", "other"]].to_numpy(np.float64)
     patients = cases["patient_id"].to_numpy()
@@ -96,7 +112,7 @@ def _differences(cases: pd.DataFrame, resampling: Resampling) -> dict[str, Numbe
         drawn.append(difference(patients))
         return drawn[-1]
 
-    numbers = {"auc_difference": number_of(over_patients, len(labels), how)}
+    numbers: Numbers = {"auc_difference": number_of(over_patients, len(labels), how)}
     if drawn and len(drawn[0].replicates) > 1:
         numbers["auc_difference"]["p"] = _two_sided(drawn[0].replicates)
     with_cases_resampled(numbers["auc_difference"], partial(difference, None), resampling)
@@ -106,10 +122,7 @@ def _differences(cases: pd.DataFrame, resampling: Resampling) -> dict[str, Numbe
         plain = plain_number(pair.difference, pair.low, pair.high, len(labels), "paired DeLong, cases independent")
         numbers["auc_difference_delong"] = {**plain, "z": pair.z, "p": pair.p}
     except MammoError as error:
-        numbers["auc_difference_delong"] = {
-            **plain_number(None, None, None, len(labels), "DeLong"),
-            "why": error.sentence,
-        }
+        numbers["auc_difference_delong"] = missing_number(len(labels), "DeLong", error.sentence)
     return numbers
 
 

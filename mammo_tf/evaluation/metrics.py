@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,103 +10,84 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation.bands import auc_interval
-from mammo_tf.evaluation.calibration import Calibration, calibrate, check_method, reliability
-from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling, share_interval
+from mammo_tf.evaluation.bands import curve_intervals
+from mammo_tf.evaluation.calibration import check_method
+from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling
+from mammo_tf.evaluation.levels import (
+    DEFAULT_AGGREGATES,
+    aggregates_in_force,
+    at_level,
+    how_words,
+    measured_levels,
+)
+from mammo_tf.evaluation.numbers import (
+    Levels,
+    Metrics,
+    Number,
+    Numbers,
+    interval_number,
+    missing_number,
+    plain_number,
+)
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule, operating_point
-from mammo_tf.evaluation.predictions import LEVELS, at_level
+from mammo_tf.evaluation.probabilities import calibrated_on, probability_numbers
+from mammo_tf.evaluation.rates import rate_numbers
 from mammo_tf.evaluation.roc import delong
 
-Number = dict[str, Any]
+POINTS = {"sensitivity_at_90_specificity": 0.90, "sensitivity_at_95_specificity": 0.95}
+POINT = "the point of this curve with specificity {:g} % or more and the largest sensitivity"
 TEST_SPLITS = ("test", "tst", "testing")
 
 
 def compute_metrics(
     table: pd.DataFrame,
     threshold_split: str = "validation",
-    breast: str = "mean",
-    patient: str = "maximum",
+    aggregates: Mapping[str, str] = DEFAULT_AGGREGATES,
     resampling: Resampling = OVER_PATIENTS,
     rule: OperatingRule = G_MEAN,
     calibration: str | None = None,
-) -> dict[str, dict[str, dict[str, Number]]]:
-    """`{split: {level: {metric: {value, low, high, n, how}}}}`, intervals of 95 %.
+) -> Metrics:
+    """`{split: {level: {metric: {value, low, high, n, how}}}}` and the aggregates, intervals of 95 %.
 
-    Metrics: `auc` (bootstrap over patients), `auc_delong`, and where the threshold split has both classes `threshold`
-    (chosen there by the rule, at the same level, then fixed), `sensitivity`, `specificity`, `accuracy` at it; where
-    scores lie in [0, 1] `brier` and `ece` (ten equal bins, without an interval), with a calibration those of the
-    calibrated scores too. A number that does not exist has the value None and says why. Where `resampling.also_cases`
-    is set, a resampled number has `cases_resampled` as well: the interval that takes every image for a patient of its
-    own, for comparison only.
+    Metrics: `auc` (bootstrap over patients), `auc_delong`, `sensitivity_at_90_specificity` and `..._95_...` (points of
+    the same split's curve), and where the threshold split has both classes `threshold` (chosen there by the rule, at
+    the same level, then fixed) and at it every rate of `evaluation.rates`; where scores lie in [0, 1] those of
+    `evaluation.probabilities`, with a calibration those of the calibrated scores too. A number that does not exist has
+    the value None and says why. Where `resampling.also_cases` is set, a resampled number has `cases_resampled` as well:
+    the interval that takes every image for a patient of its own, for comparison only.
 
     Args:
         table: as `read_predictions` or `make_predictions` gives it.
         threshold_split: where thresholds are chosen; the other splits only use them.
-        breast, patient: aggregates, see `at_level`.
+        aggregates: level -> how the scores of its parts are put together, see `at_level`; of a level that is not named
+            the default. Exams are measured where they are named.
         resampling: how intervals are made.
         rule: how the operating point is chosen.
         calibration: "platt", "isotonic" or "temperature", fitted on the threshold split, at the same level.
 
     Raises:
-        MammoError: `threshold_on_test`; as `at_level`; `method_unknown`.
+        MammoError: `threshold_on_test`; as `at_level`; `method_unknown`; `split_wrong` for a split called "aggregates".
     """
     check_threshold_split(threshold_split)
     if calibration is not None:
         check_method(calibration)
-    metrics: dict[str, dict[str, dict[str, Number]]] = {}
-    for level in LEVELS:
-        cases = at_level(table, level, breast, patient)
-        if cases is None:
-            continue
-        how_level = {"image": "", "breast": f", {breast} of a breast's views", "patient": f", {patient} of the breasts"}
+    splits: dict[str, Levels] = {}
+    for level in measured_levels(table, aggregates):
+        cases = at_level(table, level.name, aggregates)
+        assert cases is not None  # it is told, else it would not be measured
+        words = how_words(table, level, aggregates)
         chosen = cases[cases["split"] == threshold_split]
         threshold = threshold_of(chosen, threshold_split, rule)
-        calibrated = None if calibration is None else _calibrated(chosen, calibration)
+        calibrated = None if calibration is None else calibrated_on(chosen, calibration)
         for split, part in cases.groupby("split", sort=False):
             numbers = numbers_at(part, threshold, resampling)
-            numbers |= _closeness(part, None, resampling)
+            numbers |= probability_numbers(part, None, resampling)
             if calibration is not None:
-                numbers |= _closeness(part, calibrated, resampling, f"{calibration} on {threshold_split}")
+                numbers |= probability_numbers(part, calibrated, resampling, f"{calibration} on {threshold_split}")
             for number in numbers.values():
-                number["how"] += how_level[level]
-            metrics.setdefault(str(split), {})[level] = numbers
-    return metrics
-
-
-def _calibrated(cases: pd.DataFrame, method: str) -> Calibration | MammoError:
-    """A calibration, or why there is none."""
-    try:
-        return calibrate(cases["label"], cases["score"], method)
-    except MammoError as error:
-        return error
-
-
-def _closeness(
-    cases: pd.DataFrame, calibrated: Calibration | MammoError | None, resampling: Resampling, method: str = ""
-) -> dict[str, Number]:
-    """Brier score and calibration error of scores as they are, or calibrated; nothing where they are no probabilities.
-
-    Args:
-        cases: as for `numbers_at`.
-        calibrated: None for the scores as they are.
-        resampling: how intervals are made.
-        method: of the calibration, for the reader.
-    """
-    labels, scores = cases["label"].to_numpy(np.int64), cases["score"].to_numpy(np.float64)
-    suffix, how = ("_calibrated", f", {method}") if method else ("", "")
-    if isinstance(calibrated, MammoError):
-        nothing = {**plain_number(None, None, None, len(labels), method), "why": calibrated.sentence}
-        return {f"brier{suffix}": nothing, f"ece{suffix}": dict(nothing)}
-    if not ((scores >= 0) & (scores <= 1)).all():
-        return {}
-    probabilities = scores if calibrated is None else calibrated(scores)
-    patients = cases["patient_id"].to_numpy()
-    squares = partial(_mean, (labels - probabilities) ** 2, labels, resampling)
-    brier = number_of(partial(squares, patients), len(labels), f"{resampling.words(patients)}{how}")
-    with_cases_resampled(brier, partial(squares, None), resampling)
-    error = reliability(labels, probabilities).ece
-    ece = plain_number(error, None, None, len(labels), f"ten bins of equal width, (a, b]{how}")
-    return {f"brier{suffix}": brier, f"ece{suffix}": ece}
+                number["how"] += words
+            splits.setdefault(str(split), {})[level.name] = numbers
+    return Metrics(splits, aggregates_in_force(table, aggregates))
 
 
 def check_threshold_split(name: str) -> None:
@@ -117,27 +97,21 @@ def check_threshold_split(name: str) -> None:
         raise MammoError("threshold_on_test", sentence, "Choose it on validation")
 
 
-def _mean(
-    values: NDArray[np.float64], labels: NDArray[np.int64], resampling: Resampling, groups: NDArray[Any] | None
-) -> Interval:
-    return _rate(values, np.ones(len(values)), labels, resampling, groups)
-
-
 def threshold_of(cases: pd.DataFrame, split: str, rule: OperatingRule) -> Number:
     """The operating point of some cases as a number of `metrics.json`; None and why where there is none."""
     how = f"{rule.words}, on {split}"
     try:
         point = operating_point(cases["label"], cases["score"], rule)
     except MammoError as error:
-        return {"value": None, "low": None, "high": None, "n": len(cases), "how": how, "why": error.sentence}
+        return missing_number(len(cases), how, error.sentence)
     if not np.isfinite(point.threshold):
         why = f"no threshold on {split} is better than calling nothing positive"
-        return {"value": None, "low": None, "high": None, "n": len(cases), "how": how, "why": why}
-    return {"value": point.threshold, "low": None, "high": None, "n": len(cases), "how": how}
+        return missing_number(len(cases), how, why)
+    return plain_number(point.threshold, None, None, len(cases), how)
 
 
-def numbers_at(cases: pd.DataFrame, threshold: Number, resampling: Resampling) -> dict[str, Number]:
-    """The numbers of some cases at a fixed threshold.
+def numbers_at(cases: pd.DataFrame, threshold: Number, resampling: Resampling) -> Numbers:
+    """The numbers of some cases: of the ROC curve, and at a fixed threshold.
 
     Args:
         cases: with `label`, `score`, `patient_id`, as `at_level` gives them.
@@ -146,78 +120,44 @@ def numbers_at(cases: pd.DataFrame, threshold: Number, resampling: Resampling) -
     """
     labels, scores = cases["label"].to_numpy(np.int64), cases["score"].to_numpy(np.float64)
     patients = cases["patient_id"].to_numpy()
-    how = resampling.words(patients)
-
-    def area(groups: NDArray[Any] | None) -> Interval:
-        return auc_interval(
-            labels, scores, groups, resampling.replicates, resampling.seed,
-            method=resampling.method, strata=resampling.strata(labels, groups),
-        )  # fmt: skip
-
-    numbers = {"auc": number_of(partial(area, patients), len(labels), how)}
-    with_cases_resampled(numbers["auc"], partial(area, None), resampling)
+    area, points = _curve_numbers(labels, scores, patients, resampling)
+    numbers: Numbers = {"auc": area}
     try:
         single = delong(labels, scores)
         numbers["auc_delong"] = plain_number(
             single.auc, single.low, single.high, len(labels), "DeLong, cases independent"
         )
     except MammoError as error:
-        numbers["auc_delong"] = {**plain_number(None, None, None, len(labels), "DeLong"), "why": error.sentence}
-    numbers["threshold"] = dict(threshold)
-    if threshold["value"] is None:
-        return numbers
-    for name, hits, counted in rates_at(labels, scores, float(threshold["value"])):
-        rate = partial(_rate, hits, counted, labels, resampling)
-        numbers[name] = number_of(partial(rate, patients), len(labels), f"at the fixed threshold; {how}")
-        with_cases_resampled(numbers[name], partial(rate, None), resampling)
+        numbers["auc_delong"] = missing_number(len(labels), "DeLong", error.sentence)
+    numbers |= points
+    numbers["threshold"] = threshold.copy()
+    if threshold["value"] is not None:
+        numbers |= rate_numbers(labels, scores, threshold["value"], patients, resampling)
     return numbers
 
 
-def _rate(
-    hits: NDArray[Any],
-    counted: NDArray[Any],
-    labels: NDArray[np.int64],
-    resampling: Resampling,
-    groups: NDArray[Any] | None,
-) -> Interval:
-    return share_interval(
-        hits, counted, groups, resampling.replicates, resampling.seed,
-        method=resampling.method, strata=resampling.strata(labels, groups),
-    )  # fmt: skip
+def _curve_numbers(
+    labels: NDArray[np.int64], scores: NDArray[np.float64], patients: NDArray[Any], resampling: Resampling
+) -> tuple[Number, Numbers]:
+    """The AUC, and the sensitivity at each specificity of `POINTS`; all of one resampling."""
+    how, positives = resampling.words(patients), int(labels.sum())
+    words = [f"{how}, {POINT.format(100 * specificity)}" for specificity in POINTS.values()]
 
+    def intervals(groups: NDArray[Any] | None) -> tuple[Interval, ...]:
+        return curve_intervals(
+            labels, scores, groups, tuple(POINTS.values()), resampling.replicates, resampling.seed,
+            method=resampling.method, strata=resampling.strata(labels, groups),
+        )  # fmt: skip
 
-def rates_at(
-    labels: NDArray[np.int64], scores: NDArray[np.float64], threshold: float
-) -> tuple[tuple[str, NDArray[np.bool_], NDArray[np.bool_]], ...]:
-    """Sensitivity, specificity and accuracy at a threshold: name, which cases are hits, which cases count."""
-    called, positives = scores >= threshold, labels == 1
-    everyone = np.ones(len(labels), np.bool_)
-    return (
-        ("sensitivity", called, positives),
-        ("specificity", ~called, ~positives),
-        ("accuracy", called == positives, everyone),
-    )
-
-
-def number_of(compute: Callable[[], Interval], n: int, how: str) -> Number:
-    """An interval as a number of `metrics.json`; None and why where there is none."""
     try:
-        found = compute()
+        found = intervals(patients)
     except MammoError as error:
-        return {**plain_number(None, None, None, n, how), "why": error.sentence}
-    note = f"; {found.discarded} resamples of one class left out" if found.discarded else ""
-    return plain_number(found.value, found.low, found.high, n, how + note)
-
-
-def plain_number(value: float | None, low: float | None, high: float | None, n: int, how: str) -> Number:
-    """The parts of a number of `metrics.json`; ends that are not finite are None."""
-    ends = [None if end is None or not np.isfinite(end) else float(end) for end in (low, high)]
-    return {"value": None if value is None else float(value), "low": ends[0], "high": ends[1], "n": n, "how": how}
-
-
-def with_cases_resampled(number: Number, compute: Callable[[], Interval], resampling: Resampling) -> None:
-    """Puts the interval that resamples cases as if they were patients beside a number, where that is asked for."""
-    if resampling.also_cases and number["value"] is not None:
-        found = compute()
-        ends = plain_number(found.value, found.low, found.high, number["n"], "")
-        number["cases_resampled"] = {"low": ends["low"], "high": ends["high"]}
+        missing = [missing_number(positives, word, error.sentence) for word in words]
+        return missing_number(len(labels), how, error.sentence), dict(zip(POINTS, missing, strict=True))
+    counts = [len(labels), *[positives] * len(POINTS)]
+    numbers = [interval_number(*one) for one in zip(found, counts, [how, *words], strict=True)]
+    if resampling.also_cases:
+        for number, one in zip(numbers, intervals(None), strict=True):
+            ends = plain_number(one.value, one.low, one.high, 0, "")
+            number["cases_resampled"] = {"low": ends["low"], "high": ends["high"]}
+    return numbers[0], dict(zip(POINTS, numbers[1:], strict=True))

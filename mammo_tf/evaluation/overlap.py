@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.evaluation.intervals import Resampling, share_interval
-from mammo_tf.evaluation.metrics import number_of
+from mammo_tf.evaluation.numbers import Levels, Numbers, number_of
 
 OVERLAP = ("tpr", "precision", "dsc")
+TITLES = {"tpr": "True positive rate of pixels", "precision": "Precision of pixels", "dsc": "Dice coefficient"}
 HOW = {
     "tpr": "mean over images with a finding",
     "precision": "mean over images in which something is called",
@@ -35,16 +35,16 @@ def overlap(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, flo
     }
 
 
-def overlap_metrics(table: pd.DataFrame, resampling: Resampling) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+def overlap_metrics(table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
     """Split -> level `image` -> `tpr`, `precision`, `dsc` as numbers of `metrics.json`; n is how many images count.
 
     Args:
         table: predictions with the columns `OVERLAP`.
         resampling: how intervals are made; patients are drawn with all their images.
     """
-    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    found: dict[str, Levels] = {}
     for split, part in table.groupby("split", sort=False):
-        numbers = {}
+        numbers: Numbers = {}
         for name in OVERLAP:
             known = part[part[name].notna()]
             values = known[name].to_numpy(np.float64)

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.levels import SEVERAL, has_several_rows, telling
 from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import Finding, findings_from_json
 from mammo_tf.study.manifest import COLUMNS as MANIFEST_COLUMNS
@@ -30,9 +31,6 @@ SHORT_NAMES = {
     "pair": "pair_id",
     "breast": "breast_id",
 }
-LEVELS = ("image", "breast", "patient")
-AGGREGATES = ("mean", "maximum", "noisy_or")
-ALMOST_ONE = 1 - 2.0**-53  # a score of exactly 1 would end the order among those that hold one
 SCORE_DIGITS = 9  # a float32 survives
 
 
@@ -112,11 +110,11 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
     Returns:
         The file's rows with our columns where it has them: `label` int64 (0 or 1), `score` float64, the rest text.
         Without `patient_id` (or where it is empty in all rows) every row is a patient of its own; without `split` all
-        rows are `test`.
+        rows are `test`. An image has one row, or several that a column `frame` or `patch_seed` tells apart.
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`,
-            `predictions_empty`, `image_id_twice`, `column_twice`, `patient_missing`.
+            `predictions_empty`, `image_id_twice`, `image_shared`, `column_twice`, `patient_missing`.
     """
     path = Path(path)
     table, lines = read_table(path, f"the predictions {path} are not there")
@@ -125,7 +123,7 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
     stored = table.copy()
     for ours, theirs in (columns or {}).items():
         name = SHORT_NAMES.get(ours, ours)
-        if name not in (*COLUMNS, "breast_id"):
+        if name not in (*COLUMNS, "breast_id", *SEVERAL):
             raise MammoError("column_unknown", f"--columns names {ours!r}", f"Known are {', '.join(COLUMNS)}")
         if theirs not in stored:
             raise MammoError(
@@ -138,9 +136,7 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
             raise MammoError("column_missing", f"{path} has no column {name!r}", remedy)
     table["label"] = _numbers(table, "label", path, lines).astype(np.int64)
     table["score"] = _numbers(table, "score", path, lines)
-    if "image_id" in table and table["image_id"].duplicated().any():
-        value = table.loc[table["image_id"].duplicated(), "image_id"].iloc[0]
-        raise MammoError("image_id_twice", f"{path}: image_id {value!r} stands there twice", "No image counts twice")
+    _check_images(table, path)
     unnamed = table["patient_id"].str.strip() == "" if "patient_id" in table else pd.Series(True, index=table.index)
     if unnamed.any() and not unnamed.all():
         sentence = f"{path}, row {lines[int(unnamed.argmax())]}: patient_id is empty, and not everywhere"
@@ -152,6 +148,24 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
     return table
 
 
+def _check_images(table: pd.DataFrame, path: Path) -> None:
+    """Refuses rows of one image that nothing tells apart, or that belong to two patients or two splits."""
+    if not has_several_rows(table):
+        return
+    told = telling(table)
+    twice = table[["image_id", *told]].duplicated()
+    if twice.any():
+        value = table.loc[twice, "image_id"].iloc[0]
+        remedy = "No image counts twice; rows of its frames or patches need a column frame or patch_seed"
+        raise MammoError("image_id_twice", f"{path}: image_id {value!r} stands there twice", remedy)
+    for column in ("patient_id", "split"):
+        pairs = table[["image_id", column]].drop_duplicates() if column in table else table[:0]
+        if pairs["image_id"].duplicated().any():
+            value = pairs.loc[pairs["image_id"].duplicated(), "image_id"].iloc[0]
+            sentence = f"{path}: the rows of image_id {value!r} differ in {column}"
+            raise MammoError("image_shared", sentence, "Give every row of an image the same one")
+
+
 def _numbers(table: pd.DataFrame, name: str, path: Path, lines: Sequence[int]) -> pd.Series[float]:
     numbers = pd.to_numeric(table[name].replace({"True": "1", "False": "0"}), errors="coerce").astype("float64")
     wrong = np.flatnonzero(~np.isfinite(numbers) if name == "score" else ~numbers.isin((0, 1)))
@@ -160,54 +174,3 @@ def _numbers(table: pd.DataFrame, name: str, path: Path, lines: Sequence[int]) -
         value = table[name].iloc[wrong[0]]
         raise MammoError(f"{name}_wrong", f"{path}, row {lines[wrong[0]]}: {name} {value!r} is not {rule}")
     return numbers
-
-
-def at_level(table: pd.DataFrame, level: str, breast: str = "mean", patient: str = "maximum") -> pd.DataFrame | None:
-    """Cases of one level, with `label`, `score`, `patient_id`, `case_id` and `split`; missing views are no obstacle.
-
-    A breast is positive if one of its views is, a patient if one of the breasts is. A breast's score is the `breast`
-    aggregate of its views, a patient's score the `patient` aggregate of the breasts (of the images, where the
-    laterality is not known).
-
-    Args:
-        table: as `read_predictions` gives it.
-        level: "image", "breast" or "patient".
-        breast, patient: "mean", "maximum", or "noisy_or" (1 - product of 1 - p: one suspicious view is enough, two are
-            more; for probabilities).
-
-    Returns:
-        One row a case; None at level breast where the table does not say the laterality.
-
-    Raises:
-        MammoError: `level_unknown`, `aggregate_unknown`, `score_outside`.
-    """
-    if level not in LEVELS:
-        raise MammoError("level_unknown", f"level {level!r} is unknown", f"Known are {', '.join(LEVELS)}")
-    for aggregate in (breast, patient):
-        if aggregate not in AGGREGATES:
-            raise MammoError("aggregate_unknown", f"{aggregate!r} is unknown", f"Known are {', '.join(AGGREGATES)}")
-    images = table.assign(case_id=table.get("image_id", pd.Series(np.arange(len(table)), index=table.index)))
-    if level == "image":
-        return images[["case_id", "patient_id", "split", "label", "score"]]
-    has_side = "breast_id" in table or ("laterality" in table and (table["laterality"] != "").all())
-    if level == "breast" and not has_side:
-        return None
-    cases = images
-    if has_side:
-        side = table["breast_id"] if "breast_id" in table else table["laterality"]
-        exam = table["exam_id"].fillna("") if "exam_id" in table else ""
-        cases = _grouped(images.assign(case_id=table["patient_id"] + " " + exam + " " + side), breast)
-    if level == "breast":
-        return cases
-    return _grouped(cases.assign(case_id=cases["patient_id"]), patient)
-
-
-def _grouped(cases: pd.DataFrame, aggregate: str) -> pd.DataFrame:
-    if aggregate == "noisy_or" and not cases["score"].between(0, 1).all():
-        raise MammoError("score_outside", "noisy-or needs scores that are probabilities, from 0 to 1", "Use maximum")
-    if aggregate == "noisy_or":
-        cases = cases.assign(score=np.log1p(-np.minimum(cases["score"], ALMOST_ONE)))
-    how = {"mean": "mean", "maximum": "max", "noisy_or": "sum"}[aggregate]
-    grouped = cases.groupby(["split", "case_id"], sort=False)
-    found = grouped.agg(patient_id=("patient_id", "first"), label=("label", "max"), score=("score", how)).reset_index()
-    return found.assign(score=-np.expm1(found["score"])) if aggregate == "noisy_or" else found

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.intervals import OVER_PATIENTS, Resampling
-from mammo_tf.evaluation.metrics import Number, check_threshold_split, numbers_at, threshold_of
+from mammo_tf.evaluation.levels import (
+    DEFAULT_AGGREGATES,
+    at_level,
+    case_columns,
+    level_named,
+    parts_of,
+    with_identity,
+)
+from mammo_tf.evaluation.metrics import check_threshold_split, numbers_at, threshold_of
+from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule
-from mammo_tf.evaluation.predictions import at_level
 
 AGE_BANDS = (50, 60, 70)
 SIZE_BANDS_MM = (10, 20)
@@ -22,12 +30,11 @@ def subgroup_metrics(
     table: pd.DataFrame,
     column: str,
     level: str = "breast",
-    breast: str = "mean",
-    patient: str = "maximum",
+    aggregates: Mapping[str, str] = DEFAULT_AGGREGATES,
     resampling: Resampling = OVER_PATIENTS,
     rule: OperatingRule = G_MEAN,
     threshold_split: str = "validation",
-) -> dict[str, dict[str, dict[str, Number]]]:
+) -> dict[str, dict[str, Numbers]]:
     """`{split: {value: {metric: number}}}`: numbers of every value of a column, at the threshold of all cases.
 
     Ages are put in bands (under 50, 50-59, 60-69, 70 and over), sizes too (under 10 mm, 10-19, 20 and over). A column
@@ -38,8 +45,8 @@ def subgroup_metrics(
         table: as `read_predictions` gives it, with the column.
         column: what to split by; cases of a breast or patient take the value of their first positive image, else of
             their first image. An empty value is "unknown".
-        level: "image", "breast" or "patient"; a table without laterality has no breasts.
-        breast, patient, resampling, rule, threshold_split: as for `compute_metrics`.
+        level: as for `at_level`; a table without laterality has no breasts.
+        aggregates, resampling, rule, threshold_split: as for `compute_metrics`.
 
     Raises:
         MammoError: `column_missing`, `level_unknown`, `threshold_on_test`.
@@ -47,9 +54,9 @@ def subgroup_metrics(
     if column not in table:
         raise MammoError("column_missing", f"the predictions have no column {column!r}", "Name one that they have")
     check_threshold_split(threshold_split)
-    cases = _cases(table, column, level, breast, patient)
+    cases = _cases(table, column, level, aggregates)
     threshold = threshold_of(cases[cases["split"] == threshold_split], threshold_split, rule)
-    found: dict[str, dict[str, dict[str, Number]]] = {}
+    found: dict[str, dict[str, Numbers]] = {}
     for split, part in cases.groupby("split", sort=False):
         for value in ordered_values(part, column):
             members = part["value"] == value
@@ -59,20 +66,18 @@ def subgroup_metrics(
     return found
 
 
-def _cases(table: pd.DataFrame, column: str, level: str, breast: str, patient: str) -> pd.DataFrame:
+def _cases(table: pd.DataFrame, column: str, level: str, aggregates: Mapping[str, str]) -> pd.DataFrame:
     values = banded(table[column], column)
-    images = table.assign(value=values).sort_values("label", ascending=False, kind="stable")
-    cases = at_level(table, level, breast, patient)
+    cases = at_level(table, level, aggregates)
     if cases is None:
-        raise MammoError("column_missing", "the predictions have no laterality, so there are no breasts", "Use image")
-    if level == "image":
+        unit = level_named(level)
+        sentence = f"the predictions have no {unit.told_by[-1]}, so there are no {unit.plural}"
+        raise MammoError("column_missing", sentence, "Use image")
+    if parts_of(table, level_named(level)) is None:
         return cases.assign(value=values.to_numpy())
-    case_id = images["patient_id"]
-    if level == "breast":
-        side = images["breast_id"] if "breast_id" in images else images["laterality"]
-        case_id = case_id + " " + images.get("exam_id", "") + " " + side
-    first = images.assign(case_id=case_id).drop_duplicates(["split", "case_id"])[["split", "case_id", "value"]]
-    return cases.merge(first, on=["split", "case_id"], how="left")
+    rows = with_identity(table).assign(value=values).sort_values("label", ascending=False, kind="stable")
+    keys = ["split", *case_columns(table, level_named(level))]
+    return cases.merge(rows.drop_duplicates(keys)[[*keys, "value"]], on=keys, how="left")
 
 
 def ordered_values(cases: pd.DataFrame, column: str) -> list[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import compare, read_predictions
+from mammo_tf.evaluation import compare, read_metrics, read_predictions
+from mammo_tf.evaluation.number_text import DIFFERENCE, number_text
 from mammo_tf.experiments.steps import Steps
 from mammo_tf.experiments.study_recipes import (
     HEAD,
@@ -27,7 +27,7 @@ from mammo_tf.experiments.study_recipes import (
     seeded,
     steady_stage,
 )
-from mammo_tf.files import Kind, claim, read_json, write_json
+from mammo_tf.files import Kind, claim, write_json
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.examples import write_examples
 from mammo_tf.recipes.recipe import Phase, Preparation, Recipe, Training
@@ -243,7 +243,7 @@ def _compared(folder: Path) -> list[Comparison]:
     for number, (name, first, second) in enumerate(PAIRS):
         path = folder / "comparisons" / f"{number}.json"
         one, other = (read_predictions(folder / TABLES[which] / "predictions_test.csv") for which in (first, second))
-        write_json(path, compare(one, other))
+        write_json(path, compare(one, other).to_json())
         comparisons.append(Comparison(name, path, note=NOTES.get(first, "")))
     return comparisons
 
@@ -275,15 +275,9 @@ def _reported(folder: Path, comparisons: list[Comparison], adapted: RunResult) -
 def _answer(folder: Path) -> list[str]:
     lines = ["", "AUC of breasts, 95 % interval over patients:"]
     for name, place in TABLES.items():
-        number = read_json(folder / place / "metrics.json")["test"]["breast"]["auc"]
-        lines.append(f"  {name:34s} {_shown(number)}")
-    for number, (name, _, _) in enumerate(PAIRS):
-        value = read_json(folder / "comparisons" / f"{number}.json")["test"]["breast"]["auc_difference"]
-        lines.append(f"  {name:42s} {_shown(value, '+')}")
+        number = read_metrics(folder / place / "metrics.json")["test"]["breast"]["auc"]
+        lines.append(f"  {name:34s} {number_text(number)}")
+    for order, (name, _, _) in enumerate(PAIRS):
+        value = read_metrics(folder / "comparisons" / f"{order}.json")["test"]["breast"]["auc_difference"]
+        lines.append(f"  {name:42s} {number_text(value, DIFFERENCE)}")
     return [*lines, "", f"Open {folder / 'report.html'}"]
-
-
-def _shown(number: dict[str, Any], sign: str = "") -> str:
-    if number["value"] is None:
-        return f"- ({number['why']})"
-    return f"{number['value']:{sign}.3f} ({number['low']:{sign}.3f} to {number['high']:{sign}.3f})"

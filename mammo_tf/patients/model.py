@@ -17,9 +17,10 @@ from typing import Any, get_type_hints
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import OperatingRule, Resampling
+from mammo_tf.evaluation import Metrics, OperatingRule, Resampling
 from mammo_tf.evaluation.calibration import METHODS
 from mammo_tf.evaluation.intervals import OVER_PATIENTS
+from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.evaluation.operating import G_MEAN
 from mammo_tf.fields import convert, set_fields, to_json, unknown_field
 from mammo_tf.files import LOCK, Kind, atomic_path, claim, disk_errors, read_json, write_json
@@ -103,8 +104,8 @@ class PatientFit:
     """
 
     rows: Mapping[str, Row]
-    comparison: Mapping[str, Any]
-    as_run: Mapping[str, Any]
+    comparison: Mapping[str, Metrics]
+    as_run: Mapping[str, Numbers]
     settings: Mapping[str, Settings]
     model: Path
     notes: tuple[str, ...]
@@ -155,8 +156,8 @@ def _fitted(inputs: PatientInputs, folder: Path, request: PatientRequest, say: S
         as_run = {request.keep: as_run_numbers(kept, request.rule, request.resampling)}
         write_json(folder / "as_run.json", {name: {"test": {"patient": one}} for name, one in as_run.items()})
     _forget(folder, as_run=bool(as_run), patients=inputs.frame is not None)
-    write_json(folder / "metrics.json", {name: row.metrics for name, row in rows.items()})
-    write_json(folder / "comparison.json", comparison)
+    write_json(folder / "metrics.json", {name: row.metrics.to_json() for name, row in rows.items()})
+    write_json(folder / "comparison.json", {name: one.to_json() for name, one in comparison.items()})
     write_rows(folder, rows, [request.keep])
     save_patient_model(_model(fitted[request.keep], kept, inputs, request), folder / "model")
     return PatientFit(rows, comparison, as_run, settings, folder / "model", (*inputs.notes, *_notes(kept)))

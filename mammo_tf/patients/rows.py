@@ -14,25 +14,27 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import (
     Calibration,
+    Metrics,
     OperatingRule,
     Resampling,
+    adjusted,
     calibrate,
     compare,
     compute_metrics,
     write_predictions,
 )
 from mammo_tf.evaluation.metrics import numbers_at, threshold_of
+from mammo_tf.evaluation.number_text import SIX_DIGITS, number_text
+from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.evaluation.predictions import COLUMNS
 from mammo_tf.patients.table import PatientTable
 from mammo_tf.reporting import roc_figure, scores_at
-from mammo_tf.reporting.evaluating import shown
 from mammo_tf.reporting.palette import save_figure
 from mammo_tf.reporting.reliability import reliability_figure
 from mammo_tf.reporting.tables import answer
 
 PLAIN = ("maximum", "mean")  # of the four view scores
 AS_RUN = "threshold chosen ON TEST, as run: too good"
-Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Row:
     Attributes:
         name: of the classifier or of the aggregate.
         predictions: one line a patient, all splits, in the package's contract; `probability` where calibrated.
-        metrics: `{split: {"patient": {metric: number}}}`.
+        metrics: `{split: {"patient": {metric: number}}}`; nothing is aggregated, since a line is a patient.
         calibration: fitted on validation; None where that is not possible.
         why_not: why there is none.
     """
@@ -56,9 +58,7 @@ class Row:
     @property
     def threshold(self) -> float | None:
         """The operating point, chosen on validation; None where there is none."""
-        numbers = next(iter(self.metrics.values()))["patient"]
-        value = numbers.get("threshold", {}).get("value")
-        return None if value is None else float(value)
+        return next(iter(self.metrics.values()))["patient"]["threshold"]["value"]
 
 
 def plain_scores(table: PatientTable) -> dict[str, NDArray[np.float64]]:
@@ -92,7 +92,7 @@ def make_row(
         predictions, "validation", resampling=resampling, rule=rule, calibration=method if calibration else None
     )
     # a line is a patient, so the level image is the patient's, and nothing was aggregated on the way
-    metrics = {split: {"patient": levels["image"]} for split, levels in found.items()}
+    metrics = Metrics({split: {"patient": levels["image"]} for split, levels in found.items()}, {})
     if calibration is not None:
         predictions = predictions.assign(probability=calibration(scores))
     return Row(name, predictions, metrics, calibration, why_not)
@@ -122,7 +122,7 @@ def _calibration(predictions: pd.DataFrame, method: str | None) -> tuple[Calibra
     return (found, "") if rising else (None, "on validation higher scores are not more often positive")
 
 
-def as_run_numbers(row: Row, rule: OperatingRule, resampling: Resampling) -> dict[str, Any]:
+def as_run_numbers(row: Row, rule: OperatingRule, resampling: Resampling) -> Numbers:
     """The numbers of the split test at a threshold chosen there, as the thesis did; they say so themselves."""
     cases = row.predictions[row.predictions["split"] == "test"]
     threshold = threshold_of(cases, "test", rule)
@@ -131,16 +131,18 @@ def as_run_numbers(row: Row, rule: OperatingRule, resampling: Resampling) -> dic
 
 
 def compared(rows: Mapping[str, Row], resampling: Resampling) -> dict[str, Metrics]:
-    """Each classifier minus maximum and minus mean, paired: `{"A minus B": {split: {"patient": {metric: number}}}}`."""
+    """Each classifier minus maximum and minus mean, paired: `{"A minus B": {split: {"patient": {metric: number}}}}`.
+
+    They are several looks at the same patients, so each p has its q beside it.
+    """
     found = {}
     for name, row in rows.items():
         for plain in PLAIN:
             if name not in PLAIN:
                 levels = compare(rows[plain].predictions, row.predictions, resampling=resampling)
-                found[f"{name} minus {plain}"] = {
-                    split: {"patient": numbers["image"]} for split, numbers in levels.items()
-                }
-    return found
+                patients = {split: {"patient": numbers["image"]} for split, numbers in levels.items()}
+                found[f"{name} minus {plain}"] = Metrics(patients, {})
+    return adjusted(found)
 
 
 def write_rows(folder: Path, rows: Mapping[str, Row], calibrated: Sequence[str]) -> None:
@@ -181,10 +183,7 @@ def table_lines(rows: Mapping[str, Row], as_run: Mapping[str, Any] | None = None
 
 def _numbers_line(numbers: Mapping[str, Mapping[str, Any]]) -> str:
     area = numbers["auc"]
-    text = shown(area)
-    if area["value"] is not None:
-        ends = f" ({area['low']:.6f} to {area['high']:.6f})" if area["low"] is not None else ""
-        text = f"{area['value']:.6f}{ends}"
+    text = number_text(area, SIX_DIGITS)
     rates = [_plain(numbers.get(name)) for name in ("sensitivity", "specificity", "threshold")]
     errors = [_before_after(numbers, name) for name in ("ece", "brier")]
     return f"{area['n']:6d}  {text:32s}{rates[0]:12s} {rates[1]:12s}{rates[2]:10s} {errors[0]:14s} {errors[1]}"

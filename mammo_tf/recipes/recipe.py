@@ -14,7 +14,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling
 from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
 from mammo_tf.evaluation.intervals import METHODS
-from mammo_tf.evaluation.predictions import AGGREGATES
+from mammo_tf.evaluation.levels import AGGREGATES
 from mammo_tf.fields import from_json, to_json
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
@@ -144,6 +144,11 @@ class Evaluation:
         _check(self.calibration in calibrations, f"calibrations are {', '.join(CALIBRATIONS)}, or empty")
         _check(self.interval in METHODS, f"intervals are {', '.join(METHODS)}")
         _check(self.breast in AGGREGATES and self.patient in AGGREGATES, f"aggregates are {', '.join(AGGREGATES)}")
+
+    @property
+    def aggregates(self) -> dict[str, str]:
+        """How scores of views and of breasts are put together, by level."""
+        return {"breast": self.breast, "patient": self.patient}
 
     @property
     def resampling(self) -> Resampling:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import compare
+from mammo_tf.evaluation import Metrics, compare
 from mammo_tf.files import LOCK, digest, locked, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import rebuild
@@ -62,8 +62,8 @@ class RunResult:
     """
 
     folder: Path
-    metrics: dict[str, Any]
-    comparison: dict[str, Any]
+    metrics: Metrics
+    comparison: Metrics
     model: keras.Model
     card: ModelCard
     records: Records
@@ -287,20 +287,19 @@ class _Trainer:
         return model
 
 
-def _before(trained: Trained, recipe: Recipe, after: Measured, say: Say) -> dict[str, Any]:
+def _before(trained: Trained, recipe: Recipe, after: Measured, say: Say) -> Metrics:
     """The start model on the same images, as it came, and the paired difference."""
     origin = trained.origin
     if origin is None or not recipe.phases:
-        return {}
+        return Metrics()
     if origin.preprocessing is None:
         say("the start model does not say how pictures are prepared, so it is not compared")
-        return {}
+        return Metrics()
     own_task = replace(origin, card=replace(origin.card, task=recipe.task))
     before = measured_as_it_came(own_task, trained.records, recipe, trained.folder / "before")
     evaluation = recipe.evaluation
     comparison = compare(
-        before.predictions, after.predictions, breast=evaluation.breast, patient=evaluation.patient,
-        resampling=evaluation.resampling,
+        before.predictions, after.predictions, aggregates=evaluation.aggregates, resampling=evaluation.resampling,
     )  # fmt: skip
-    write_json(trained.folder / "comparison.json", comparison)
+    write_json(trained.folder / "comparison.json", comparison.to_json())
     return comparison

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import calibrate, compute_metrics, write_predictions
+from mammo_tf.evaluation import Metrics, calibrate, compute_metrics, write_predictions
 from mammo_tf.evaluation.overlap import OVERLAP
 from mammo_tf.evaluation.predictions import COLUMNS, with_decision
 from mammo_tf.files import write_json
@@ -44,7 +43,7 @@ class Measured:
     """
 
     predictions: pd.DataFrame
-    metrics: dict[str, Any]
+    metrics: Metrics
     card: ModelCard
 
 
@@ -96,7 +95,7 @@ def measured(
         raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared")
     table = score_splits(model, records, card.preprocessing, recipe, folder, splits)
     metrics = metrics_of(table, recipe)
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics.to_json())
     card = replace(
         card,
         network=description_of(model),
@@ -116,17 +115,18 @@ def measured(
     return Measured(table, metrics, card)
 
 
-def metrics_of(table: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:
+def metrics_of(table: pd.DataFrame, recipe: Recipe) -> Metrics:
     """`compute_metrics` as the recipe asks for it, and what its task measures beyond scores."""
     evaluation = recipe.evaluation
     metrics = compute_metrics(
-        table, breast=evaluation.breast, patient=evaluation.patient, resampling=evaluation.resampling,
+        table, aggregates=evaluation.aggregates, resampling=evaluation.resampling,
         rule=evaluation.operating_point, calibration=evaluation.calibration or None,
     )  # fmt: skip
+    splits = {split: dict(levels) for split, levels in metrics.items()}
     for split, levels in recipe.task.measure(table, evaluation.resampling).items():
         for level, numbers in levels.items():
-            metrics.setdefault(split, {}).setdefault(level, {}).update(numbers)
-    return metrics
+            splits[split][level] = splits[split].get(level, {}) | numbers
+    return replace(metrics, splits=splits)
 
 
 def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin: ModelFile | None) -> ModelCard:
@@ -174,7 +174,7 @@ def _known_patients(records: Records) -> tuple[KnownPatients, ...]:
         return ()
 
 
-def _thresholds(metrics: dict[str, Any], evaluation: Evaluation) -> tuple[Threshold, ...]:
+def _thresholds(metrics: Metrics, evaluation: Evaluation) -> tuple[Threshold, ...]:
     """Operating points of every level, as they were chosen on validation."""
     found = {
         level: numbers["threshold"]["value"]

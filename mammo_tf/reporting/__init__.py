@@ -1,9 +1,10 @@
 """Numbers to pictures, and one HTML file."""
 
+from mammo_tf.reporting.comparisons import Comparison
 from mammo_tf.reporting.examples import Example, example_figure
 from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure, write_figures
 from mammo_tf.reporting.losses import loss_figure, read_log
-from mammo_tf.reporting.report import Comparison, Curve, Entry, Report, render_report, write_report
+from mammo_tf.reporting.report import Curve, Entry, Report, render_report, write_report
 from mammo_tf.reporting.scores import Scores, scores_at
 from mammo_tf.reporting.sheet import SheetPicture, write_sheet
 

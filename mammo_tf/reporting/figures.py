@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import curve
+from mammo_tf.evaluation import Metrics, curve
 from mammo_tf.evaluation.bands import Band, roc_band
+from mammo_tf.evaluation.number_text import (
+    LEGEND,
+    REPORT_DIFFERENCE,
+    Form,
+    ends_text,
+    number_text,
+    threshold_text,
+    value_text,
+)
 from mammo_tf.reporting.palette import (
     INK,
     MUTED,
@@ -30,9 +40,11 @@ from mammo_tf.reporting.palette import (
     drawing,
     save_figure,
 )
-from mammo_tf.reporting.scores import LEVELS, Scores, interval_text, scores_at
+from mammo_tf.reporting.scores import PLURALS, Scores, scores_at
 
 BINS = 24
+AXIS = replace(REPORT_DIFFERENCE, digits=2)
+TIP_FORM = Form(digits=2, between="–")
 LINE_POINTS = 600  # a curve is drawn at no more points than this
 BAND_REPLICATES = 1000
 
@@ -64,7 +76,7 @@ def roc_figure(
             if other.both_classes:
                 axes.plot(*_roc_points(other), color=MUTED, linewidth=0.7, alpha=0.45)
         for model, number in zip(models, numbers, strict=True):
-            label = f"{_short(model.name)}  {interval_text(model.numbers.get('auc', {}))}"
+            label = f"{_short(model.name)}  {number_text(model.numbers.get('auc', {}), LEGEND)}"
             style: dict[str, Any] = {"color": colour_of(number), "linestyle": dash_of(number)}
             if not model.both_classes:
                 axes.plot([], [], label=f"{_short(model.name)}  one class only, no curve", **style)
@@ -103,7 +115,7 @@ def _tips(axes: Axes, name: str, band: Band) -> None:
     for place in range(0, len(band.rates), 5):
         text = f"{name}: sensitivity {band.sensitivity[place]:.2f}"
         if np.isfinite(band.low[place]):
-            text += f" ({band.low[place]:.2f}–{band.high[place]:.2f})"
+            text += f" ({ends_text({'low': band.low[place], 'high': band.high[place]}, TIP_FORM)})"
         text += f" at specificity {1 - band.rates[place]:.2f}"
         axes.plot(
             [band.rates[place]], [band.sensitivity[place]], "o", markersize=10, alpha=0.0, color=INK, gid=TIP + text
@@ -184,7 +196,7 @@ def forest_figure(names: Sequence[str], differences: Sequence[Mapping[str, Any]]
         axes.set(xlim=(-reach, reach), ylim=(0.72 - len(names), 0.72), yticks=[], xlabel="Difference of AUC")
         axes.spines["left"].set_visible(False)
         axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_formatter(lambda value, _: signed(value, 2))
+        axes.xaxis.set_major_formatter(lambda value, _: value_text(value, AXIS))
     return figure
 
 
@@ -196,28 +208,16 @@ def _forest_row(axes: Axes, height: float, name: str, number: Mapping[str, Any],
         axes.text(reach, height + 0.32, "none", ha="right", va="center", color=MUTED, bbox=behind)
         return
     value, low, high = number["value"], number.get("low"), number.get("high")
-    text = signed(value)
     if low is not None and high is not None:
         axes.plot([low, high], [height, height], color=colour_of(0), linewidth=2, solid_capstyle="butt")
-        text += f" ({signed(low)} to {signed(high)})"
-    axes.plot([value], [height], "s", markersize=6, color=colour_of(0), gid=f"{TIP}{name}: {text}")
-    axes.text(reach, height + 0.32, signed(value), ha="right", va="center", color=INK, bbox=behind)
+    tip = f"{TIP}{name}: {number_text(number, REPORT_DIFFERENCE)}"
+    axes.plot([value], [height], "s", markersize=6, color=colour_of(0), gid=tip)
+    axes.text(
+        reach, height + 0.32, value_text(value, REPORT_DIFFERENCE), ha="right", va="center", color=INK, bbox=behind
+    )
 
 
-def signed(value: float, digits: int = 3) -> str:
-    """A difference with its sign, `+0.072` or `−0.031`; nothing before a zero."""
-    text = f"{abs(value):.{digits}f}"
-    if float(text) == 0:
-        return text
-    return ("+" if value > 0 else "−") + text
-
-
-def threshold_text(threshold: float) -> str:
-    """A threshold with three digits behind the point, three digits in all where it is tiny."""
-    return f"{threshold:.3f}" if abs(threshold) >= 0.01 or threshold == 0 else f"{threshold:.3g}"
-
-
-def write_figures(table: pd.DataFrame, metrics: Mapping[str, Any], folder: str | Path) -> tuple[Path, ...]:
+def write_figures(table: pd.DataFrame, metrics: Metrics, folder: str | Path) -> tuple[Path, ...]:
     """ROC curve with band and histogram of every split and level, as SVG and PNG.
 
     Args:
@@ -238,7 +238,7 @@ def write_figures(table: pd.DataFrame, metrics: Mapping[str, Any], folder: str |
             if scores is None:
                 continue
             part = f"{split}_{level}".replace("/", "_")
-            about = f"{split}, {len(scores.labels)} {LEVELS.get(level, level)}"
+            about = f"{split}, {len(scores.labels)} {PLURALS[level]}"
             if scores.both_classes:
                 name = Path(folder) / f"roc_{part}"
                 written += save_figure(roc_figure([scores]), name, f"ROC curve with 95 % band over patients: {about}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ import jinja2
 from markupsafe import Markup
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import read_predictions
-from mammo_tf.files import read_json, write_text
+from mammo_tf.evaluation import read_metrics, read_predictions
+from mammo_tf.evaluation.number_text import LEGEND, REPORT_DIFFERENCE, number_text, p_text
+from mammo_tf.files import disk_errors, write_json, write_text
+from mammo_tf.reporting.comparisons import Comparison, adjusted_json, adjusted_path, compared_levels
 from mammo_tf.reporting.examples import Example, example_figure, fitting_rows, map_maximum
 from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure
 from mammo_tf.reporting.losses import loss_figure, read_log
 from mammo_tf.reporting.palette import SERIES, colour_of, dash_of, inline_svg
-from mammo_tf.reporting.scores import LEVELS, Scores, interval_text, scores_at
-from mammo_tf.reporting.tables import answer, auc_row, cell, p_text, scale_start, subgroups, ways
+from mammo_tf.reporting.scores import PLURALS, Numbers, Scores, scores_at
+from mammo_tf.reporting.tables import answer, auc_row, cell, further, scale_start, subgroups, ways
 
 EXAMPLES_BUDGET = 3_500_000  # bytes of text that all example pictures may take
 MOST_BYTES = 6_000_000
@@ -40,16 +42,6 @@ class Entry:
     name: str
     predictions: Path
     metrics: Path
-    split: str = "test"
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A paired difference: `comparison.json`, which split of it, and a note."""
-
-    name: str
-    path: Path
     split: str = "test"
     note: str = ""
 
@@ -89,31 +81,37 @@ class Report:
 def write_report(report: Report, path: Path) -> None:
     """Writes the report as one HTML file without any reference to the outside; whole or not there.
 
-    Same input, same bytes.
+    Same input, same bytes. Where the report compares more than once, what it adds to the files of the comparisons, q,
+    stands in `<name>_comparisons.json` beside it.
 
     Raises:
         MammoError: `file_missing`, `json_broken`, `csv_broken` ... of a file that is named; `split_missing`;
             `name_doubled`; `report_too_large` over 6 MB; what a disk may answer.
     """
-    text = render_report(report)
+    text = render_report(report, Path(path))
     if len(text.encode()) > MOST_BYTES:
         raise MammoError(
             "report_too_large", f"the report takes {len(text.encode()) / 1e6:.1f} MB, 6 MB at most", "Show less in it"
         )
     write_text(path, text)
+    if len(report.comparisons) > 1:
+        write_json(adjusted_path(path), adjusted_json(report.comparisons))
+    else:
+        with disk_errors(adjusted_path(path)):
+            adjusted_path(path).unlink(missing_ok=True)  # of an earlier report
 
 
-def render_report(report: Report) -> str:
-    """The HTML text of a report; errors as `write_report`."""
+def render_report(report: Report, path: Path = Path("report.html")) -> str:
+    """The HTML text of a report that will be written to `path`; errors as `write_report`."""
     names = [entry.name for entry in report.entries]
     if len(set(names)) < len(names):
         raise MammoError("name_doubled", "two entries of the report have the same name", "Name them apart")
     tables = [read_predictions(entry.predictions) for entry in report.entries]
-    metrics = [read_json(entry.metrics) for entry in report.entries]
-    compared = [_of_split(read_json(one.path), one) for one in report.comparisons]
+    metrics = [read_metrics(entry.metrics) for entry in report.entries]
+    compared = compared_levels(report.comparisons)
     warnings = list(report.warnings)
     levels = []
-    for level in LEVELS:
+    for level in PLURALS:
         models = {
             number: scores
             for number, entry in enumerate(report.entries)
@@ -146,37 +144,32 @@ def render_report(report: Report) -> str:
             for number, example in enumerate(report.examples)
         ],
         subgroups=subgroups(shown),
+        adjusted_file=shown_path(adjusted_path(path), report.root),
         warnings=warnings,
         invented=_invented(report),
     )  # fmt: skip
 
 
-def _of_split(comparison: Mapping[str, Any], one: Comparison) -> Mapping[str, Any]:
-    if one.split not in comparison:
-        known = ", ".join(comparison) or "none"
-        raise MammoError("split_missing", f"{one.path} has no split {one.split!r}", f"There is {known}")
-    return dict(comparison[one.split])
-
-
-def _level(
-    level: str, models: dict[int, Scores], differences: list[tuple[Comparison, Mapping[str, Any]]]
-) -> dict[str, Any]:
+def _level(level: str, models: dict[int, Scores], differences: Sequence[tuple[Comparison, Numbers]]) -> dict[str, Any]:
     """All that the template shows at one level."""
     start = scale_start(list(models.values()))
-    seen = LEVELS[level]
+    seen = PLURALS[level]
     context: dict[str, Any] = {
         "key": level,
         "cases": seen,
         "scale_from": start,
         "rows": {number: auc_row(model, start) for number, model in models.items()},
+        "further": further(models),
         "ways": ways([model.numbers for model in models.values()]),
         "answer": answer(differences[0][0].name, level, differences[0][1]) if differences else "",
         "differences": [
             {
                 "one": one,
-                "difference": cell(numbers.get("auc_difference"), difference=True),
-                "delong": cell(numbers.get("auc_difference_delong"), difference=True),
-                "p": numbers.get("auc_difference_delong", {}).get("p"),
+                "difference": cell(numbers.get("auc_difference"), form=REPORT_DIFFERENCE),
+                "p": numbers.get("auc_difference", {}).get("p"),
+                "q": numbers.get("auc_difference", {}).get("q"),
+                "delong": cell(numbers.get("auc_difference_delong"), form=REPORT_DIFFERENCE),
+                "p_delong": numbers.get("auc_difference_delong", {}).get("p"),
                 "n": (numbers.get("auc_difference") or {}).get("n", "—"),
             }
             for one, numbers in differences
@@ -188,14 +181,14 @@ def _level(
     }
     if models:
         said = "; ".join(
-            f"{model.name}: AUC {interval_text(model.numbers.get('auc', {}))}" for model in models.values()
+            f"{model.name}: AUC {number_text(model.numbers.get('auc', {}), LEGEND)}" for model in models.values()
         )
         figure = roc_figure(list(models.values()), list(models), bands=len(models) <= 2)
         context["roc"] = inline_svg(figure, f"roc-{level}", f"ROC curves over {seen}. {said}")
     if differences:
         numbers = [one[1].get("auc_difference", {}) for one in differences]
         said = "; ".join(
-            f"{one.name}: {interval_text(number)}" for (one, _), number in zip(differences, numbers, strict=True)
+            f"{one.name}: {number_text(number, LEGEND)}" for (one, _), number in zip(differences, numbers, strict=True)
         )
         figure = forest_figure([one.name for one, _ in differences], numbers)
         context["forest"] = inline_svg(figure, f"forest-{level}", f"Paired differences of AUC over {seen}. {said}")
@@ -211,7 +204,7 @@ def _panel(level: str, number: int, models: dict[int, Scores]) -> dict[str, Any]
     """
     model = models[number]
     others = [other for place, other in models.items() if place != number]
-    about = f"{model.name}, {len(model.labels)} {LEVELS[level]}"
+    about = f"{model.name}, {len(model.labels)} {PLURALS[level]}"
     roc: Markup | None = None
     if model.both_classes and others:
         roc = inline_svg(

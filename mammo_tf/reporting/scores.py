@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import at_level, auc
+from mammo_tf.evaluation import LEVELS, Metrics, at_level, auc
 
 Numbers = Mapping[str, Mapping[str, Any]]
-LEVELS = {"image": "images", "breast": "breasts", "patient": "patients"}
+PLURALS = {level.name: level.plural for level in LEVELS}
 SAME_AUC = 5e-4  # half a unit of the third digit, the last one shown
 
 
@@ -60,13 +59,13 @@ class Scores:
         return f"metrics.json says AUC {stated:.3f}, the predictions give {found:.3f}"
 
 
-def scores_at(name: str, table: pd.DataFrame, metrics: Mapping[str, Any], split: str, level: str) -> Scores | None:
-    """Scores of one split and level; the aggregates are those that the metrics say they were made with.
+def scores_at(name: str, table: pd.DataFrame, metrics: Metrics, split: str, level: str) -> Scores | None:
+    """Scores of one split and level; the aggregates are those that the metrics were made with.
 
     Args:
         name: shown in figures.
         table: as `read_predictions` gives it.
-        metrics: as `metrics.json` holds them.
+        metrics: as `compute_metrics` or `read_metrics` gives them.
         split, level: which part.
 
     Returns:
@@ -83,9 +82,10 @@ def scores_at(name: str, table: pd.DataFrame, metrics: Mapping[str, Any], split:
     numbers = metrics[split].get(level)
     if numbers is None:
         return None
-    cases = at_level(table[table["split"] == split], level, *_aggregates(metrics[split]))
+    cases = at_level(table, level, metrics.aggregates)
     if cases is None:
         return None
+    cases = cases[cases["split"] == split]
     return Scores(
         name,
         cases["label"].to_numpy(np.int64),
@@ -93,24 +93,3 @@ def scores_at(name: str, table: pd.DataFrame, metrics: Mapping[str, Any], split:
         cases["patient_id"].to_numpy(str),
         numbers,
     )
-
-
-def _aggregates(levels: Mapping[str, Numbers]) -> tuple[str, str]:
-    """The aggregate over a breast's views and over a patient's breasts, read off the `how` of the numbers."""
-    found = {"breast": "mean", "patient": "maximum"}
-    for level in found:
-        how = str(levels.get(level, {}).get("auc", {}).get("how", ""))
-        said = re.search(r", (mean|maximum) of (?:a breast's views|the breasts)$", how)
-        if said:
-            found[level] = said.group(1)
-    return found["breast"], found["patient"]
-
-
-def interval_text(number: Mapping[str, Any], digits: int = 3) -> str:
-    """`0.712 (0.640–0.784)` of a number of `metrics.json`; `none` where it does not exist."""
-    if number.get("value") is None:
-        return "none"
-    text = f"{number['value']:.{digits}f}"
-    if number.get("low") is None:
-        return text
-    return f"{text} ({number['low']:.{digits}f}–{number['high']:.{digits}f})"

@@ -12,11 +12,22 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.bands import auc_interval
+from mammo_tf.evaluation.number_text import (
+    REPORT,
+    REPORT_DIFFERENCE,
+    REPORT_WIDE,
+    Form,
+    ends_text,
+    threshold_text,
+    value_text,
+)
+from mammo_tf.evaluation.numbers import plain_number
 from mammo_tf.evaluation.subgroups import OF_LESIONS, banded, ordered_values
-from mammo_tf.reporting.figures import signed, threshold_text
-from mammo_tf.reporting.scores import LEVELS, Numbers, Scores
+from mammo_tf.evaluation.titles import title_of
+from mammo_tf.reporting.scores import PLURALS, Numbers, Scores
 
-RATES = ("sensitivity", "specificity", "accuracy")
+RATES = ("sensitivity", "specificity", "accuracy")  # of the first table; the second has what else the files hold
+FIRST = ("auc", "threshold", *RATES)
 SUBGROUPS = {
     "density": "Breast density",
     "manufacturer": "Manufacturer",
@@ -37,7 +48,7 @@ class Cell:
         value: as it stands in the file; None where it does not exist.
         text: as shown.
         interval: shown behind it, may be empty.
-        why: why there is no value; empty where there is one.
+        why: why there is no value, or no interval; empty where there is one.
     """
 
     value: float | None
@@ -46,15 +57,13 @@ class Cell:
     why: str = ""
 
 
-def cell(number: Mapping[str, Any] | None, missing: str = "not in the file", difference: bool = False) -> Cell:
-    """A number of `metrics.json` or `comparison.json` as a cell, three digits behind the point."""
+def cell(number: Mapping[str, Any] | None, missing: str = "not in the file", form: Form = REPORT) -> Cell:
+    """A number of `metrics.json` or `comparison.json` as a cell."""
     if number is None or number.get("value") is None:
-        return Cell(None, "—", "", str((number or {}).get("why", missing)))
-    shown = signed if difference else "{:.3f}".format
-    low, high = number.get("low"), number.get("high")
-    between = " to " if difference else "–"
-    interval = f"{shown(low)}{between}{shown(high)}" if low is not None and high is not None else ""
-    return Cell(float(number["value"]), shown(number["value"]), interval)
+        return Cell(None, form.missing, "", str((number or {}).get("why", missing)))
+    return Cell(
+        float(number["value"]), value_text(number["value"], form), ends_text(number, form), number.get("why", "")
+    )
 
 
 @dataclass(frozen=True)
@@ -64,14 +73,13 @@ class AucRow:
     Attributes:
         scores: whose row it is.
         positives: how many of the cases are positive.
-        auc, delong, threshold, rates: cells.
+        auc, threshold, rates: cells.
         low, value, high: the AUC's place on the drawn scale, percent; None where it does not exist.
     """
 
     scores: Scores
     positives: int
     auc: Cell
-    delong: Cell
     threshold: Cell
     rates: dict[str, Cell]
     drawn: tuple[float, float, float] | None
@@ -91,7 +99,30 @@ def auc_row(scores: Scores, scale_from: float) -> AucRow:
     if area.get("low") is not None:
         low, value, high = (100 * (area[end] - scale_from) / (1 - scale_from) for end in ("low", "value", "high"))
         drawn = (max(low, 0.0), value, high)
-    return AucRow(scores, int(scores.labels.sum()), cell(area), cell(numbers.get("auc_delong")), point, rates, drawn)
+    return AucRow(scores, int(scores.labels.sum()), cell(area), point, rates, drawn)
+
+
+@dataclass(frozen=True)
+class Further:
+    """What the files hold beside the first table.
+
+    Attributes:
+        names: of the models, with the place of each among the entries.
+        rows: title of a metric, and a cell for each model.
+    """
+
+    names: tuple[tuple[int, str], ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+def further(models: Mapping[int, Scores]) -> Further:
+    """Every metric of the files at this level that the first table does not show, in the order of the files."""
+    metrics = dict.fromkeys(name for model in models.values() for name in model.numbers if name not in FIRST)
+    rows = tuple(
+        (title_of(metric), tuple(cell(model.numbers.get(metric), form=REPORT_WIDE) for model in models.values()))
+        for metric in metrics
+    )
+    return Further(tuple((place, model.name) for place, model in models.items()), rows)
 
 
 def scale_start(models: Sequence[Scores]) -> float:
@@ -100,25 +131,17 @@ def scale_start(models: Sequence[Scores]) -> float:
     return min([0.5, *(float(np.floor(low * 10) / 10) for low in lows)])
 
 
-def p_text(p: float | None) -> str:
-    """`0.034`, `< 0.001`, or a dash where there is none."""
-    if p is None:
-        return "—"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
 def answer(name: str, level: str, numbers: Numbers) -> str:
     """One sentence: the paired difference, its interval, and whether it excludes zero."""
     number = numbers.get("auc_difference", {})
     if number.get("value") is None:
         return f"{name}: there is no paired difference per {level}, since {number.get('why', 'the file has none')}."
-    sentence = f"{name}: the AUC per {level} changes by {signed(number['value'])}"
+    sentence = f"{name}: the AUC per {level} changes by {value_text(number['value'], REPORT_DIFFERENCE)}"
     low, high = number.get("low"), number.get("high")
     if low is None or high is None:
         return f"{sentence}, without an interval, so nothing is shown."
-    sentence += (
-        f" (95 % interval {signed(low)} to {signed(high)}, paired, patients resampled, {number['n']} {LEVELS[level]})"
-    )
+    ends = ends_text(number, REPORT_DIFFERENCE)
+    sentence += f" (95 % interval {ends}, paired, patients resampled, {number['n']} {PLURALS[level]})"
     if low > 0:
         return f"{sentence}. The interval lies above zero."
     if high < 0:
@@ -184,11 +207,11 @@ def _subgroup(table: pd.DataFrame | None, column: str, value: str) -> tuple[Cell
         found = auc_interval(labels, part["score"], part["patient_id"].to_numpy(str), SUBGROUP_REPLICATES)
     except MammoError:
         return Cell(None, "—", "", "one class only"), len(part), int(labels.sum())
-    interval = f"{found.low:.3f}–{found.high:.3f}" if np.isfinite(found.low) else ""
-    return Cell(found.value, f"{found.value:.3f}", interval), len(part), int(labels.sum())
+    number = plain_number(found.value, found.low, found.high, len(part), "")
+    return cell(number), len(part), int(labels.sum())
 
 
 def ways(models: Sequence[Numbers]) -> tuple[tuple[str, str], ...]:
     """Metric and how it was made, each way once."""
-    seen = {(metric.replace("_", " "), str(number.get("how", ""))) for one in models for metric, number in one.items()}
+    seen = {(title_of(metric), str(number.get("how", ""))) for one in models for metric, number in one.items()}
     return tuple(sorted(pair for pair in seen if pair[1]))

@@ -128,3 +128,16 @@ def test_an_ensemble_does_not_replace_its_members(files: Path, capsys: pytest.Ca
 def test_a_sample_size_needs_a_prevalence(words: str, capsys: pytest.CaptureFixture) -> None:
     assert main(["sample-size", "--width", "0.1", *words.split()]) == 2
     assert "prevalence does not lie between 0 and 1" in capsys.readouterr().err
+
+
+def test_exams_are_measured_where_they_are_asked_for(files: Path, capsys: pytest.CaptureFixture) -> None:
+    table = pd.read_csv(files / "one.csv").assign(exam_id=lambda rows: rows["patient_id"], laterality="L")
+    table.to_csv(files / "exams.csv", index=False)
+    assert main(["evaluate", f"{files}/exams.csv", "--replicates", "20"]) == 0
+    assert " exam " not in capsys.readouterr().out
+    assert main(["evaluate", f"{files}/exams.csv", "--replicates", "20", "--exam", "mean", "-o", f"{files}/out"]) == 0
+    assert "test       exam     auc " in capsys.readouterr().out
+    stored = json.loads((files / "out" / "metrics.json").read_text())
+    assert stored["aggregates"] == {"breast": "mean", "exam": "mean", "patient": "maximum"}
+    assert main(["evaluate", f"{files}/exams.csv", "--exam", "median"]) == 2
+    assert "'median' is unknown" in capsys.readouterr().err

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc, bootstrap, curve
-from mammo_tf.evaluation.bands import auc_interval, roc_band
+from mammo_tf.evaluation.bands import auc_interval, curve_intervals, roc_band
 
 
 def cases(seed: int, patients: int = 30, views: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,3 +98,54 @@ def test_strata_keep_their_numbers_and_split_no_patient() -> None:
     assert kept.discarded == 0
     with pytest.raises(MammoError, match="more than one stratum"):
         auc_interval(labels, scores, [0, 0, 1, 2, 3, 4, 5, 6], strata=labels)
+
+
+STATISTICS = Path(__file__).parents[1] / "golden" / "statistics" / "statistics.json"
+CASES = json.loads(STATISTICS.read_text())["roc_cases"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sensitivity_at_a_specificity_is_the_golden_step(name: str) -> None:
+    case = CASES[name]
+    answers = {
+        float(key.rsplit("_", 1)[1]): answer["step_sens"]
+        for key, answer in case["threshold_a"].items()
+        if key.startswith("sens_at_spec_")
+    }
+    assert answers
+    found = curve_intervals(case["y"], case["score_a"], None, tuple(answers), replicates=5)
+    assert [point.value for point in found[1:]] == pytest.approx(list(answers.values()), abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=4, max_size=24).filter(
+        lambda cases: len({label for label, _ in cases}) == 2
+    ),
+    st.sampled_from([0.5, 0.9, 0.95, 1.0]),
+)
+def test_it_is_the_largest_among_all_thresholds(cases: list[tuple[int, int]], wanted: float) -> None:
+    labels, scores = (np.array(column) for column in zip(*cases, strict=True))
+    points = curve(labels, scores)
+    expected = points.sensitivity[points.specificity >= wanted - 1e-12].max()
+    assert curve_intervals(labels, scores, None, (wanted,), replicates=2)[1].value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_points_of_the_curve_have_the_intervals_of_the_plain_bootstrap(method: str) -> None:
+    generator = np.random.default_rng(5)
+    patients = np.repeat(np.arange(50), 3)
+    labels = np.repeat(np.arange(50) % 2, 3)
+    scores = np.round(generator.normal(1.5 * labels, 1.0), 1)  # with ties
+
+    def point(truth: np.ndarray, values: np.ndarray) -> float:
+        points = curve(truth, values)
+        return float(points.sensitivity[points.specificity >= 0.9 - 1e-12].max())
+
+    plain = bootstrap(point, labels, scores, patients, 200, method, seed=2)
+    area, found = curve_intervals(labels, scores, patients, (0.9,), 200, 2, method=method)
+    assert found.value == pytest.approx(plain.value)
+    np.testing.assert_allclose(found.replicates, plain.replicates)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+    alone = auc_interval(labels, scores, patients, 200, 2, method=method)
+    assert (area.value, area.low, area.high) == (alone.value, alone.low, alone.high)

@@ -90,7 +90,7 @@ def test_the_threshold_is_fixed_on_validation() -> None:
         assert number["value"] == pytest.approx(auc(test["label"], test["score"]))
         assert number["low"] < number["value"] < number["high"]
         assert "over 40 patients" in number["how"]
-    json.dumps(metrics, allow_nan=False)
+    json.dumps(metrics.to_json(), allow_nan=False)
 
 
 def test_one_class_has_no_number_and_says_why() -> None:
@@ -111,7 +111,7 @@ def test_scores_that_rank_everything_backwards_have_no_threshold() -> None:
     assert number["value"] is None
     assert "better than calling nothing positive" in number["why"]
     assert metrics["test"]["image"]["auc"]["value"] == 0.0
-    json.dumps(metrics, allow_nan=False)
+    json.dumps(metrics.to_json(), allow_nan=False)
 
 
 def test_paired_comparison() -> None:
@@ -262,13 +262,13 @@ def test_resampling_images_makes_intervals_too_short_where_views_agree() -> None
 
 def test_noisy_or_of_views() -> None:
     table = _table(4)
-    cases = at_level(table, "breast", "noisy_or")
+    cases = at_level(table, "breast", {"breast": "noisy_or"})
     assert cases is not None
     views = table[(table["patient_id"] == "p1") & (table["laterality"] == "R")]["score"]
     found = cases[cases["case_id"] == f"p1 {table['exam_id'].iloc[0]} R"]["score"].iloc[0]
     assert found == pytest.approx(1 - (1 - views).prod())
     with pytest.raises(MammoError, match="probabilities"):
-        at_level(table.assign(score=2.0), "breast", "noisy_or")
+        at_level(table.assign(score=2.0), "breast", {"breast": "noisy_or"})
 
 
 def test_brier_and_calibration_error_before_and_after() -> None:

@@ -80,7 +80,7 @@ def _run_and_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "this model minus the start model:" in told
     log = pd.read_csv(folder / "adapted" / "log.csv")
     assert log["stage"].tolist() == ["stage_1", "stage_2"]
-    assert set(read_json(folder / "adapted" / "comparison.json")) == {"validation", "test"}
+    assert set(read_json(folder / "adapted" / "comparison.json")) == {"validation", "test", "aggregates"}
     report = folder / "adapted" / "report.html"
     page = report.read_text(encoding="utf-8")
     assert told.endswith(f"report: {report}\n")

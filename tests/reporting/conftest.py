@@ -47,9 +47,9 @@ def make_run(root: Path, manufacturer: str = "vendor", name: str = "Model") -> R
         write_predictions(table, folder / "predictions.csv")
         write_json(
             folder / "metrics.json",
-            compute_metrics(read_predictions(folder / "predictions.csv"), resampling=Resampling(REPLICATES)),
+            compute_metrics(read_predictions(folder / "predictions.csv"), resampling=Resampling(REPLICATES)).to_json(),
         )
-    write_json(root / "comparison.json", compare(*tables, resampling=Resampling(REPLICATES)))
+    write_json(root / "comparison.json", compare(*tables, resampling=Resampling(REPLICATES)).to_json())
     log = "stage,epoch,loss,auc,val_loss,val_auc,rate,seconds\n"
     log += "head,1,0.9,0.5,0.95,0.52,0.001,1\nhead,2,0.7,0.6,0.8,0.61,0.0002,1\nall,1,0.6,,0.7,0.66,1e-05,1\n"
     (root / "log.csv").write_text(log, encoding="utf-8")

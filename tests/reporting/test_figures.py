@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import Resampling, compute_metrics, read_predictions
+from mammo_tf.evaluation import Metrics, Resampling, compute_metrics, read_predictions
 from mammo_tf.reporting import Report, Scores, forest_figure, histogram_figure, roc_figure, write_figures
-from mammo_tf.reporting.figures import signed
 from mammo_tf.reporting.palette import inline_svg, svg_text
 
 
@@ -71,10 +70,6 @@ def test_nothing_to_draw_is_refused() -> None:
         assert caught.value.code == "nothing_to_draw"
 
 
-def test_signed() -> None:
-    assert [signed(value) for value in (0.0721, -0.0721, 0.0001, -0.0001)] == ["+0.072", "−0.072", "0.000", "0.000"]
-
-
 def test_inline_keeps_hostile_names_words() -> None:
     hostile = "\"><script>alert('x')</script>"
     text = inline_svg(roc_figure([model(hostile)]), "roc", hostile)
@@ -87,7 +82,7 @@ def test_inline_keeps_hostile_names_words() -> None:
 def test_files_of_an_evaluation(run: Report, tmp_path: Path) -> None:
     table = read_predictions(run.entries[0].predictions)
     table = table[table["split"] == "test"]
-    metrics = {"test": {"image": compute_metrics(table, resampling=Resampling(20))["test"]["image"]}}
+    metrics = Metrics({"test": {"image": compute_metrics(table, resampling=Resampling(20))["test"]["image"]}})
     written = write_figures(table, metrics, tmp_path / "one")
     assert sorted(path.name for path in written) == [
         "histogram_test_image.png", "histogram_test_image.svg", "roc_test_image.png", "roc_test_image.svg",
@@ -104,5 +99,5 @@ def test_files_of_an_evaluation(run: Report, tmp_path: Path) -> None:
 def test_one_class_leaves_no_curve(run: Report, tmp_path: Path) -> None:
     table = read_predictions(run.entries[0].predictions)
     table = table[(table["split"] == "test") & (table["label"] == 0)]
-    metrics = {"test": {"image": compute_metrics(table, resampling=Resampling(20))["test"]["image"]}}
+    metrics = Metrics({"test": {"image": compute_metrics(table, resampling=Resampling(20))["test"]["image"]}})
     assert {path.stem for path in write_figures(table, metrics, tmp_path)} == {"histogram_test_image"}

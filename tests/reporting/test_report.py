@@ -91,11 +91,10 @@ def test_every_number_of_the_tables_stands_in_the_files(run: Report, page: Page)
         levels = json.loads(entry.metrics.read_text())["test"]
         assert set(levels) == {"image", "breast", "patient"}
         for numbers in levels.values():
-            names = ("auc", "sensitivity", "specificity", "accuracy", "threshold")
-            expected += [numbers[name]["value"] for name in names]
+            expected += [number["value"] for number in numbers.values() if number["value"] is not None]
     for numbers in json.loads((run.root / "comparison.json").read_text())["test"].values():
-        delong = numbers["auc_difference_delong"]
-        expected += [numbers["auc_difference"]["value"], delong["value"], delong["p"]]
+        for number in numbers.values():
+            expected += [number["value"], number["p"]]
     for value in expected:
         assert value in shown
     for example in run.examples:
@@ -110,6 +109,8 @@ def test_interval_and_answer_are_those_of_the_files(run: Report, page: Page) -> 
         for numbers in json.loads(entry.metrics.read_text())["test"].values():
             for name in ("auc", "sensitivity", "specificity", "accuracy"):
                 assert f"{numbers[name]['low']:.3f}–{numbers[name]['high']:.3f}" in words
+            for name in ("ppv", "f1", "sensitivity_at_95_specificity", "brier"):
+                assert f"{numbers[name]['low']:.3f} to {numbers[name]['high']:.3f}" in words
     for level, numbers in json.loads((run.root / "comparison.json").read_text())["test"].items():
         low, value, high = (numbers["auc_difference"][name] for name in ("low", "value", "high"))
         assert low > 0, "the fixture is made so"
@@ -181,7 +182,7 @@ def test_one_class_says_why(predictions: Callable[..., pd.DataFrame], tmp_path: 
     table = predictions(1.0).assign(label=0)
     write_predictions(table, tmp_path / "predictions.csv")
     metrics = compute_metrics(read_predictions(tmp_path / "predictions.csv"), resampling=Resampling(20))
-    write_json(tmp_path / "metrics.json", metrics)
+    write_json(tmp_path / "metrics.json", metrics.to_json())
     comparison = {
         "test": {
             "image": {
@@ -198,7 +199,8 @@ def test_one_class_says_why(predictions: Callable[..., pd.DataFrame], tmp_path: 
     assert "cases are negative" in words
     assert "no threshold" in words
     assert "all negative" in words
-    assert page.values() == []
+    of_one_class = [metrics["test"][level][name]["value"] for level in metrics["test"] for name in ("brier", "ece")]
+    assert page.values() == of_one_class, "these need one class only"
 
 
 def test_a_level_that_is_not_there_is_left_out(predictions: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_a_level_that_is_not_there_is_left_out(predictions: Callable[..., pd.Dat
     write_predictions(table, tmp_path / "predictions.csv")
     write_json(
         tmp_path / "metrics.json",
-        compute_metrics(read_predictions(tmp_path / "predictions.csv"), resampling=Resampling(20)),
+        compute_metrics(read_predictions(tmp_path / "predictions.csv"), resampling=Resampling(20)).to_json(),
     )
     text = render_report(Report("t", "l", (Entry("M", tmp_path / "predictions.csv", tmp_path / "metrics.json"),)))
     shown = {attributes.get("data-level") for _, attributes in Page(text).tags}
@@ -269,3 +271,49 @@ def test_a_browser_shows_it_without_scrolling_sideways(text: str, tmp_path: Path
     assert found, done.stderr[-400:]
     assert int(found.group(1)) <= int(found.group(2))
     assert 'data-shown="image"' in done.stdout
+
+
+def test_several_comparisons_have_q_beside_p_and_in_a_file(run: Report, tmp_path: Path) -> None:
+    stored = json.loads((run.root / "comparison.json").read_text())
+    for levels in stored["test"].values():
+        levels["auc_difference"]["p"] = 0.04
+    write_json(tmp_path / "second.json", stored)
+    two = (run.comparisons[0], Comparison("Another pair", tmp_path / "second.json"))
+    run = dataclasses.replace(run, entries=(), curves=(), examples=())
+    report = dataclasses.replace(run, comparisons=two)
+    write_report(report, tmp_path / "report.html")
+    adjusted = json.loads((tmp_path / "report_comparisons.json").read_text())
+    assert [one["comparison"] for one in adjusted] == [one.name for one in two]
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    shown, words = page.values(), "".join(page.text)
+    for levels in (one["levels"] for one in adjusted):
+        assert set(levels) == {"image", "breast", "patient"}
+        for numbers in levels.values():
+            assert numbers["auc_difference"]["q"] >= numbers["auc_difference"]["p"]
+            assert numbers["auc_difference"]["q"] in shown
+    assert adjusted[1]["levels"]["image"]["auc_difference"] == {"p": 0.04, "q": 0.04}
+    assert "report_comparisons.json" in words
+    assert "q is p adjusted for the 2 comparisons" in words
+    write_report(run, tmp_path / "report.html")
+    assert not (tmp_path / "report_comparisons.json").exists(), "one comparison needs no adjustment"
+    assert "Benjamini" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_further_measures_are_those_of_the_file_and_quieter(run: Report, text: str) -> None:
+    numbers = json.loads(run.entries[0].metrics.read_text())["test"]["image"]
+    table = text[text.index('<table class="quiet"') :]
+    table = table[: table.index("</table>")]
+    for title in ("PPV", "Matthews&#39; coefficient", "Sensitivity at 90 % specificity", "Calibration slope"):
+        assert f'<th scope="row">{title}</th>' in table
+    assert table.count("<tr>") == 1 + len(set(numbers) - {"auc", "threshold", "sensitivity", "specificity", "accuracy"})
+
+
+def test_a_level_of_the_file_has_its_button(predictions: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    write_predictions(predictions(1.0), tmp_path / "predictions.csv")
+    table = read_predictions(tmp_path / "predictions.csv")
+    metrics = compute_metrics(table, aggregates={"exam": "mean"}, resampling=Resampling(20))
+    write_json(tmp_path / "metrics.json", metrics.to_json())
+    text = render_report(Report("t", "l", (Entry("M", tmp_path / "predictions.csv", tmp_path / "metrics.json"),)))
+    assert 'data-show="exam"' in text
+    assert ':root[data-shown="exam"] [data-level]:not([data-level="exam"])' in text
+    assert "Evaluate again before believing either" not in text

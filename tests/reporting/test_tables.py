@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from mammo_tf.evaluation import auc, bootstrap, read_predictions
+from mammo_tf.evaluation.number_text import REPORT_DIFFERENCE
 from mammo_tf.reporting import Report
-from mammo_tf.reporting.tables import answer, cell, p_text, subgroups
+from mammo_tf.reporting.tables import answer, cell, subgroups
 
 
 @pytest.mark.parametrize(
@@ -29,14 +30,9 @@ def test_answer_without_a_number_says_why() -> None:
 
 def test_cells() -> None:
     assert cell({"value": 0.71249, "low": 0.5, "high": 0.9}).text == "0.712"
-    assert cell({"value": -0.05, "low": -0.1, "high": 0.01}, difference=True).interval == "−0.100 to +0.010"
+    assert cell({"value": -0.05, "low": -0.1, "high": 0.01}, form=REPORT_DIFFERENCE).interval == "−0.100 to +0.010"
     assert cell({"value": None, "why": "one class"}).why == "one class"
     assert cell(None).value is None
-
-
-@pytest.mark.parametrize(("p", "text"), [(None, "—"), (0.0004, "< 0.001"), (0.0341, "0.034"), (1.0, "1.000")])
-def test_p(p: float | None, text: str) -> None:
-    assert p_text(p) == text
 
 
 def test_subgroups_equal_the_bootstrap(run: Report) -> None:

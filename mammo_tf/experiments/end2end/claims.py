@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mammo_tf.evaluation.number_text import DIFFERENCE, ends_text, value_text
 from mammo_tf.experiments.end2end.recipes import FAMILIES
 from mammo_tf.experiments.end2end.rows import PUBLISHED
 
@@ -133,7 +134,9 @@ def _words(
     spread: tuple[float, float, float],
     below: int,
 ) -> str:
-    over = f"{spread[0]:+.3f}" + (f" on average ({spread[1]:+.3f} to {spread[2]:+.3f})" if seeds > 1 else "")
+    over = value_text(spread[0], DIFFERENCE)
+    if seeds > 1:
+        over += f" on average ({ends_text({'low': spread[1], 'high': spread[2]}, DIFFERENCE)})"
     verdict = "agrees" if agree == seeds else "agrees in part" if agree else "disagrees"
     many = "1 seed" if seeds == 1 else f"{seeds} seeds"
     said = f"Here, {here}, AUC per {level}: {over}; it {verdict} ({agree} of {many}). "
@@ -162,7 +165,7 @@ def published_words(claim_name: str, families: tuple[str, ...]) -> str:
     first, second = PUBLISHED[claim.first], PUBLISHED[claim.second]
     holds = second["low"] <= first["auc"] <= second["high"]
     return (
-        f"Thesis: {second['auc']:.3f} against {first['auc']:.3f}; the interval of the former, {second['low']:.3f} to "
-        f"{second['high']:.3f}, {'holds' if holds else 'leaves out'} the latter, so "
+        f"Thesis: {value_text(second['auc'])} against {value_text(first['auc'])}; the interval of the former, "
+        f"{ends_text(second)}, {'holds' if holds else 'leaves out'} the latter, so "
         + ("its own figures do not settle it." if holds else "its own figures tell them apart.")
     )

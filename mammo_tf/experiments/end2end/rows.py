@@ -9,7 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from mammo_tf.evaluation import Resampling, at_level, compare, compute_metrics, read_predictions
+from mammo_tf.evaluation import (
+    Metrics,
+    Resampling,
+    adjusted,
+    at_level,
+    compare,
+    compute_metrics,
+    read_predictions,
+)
+from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.experiments.end2end.recipes import FAMILIES, TABLE_6
 
 Published = Mapping[str, float]
@@ -36,7 +45,6 @@ PUBLISHED: Mapping[str, Published] = {
     "config_1": _published(0.802, 0.736, 0.860, 0.653, 0.833, 0.284),  # Tables 8 and 9
     "config_2": _published(0.809, 0.746, 0.864, 0.692, 0.794, 0.253),  # Tables 8 and 9
 }
-METRICS = ("auc", "auc_delong", "sensitivity", "specificity", "accuracy", "threshold")
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ def difference_pairs(families: tuple[str, ...]) -> tuple[tuple[str, str, str], .
     return tuple(pairs)
 
 
-def row_numbers(row: ThesisRow, folder: Path, resampling: Resampling) -> Numbers:
+def row_numbers(row: ThesisRow, folder: Path, resampling: Resampling) -> Levels:
     """`{level: {metric: number}}` of the split test; the threshold is the G-mean's on validation.
 
     Args:
@@ -132,15 +140,14 @@ def row_numbers(row: ThesisRow, folder: Path, resampling: Resampling) -> Numbers
         resampling: how intervals are made.
     """
     found = compute_metrics(row.predictions(folder), resampling=resampling)["test"]
-    levels = {"patient": found["image"]} if row.classifier else found
-    return {level: {name: numbers[name] for name in METRICS if name in numbers} for level, numbers in levels.items()}
+    return {"patient": found["image"]} if row.classifier else found
 
 
-def difference_numbers(first: ThesisRow, second: ThesisRow, folder: Path, resampling: Resampling) -> Numbers:
+def difference_numbers(first: ThesisRow, second: ThesisRow, folder: Path, resampling: Resampling) -> Levels:
     """`{level: {metric: number}}` of second minus first on test patients; at level patient where one has no images."""
     tables = [row.predictions(folder) for row in (first, second)]
     if not (first.classifier or second.classifier):
-        return dict(compare(tables[0], tables[1], resampling=resampling)["test"])
+        return compare(tables[0], tables[1], resampling=resampling)["test"]
     lines = [
         table if row.classifier else _a_line_a_patient(table)
         for row, table in zip((first, second), tables, strict=True)
@@ -157,15 +164,17 @@ def _a_line_a_patient(table: pd.DataFrame) -> pd.DataFrame:
 def seed_numbers(folder: Path, families: tuple[str, ...], resampling: Resampling) -> Numbers:
     """All numbers of one seed: `{"in_domain": {row: ...}, "rows": {row: ...}, "differences": {key: ...}}`.
 
-    Rows that were not run (no source site, no features) are left out.
+    Rows that were not run (no source site, no features) are left out. The differences are several looks at the same
+    patients, so each p has its q beside it.
     """
     rows = {row.key: row for row in target_rows(families) if row.is_there(folder)}
+    differences = {
+        key: Metrics({"test": difference_numbers(rows[first], rows[second], folder, resampling)})
+        for key, first, second in difference_pairs(families)
+        if first in rows and second in rows
+    }
     return {
         "in_domain": {row.key: row_numbers(row, folder, resampling) for row in IN_DOMAIN if row.is_there(folder)},
         "rows": {key: row_numbers(row, folder, resampling) for key, row in rows.items()},
-        "differences": {
-            key: difference_numbers(rows[first], rows[second], folder, resampling)
-            for key, first, second in difference_pairs(families)
-            if first in rows and second in rows
-        },
+        "differences": {key: dict(one["test"]) for key, one in adjusted(differences).items()},
     }

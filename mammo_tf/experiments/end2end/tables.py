@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from mammo_tf.evaluation import Metrics
+from mammo_tf.evaluation.number_text import DIFFERENCE, PLAIN, TABLE, TABLE_DIFFERENCE, TABLE_PLAIN, number_text
 from mammo_tf.experiments.end2end.claims import findings, published_words
 from mammo_tf.experiments.end2end.recipes import FAMILIES, OWN, PHANTOM, SMOKE, ThesisSize
 from mammo_tf.experiments.end2end.rows import IN_DOMAIN, PUBLISHED, ThesisRow, target_rows
@@ -32,7 +34,7 @@ HOW = (
     "row with radiomics has one score a patient). Thresholds: largest G-mean on validation, at the same level. (Ends) "
     "are of 95 % and resample patients with all their images; [those in brackets] resample images, as the thesis did. "
     "Differences are paired, on the same test patients; p: of the bootstrap over patients, and DeLong's, which takes "
-    "images for independent."
+    "images for independent; q: the former, adjusted for all comparisons of a seed and level (Benjamini and Hochberg)."
 )
 
 
@@ -184,7 +186,7 @@ def _row_table(tables: Mapping[str, Any], part: str, rows: Sequence[ThesisRow]) 
         published = tables["published"].get(row.published)
         if published is not None:
             rates = (f"{published[name]:.3f}" for name in ("sensitivity", "specificity"))
-            area = f"{published['auc']:.3f} ({published['low']:.3f} to {published['high']:.3f})"
+            area = number_text({**published, "value": published["auc"]})
             places = ["", "", area] if row.level == "patient" else [area, "", ""]
             yield _line([row.title, "thesis", *places, *rates, "", f"{published['threshold']:.3f}"])
         found = tables[part][row.key]
@@ -194,28 +196,33 @@ def _row_table(tables: Mapping[str, Any], part: str, rows: Sequence[ThesisRow]) 
             own = over.get(row.level, {})
             yield _line([row.title, "mean (range)", *areas, *(_range(own.get(name)) for name in RATES), ""])
         for seed, levels in found["seeds"].items():
-            areas = [_shown(levels.get(level, {}).get("auc"), brackets=level == "image") for level in LEVELS]
+            areas = [
+                number_text(levels.get(level, {}).get("auc"), TABLE if level == "image" else TABLE_PLAIN)
+                for level in LEVELS
+            ]
             own = levels[row.level]
-            rates = (_shown(own.get(name), brackets=False) for name in RATES)
-            yield _line([row.title, seed, *areas, *rates, _shown(own.get("threshold"), brackets=False)])
+            rates = (number_text(own.get(name), TABLE_PLAIN) for name in (*RATES, "threshold"))
+            yield _line([row.title, seed, *areas, *rates])
 
 
 def _difference_table(tables: Mapping[str, Any]) -> Iterator[str]:
-    yield "| second minus first | seed | " + " | ".join(f"per {level} | p, DeLong's p" for level in LEVELS) + " |"
+    yield "| second minus first | seed | " + " | ".join(f"per {level} | p, q, DeLong's p" for level in LEVELS) + " |"
     yield "|---|---|---|---|---|---|---|---|"
     for key, found in tables["differences"].items():
         name = key.replace("_", " ")
         if len(found["seeds"]) > 1:
             cells = []
             for level in LEVELS:
-                cells += [_range(found["over_seeds"].get(level, {}).get("auc_difference"), "+"), ""]
+                cells += [_range(found["over_seeds"].get(level, {}).get("auc_difference"), signed=True), ""]
             yield _line([name, "mean (range)", *cells])
         for seed, levels in found["seeds"].items():
             cells = []
             for level in LEVELS:
                 numbers = levels.get(level, {})
-                tests = [numbers.get(which, {}).get("p") for which in ("auc_difference", "auc_difference_delong")]
-                cells.append(_shown(numbers.get("auc_difference"), "+", level == "image"))
+                number, delong = numbers.get("auc_difference"), numbers.get("auc_difference_delong", {})
+                tests = [(number or {}).get("p"), (number or {}).get("q"), delong.get("p")]
+                form = TABLE_DIFFERENCE if level == "image" else replace(TABLE_DIFFERENCE, cases="")
+                cells.append(number_text(number, form))
                 cells.append(", ".join("-" if test is None else f"{test:.3f}" for test in tests) if numbers else "")
             yield _line([name, seed, *cells])
 
@@ -233,25 +240,10 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _range(number: Number | None, sign: str = "") -> str:
+def _range(number: Number | None, signed: bool = False) -> str:
     if number is None:
         return ""
-    return f"{number['mean']:{sign}.3f} ({number['low']:{sign}.3f} to {number['high']:{sign}.3f})"
-
-
-def _shown(number: Number | None, sign: str = "", brackets: bool = True) -> str:
-    """`0.812 (0.745 to 0.873) [0.770 to 0.850]`; nothing where there is no such level, `-` where no number exists."""
-    if number is None:
-        return ""
-    if number["value"] is None:
-        return "-"
-    text = f"{number['value']:{sign}.3f}"
-    if number["low"] is not None:
-        text += f" ({number['low']:{sign}.3f} to {number['high']:{sign}.3f})"
-    images = number.get("cases_resampled")
-    if brackets and images is not None and images["low"] is not None:
-        text += f" [{images['low']:{sign}.3f} to {images['high']:{sign}.3f}]"
-    return text
+    return number_text({**number, "value": number["mean"]}, DIFFERENCE if signed else PLAIN)
 
 
 def write_seed_figures(place: Path, numbers: Mapping[str, Any], families: tuple[str, ...], folder: Path) -> None:
@@ -298,5 +290,5 @@ def _roc(
 def _scores(row: ThesisRow, table: pd.DataFrame, levels: Mapping[str, Any], level: str) -> Scores | None:
     """A row's scores; a line of a patient model is a patient, so its lines are the cases."""
     if row.classifier:
-        return scores_at(row.title, table, {"test": {"image": levels["patient"]}}, "test", "image")
-    return scores_at(row.title, table, {"test": levels}, "test", level)
+        return scores_at(row.title, table, Metrics({"test": {"image": levels["patient"]}}), "test", "image")
+    return scores_at(row.title, table, Metrics({"test": dict(levels)}), "test", level)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mammo_tf.data import BALANCES, Draws, WholeImages
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import make_predictions
+from mammo_tf.evaluation import Resampling, make_predictions
+from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.roc import auc
 from mammo_tf.models import activation_map_model, activation_maps, flip_averaged
 from mammo_tf.records import Records
@@ -140,7 +141,7 @@ class Classification:
         )  # fmt: skip
         return make_predictions(rows, labels, probabilities[:, 1])
 
-    def measure(self, table: pd.DataFrame, resampling: Any) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    def measure(self, table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
         """Nothing: scores say it all."""
         return {}
 

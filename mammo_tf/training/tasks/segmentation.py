@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from mammo_tf.data import Draws, WholeImages, inference_stream
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import make_predictions
+from mammo_tf.evaluation import Resampling, make_predictions
+from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.overlap import OVERLAP, overlap, overlap_metrics
 from mammo_tf.files import atomic_path
 from mammo_tf.imaging.warp import affine, invert
@@ -198,7 +199,7 @@ class Segmentation:
         table = make_predictions(rows, plan.labels, scores)
         return table.assign(**{name: [one[name] for one in overlaps] for name in OVERLAP})
 
-    def measure(self, table: pd.DataFrame, resampling: Any) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    def measure(self, table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
         """Means of the overlap columns, see `evaluation.overlap`."""
         return overlap_metrics(table, resampling)
 

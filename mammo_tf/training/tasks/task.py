@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from mammo_tf.data.plans import Draws
 from mammo_tf.data.streams import Masks
+from mammo_tf.evaluation import Resampling
+from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.fields import Kinds
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
@@ -122,7 +124,7 @@ class Task(Protocol):
             folder: where files next to the table go (`masks/`); None writes none.
         """
 
-    def measure(self, table: pd.DataFrame, resampling: Any) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    def measure(self, table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
         """Numbers beyond those of scores: split -> level -> name -> number of `metrics.json`; often none."""
 
 

@@ -1,0 +1,164 @@
+"""Rates at a fixed threshold: one table of what is made of the four counts. A new rate is a line of it.
+
+What stands here appears in `metrics.json`, in the report and in `mammo-tf evaluate`, and nowhere else by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_tf.evaluation.intervals import Interval, Resampling, bca_levels, group_numbers, resamples
+from mammo_tf.evaluation.numbers import Number, Numbers, interval_number, missing_number
+
+Counts = NDArray[np.float64]
+OfCounts = Callable[[Counts, Counts, Counts, Counts], Counts]
+MOST_UNDEFINED = 0.05  # of the resamples with both classes: where more have no value, an interval would be of the rest
+
+
+def share(part: Counts, whole: Counts) -> Counts:
+    """part / whole, nan where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) != 0)
+
+
+def _matthews(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+    return share(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+
+
+def _called(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+    return tp + fp
+
+
+def _spared(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+    return tn + fn
+
+
+def _positives(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+    return tp + fn
+
+
+def _negatives(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+    return tn + fp
+
+
+def _everyone(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+    return tp + fp + tn + fn
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One rate.
+
+    Attributes:
+        name: in files.
+        title: for a reader.
+        of: value of true positives, false positives, true negatives, false negatives, arrays of one shape; nan where
+            its denominator is 0.
+        cases: how many cases it is a share of, of the same counts.
+        note: what a reader must know of it, behind how it was made.
+        without: why there is no value, where there is none.
+    """
+
+    name: str
+    title: str
+    of: OfCounts
+    cases: OfCounts = _everyone
+    note: str = ""
+    without: str = "its denominator is 0 here"
+
+
+HERE = "at this sample's prevalence"
+NO_CLASS = "there is no case of this class"
+RATES = (
+    Rate("sensitivity", "Sensitivity", lambda tp, fp, tn, fn: share(tp, tp + fn), _positives, without=NO_CLASS),
+    Rate("specificity", "Specificity", lambda tp, fp, tn, fn: share(tn, tn + fp), _negatives, without=NO_CLASS),
+    Rate("accuracy", "Accuracy", lambda tp, fp, tn, fn: share(tp + tn, tp + fp + tn + fn)),
+    Rate("ppv", "PPV", lambda tp, fp, tn, fn: share(tp, tp + fp), _called, HERE, "no case is called positive"),
+    Rate("npv", "NPV", lambda tp, fp, tn, fn: share(tn, tn + fn), _spared, HERE, "no case is called negative"),
+    Rate("f1", "F1", lambda tp, fp, tn, fn: share(2 * tp, 2 * tp + fp + fn), note=HERE, without=NO_CLASS),
+    Rate("matthews", "Matthews' coefficient", _matthews, note=HERE, without="labels or calls are of one kind only"),
+)
+
+
+def rate_numbers(
+    labels: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    threshold: float,
+    patients: NDArray[Any],
+    resampling: Resampling,
+) -> Numbers:
+    """Every rate of `RATES` at a threshold, patients resampled with all their cases; one resampling for all rates.
+
+    An interval leaves out resamples in which the rate does not exist. Where these are more than `MOST_UNDEFINED` of
+    those that hold both classes there is no interval, and the number says so.
+
+    Args:
+        labels: 0 or 1, `[n]`.
+        scores: `[n]`; a case is called positive at or above the threshold.
+        threshold: fixed.
+        patients: `[n]`.
+        resampling: how intervals are made.
+    """
+    found: Numbers = {}
+    over_patients = _Counted(labels, scores >= threshold, patients, resampling)
+    over_cases = _Counted(labels, scores >= threshold, None, resampling) if resampling.also_cases else None
+    for rate in RATES:
+        number = over_patients.number(rate, f"at the fixed threshold; {resampling.words(patients)}")
+        if over_cases is not None and number["value"] is not None:
+            beside = over_cases.number(rate, "")
+            number["cases_resampled"] = {"low": beside["low"], "high": beside["high"]}
+        found[rate.name] = number
+    return found
+
+
+class _Counted:
+    """The four counts of every patient and of every resample, float64 `[4, patients]` and `[4, resamples]`."""
+
+    def __init__(
+        self,
+        labels: NDArray[np.int64],
+        called: NDArray[np.bool_],
+        groups: NDArray[Any] | None,
+        resampling: Resampling,
+    ) -> None:
+        self.resampling = resampling
+        numbers = group_numbers(groups, len(labels))
+        positive = labels == 1
+        kinds = (positive & called, ~positive & called, ~positive & ~called, positive & ~called)
+        self.of_patients = np.stack([np.bincount(numbers, weights=kind) for kind in kinds])
+        draws = resamples(numbers, resampling.replicates, resampling.seed, resampling.strata(labels, groups))
+        self.drawn = np.array([self.of_patients[:, draw].sum(axis=1) for draw in draws]).T
+        self.whole = self.of_patients.sum(axis=1)
+
+    def number(self, rate: Rate, how: str) -> Number:
+        """A rate with its interval."""
+        value, n = float(rate.of(*self.whole)), round(float(rate.cases(*self.whole)))
+        words = f"{how}; {rate.note}" if rate.note else how
+        if not np.isfinite(value):
+            return missing_number(n, words, rate.without)
+        replicates = np.asarray(rate.of(*self.drawn), np.float64)
+        exists = np.isfinite(replicates)
+        found = self._interval(rate, value, replicates[exists], len(replicates))
+        tp, fp, tn, fn = self.drawn
+        both = (tp + fn > 0) & (tn + fp > 0)
+        undefined = float((both & ~exists).sum() / max(both.sum(), 1))
+        number = interval_number(found, n, words, "without a value" if undefined else "of one class")
+        if undefined > MOST_UNDEFINED:
+            number["low"] = number["high"] = None
+            number["why"] = f"no interval: {undefined:.0%} of the resamples have no value"
+        return number
+
+    def _interval(self, rate: Rate, value: float, usable: NDArray[np.float64], drawn: int) -> Interval:
+        left_out = drawn - len(usable)
+        if len(usable) < 2:
+            return Interval(value, float("nan"), float("nan"), usable, left_out)
+        levels = np.array([0.025, 0.975])
+        if self.resampling.method == "bca":
+            without = np.asarray(rate.of(*(self.whole[:, None] - self.of_patients)), np.float64)
+            levels = bca_levels(value, usable, without[np.isfinite(without)], levels)
+        low, high = np.quantile(usable, levels) if np.isfinite(levels).all() else (np.nan, np.nan)
+        return Interval(value, float(low), float(high), usable, left_out)
