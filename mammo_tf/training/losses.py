@@ -41,13 +41,29 @@ def positive_probability(outputs: Any) -> Any:
     return outputs[..., -1]
 
 
+def pixel_dice(truth: Any, probability: Any) -> Any:
+    """`dice_loss` of [negative, positive] over the batch, the same number for each picture, `[batch]`."""
+    both = [ops.stack([1.0 - part, part], axis=-1) for part in (truth, probability)]
+    return ops.broadcast_to(dice_loss(*both), (ops.shape(truth)[0],))
+
+
+def pixel_cross_entropy(truth: Any, probability: Any) -> Any:
+    """Mean over the pixels of each picture, `[batch]`."""
+    return ops.mean(ops.binary_crossentropy(truth, probability), axis=(1, 2))
+
+
+# name -> function of (mask, positive probability), both float32 [batch, rows, columns], to a loss a picture. A further
+# loss is a function above and a line here.
+PIXEL_LOSSES = {"dice": pixel_dice, "cross_entropy": pixel_cross_entropy}
+OF_THE_BATCH = ("dice",)  # a ratio of sums over all pictures; the others are means over pictures
+
+
 @keras.saving.register_keras_serializable("mammo_tf")
 class PixelLoss(keras.losses.Loss):
     """A loss of the positive probability of every pixel, the same for a sigmoid and for a softmax of two.
 
     Args:
-        of: "dice", `dice_loss` of [negative, positive] over the batch (over each device's share of it, where there are
-            several), or "cross_entropy", the mean over pixels.
+        of: a name in `PIXEL_LOSSES`. Where there are several devices, Dice is taken on each one's share of the batch.
     """
 
     def __init__(self, of: str = "dice", name: str = "pixel_loss") -> None:
@@ -56,11 +72,8 @@ class PixelLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Mask `[batch, rows, columns]` and outputs to a loss a picture, `[batch]`."""
-        truth, probability = ops.cast(y_true, "float32"), ops.cast(positive_probability(y_pred), "float32")
-        if self.of == "cross_entropy":
-            return ops.mean(ops.binary_crossentropy(truth, probability), axis=(1, 2))
-        both = [ops.stack([1.0 - part, part], axis=-1) for part in (truth, probability)]
-        return ops.broadcast_to(dice_loss(*both), (ops.shape(truth)[0],))
+        probability = ops.cast(positive_probability(y_pred), "float32")
+        return PIXEL_LOSSES[self.of](ops.cast(y_true, "float32"), probability)
 
     def get_config(self) -> dict[str, Any]:
         return {"of": self.of, "name": self.name}

@@ -14,7 +14,7 @@ from mammo_tf.experiments.study_recipes import SIZE, SPACING_MM
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.runner import run
-from mammo_tf.recipes.scores import predict_splits
+from mammo_tf.recipes.scores import measured
 from mammo_tf.records import open_records, prepare
 from mammo_tf.records.domain_statistics import matching_step, with_matching
 
@@ -59,8 +59,8 @@ def test_a_model_of_site_1_loses_at_site_2_and_matching_does_not_win_it_all_back
 
     target = open_records(data[TARGET])
     matched = with_matching(model.preprocessing, matching_step(target, open_records(data[SOURCE])))
-    predict_splits(model.model, target, model.preprocessing, recipe, tmp_path / "untouched")
-    predict_splits(model.model, target, matched, recipe, tmp_path / "matched")
+    measured(model.model, target, model.card, recipe, tmp_path / "untouched")
+    measured(model.model, target, replace(model.card, preprocessing=matched), recipe, tmp_path / "matched")
     tables = {name: read_predictions(tmp_path / name / "predictions_test.csv") for name in ("untouched", "matched")}
     tables = {name: of_site_1(table) for name, table in tables.items()}
     own = read_predictions(tmp_path / "site_1" / "predictions_test.csv")

@@ -26,16 +26,14 @@ from mammo_tf.imaging.warp import affine, invert
 from mammo_tf.models import flip_averaged
 from mammo_tf.records import PreparedImage, Records
 from mammo_tf.study import UNLABELLED, Finding, findings_from_json
-from mammo_tf.training.losses import PixelLoss, positive_probability
+from mammo_tf.training.losses import OF_THE_BATCH, PIXEL_LOSSES, PixelLoss, positive_probability
 from mammo_tf.training.metrics import RunningDice
 from mammo_tf.training.predict import predicted_batches
 from mammo_tf.training.tasks.classification import shape_words
 from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
 
-LOSSES = ("dice", "cross_entropy")
 SICK = ("malignant", "high_risk")  # labels of a picture in which something was found, somewhere
 MASKS = "masks"
-SMALLEST = 1e-7
 
 
 @TASKS.register
@@ -48,7 +46,7 @@ class Segmentation:
     Attributes:
         findings: which are looked for, by label (`malignant`), kind (`calcification`), or both (`mass/benign`); empty
             for all.
-        loss: "dice" or "cross_entropy", see `training.losses.PixelLoss`.
+        loss: "dice", "cross_entropy", or another of `training.losses.PIXEL_LOSSES`.
         threshold: a pixel belongs to a finding from this probability on.
     """
 
@@ -60,8 +58,8 @@ class Segmentation:
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise MammoError("recipe_wrong", f"task.loss is one of {', '.join(LOSSES)}, not {self.loss!r}")
+        if self.loss not in PIXEL_LOSSES:
+            raise MammoError("recipe_wrong", f"task.loss is one of {', '.join(PIXEL_LOSSES)}, not {self.loss!r}")
         if not 0 < self.threshold < 1:
             raise MammoError("recipe_wrong", f"task.threshold lies between 0 and 1, not at {self.threshold:g}")
 
@@ -139,26 +137,19 @@ class Segmentation:
         `val_dice` is the mean over pictures of the Dice at the threshold; pictures in which neither truth nor network
         has a finding do not count. It is left out where no picture counts.
         """
-        sums = np.zeros(5)  # of p y, p, y, pixels, cross entropy
-        each = []
+        sums, losses, each = np.zeros(4), [], []  # sums of p y, p, y, pixels
         for batch, outputs in predicted_batches(model, stream):
             probability = np.asarray(positive_probability(outputs), np.float64)
             truth = batch["mask"].astype(np.float64)
-            clipped = np.clip(probability, SMALLEST, 1 - SMALLEST)
-            entropy = -(truth * np.log(clipped) + (1 - truth) * np.log(1 - clipped))
-            parts = (probability * truth, probability, truth, np.ones_like(truth), entropy)
-            sums += [float(part.sum()) for part in parts]
-            each += [
-                overlap(found >= self.threshold, mask > 0)["dsc"]
-                for found, mask in zip(probability, truth, strict=True)
-            ]
-        both, given, true, pixels, entropy_sum = sums
-        if self.loss == "dice":
-            positive = _share(both, given + true)
-            negative = _share(pixels - given - true + both, 2 * pixels - given - true)
-            loss = -(positive + negative)
-        else:
-            loss = entropy_sum / pixels
+            sums += [float(part.sum()) for part in (probability * truth, probability, truth, np.ones_like(truth))]
+            if self.loss not in OF_THE_BATCH:
+                found = PIXEL_LOSSES[self.loss](batch["mask"], probability.astype(np.float32))
+                losses += keras.ops.convert_to_numpy(found).astype(np.float64).tolist()
+            called = zip(probability >= self.threshold, truth > 0, strict=True)
+            each += [overlap(found, mask)["dsc"] for found, mask in called]
+        both, given, true, pixels = sums
+        negative = _share(pixels - given - true + both, 2 * pixels - given - true)
+        loss = float(np.mean(losses)) if losses else -(_share(both, given + true) + negative)
         values = {"val_loss": loss + float(sum(float(one) for one in model.losses))}
         counted = [value for value in each if np.isfinite(value)]
         return values | ({"val_dice": float(np.mean(counted))} if counted else {})
