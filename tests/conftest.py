@@ -60,6 +60,8 @@ def write_films(folder: Path, patients: int = 24, rows: int = 150, columns: int 
                     "modality": "FILM",
                     "label": "malignant" if sick else "normal",
                     "age": 50.0,
+                    "density": ("A", "D", "")[patient // 2 % 3],
+                    "compression_force": f"{90 + patient}",
                     "path": name,
                     "findings": findings_to_json(disc),
                 }  # fmt: skip

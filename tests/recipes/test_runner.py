@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from mammo_tf.data import Augmentation, PatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc, read_predictions
+from mammo_tf.fields import set_fields
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import End2End, PatchClassifier, description_of, weights_digest
@@ -24,16 +27,18 @@ from mammo_tf.recipes import (
     Recipe,
     Training,
     load_recipe,
+    measure,
     run,
     runner,
     smoke,
+    train,
 )
 from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.report import finish_run, report_run
 from mammo_tf.recipes.smoke import smoke_material
 from mammo_tf.records import Records, prepare
 from mammo_tf.study import read_manifest
-from mammo_tf.training import ModelCard, Stage, load_model
+from mammo_tf.training import Classification, ModelCard, Stage, load_model
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 BASELINE = Recipe(
@@ -56,6 +61,18 @@ ADAPTATION = replace(
     BASELINE, name="adapted", about="two stages", needs_start=True, preparation=Preparation(preset="start"),
     phases=(Phase((Stage("stage_1", ("block_2", "output"), 1e-3, 1), Stage("stage_2", ("all",), 1e-4, 1))),),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A classifier without pooling, hence without an activation map."""
+
+    kind: ClassVar[str] = "flat"
+
+    def build(self, shape: tuple) -> keras.Model:
+        pictures = keras.Input(shape, name="pictures")
+        flat = keras.layers.Flatten()(keras.layers.Conv2D(2, 9, 16)(pictures))
+        return keras.Model(pictures, keras.layers.Dense(2, "softmax")(flat))
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +192,73 @@ def test_a_start_model_for_pictures_too_small_for_it(films: Path, golden: Path, 
     assert caught.value.code == "size_too_small"
     assert "96x96" in caught.value.sentence
     assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_training_and_measuring_stand_alone(baseline: Path, records: Records, tmp_path: Path) -> None:
+    trained = train(BASELINE, tmp_path / "run", records.folder)
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert (trained.card.thresholds, trained.card.recipe, trained.origin) == ((), "little", None)
+    assert description_of(trained.model) == BASELINE.network
+    result = measure(trained, BASELINE)
+    own = read_predictions(baseline / "predictions_test.csv")
+    found = read_predictions(tmp_path / "run" / "predictions_test.csv")
+    np.testing.assert_allclose(found["score"], own["score"], atol=1e-6)
+    assert load_model(tmp_path / "run" / "model.keras").card == result.card
+
+
+def test_predictions_carry_the_decision_and_the_manifests_own_columns(baseline: Path, records: Records) -> None:
+    table = pd.read_csv(baseline / "predictions_test.csv")
+    threshold = load_model(baseline / "model.keras").card.threshold("image")
+    assert table["decision"].tolist() == (table["score"] >= threshold).astype(int).tolist()
+    force = dict(zip(records.rows["image_id"], records.rows["compression_force"], strict=True))
+    assert table["compression_force"].tolist() == [int(force[image]) for image in table["image_id"]]
+
+
+def test_another_column_is_another_classifier(baseline: Path, records: Records, tmp_path: Path) -> None:
+    """Density is a recipe and not a patch; pictures whose cell is empty are neither trained on nor measured."""
+    recipe = set_fields(ADAPTATION, [("task.column", "density"), ("task.positives", '["C", "D"]')])
+    recipe = replace(recipe, evaluation=replace(recipe.evaluation, calibration="platt"))
+    lines: list[str] = []
+    result = run(recipe, tmp_path / "run", records.folder, start=baseline, say=lines.append)
+    density = records.rows.set_index("image_id")["density"]
+    for split in ("train", "validation", "test"):
+        told = density[(records.rows["split"] == split).to_numpy()]
+        empty = int((told == "").sum())
+        assert empty
+        assert f"{split} {(told != '').sum()} ({(told == 'D').sum()} positive, {empty} unlabelled)" in lines[0]
+    assert result.card.task == Classification("density", ("C", "D"))
+    table = pd.read_csv(tmp_path / "run" / "predictions_test.csv", dtype={"image_id": "str"})
+    assert table["label"].tolist() == [int(density[image] == "D") for image in table["image_id"]]
+    assert table["probability"].between(0, 1).all()
+    assert len(table) == (density[(records.rows["split"] == "test").to_numpy()] != "").sum()
+
+
+def test_a_network_without_an_activation_map_still_gets_its_report(records: Records, tmp_path: Path) -> None:
+    recipe = replace(
+        BASELINE, name="flat", network=Flat(), phases=(Phase((Stage("one", ("all",), 1e-3, 1),)),),
+    )  # fmt: skip
+    assert finish_run(run(recipe, tmp_path / "run", records.folder)).is_file()
+
+
+def test_what_version_0_1_left_is_told(golden: Path, records: Records, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    shutil.copy(golden / "version_0_1" / "recipe.json", tmp_path / "recipe.json")
+    with pytest.raises(MammoError, match="was written by version 0.1, whose recipes had other fields"):
+        run(BASELINE, tmp_path, records.folder)
+    with pytest.raises(MammoError, match="was written by version 0.1"):
+        Recipe.from_json(read_json(golden / "version_0_1" / "recipe.json")["recipe"])
+    result = run(
+        replace(ADAPTATION, phases=(Phase(ADAPTATION.stages[:1]),)), tmp_path / "again", records.folder,
+        start=golden / "version_0_1" / "model.keras",
+    )  # fmt: skip
+    assert result.card.network is None, "a file of version 0.1 does not say what it was built with"
+
+
+def test_a_start_model_has_no_place_in_a_recipe_that_begins_with_a_network_of_its_own(
+    baseline: Path, records: Records, tmp_path: Path
+) -> None:
+    with pytest.raises(MammoError, match="begins with a network of its own, not with"):
+        run(BASELINE, tmp_path / "run", records.folder, start=baseline)
 
 
 class _StopError(Exception):
