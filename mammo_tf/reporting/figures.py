@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +242,27 @@ def write_figures(table: pd.DataFrame, metrics: Metrics, folder: str | Path) -> 
             if scores.both_classes:
                 name = Path(folder) / f"roc_{part}"
                 written += save_figure(roc_figure([scores]), name, f"ROC curve with 95 % band over patients: {about}")
-            name = Path(folder) / f"histogram_{part}"
-            written += save_figure(histogram_figure(scores), name, f"Scores of the two classes: {about}")
+            for one in MODEL_FIGURES:
+                figure = one.draw(scores)
+                if figure is not None:
+                    written += save_figure(figure, Path(folder) / f"{one.name}_{part}", f"{one.title}: {about}")
     return tuple(written)
+
+
+@dataclass(frozen=True)
+class ModelFigure:
+    """A figure of one model at one level, for the report and for `evaluate -o`; the ROC curve is drawn anyway.
+
+    Attributes:
+        name: of its files.
+        title: what it shows.
+        draw: the figure of these scores; None where they do not allow one.
+    """
+
+    name: str
+    title: str
+    draw: Callable[[Scores], Figure | None]
+
+
+# a further figure is a function, in a file of its own, and a line here
+MODEL_FIGURES = (ModelFigure("histogram", "Scores of the two classes", histogram_figure),)

@@ -16,7 +16,7 @@ from mammo_tf.evaluation.number_text import LEGEND, REPORT_DIFFERENCE, number_te
 from mammo_tf.files import disk_errors, write_json, write_text
 from mammo_tf.reporting.comparisons import Comparison, adjusted_json, adjusted_path, compared_levels
 from mammo_tf.reporting.examples import Example, example_figure, fitting_rows, map_maximum
-from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure
+from mammo_tf.reporting.figures import MODEL_FIGURES, forest_figure, roc_figure
 from mammo_tf.reporting.losses import loss_figure, read_log
 from mammo_tf.reporting.palette import SERIES, colour_of, dash_of, inline_svg
 from mammo_tf.reporting.scores import PLURALS, Numbers, Scores, scores_at
@@ -212,13 +212,18 @@ def _panel(level: str, number: int, models: dict[int, Scores]) -> dict[str, Any]
             f"band-{level}-{number}",
             f"ROC curve with its 95 % band: {about}",
         )
-    scores = inline_svg(histogram_figure(model), f"scores-{level}-{number}", f"Scores of the two classes: {about}")
+    drawn = [(one, one.draw(model)) for one in MODEL_FIGURES]
+    figures = [
+        inline_svg(figure, f"{one.name}-{level}-{number}", f"{one.title}: {about}")
+        for one, figure in drawn
+        if figure is not None
+    ]
     why = str(model.numbers.get("auc", {}).get("why", "one class only"))
     return {
         "number": number,
         "name": model.name,
         "roc": roc,
-        "scores": scores,
+        "figures": figures,
         "why": "" if model.both_classes else why,
     }
 
