@@ -161,7 +161,7 @@ def run(options: Namespace) -> None:
     if options.smoke:
         recipe = smoke(recipe)
     settings = [setting.partition("=") for setting in options.set]
-    recipe = set_fields(recipe, [(name.strip(), value.strip()) for name, _, value in settings])
+    recipe = set_fields(recipe, [(recipe.path(name.strip()), value.strip()) for name, _, value in settings])
     folder = Path(options.output or Path("runs") / recipe.name)
     data, start = options.data, options.start or recipe.start
     if options.smoke and not data:

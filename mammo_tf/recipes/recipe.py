@@ -210,6 +210,15 @@ class Recipe:
         """Whether the first phase trains a network that no start model can take the place of."""
         return bool(self.phases) and self.phases[0].network is not None
 
+    def path(self, field: str) -> str:
+        """The full path of a field: of `stages.stage_2.rate`, as stages have names of their own, that in its phase."""
+        first, _, rest = field.partition(".")
+        name, _, last = rest.partition(".")
+        for number, phase in enumerate(self.phases):
+            if first == "stages" and name in {stage.name for stage in phase.stages}:
+                return f"phases.{number}.stages.{name}.{last}"
+        return field
+
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values; `from_json` gives an equal recipe."""
         return {"format": FORMAT, **to_json(self)}

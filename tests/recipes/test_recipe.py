@@ -48,6 +48,10 @@ def test_fields_are_set_by_their_paths() -> None:
     recipe = load_recipe(PIPELINES / "end2end_finetune_config2.py")
     assert set_field(recipe, "training.batch_size", "4").training.batch_size == 4
     assert set_field(recipe, "phases.0.stages.stage_2.rate", "1e-5").stages[1].rate == 1e-5
+    assert recipe.path("stages.stage_2.rate") == "phases.0.stages.stage_2.rate"
+    assert [recipe.path(same) for same in ("stages.stage_3.rate", "training.seed")] == [
+        "stages.stage_3.rate", "training.seed",
+    ]  # fmt: skip
     assert set_field(recipe, "phases.0.stages.0.epochs", "3").stages[0].epochs == 3
     assert set_field(recipe, "phases.0.stages.0.trainable", '["all"]').stages[0].trainable == ("all",)
     assert set_field(recipe, "training.class_balance", "batch_weights").training.class_balance == "batch_weights"

@@ -63,7 +63,7 @@ def test_as_run_is_its_page_but_for_the_cohorts_constants() -> None:
 def test_as_run_both_configurations_train_the_same_layers() -> None:
     """So one row stands for both."""
     one, two = (load_recipe(PAGES[number], "as-run") for number in (1, 2))
-    assert replace(one, name="", about="", stages=()) == replace(two, name="", about="", stages=())
+    assert replace(one, name="", about="", phases=()) == replace(two, name="", about="", phases=())
     assert one.stages[1] == two.stages[1]
     assert replace(one.stages[0], trainable=()) == replace(two.stages[0], trainable=())
     model = end2end("vgg16", "512x1", (128, 128, 3), 1 / 32)
