@@ -1,4 +1,4 @@
-"""Versions and devices, and what to mend."""
+"""Versions and devices, and what to fix."""
 
 from __future__ import annotations
 

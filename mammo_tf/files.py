@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 from mammo_tf.errors import MammoError
 
 LOCK = ".lock"
+LOG = logging.getLogger("mammo_tf")
 _held: set[Path] = set()  # locks of this process
 
 
@@ -144,6 +146,7 @@ def claim(
             differs = _difference(found, wanted).removeprefix("asked.").removeprefix("recipe.")
             told = f" ({differs} differs)" if differs else ""
             raise MammoError(kind.code, f"{folder} holds {kind.other}{told}", kind.remedy)
+        LOG.info("%s: %s", folder, "goes on with what is there" if again else "begins")
         if not again:
             write_json(path, wanted | dict(more or {}))
         yield again

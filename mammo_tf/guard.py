@@ -95,6 +95,7 @@ def each_file(
         MammoError: `worker_failed` if a process cannot be started.
     """
     crew = max(1, min(workers, len(items)))
+    LOG.info("%s: %d files in %d processes", what, len(items), crew)
     with closing(guarded(work, items, crew, limits or LIMITS)) as outcomes:
         for item, found in zip(items, track(outcomes, what, len(items), unit), strict=True):
             if isinstance(found, MammoError) and found.code == UNFORESEEN:

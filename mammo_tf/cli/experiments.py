@@ -1,0 +1,97 @@
+"""Commands that run many recipes: `demo`, `tables`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mammo_tf.cli.shared import Commands, seed_number, tensorflow_loaded, whole_number
+from mammo_tf.errors import MammoError
+
+if TYPE_CHECKING:
+    from mammo_tf.experiments.end2end.experiment import Sites
+
+SITES = ("target", "start_1", "start_2", "source_1", "source_2", "features")
+NEEDED = SITES[:3]
+
+
+def add(commands: Commands) -> None:
+    """Tells the front door of these commands."""
+    _demo_options(
+        commands.add(
+            "demo", "a synthetic two-site study, adapted and measured, in about ten minutes", demo, resumable=True
+        )
+    )
+    _tables_options(
+        commands.add(
+            "tables",
+            "the thesis's tables and loss curves, on a synthetic study or on collections of yours",
+            tables,
+            resumable=True,
+        )
+    )
+
+
+def _demo_options(one: ArgumentParser) -> None:
+    one.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder (default demo)")
+    one.add_argument("--long", action="store_true", help="more patients and epochs: about an hour")
+    one.add_argument("--seed", type=seed_number, default=1, metavar="S", help="of study and training (default 1)")
+    one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes (default 2)")
+
+
+def demo(options: Namespace) -> None:
+    """Runs the demonstration."""
+    with tensorflow_loaded():
+        from mammo_tf.experiments.demo import LONG, SHORT
+        from mammo_tf.experiments.demo import demo as run_demo
+
+    size = LONG if options.long else SHORT
+    run_demo(options.output, size, options.workers, options.seed)
+
+
+def _tables_options(one: ArgumentParser) -> None:
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to go on")
+    one.add_argument("--seed", type=seed_number, action="append", metavar="N", help="may be repeated (default 1)")
+    one.add_argument("--pairs", type=whole_number, metavar="N", help="matched pairs of the synthetic target (191)")
+    one.add_argument("--target", metavar="PREPARED", help="records of the target, split by pairs")
+    one.add_argument("--start-1", metavar="MODEL", help="source model 1: .keras, published .h5, run folder")
+    one.add_argument("--start-2", metavar="MODEL", help="source model 2, the baseline")
+    one.add_argument("--source-1", metavar="PREPARED", help="records of source site 1, for its rows in domain")
+    one.add_argument("--source-2", metavar="PREPARED", help="records of source site 2, for its rows in domain")
+    one.add_argument(
+        "--features", metavar="FILE.csv", help="set 34 of the target's images, for the rows with radiomics"
+    )
+    one.add_argument("--smoke", action="store_true", help="the whole road in some minutes, with numbers worth nothing")
+    one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes (default 2)")
+
+
+def tables(options: Namespace) -> None:
+    """Runs the thesis's tables on the synthetic study, or on prepared collections."""
+    with tensorflow_loaded():
+        from mammo_tf.experiments.end2end.experiment import thesis_tables
+        from mammo_tf.experiments.end2end.recipes import COLLECTIONS, PHANTOM, SMOKE
+
+    given = _given(options)
+    if given is not None and (options.smoke or options.pairs):
+        raise MammoError("option_wrong", "--smoke and --pairs belong to the synthetic study", "Leave them out")
+    size = SMOKE if options.smoke else PHANTOM if given is None else COLLECTIONS
+    if options.pairs:
+        size = replace(size, pairs=options.pairs)
+    path = thesis_tables(options.output, size, options.seed or [1], given, options.workers, print)
+    print(f"tables: {path}")
+
+
+def _given(options: Namespace) -> Sites | None:
+    """Collections and models that were named; None where none was."""
+    from mammo_tf.experiments.end2end.experiment import Sites
+
+    named = {name: Path(value) for name in SITES if (value := getattr(options, name)) is not None}
+    if not named:
+        return None
+    missing = [f"--{name.replace('_', '-')}" for name in NEEDED if name not in named]
+    if missing:
+        remedy = "Name the target's records and both source models, or none of them for the synthetic study"
+        raise MammoError("option_wrong", f"{', '.join(missing)} is missing", remedy)
+    return Sites(**named)

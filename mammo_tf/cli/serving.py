@@ -1,0 +1,64 @@
+"""Commands that put a model to use: `export`, `predict`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from mammo_tf.cli.shared import Commands, counted, print_all, tensorflow_loaded, whole_number
+from mammo_tf.errors import MammoError
+
+
+def add(commands: Commands) -> None:
+    """Tells the front door of these commands."""
+    _export_options(commands.add("export", "a run's model as a SavedModel for TensorFlow Serving", export))
+    _predict_options(commands.add("predict", "scores of files, a folder or a manifest", predict))
+
+
+def _export_options(one: ArgumentParser) -> None:
+    one.add_argument("run", metavar="RUN|MODEL", help="run folder, .keras or published .h5")
+    one.add_argument("--name", metavar="N", help="name of the model (default: that of the run folder)")
+    one.add_argument("--root", default="saved_models", metavar="DIR", help="where models lie (default saved_models)")
+
+
+def export(options: Namespace) -> None:
+    """Writes a SavedModel."""
+    with tensorflow_loaded():
+        from mammo_tf.recipes.start import load_start
+        from mammo_tf.serving import export_bundle
+
+    given = Path(options.run)
+    name = options.name or (given.resolve().name if given.is_dir() else given.stem)
+    print(export_bundle(load_start(given), options.root, name))
+
+
+def _predict_options(one: ArgumentParser) -> None:
+    one.add_argument("model", metavar="BUNDLE|MODEL", help="exported model, .keras or run folder")
+    one.add_argument("inputs", nargs="+", metavar="FILES|FOLDER|MANIFEST", help="pictures to score")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="predictions; rejects.csv lies beside")
+    one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
+    one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
+    one.add_argument("--flips", action="store_true", help="mean over four flips, also if the model does not ask for it")
+    one.add_argument("--batch-size", type=whole_number, default=2, metavar="N", help="pictures at once (default 2)")
+    one.add_argument("--prevalence", type=float, metavar="P", help="share of positives here, for calibrated models")
+    one.add_argument("--no-winograd", action="store_true", help="convolutions as Keras has them (slower on a CPU)")
+
+
+def predict(options: Namespace) -> None:
+    """Scores pictures."""
+    with tensorflow_loaded():
+        from mammo_tf.serving.predict import predict as predict_images
+
+    if options.root and not options.inputs[0].lower().endswith(".csv"):
+        raise MammoError("option_wrong", "--root belongs to a manifest, and none was named", "Leave --root out")
+    report = predict_images(
+        options.model, options.inputs, options.output, options.sheet,
+        batch_size=options.batch_size, flips=options.flips or None, root=options.root,
+        winograd=not options.no_winograd, prevalence=options.prevalence,
+    )  # fmt: skip
+    print_all(report.warnings)
+    if report.passed_over:
+        print(f"passed over as documents: {', '.join(report.passed_over)}")
+    sheets = "".join(f", sheet {path}" for path in report.sheets)
+    images, files = counted(report.images, "image"), counted(report.rejects, "file")
+    print(f"{images} in {report.output}, {files} in {report.rejects_path}{sheets}")

@@ -1,0 +1,126 @@
+"""What the commands share: loading TensorFlow, reading options, printing, and telling the front door of a command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mammo_tf.cli.interrupts import held
+from mammo_tf.errors import MammoError
+
+BAD_INPUT = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn: exit ends the program
+        self.exit(BAD_INPUT, f"mammo-tf: {message}. See {self.prog} --help\n")
+
+
+class Commands:
+    """The commands of the front door, each with the parser of its options."""
+
+    def __init__(self, top: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+        """Makes room for commands in the parser of the program; every one understands the options of `common`."""
+        self._made = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+        self._common = common
+        self.parsers: dict[str, argparse.ArgumentParser] = {}
+
+    def add(
+        self, name: str, about: str, function: Callable[[argparse.Namespace], Any], resumable: bool = False
+    ) -> argparse.ArgumentParser:
+        """A command; gives the parser to add its options to.
+
+        Args:
+            name: as it is typed.
+            about: what it does, a line of the help.
+            function: does it; what it returns is the exit code, None stands for 0.
+            resumable: whether the same command, given again, goes on where it was stopped.
+        """
+        made: argparse.ArgumentParser = self._made.add_parser(
+            name, help=about, description=f"{about[:1].upper()}{about[1:]}.", parents=[self._common]
+        )
+        made.set_defaults(function=function, resumable=resumable)
+        self.parsers[name] = made
+        return made
+
+
+@contextmanager
+def tensorflow_loaded() -> Iterator[None]:
+    """TensorFlow, and the rooms imported in the block, without the notices that it writes before it can be told not to.
+
+    Ctrl-C waits until they are loaded.
+    """
+    with held():
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        sys.stderr.flush()
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            importlib.import_module("tensorflow")
+            importlib.import_module("keras")
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+def print_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def parsed_pairs(text: str, what: str) -> dict[str, str]:
+    pairs = [part.split("=", 1) for part in text.split(",") if part]
+    if any(len(pair) != 2 for pair in pairs):
+        raise MammoError("option_wrong", f"{what} {text!r} is not NAME=VALUE,...")
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def settings(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Name and value of every `--set KEY=VALUE`."""
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise MammoError("option_wrong", f"--set {text!r} is not KEY=VALUE")
+        pairs.append((name.strip(), value.strip()))
+    return pairs
+
+
+def numbers(text: str, separator: str, count: int, what: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.lower().split(separator))
+    except ValueError:
+        values = ()
+    if len(values) != count or not all(math.isfinite(value) for value in values):
+        raise MammoError("option_wrong", f"{what} {text!r} is not {count} numbers joined by {separator!r}")
+    return values
+
+
+def whole_number(text: str) -> int:
+    """A whole number from 1 on; argparse turns the error into one line."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return number
+
+
+def seed_number(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)

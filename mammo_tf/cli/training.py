@@ -1,0 +1,104 @@
+"""Commands about runs and models: `run`, `report`, `import-legacy`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from mammo_tf.cli.shared import Commands, print_all, settings, tensorflow_loaded, whole_number
+from mammo_tf.errors import MammoError
+
+
+def add(commands: Commands) -> None:
+    """Tells the front door of these commands."""
+    _run_options(
+        commands.add("run", "run a recipe into a run folder; run again to go on where it stopped", run, resumable=True)
+    )
+    _report_options(commands.add("report", "the HTML report of a run", report))
+    _import_legacy_options(
+        commands.add(
+            "import-legacy", "a published Keras 2 .h5 file to .keras; nothing in it is executed", import_legacy
+        )
+    )
+
+
+def _run_options(one: ArgumentParser) -> None:
+    one.add_argument("recipe", metavar="RECIPE.py", help="such as those in pipelines/")
+    one.add_argument("--data", metavar="DIR|MANIFEST", help="records, or a manifest to prepare")
+    one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
+    one.add_argument("--start", metavar="MODEL", help="model to start from: .keras, published .h5, run folder")
+    one.add_argument("-o", "--output", metavar="RUN", help="run folder (default runs/<name>)")
+    one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; may be repeated")
+    one.add_argument("--variant", default="recipe", help="another function of the file, such as as-run")
+    one.add_argument("--smoke", action="store_true", help="the same in about twenty seconds on synthetic data")
+    one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest")
+    one.add_argument("--overwrite", action="store_true", help="remove another recipe's run from the folder")
+
+
+def run(options: Namespace) -> None:
+    """Runs a recipe to its report."""
+    with tensorflow_loaded():
+        from mammo_tf.fields import set_fields
+        from mammo_tf.recipes.recipe import load_recipe, smoke
+        from mammo_tf.recipes.report import finish_run
+        from mammo_tf.recipes.runner import run as run_recipe
+        from mammo_tf.recipes.smoke import smoke_material
+        from mammo_tf.reporting.evaluating import number_lines
+
+    recipe = load_recipe(options.recipe, options.variant)
+    if options.smoke:
+        recipe = smoke(recipe)
+    recipe = set_fields(recipe, [(recipe.path(name), value) for name, value in settings(options.set)])
+    folder = Path(options.output or Path("runs") / recipe.name)
+    data, start = options.data, options.start or recipe.start
+    if options.smoke and not data:
+        data, start = smoke_material(recipe, folder.parent / f".{folder.name}-material", start)
+    if not data:
+        raise MammoError("data_missing", "there are no images to run on", "Name records or a manifest with --data")
+    result = run_recipe(recipe, folder, data, start, options.workers, options.overwrite, print, options.root)
+    report_path = finish_run(result)
+    print_all(number_lines({"test": result.metrics["test"]}))
+    if result.comparison:
+        print("this model minus the start model:")
+        print_all(number_lines({"test": result.comparison["test"]}))
+    print(f"report: {report_path}")
+
+
+def _report_options(one: ArgumentParser) -> None:
+    one.add_argument("run", metavar="RUN", help="its folder")
+
+
+def report(options: Namespace) -> None:
+    """Writes a run's report."""
+    with tensorflow_loaded():
+        from mammo_tf.recipes.report import report_run
+
+    print(report_run(options.run))
+
+
+def _import_legacy_options(one: ArgumentParser) -> None:
+    one.add_argument("file", metavar="FILE.h5", help="as it was published")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.keras", help="the model")
+    one.add_argument("--mean", type=float, default=52.18, help="what the model's training subtracted (52.18: DDSM)")
+
+
+def import_legacy(options: Namespace) -> None:
+    """Converts a published Keras 2 file."""
+    with tensorflow_loaded():
+        from mammo_tf.imaging import Preprocessing
+        from mammo_tf.models import read_legacy
+        from mammo_tf.training import ModelCard, save_model
+
+    found = read_legacy(options.file)
+    if Path(options.output).suffix != ".keras":
+        raise MammoError("option_wrong", f"-o {options.output} does not end in .keras")
+    for row in found.table:
+        print(f"{row.stored:44s} -> {row.layer + ' ' + row.variable:44s} {'x'.join(map(str, row.shape))}")
+    preprocessing = None
+    rows, columns, channels = found.model.input.shape[1:]
+    if rows is not None:
+        preprocessing = Preprocessing.preset("legacy", (rows, columns), options.mean, channels)
+    origin = f"{Path(options.file).name}, written by Keras {found.keras_version}"
+    save_model(options.output, found.model, ModelCard(origin=origin, preprocessing=preprocessing))
+    left = f"; left out: {', '.join(found.left_out)}" if found.left_out else ""
+    print(f"{len(found.table)} arrays, {found.model.count_params():,} parameters in {options.output}{left}")

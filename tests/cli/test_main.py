@@ -1,0 +1,78 @@
+"""The front door: versions, the nearest command and option, more on request."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mammo_tf
+from mammo_tf.cli.main import FAMILIES, main, parser
+
+HEAVY = ("tensorflow", "keras", "numpy", "pandas", "cv2")
+
+
+def ended(capsys: pytest.CaptureFixture, *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    told = capsys.readouterr()
+    return caught.value.code, told.out, told.err  # type: ignore[return-value]
+
+
+def test_the_version_is_told_without_anything_heavy() -> None:
+    done = subprocess.run([sys.executable, "-m", "mammo_tf", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"mammo-tf {mammo_tf.__version__} (Keras 3.")
+    assert "TensorFlow 2." in done.stdout
+    assert "Python 3." in done.stdout
+    code = (
+        "import contextlib, sys\nfrom mammo_tf.cli.main import main\n"
+        "with contextlib.suppress(SystemExit):\n    main(['--version'])\n"
+        f"assert not set({HEAVY!r}) & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("evalute", "there is no command 'evalute'. Did you mean evaluate?"),
+        ("-v predict_patient", "there is no command 'predict_patient'. Did you mean predict-patient?"),
+        ("qqq", "there is no command 'qqq'. See mammo-tf --help"),
+        ("evaluate f.csv --replicats 5", "evaluate has no option --replicats. Did you mean --replicates?"),
+        ("prepare --wrokers=2", "prepare has no option --wrokers. Did you mean --workers?"),
+        ("split m.csv --qqq", "split has no option --qqq. See mammo-tf split --help"),
+        ("phantom out --seed x", "argument --seed: 'x' is not a whole number from 0 on. See mammo-tf phantom --help"),
+    ],
+)
+def test_the_nearest_command_and_option_are_proposed(words: str, says: str, capsys: pytest.CaptureFixture) -> None:
+    assert ended(capsys, *words.split()) == (2, "", f"mammo-tf: {says}\n")
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_verbose_tells_the_trace_and_the_log(place: int, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["split", str(tmp_path / "none.csv"), "--seed=1"]
+    assert main(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main([*words[:place], "-v", *words[place:]]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("mammo-tf: mammo-tf 0.")
+    assert "Traceback" in told
+    assert not logging.getLogger("mammo_tf").handlers
+
+
+def test_every_command_stands_in_one_family_next_to_its_function() -> None:
+    (choices,) = [action.choices for action in parser()._actions if action.choices is not None]
+    places = {name: one.get_default("function").__module__ for name, one in choices.items()}
+    assert set(places.values()) == {family.__name__ for family in FAMILIES}
+    for name, place in places.items():
+        assert hasattr(importlib.import_module(place), name.replace("-", "_"))
+
+
+def test_every_option_says_what_it_is() -> None:
+    (choices,) = [action.choices for action in parser()._actions if action.choices is not None]
+    silent = [(name, action.dest) for name, one in choices.items() for action in one._actions if not action.help]
+    assert not silent
