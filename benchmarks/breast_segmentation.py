@@ -1,4 +1,4 @@
-"""Breast and pectoral muscle against the expert masks of twelve films, beside a plain threshold.
+"""Breast and pectoral muscle against the expert masks of twelve films, next to a plain threshold.
 
     MAMMO_TF_REAL_DATA=FOLDER python benchmarks/breast_segmentation.py
 

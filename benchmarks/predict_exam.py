@@ -6,7 +6,7 @@ One phantom exam is enlarged to the size of a real detector and written as uncom
 End2End VGG16 512x1 at full width and 1152x896, its weights random (they cost the same as trained ones). `predict` runs
 as from the command line but for the start of the program: files are found, read, prepared, scored, the table is
 written. It is called once unmeasured, then `--rounds` times for each preset in turn. The preparation alone (read and
-`geometry`, one view after the other, one thread) is timed beside it.
+`geometry`, one view after the other, one thread) is timed next to it.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def seconds(command: list[str], **settings: object) -> float:
 
 
 def time_help(command: Path, rounds: int) -> None:
-    """`--help` beside a Python that does nothing."""
+    """`--help` next to a Python that does nothing."""
     helped, bare = [], []
     for _ in range(rounds):
         helped.append(seconds([str(command), "--help"]))

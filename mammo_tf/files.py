@@ -1,4 +1,4 @@
-"""Files that are whole or not there: write beside and rename, digests, JSON; folders that one command works in."""
+"""Files that are whole or not there (written, then renamed), digests, JSON; folders that one command works in."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def disk_errors(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A path beside `path` to write a file to; renamed to `path` at the end, removed if the body fails.
+    """A path next to `path` to write a file to; renamed to `path` at the end, removed if the body fails.
 
     Folders on the way are made. The file is on disk before it gets its name.
     """
@@ -66,7 +66,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """A folder beside `path` to fill; renamed to `path` at the end, removed if the body fails.
+    """A folder next to `path` to fill; renamed to `path` at the end, removed if the body fails.
 
     Raises:
         MammoError: `folder_exists` if `path` is there already and is not an empty folder.
@@ -146,7 +146,7 @@ def claim(
             differs = _difference(found, wanted).removeprefix("asked.").removeprefix("recipe.")
             told = f" ({differs} differs)" if differs else ""
             raise MammoError(kind.code, f"{folder} holds {kind.other}{told}", kind.remedy)
-        LOG.info("%s: %s", folder, "goes on with what is there" if again else "begins")
+        LOG.info("%s: %s", folder, "continues with what is there" if again else "begins")
         if not again:
             write_json(path, wanted | dict(more or {}))
         yield again

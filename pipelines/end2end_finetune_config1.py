@@ -45,7 +45,7 @@ def recipe() -> Recipe:
 
 
 def as_run() -> Recipe:
-    """As the authors' public repository ran it; each deviation from the text beside its field."""
+    """As the authors' public repository ran it; each deviation from the text next to its field."""
     # trainable from top-level layer 7 on, batch normalisation in inference mode in both stages; plateau factor 0.2 with
     # with a floor that never acts in stage 2; one decay for both stages; best validation AUC kept
     shared = {"rate_factor": 0.2, "rate_floor": 1e-6, "weight_decay": 1.5e-3, "batch_norm": False, "monitor": "val_auc"}

@@ -77,7 +77,7 @@ def _pip_mounts(folder: Path) -> list[str]:
             for place in value:
                 path = Path(unquote(urlsplit(place).path))
                 if urlsplit(place).scheme in ("", "file") and path.is_dir():
-                    top = path if key == "find-links" else path.parent  # an index names files beside itself
+                    top = path if key == "find-links" else path.parent  # an index names files next to itself
                     volumes.append(f"{top}:{top}:ro")
         settings[key] = " ".join(value)
     (folder / "pip.conf").write_text("[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()))

@@ -52,7 +52,7 @@ def demo(options: Namespace) -> None:
 
 
 def _tables_options(one: ArgumentParser) -> None:
-    one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to go on")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to resume")
     one.add_argument("--seed", type=seed_number, action="append", metavar="N", help="may be repeated (default 1)")
     one.add_argument("--pairs", type=whole_number, metavar="N", help="matched pairs of the synthetic target (191)")
     one.add_argument("--target", metavar="PREPARED", help="records of the target, split by pairs")

@@ -19,4 +19,4 @@ def doctor(_: Namespace) -> None:
 
     lines, advice = findings()
     print_all(lines)
-    print_all(f"-> {line}" for line in advice or ["nothing to mend"])
+    print_all(f"-> {line}" for line in advice or ["nothing to fix"])

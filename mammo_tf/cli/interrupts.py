@@ -1,11 +1,11 @@
 """Ctrl-C that is never lost: not while libraries load, where it would be swallowed, or crash what is half loaded.
 
-While TensorFlow is imported, a KeyboardInterrupt raised at the wrong moment is dropped (the command goes on and ends
+While TensorFlow is imported, a KeyboardInterrupt raised at the wrong moment is dropped (the command continues and ends
 with 0), or ends the process by a segmentation fault: of 16 interrupts sent in the last second of that import, 5 were
 dropped and 1 crashed. So they wait until the libraries are there.
 
 Nor may it be lost in a destructor or in a callback of the garbage collector (JAX, which Keras may load, has one):
-Python reports what is raised there and goes on. Of 14 interrupts of a training one was lost so. It is sent again. One
+Python reports what is raised there and continues. Of 14 interrupts of a training one was lost so. It is sent again. One
 of 16 others came out as an AssertionError, since it had struck TensorFlow's own bookkeeping: whatever error follows
 Ctrl-C is taken for it.
 """

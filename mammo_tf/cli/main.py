@@ -1,6 +1,6 @@
 """The front door: finds the command, runs it, and tells what is wrong in one line.
 
-Each family of commands has a file beside this one, with its options next to its functions. Rooms are imported by the
+Each family of commands has a file next to this one, with its options next to its functions. Rooms are imported by the
 command that needs them.
 """
 
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mammo-tf: {error.filename} may not be read or written: {error.strerror}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        again = "run the same command again to go on" if options.resumable else "the same command starts over"
+        again = "run the same command again to resume" if options.resumable else "the same command starts over"
         print(f"mammo-tf: stopped; {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:

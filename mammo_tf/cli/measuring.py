@@ -42,7 +42,7 @@ def _evaluate_options(one: ArgumentParser) -> None:
     one.add_argument("--threshold-split", default="validation", metavar="SPLIT", help="where it is chosen, never test")
     one.add_argument("--interval", default="percentile", metavar="METHOD", help="bootstrap: percentile or bca")
     one.add_argument("--stratified", action="store_true", help="resample positive and negative patients apart")
-    one.add_argument("--images-too", action="store_true", help="the interval that resamples images beside each")
+    one.add_argument("--images-too", action="store_true", help="the interval that resamples images next to each")
     one.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of the resampling (0)")
     one.add_argument("--breast", default="mean", metavar="HOW", help="views to breast: mean, maximum, noisy_or")
     one.add_argument("--patient", default="maximum", metavar="HOW", help="breasts to patient: mean, maximum, noisy_or")

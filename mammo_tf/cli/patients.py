@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
 
 def _features_options(one: ArgumentParser) -> None:
     one.add_argument("manifest", metavar="MANIFEST", help="a table of images")
-    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="rejects.csv lies beside")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="rejects.csv lies next to it")
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
     one.add_argument("--set", default="34", metavar="34|32", help="32 needs no pixel size: without fdim and pd (34)")
     one.add_argument(
@@ -70,7 +70,7 @@ def features(options: Namespace) -> None:
 
 
 def _patient_model_options(one: ArgumentParser) -> None:
-    one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to go on with a search")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to continue with a search")
     one.add_argument("--table", metavar="TABLE.csv", help="a row a patient, with a column split")
     for split in ("train", "validation", "test"):
         one.add_argument(f"--{split}", metavar="FILE.csv", help=f"a row a patient, those of {split}")

@@ -43,7 +43,7 @@ class Commands:
             name: as it is typed.
             about: what it does, a line of the help.
             function: does it; what it returns is the exit code, None stands for 0.
-            resumable: whether the same command, given again, goes on where it was stopped.
+            resumable: whether the same command, given again, continues where it was stopped.
         """
         made: argparse.ArgumentParser = self._made.add_parser(
             name, help=about, description=f"{about[:1].upper()}{about[1:]}.", parents=[self._common]

@@ -12,7 +12,7 @@ from mammo_tf.errors import MammoError
 def add(commands: Commands) -> None:
     """Tells the front door of these commands."""
     _run_options(
-        commands.add("run", "run a recipe into a run folder; run again to go on where it stopped", run, resumable=True)
+        commands.add("run", "run a recipe into a run folder; run again to resume where it stopped", run, resumable=True)
     )
     _report_options(commands.add("report", "the HTML report of a run", report))
     _import_legacy_options(

@@ -31,7 +31,7 @@ class Sheet(NamedTuple):
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches of findings and of background, drawn anew each epoch.
+    """Patches of findings and of background, drawn again each epoch.
 
     A lesion patch is centred on a finding, moved by up to `jitter` of the patch; a background patch is centred on a
     random point of the breast whose patch holds no finding's centre. Patches that would leave the picture are shifted

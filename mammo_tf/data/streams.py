@@ -45,7 +45,7 @@ def training_stream(
         plan: what an epoch sees.
         batch_size: images in a batch; the last one of an epoch may be smaller.
         preprocessing: its intensity half is run; by default that of the records.
-        first_epoch: where to go on after a pause.
+        first_epoch: where to resume after a pause.
         replicas: devices. A last batch smaller than that cannot be shared out: it is dropped, with a word in the log;
             as every epoch has another order, no image is left out for good.
         stage: number of the stage, counted through a recipe.

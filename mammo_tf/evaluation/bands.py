@@ -109,7 +109,7 @@ def curve_intervals(
 
     The sensitivity is the largest among the thresholds whose specificity is the wanted one or more: a point of the
     curve, nothing between its points. Cases that tie are called together, so a tie that would cost too much specificity
-    is left uncalled, its positives with it. In every resample the point is sought anew.
+    is left uncalled, its positives with it. In every resample the point is sought again.
 
     Args:
         labels, scores, groups, replicates, seed, alpha, method, strata: as for `bootstrap`.

@@ -32,7 +32,7 @@ def ensemble_predictions(tables: Sequence[pd.DataFrame], rule: str = "mean", joi
     if rule not in RULES:
         raise MammoError("rule_unknown", f"ensemble rule {rule!r} is unknown", f"Known are {', '.join(RULES)}")
     if len(tables) < 2:
-        raise MammoError("too_few_models", f"{len(tables)} table of predictions is no ensemble", "Name two or more")
+        raise MammoError("too_few_models", f"{len(tables)} table of predictions is not an ensemble", "Name two or more")
     first = _indexed(tables[0], join, 1)
     scores = [first["score"].to_numpy(np.float64)]
     for number, table in enumerate(tables[1:], 2):

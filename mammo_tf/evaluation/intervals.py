@@ -47,7 +47,7 @@ class Resampling:
         replicates, seed: of the bootstrap over patients.
         method: "percentile" or "bca".
         stratified: positive and negative patients keep their numbers, where a class is rare.
-        also_cases: the interval that resamples images beside each, as the thesis did, for comparison.
+        also_cases: the interval that resamples images next to each, as the thesis did, for comparison.
 
     Raises:
         MammoError: `method_unknown`, `replicates_wrong`.

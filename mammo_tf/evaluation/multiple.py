@@ -19,7 +19,7 @@ def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
     (Benjamini and Yekutieli 2001), as those of models on the same patients mostly do.
 
     Args:
-        p: `[m]` in [0, 1]; nan is no test: it stays nan and is not counted.
+        p: `[m]` in [0, 1]; nan is not a test: it stays nan and is not counted.
 
     Raises:
         MammoError: `p_wrong`.
@@ -39,7 +39,7 @@ def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
 
 
 def adjusted(comparisons: Mapping[str, Metrics]) -> dict[str, Metrics]:
-    """Comparisons that belong together, each p with its `q` beside it, at every split and level by itself.
+    """Comparisons that belong together, each p with its `q` next to it, at every split and level by itself.
 
     Args:
         comparisons: name -> as `compare` gives it; a single one is given back as it is.

@@ -14,7 +14,7 @@ from mammo_tf.evaluation.intervals import Interval, Resampling
 from mammo_tf.evaluation.levels import BY_NAME, DEFAULT_AGGREGATES, check_aggregates
 from mammo_tf.files import read_json
 
-NOT_SPLITS = ("aggregates",)  # keys that stand beside the splits
+NOT_SPLITS = ("aggregates",)  # keys that stand next to the splits
 
 
 class Ends(TypedDict):
@@ -35,7 +35,7 @@ class Number(TypedDict):
         why: why there is no value, or no interval where there could have been one.
         cases_resampled: the interval that resamples cases as if each were a patient of its own.
         z, p: of the test of a difference.
-        q: p, adjusted for the comparisons that were made beside it.
+        q: p, adjusted for the comparisons that were made with it.
     """
 
     value: float | None
@@ -63,7 +63,7 @@ class Metrics(Mapping[str, Levels]):
         aggregates: level -> how the scores of its parts were put together.
 
     Raises:
-        MammoError: `split_wrong` where a split is called like a key that stands beside the splits; as
+        MammoError: `split_wrong` where a split is called like a key that stands next to the splits; as
             `check_aggregates`.
     """
 
@@ -74,7 +74,7 @@ class Metrics(Mapping[str, Levels]):
         check_aggregates(self.aggregates)
         for name in NOT_SPLITS:
             if name in self.splits:
-                sentence = f"a split is called {name!r}, which is a key beside the splits of metrics.json"
+                sentence = f"a split is called {name!r}, which is a key next to the splits of metrics.json"
                 raise MammoError("split_wrong", sentence, "Give the split another name")
 
     def __getitem__(self, split: str) -> Levels:
@@ -158,7 +158,7 @@ def number_of(compute: Callable[[], Interval], n: int, how: str) -> Number:
 
 
 def with_cases_resampled(number: Number, compute: Callable[[], Interval], resampling: Resampling) -> None:
-    """Puts the interval that resamples cases as if they were patients beside a number, where that is asked for."""
+    """Puts the interval that resamples cases as if they were patients next to a number, where that is asked for."""
     if resampling.also_cases and number["value"] is not None:
         found = compute()
         ends = plain_number(found.value, found.low, found.high, number["n"], "")

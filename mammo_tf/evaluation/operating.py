@@ -50,7 +50,7 @@ class OperatingRule:
         if self.name != "cost" and (self.miss_cost != 1 or self.prevalence is not None):
             raise _wrong(f"rule {self.name!r} has no cost and no prevalence", "Leave them out, or take the rule cost")
         if not 0 < self.miss_cost < float("inf") or (self.prevalence is not None and not 0 < self.prevalence < 1):
-            raise _wrong("costs are positive and a prevalence lies between 0 and 1", "Mend them")
+            raise _wrong("costs are positive and a prevalence lies between 0 and 1", "Fix them")
 
     @property
     def words(self) -> str:

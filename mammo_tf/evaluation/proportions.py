@@ -46,7 +46,7 @@ def clopper_pearson(hits: int, cases: int, alpha: float = 0.05) -> Ends:
 
 def _share(hits: int, cases: int) -> float:
     if cases < 1 or not 0 <= hits <= cases:
-        raise MammoError("no_cases", f"{hits} of {cases} cases is no share")
+        raise MammoError("no_cases", f"{hits} of {cases} cases is not a share")
     return hits / cases
 
 

@@ -109,7 +109,7 @@ def scratch_recipe(size: DemoSize) -> Recipe:
 
 
 def demo(folder: str | Path, size: DemoSize = SHORT, workers: int = 2, seed: int = 1, say: Say = print) -> Path:
-    """Runs the demonstration and returns the path of its report. Run again it goes on where it stopped.
+    """Runs the demonstration and returns the path of its report. Run again it continues where it stopped.
 
     Args:
         folder: new, or of a stopped demonstration of the same size and seed.

@@ -7,8 +7,8 @@ An experiment claims its folder (`files.claim`) and then goes through its steps 
         study = steps.resumed("a synthetic study", lambda: make_study(folder / "study", ...))
         steps.once("the report", folder / "report.html", lambda: write_report(...))
 
-A step that is finished is found by what it writes last, or goes on by itself, as studies, records and runs do. So an
-experiment that was stopped goes on where it was, and one that is finished answers from what lies there.
+A step that is finished is found by what it writes last, or continues by itself, as studies, records and runs do. So an
+experiment that was stopped continues where it was, and one that is finished answers from what lies there.
 """
 
 from __future__ import annotations

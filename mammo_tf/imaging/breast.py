@@ -12,7 +12,7 @@ lettering and lead markers, bright or dark plate edges and scanner borders, padd
    and opening with a larger disc smooths the outline.
 
 Measured on twelve expert outlines of films by `benchmarks/breast_segmentation.py`. Any rise from 6 to 12 % keeps the
-mean IoU above 0.95 there, so the 8 is no fine tuning.
+mean IoU above 0.95 there, so the 8 is not finely tuned.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROWS = 512
 RISE = 0.08  # of the way from background to 99th percentile, where the background glows
 RISE_FLAT = 0.015  # the same where it is flat
 FLAT = 0.6  # share of the background's pixels with one exact value from which it is flat
-STEADY = 0.06  # of the 99th percentile: a row or column that varies less is no tissue
+STEADY = 0.06  # of the 99th percentile: a row or column that varies less is not tissue
 BRIDGE = 0.012  # radius of the disc that cuts bridges, of the rows
 SMOOTH = 0.03  # radius of the disc that smooths the outline, of the rows
 LIGHT_BACKGROUND = 0.35  # of the 99th percentile: a lighter "background" is tissue, the breast fills the picture
@@ -255,7 +255,7 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def opened(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    """Opening with a disc; the picture goes on beyond its edge as in a mirror, so tissue at the edge stays."""
+    """Opening with a disc; the picture continues beyond its edge as in a mirror, so tissue at the edge stays."""
     size = max(1, round(radius))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
     pad = 2 * size + 1

@@ -31,7 +31,7 @@ class HistogramLookup:
     def __post_init__(self) -> None:
         values = np.asarray(self.table, np.float64)
         if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
-            raise MammoError("step_parameter_wrong", "step 'histogram_lookup': the table is no list of numbers")
+            raise MammoError("step_parameter_wrong", "step 'histogram_lookup': the table is not a list of numbers")
         if self.levels < 1 or values.min() < 0 or values.max() > self.levels:
             raise MammoError("step_parameter_wrong", f"step 'histogram_lookup': entries leave 0..{self.levels}")
 

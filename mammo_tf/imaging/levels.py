@@ -39,7 +39,7 @@ def white_of(pixels: NDArray[Any]) -> float:
 
 
 def check_pixels(pixels: NDArray[Any]) -> None:
-    """Refuses what is no picture.
+    """Refuses what is not a picture.
 
     Raises:
         MammoError: `pixels_wrong` for another shape than `[rows, columns]`, another type than floats, uint16 or uint8,

@@ -22,7 +22,7 @@ from mammo_tf.imaging.breast import chest_wall_side, enlarged, reduced
 ROWS = 256
 BLUR = 2.5  # standard deviation in reduced pixels
 SKIN = 5  # reduced pixels along the skin whose edges do not count
-FAINT = 0.01  # of the breast's 99th percentile: a fainter step is no edge, however even the picture
+FAINT = 0.01  # of the breast's 99th percentile: a fainter step is not an edge, however even the picture
 CORRIDOR = 13  # reduced pixels on each side of the line in which the path may run
 BEND = 0.3  # price of a sidestep, in units of a full edge
 CONVINCING = 0.2  # mean clipped step along the line, of the clip, below which there is no muscle
@@ -101,7 +101,7 @@ def _edges(picture: NDArray[np.float32], breast: NDArray[np.bool_]) -> _Edges:
 
 
 def _eroded(breast: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """The breast without a rim along the skin; at the picture's edge it goes on."""
+    """The breast without a rim along the skin; at the picture's edge it continues."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     wide = cv2.copyMakeBorder(breast.astype(np.uint8), radius, radius, radius, radius, cv2.BORDER_REPLICATE)
     return cv2.erode(wide, disc)[radius:-radius, radius:-radius].astype(np.bool_)

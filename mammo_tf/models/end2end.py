@@ -43,7 +43,7 @@ class End2End:
     weight_decay: float = 0.001
 
     def build(self, shape: Shape) -> keras.Model:
-        """The network, its weights drawn anew; errors as `end2end`."""
+        """The network, its weights drawn again; errors as `end2end`."""
         return end2end(self.backbone, self.top, shape, self.width, self.dropout, self.weight_decay)
 
     def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
@@ -82,7 +82,7 @@ class PatchClassifier:
     weight_decay: float = 0.0
 
     def build(self, shape: Shape) -> keras.Model:
-        """The network, its weights drawn anew; errors as `patch_classifier`."""
+        """The network, its weights drawn again; errors as `patch_classifier`."""
         return patch_classifier(self.backbone, shape, self.classes, self.width, self.dropout, self.weight_decay)
 
     def grow(self, before: keras.Model, shape: Shape) -> keras.Model:

@@ -24,7 +24,7 @@ class Description(Protocol):
     kind: ClassVar[str]
 
     def build(self, shape: Shape) -> keras.Model:
-        """The network, its weights drawn anew, for pictures of `shape` (rows, columns, channels)."""
+        """The network, its weights drawn again, for pictures of `shape` (rows, columns, channels)."""
 
     def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
         """The network with what it can take over from the model of the phase before.

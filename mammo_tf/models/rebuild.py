@@ -1,4 +1,4 @@
-"""A model built anew from its configuration, so that new rates are truly in force.
+"""A model built again from its configuration, so that new rates are truly in force.
 
 Changing `Dropout.rate` or a kernel's regulariser on a living model changes nothing, or nothing that the compiled step
 sees. Each training stage therefore starts from a model made by `rebuild`.

@@ -100,11 +100,11 @@ def _wrong(found: PatientClassifier) -> str:
     for name, shape in shapes.items():
         array = getattr(found, name)
         if array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
-            return f"{name} is no float64 array of shape {shape}"
+            return f"{name} is not a float64 array of shape {shape}"
     if (found.scale <= 0).any() or not math.isfinite(found.first):
         return "a scale is not positive, or the first score no number"
     known = found.threshold is None or (is_number(found.threshold) and not math.isnan(found.threshold))
-    return _wrong_forest(found.forest, found.settings) if known else "its threshold is no number"
+    return _wrong_forest(found.forest, found.settings) if known else "its threshold is not a number"
 
 
 def _wrong_forest(forest: Forest, settings: Settings) -> str:
@@ -126,4 +126,4 @@ def _wrong_forest(forest: Forest, settings: Settings) -> str:
     if (feature < 0).any() or (feature >= settings.components).any():
         return "a tree looks at a component that is not there"
     whole = np.isfinite(forest.threshold[inner]).all() and np.isfinite(forest.value).all()
-    return "" if whole else "a threshold or a value of a tree is no number"
+    return "" if whole else "a threshold or a value of a tree is not a number"

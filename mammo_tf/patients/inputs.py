@@ -102,7 +102,7 @@ def three_tables(
 
 
 def _same_identifiers(table: PatientTable) -> tuple[str, ...]:
-    """A note where files share identifiers, as numbers that begin anew do; an error where the patients are the same."""
+    """A note where files share identifiers, as numbers that begin again do; an error where patients are the same."""
     seen: dict[str, int] = {}
     shared = []
     for row, patient in enumerate(table.patients):
@@ -149,9 +149,9 @@ def features_and_predictions(features: str | Path, predictions: Sequence[str | P
     found = patient_table(frame, None, f"the patients of {features}")
     notes = (*counted, *_left_out(scores["image_id"], table["image_id"]))
     if extraction is None:
-        notes = (*notes, f"nothing beside {features} says how its features were made: the model cannot score pictures")
+        notes = (*notes, f"nothing next to {features} says how its features were made: the model cannot score pictures")
     elif set(extraction.columns) != set(numbers):
-        sentence = f"{features} has other features than the file beside it says"
+        sentence = f"{features} has other features than the file next to it says"
         raise MammoError("features_differ", sentence, "Extract them again with mammo-tf features")
     return _checked(PatientInputs(found, extraction, frame, notes), str(features))
 
@@ -168,7 +168,7 @@ def _features(path: Path) -> pd.DataFrame:
         wrong = np.flatnonzero(~np.isfinite(numbers))
         if len(wrong):
             sentence = f"{path}, row {lines[wrong[0]]}: {name} {table[name].iloc[wrong[0]]!r} is not a finite number"
-            raise MammoError("feature_not_finite", sentence, "Mend the row, or leave the image out")
+            raise MammoError("feature_not_finite", sentence, "Fix the row, or leave the image out")
         table[name] = numbers
     return table
 

@@ -1,7 +1,7 @@
 """A patient model from patients: what `mammo-tf patient-model` does.
 
 Gradient boosting with the settings that the thesis's search ended with, or the best of a search of our own; a random
-forest beside it; and as rows of the same table the plain maximum and mean of the four view scores, which a classifier
+forest next to it; and as rows of the same table the plain maximum and mean of the four view scores, which a classifier
 must beat to be worth its trouble. Operating point and calibration are chosen on validation, never on test.
 """
 
@@ -61,7 +61,7 @@ class PatientRequest:
         rule: how the operating point is chosen, on validation.
         resampling: how intervals are made, over patients.
         calibration: "platt", "isotonic", "temperature", fitted on validation; None for none.
-        as_run: show the numbers at a threshold chosen on test beside the others, as the thesis did.
+        as_run: show the numbers at a threshold chosen on test next to the others, as the thesis did.
         workers: processes of the search.
     """
 
@@ -118,7 +118,7 @@ def fit_patient_model(
 
     Leaves `model/`, `predictions_<row>.csv`, `metrics.json` (`{row: {split: {"patient": {metric: number}}}}`),
     `comparison.json`, `figures/`, `search/` with every point of a search, `patients.csv` where the table was assembled
-    here, `request.json`. The same request in the same folder goes on where a killed search stopped.
+    here, `request.json`. The same request in the same folder continues where a killed search stopped.
 
     Args:
         inputs: patients of all splits.
@@ -164,7 +164,7 @@ def _fitted(inputs: PatientInputs, folder: Path, request: PatientRequest, say: S
 
 
 def _forget(folder: Path, as_run: bool, patients: bool) -> None:
-    """Removes what an earlier call left and this one does not write again; figures are drawn anew."""
+    """Removes what an earlier call left and this one does not write again; figures are drawn again."""
     with disk_errors(folder):
         if not as_run:
             (folder / "as_run.json").unlink(missing_ok=True)
@@ -274,7 +274,7 @@ def read_grids(path: str | Path | None) -> dict[str, Grid]:
         return dict(GRIDS)
     stored = read_json(path)
     if not isinstance(stored, dict) or not stored:
-        raise MammoError("grid_wrong", f"{path} is no grid", 'Such as {"components": [10, 20], "depth": [2, 3]}')
+        raise MammoError("grid_wrong", f"{path} is not a grid", 'Such as {"components": [10, 20], "depth": [2, 3]}')
     named = stored if set(stored) <= set(MODELS) else {"gradient_boosting": stored}
     return {name: _grid(grid, f"{path}") for name, grid in named.items()}
 

@@ -133,7 +133,7 @@ def as_run_numbers(row: Row, rule: OperatingRule, resampling: Resampling) -> Num
 def compared(rows: Mapping[str, Row], resampling: Resampling) -> dict[str, Metrics]:
     """Each classifier minus maximum and minus mean, paired: `{"A minus B": {split: {"patient": {metric: number}}}}`.
 
-    They are several looks at the same patients, so each p has its q beside it.
+    They are several looks at the same patients, so each p has its q next to it.
     """
     found = {}
     for name, row in rows.items():

@@ -163,7 +163,7 @@ def _age(age: float | str | None) -> float | None:
         years = math.nan
     if not 0 <= years <= OLDEST:
         raise MammoError(
-            "age_wrong", f"the age {age!r} is no number of years from 0 to {OLDEST:g}", "Mend or leave out"
+            "age_wrong", f"the age {age!r} is not a number of years from 0 to {OLDEST:g}", "Fix or leave out"
         )
     return years
 
@@ -182,7 +182,7 @@ def _asked(images: Images) -> tuple[list[_Asked], list[Reject]]:
     asked, rejects = [], []
     for view, path in named:
         if view and view not in VIEWS:
-            raise MammoError("view_unknown", f"{view!r} is no view", f"Known are {', '.join(VIEWS)}")
+            raise MammoError("view_unknown", f"{view!r} is not a view", f"Known are {', '.join(VIEWS)}")
         if view and view in seen:
             raise MammoError("view_twice", f"{seen[view]} and {path} are both {view}", "Give one picture a view")
         seen[view] = path

@@ -84,7 +84,7 @@ def grid_search(
         grid: field of `Settings` -> values to try.
         base: the fields that the grid does not name.
         folds, seed: of the cross-validation, stratified by label.
-        folder: where `search.jsonl` grows as results come; run again with the same question, a killed search goes on.
+        folder: where `search.jsonl` grows as results come; run again with the same question, a killed search continues.
         workers: processes.
 
     Returns:

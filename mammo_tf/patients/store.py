@@ -1,4 +1,4 @@
-"""A patient model on disk: the classifier, how features are made for it, its calibration, and the network beside it.
+"""A patient model on disk: the classifier, how features are made for it, its calibration, and the network next to it.
 
 `model/` holds `classifier.json`, `classifier.npz` and `patient_model.json`; with a network, `network/` has the bundle's
 version or the `.keras` file. Arrays, JSON and what TensorFlow itself stores: nothing is pickled.

@@ -41,7 +41,7 @@ class PatientTable:
         labels: int64 `[patients]`, 0 or 1.
         patients: identifiers, `[patients]`.
         groups: what folds keep together, `[patients]`: the pair where there is one, else the patient; a patient who is
-            called as a pair of others is no member of it.
+            called as a pair of others is not a member of it.
         pairs: identifiers of pairs, `[patients]`, empty where there is none.
         splits: train, validation, test or empty, `[patients]`.
         filled: how many views were missing.
@@ -123,7 +123,7 @@ def _given(frame: pd.DataFrame, columns: dict[str, str], where: str) -> dict[str
     for name, choices in NAMES_OF.items():
         theirs = columns.pop(name, None)
         if theirs is not None and theirs not in frame:
-            raise MammoError("column_missing", f"{where} has no column {theirs!r}", "Mend --columns")
+            raise MammoError("column_missing", f"{where} has no column {theirs!r}", "Fix --columns")
         chosen = theirs or next((choice for choice in choices if choice in frame), None)
         if chosen is not None:
             found[name] = chosen
@@ -190,15 +190,15 @@ def _numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
     wrong = np.flatnonzero(~np.isfinite(numbers) & ~empty.to_numpy())
     if len(wrong):
         sentence = f"{where}, row {wrong[0] + 2}: {name} {text.iloc[wrong[0]]!r} is not a finite number"
-        remedy = f"Mend the row, or leave its {'age' if name == 'age' else 'whole view'} empty"
+        remedy = f"Fix the row, or leave its {'age' if name == 'age' else 'whole view'} empty"
         raise MammoError("feature_not_finite", sentence, remedy)
     most = OLDEST if name == "age" else 1.0
     outside = np.flatnonzero((numbers < 0) | (numbers > most))
     if len(outside) and name in ("age", *SCORES):
         told = f"{where}, row {outside[0] + 2}: {name} {text.iloc[outside[0]]!r}"
         if name == "age":
-            remedy = "Mend the row, or leave its age empty"
-            raise MammoError("age_wrong", f"{told} is no number of years from 0 to {OLDEST:g}", remedy)
+            remedy = "Fix the row, or leave its age empty"
+            raise MammoError("age_wrong", f"{told} is not a number of years from 0 to {OLDEST:g}", remedy)
         raise MammoError("score_outside", f"{told} lies outside 0 to 1", "Give the network's scores as probabilities")
     return numbers
 
@@ -228,7 +228,7 @@ def _fill_missing_views(
         view, patient = np.argwhere(partly)[0]
         column = of_view[view][int(np.argmax(empty[view, patient]))]
         sentence = f"{where}, row {patient + 2}: {names[column]} is empty, but other numbers of the view are not"
-        raise MammoError("feature_not_finite", sentence, "Mend it, or leave the whole view empty")
+        raise MammoError("feature_not_finite", sentence, "Fix it, or leave the whole view empty")
     if missing.all(axis=0).any():
         row = int(np.argmax(missing.all(axis=0)))
         raise MammoError("no_view", f"{where}, row {row + 2}: patient {str(patients[row])!r} has no view at all")
@@ -278,7 +278,7 @@ def assemble(predictions: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     try:
         numbers = both[["score", *names]].apply(pd.to_numeric)
     except ValueError as error:
-        raise MammoError("feature_not_finite", f"a score or feature of an image is no number: {error}") from error
+        raise MammoError("feature_not_finite", f"a score or feature of an image is not a number: {error}") from error
     numbers = numbers.assign(patient_id=both["patient_id"], place=both["place"])
     means = numbers.pivot_table(index="patient_id", columns="place", aggfunc="mean", sort=False)
     wide = {f"{view}_pred": means["score"].get(view) for view in VIEWS}

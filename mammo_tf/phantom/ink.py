@@ -78,7 +78,7 @@ class PlacedFinding:
 
 @dataclass(frozen=True)
 class Ink:
-    """Everything drawn into one breast beside its own anatomy."""
+    """Everything drawn into one breast next to its own anatomy."""
 
     lumps: tuple[Lump, ...]
     threads: Strands

@@ -270,7 +270,7 @@ def _run(jobs: list[tuple[StudyPlan, Patient, Path]], workers: int | None) -> It
             raise MammoError(
                 "workers_died",
                 "a worker process ended before its exam was written",
-                "Run again to go on, with fewer workers if memory is short; a script needs its main module guarded",
+                "Run again to resume, with fewer workers if memory is short; a script needs its main module guarded",
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What `mammo-tf features` notes beside its table, so that a killed command goes on where it was."""
+"""What `mammo-tf features` notes next to its table, so that a killed command continues where it was."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Journal:
                 for line in lines[1:]:
                     self._take(line)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as beside:  # begins anew, with what was known and without damaged lines
+            with atomic_path(path) as beside:  # begins again, with what was known and without damaged lines
                 beside.write_text("\n".join([head, *map(self._line, self.known)]) + "\n", encoding="utf-8")
 
     def _take(self, line: bytes) -> None:

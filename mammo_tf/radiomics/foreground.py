@@ -121,7 +121,7 @@ def _skin_of_bell(levels: NDArray[np.float64], heights: NDArray[np.float64]) -> 
         (top, centre, width), _ = curve_fit(_bell, levels, heights, p0=start, xtol=1e-15, ftol=1e-15, gtol=1e-15)
     except (RuntimeError, TypeError) as error:
         raise MammoError(
-            "breast_not_found", "the background's peak of the histogram is no bell", "Give a mask of your own"
+            "breast_not_found", "the background's peak of the histogram is not a bell", "Give a mask of your own"
         ) from error
     return float(centre + np.sqrt(width**2 * (np.log(top) - np.log(SKIN))))
 

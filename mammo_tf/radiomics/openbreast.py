@@ -44,7 +44,7 @@ def features(
         names: "34", "32", or names of features; None gives "34" where the spacing is known, else "32".
         cooccurrence: "2021" (distance 1, symmetric: the answers of the published features), "2020" (distance 10, not
             symmetric), or a definition of one's own.
-        joined_runs: runs go on across gaps of the mask, as in the public code; False breaks them.
+        joined_runs: runs continue across gaps of the mask, as in the public code; False breaks them.
         antialias: `fdim` shrinks the picture with a widened kernel, as MATLAB does; False as Octave's does by default.
 
     Returns:
@@ -119,7 +119,7 @@ def _checked(image: ArrayLike, mask: ArrayLike) -> tuple[NDArray[Any], NDArray[n
     inside = inside.astype(np.bool_, copy=False)
     if (count := np.count_nonzero(inside)) < 2:
         what = "holds a single pixel" if count else "is empty"
-        raise MammoError("mask_empty", f"the mask of {_by(inside)} {what}", "Leave the view out, or mend its mask")
+        raise MammoError("mask_empty", f"the mask of {_by(inside)} {what}", "Leave the view out, or fix its mask")
     return pixels, inside
 
 

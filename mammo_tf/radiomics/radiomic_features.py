@@ -2,7 +2,7 @@
 
 A picture is read as `predict` reads it, its breast is segmented, in an MLO view the pectoral muscle is taken off where
 its edge convinces, and the features are computed on round(65535 p), the levels of the thesis's tables. `Extraction`
-says all of this as data; it lies beside the table and goes with a patient model, so that a new patient's features are
+says all of this as data; it lies next to the table and goes with a patient model, so that a new patient's features are
 computed in the same way.
 """
 
@@ -177,18 +177,18 @@ def extract_features(
 ) -> Extracted:
     """Features of every image that can be used, why not of every other one, and how: CSV, `rejects.csv`, JSON.
 
-    Results are noted in `<output>.part` as they come; the same request, given again after a kill, goes on there and
+    Results are noted in `<output>.part` as they come; the same request, given again after a kill, continues there and
     ends with the bytes of a run that was never stopped. A picture that is another file by then, by its path, size or
-    time of modification, is computed anew.
+    time of modification, is computed again.
 
     Args:
         manifest: rows as `read_manifest` gives them.
         root: data root of the manifest's paths.
-        output: a file `*.csv`; `<name>.json` with the settings and `rejects.csv` lie beside it.
+        output: a file `*.csv`; `<name>.json` with the settings and `rejects.csv` lie next to it.
         extraction: how.
         workers: processes that read and compute, see `guard`.
         source: file of the manifest. It is not overwritten, and of a `rejects.csv` that it came with, the rows of
-            files that it does not name stay where the table is written beside it.
+            files that it does not name stay where the table is written next to it.
 
     Raises:
         MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `folder_busy` while
@@ -258,7 +258,7 @@ def _computed(
 
 
 def stored_extraction(table: str | Path) -> Extraction | None:
-    """How the features of a table were extracted, from the JSON file beside it; None where there is none.
+    """How the features of a table were extracted, from the JSON file next to it; None where there is none.
 
     Raises:
         MammoError: `json_broken`, `extraction_unknown`, those of `fields.from_json`.

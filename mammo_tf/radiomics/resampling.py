@@ -1,6 +1,6 @@
 """Bicubic resizing as MATLAB's `imresize` does it, in which OpenBreast's formulae are written.
 
-It is another kernel than OpenCV's (a = -1/2, widened when the picture shrinks), so it has a place of its own beside
+It is another kernel than OpenCV's (a = -1/2, widened when the picture shrinks), so it has a place of its own next to
 `imaging.resize`.
 """
 

@@ -45,7 +45,7 @@ CODE_STREAMS = {
     "1.2.840.10008.1.2.4.203": ("jpeg_2000",),
 }
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
-# Pixels deflate by less than 50; a header that unfolds a hundredfold is no picture.
+# Pixels deflate by less than 50; a header that unfolds a hundredfold is not a picture.
 INFLATED_AT_LEAST_BYTES, INFLATED_AT_MOST_TIMES = 16 << 20, 100
 
 

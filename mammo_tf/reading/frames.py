@@ -45,7 +45,7 @@ def frames(
         before it is handed out; pixels are read as it is walked.
 
     Raises:
-        MammoError: as `read`; `not_a_volume` for a picture that is no DICOM file, an empty folder, or a folder of
+        MammoError: as `read`; `not_a_volume` for a picture that is not a DICOM file, an empty folder, or a folder of
             slices that do not belong together.
     """
     path = Path(path)
@@ -66,7 +66,7 @@ def volume_facts(
         return _folder_facts(path, voi, laterality, view)
     with refusals(path):
         if file_kind(path) != "dicom":
-            raise MammoError("not_a_volume", f"{path} is no DICOM file", "Read it with reading.read")
+            raise MammoError("not_a_volume", f"{path} is not a DICOM file", "Read it with reading.read")
         with open_dicom(path) as file:
             shape = layout(file)
             check_pixels(file, shape)
@@ -152,7 +152,9 @@ def _slices(folder: Path) -> tuple[list[Path], bool]:
     for path in files:
         with refusals(path):
             if file_kind(path) != "dicom":
-                raise MammoError("not_a_volume", f"{path} is no slice of a volume", "Leave only slices in the folder")
+                raise MammoError(
+                    "not_a_volume", f"{path} is not a slice of a volume", "Leave only slices in the folder"
+                )
             with open_dicom(path) as file:
                 header, shape = file.header, layout(file)
                 if shape.frames != 1:

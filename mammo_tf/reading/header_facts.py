@@ -1,4 +1,4 @@
-"""From a DICOM header to facts, or to the refusal of a picture that is no screening mammogram.
+"""From a DICOM header to facts, or to the refusal of a picture that is not a screening mammogram.
 
 The rules are those of golden/dicom/traits/README.md.
 """

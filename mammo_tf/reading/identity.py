@@ -1,7 +1,7 @@
 """Identifiers that leave this room: keyed hashes, the same on every run with the same key.
 
 The key is the environment variable `MAMMO_TF_KEY`, else a file that only its owner may read, made on first use in
-the user's configuration folder, never beside any output.
+the user's configuration folder, never next to any output.
 """
 
 from __future__ import annotations

@@ -262,7 +262,7 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
         decoded, _ = get_decoder(file.transfer_syntax).as_array(encapsulate([data]), **options)
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
-    except BaseException:  # decoders in Rust raise PanicException, which is no Exception
+    except BaseException:  # decoders in Rust raise PanicException, which is not an Exception
         raise MammoError(
             "bad_pixels", "the compressed pixels cannot be decoded", "Decompress it with dcmdjpeg or gdcmconv"
         ) from None
@@ -270,5 +270,5 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
         raise MammoError("bad_pixels", "the decoded picture has another size than the header says")
     words = decoded.astype(f"u{shape.bits_allocated // 8}")
     if stream.precision > shape.bits_stored and file.transfer_syntax in _LOSSLESS_WORDS:
-        return _cut(words, shape)  # DCMTK codes whole words, with whatever lies beside the pixel
+        return _cut(words, shape)  # DCMTK codes whole words, with whatever lies next to the pixel
     return _signed(words, shape.bits_stored, shape)

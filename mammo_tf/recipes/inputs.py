@@ -72,7 +72,7 @@ def training_mean(records: Records, preprocessing: Preprocessing) -> float:
     """Mean of the training pictures on the scale on which the preprocessing subtracts it, rounded to 0.01.
 
     Raises:
-        MammoError: `mean_unknown` where a step before the subtraction is no scaling, `split_empty`.
+        MammoError: `mean_unknown` where a step before the subtraction is not a scaling, `split_empty`.
     """
     scale = 1.0
     for step in preprocessing.intensity_steps:

@@ -277,7 +277,7 @@ def load_recipe(path: str | Path, variant: str = "recipe") -> Recipe:
         raise MammoError("file_missing", f"the recipe {path} is not there", "The package's own are in pipelines/")
     specification = importlib.util.spec_from_file_location(MODULE, path)
     if specification is None or specification.loader is None:
-        raise MammoError("not_a_recipe", f"{path} is no Python file", "The package's own recipes are in pipelines/")
+        raise MammoError("not_a_recipe", f"{path} is not a Python file", "The package's own recipes are in pipelines/")
     module = importlib.util.module_from_spec(specification)
     try:
         specification.loader.exec_module(module)

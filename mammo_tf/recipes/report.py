@@ -17,7 +17,7 @@ def report_run(folder: str | Path) -> Path:
     """Writes `report.html` of a run folder from the files that lie there, and returns its path.
 
     Raises:
-        MammoError: `not_a_run` if the folder is no finished run.
+        MammoError: `not_a_run` if the folder is not a finished run.
     """
     folder = Path(folder)
     if not (folder / "metrics.json").is_file():

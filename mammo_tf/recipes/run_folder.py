@@ -35,7 +35,7 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
     Args:
         folder: the run folder.
         recipe: what is run.
-        asked: what decides the result beside the recipe: digests of the data and of the start model.
+        asked: what decides the result next to the recipe: digests of the data and of the start model.
         overwrite: remove what another recipe left.
 
     Raises:

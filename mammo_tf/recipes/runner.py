@@ -80,7 +80,7 @@ def run(
     say: Say = lambda line: None,
     root: str | Path | None = None,
 ) -> RunResult:
-    """Runs a recipe: `train`, then `measure`. Run again in the same folder it goes on where it was stopped.
+    """Runs a recipe: `train`, then `measure`. Run again in the same folder it continues where it was stopped.
 
     Leaves `recipe.json environment.json log.csv checkpoints/ model.keras predictions_<split>.csv
     predictions_<split>.json metrics.json` in the run folder, and with a start model `before/` and `comparison.json`.
@@ -147,7 +147,7 @@ def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> R
 def _begun(
     recipe: Recipe, folder: str | Path, data: str | Path, start: str | Path | None
 ) -> tuple[Path, ModelFile | None, dict[str, str]]:
-    """The run folder, the start model, and what decides the result beside the recipe; refusals before any work."""
+    """The run folder, the start model, and what decides the result next to the recipe; refusals before any work."""
     start = start or recipe.start
     if start is None and recipe.needs_start:
         raise MammoError(

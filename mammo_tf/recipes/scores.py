@@ -77,7 +77,7 @@ def measured(
 ) -> Measured:
     """Scores, measures, writes `predictions_<split>.csv` and `metrics.json`; thresholds and calibration go to the card.
 
-    A JSON file beside each table of predictions tells the network (`serving.score_source`). A task with overlaps has
+    A JSON file next to each table of predictions tells the network (`serving.score_source`). A task with overlaps has
     `segmentations_<split>.csv` too.
 
     Args:

@@ -46,8 +46,8 @@ def prepare(
 ) -> Prepared:
     """Reads every image of the manifest, runs the geometry half and writes records, `index.json` and `rejects.csv`.
 
-    A shard appears by rename when it is whole. Run again after a kill it goes on with the shards that are missing, and
-    ends with the bytes of a run that was never stopped.
+    A shard appears by rename when it is whole. Run again after a kill it makes the shards that are missing, and ends
+    with the bytes of a run that was never stopped.
 
     Args:
         manifest: rows as `read_manifest` gives them.

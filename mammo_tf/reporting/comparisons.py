@@ -41,12 +41,12 @@ def _of_split(one: Comparison) -> Levels:
 
 
 def adjusted_path(path: Path) -> Path:
-    """Where the q of a report's comparisons stand: beside the report."""
+    """Where the q of a report's comparisons stand: next to the report."""
     return Path(path).with_name(f"{Path(path).stem}_comparisons.json")
 
 
 def adjusted_json(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """p and q of every test of the comparisons, as the file beside the report holds them, in their order."""
+    """p and q of every test of the comparisons, as the file next to the report holds them, in their order."""
     return [
         {
             "comparison": one.name,

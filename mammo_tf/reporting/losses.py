@@ -108,7 +108,7 @@ def _lines(axes: Axes, log: pd.DataFrame, stages: Stages, kinds: dict[tuple[int,
 
 
 def _rates(axes: Axes, stages: Stages) -> None:
-    """The learning rate as steps on a logarithmic scale, each new value written beside its step."""
+    """The learning rate as steps on a logarithmic scale, each new value written next to its step."""
     axes.set_ylabel("Rate")
     values: list[float] = []
     for stage, part in stages.items():

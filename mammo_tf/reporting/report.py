@@ -82,7 +82,7 @@ def write_report(report: Report, path: Path) -> None:
     """Writes the report as one HTML file without any reference to the outside; whole or not there.
 
     Same input, same bytes. Where the report compares more than once, what it adds to the files of the comparisons, q,
-    stands in `<name>_comparisons.json` beside it.
+    stands in `<name>_comparisons.json` next to it.
 
     Raises:
         MammoError: `file_missing`, `json_broken`, `csv_broken` ... of a file that is named; `split_missing`;

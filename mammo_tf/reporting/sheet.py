@@ -115,7 +115,7 @@ def write_sheet(
 
 
 def check_sheet_path(path: Path) -> None:
-    """Refuses what is no place for a sheet, before any work is done.
+    """Refuses what is not a place for a sheet, before any work is done.
 
     Raises:
         MammoError: `not_a_png`.

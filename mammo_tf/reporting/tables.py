@@ -1,4 +1,4 @@
-"""The tables of the report: AUC and operating point, paired differences, subgroups; and the sentences beside them."""
+"""The tables of the report: AUC and operating point, paired differences, subgroups; and the sentences next to them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class AucRow:
 
 
 def auc_row(scores: Scores, scale_from: float) -> AucRow:
-    """The row of one model at one level; the scale drawn beside it runs from `scale_from` to 1."""
+    """The row of one model at one level; the scale drawn next to it runs from `scale_from` to 1."""
     numbers = scores.numbers
     threshold = numbers.get("threshold")
     point = cell(threshold)
@@ -104,7 +104,7 @@ def auc_row(scores: Scores, scale_from: float) -> AucRow:
 
 @dataclass(frozen=True)
 class Further:
-    """What the files hold beside the first table.
+    """What the files hold next to the first table.
 
     Attributes:
         names: of the models, with the place of each among the entries.

@@ -88,7 +88,7 @@ class Bundle:
         try:
             return self._run(PNG_SIGNATURE, png=tf.constant(list(pictures), tf.string))
         except tf.errors.InvalidArgumentError as error:
-            sentence = f"one of {len(pictures)} pictures is no PNG, or broken"
+            sentence = f"one of {len(pictures)} pictures is not a PNG, or broken"
             raise MammoError("png_broken", sentence, "Give PNG files of 8 or 16 bits, grey") from error
 
     def score_float(self, pictures: ArrayLike) -> Scored:
@@ -148,7 +148,7 @@ def open_bundle(path: str | Path) -> Bundle:
         raise MammoError("not_a_bundle", f"{folder} has no {DESCRIPTION.as_posix()}", remedy)
     description = read_json(folder / DESCRIPTION)
     if not isinstance(description, dict) or "format" not in description:
-        raise MammoError("bundle_damaged", f"{folder / DESCRIPTION} is no description of a bundle", REMEDY)
+        raise MammoError("bundle_damaged", f"{folder / DESCRIPTION} is not a description of a bundle", REMEDY)
     if description["format"] != FORMAT:
         sentence = f"{folder} is written in format {description['format']}, known is {FORMAT}"
         if description["format"] in OLDER:

@@ -1,4 +1,4 @@
-"""A model to a bundle: a SavedModel from encoded pictures to named outputs, and beside it what is known of it.
+"""A model to a bundle: a SavedModel from encoded pictures to named outputs, and next to it what is known of it.
 
 Signatures:
 
@@ -78,7 +78,7 @@ def export_bundle(
         or set(name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
         or name[0] == "."
     ):
-        raise MammoError("name_wrong", f"{name!r} is no name for a model", "Take letters, digits, _ and -")
+        raise MammoError("name_wrong", f"{name!r} is not a name for a model", "Take letters, digits, _ and -")
     preprocessing = check_servable(model_file)
     card = served_card(model_file, thresholds, flips)
     signatures, variables = serving_functions(
@@ -225,7 +225,7 @@ def _described(function: Any) -> dict[str, dict[str, Any]]:
 
 
 class _Place:
-    """Where a version is written; `folder` is beside the others first, and the version's own in the end."""
+    """Where a version is written; `folder` is next to the others first, and the version's own in the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

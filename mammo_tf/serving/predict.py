@@ -93,12 +93,12 @@ def predict(
     "Predictions" (`label` 0, 1 or empty; `decision` 0 or 1, where the model has a threshold for images; `probability`
     where it was calibrated), `path`, `grey_mean` (mean of the prepared picture in [0, 1]), and further columns of the
     manifest. A network for segmentation also leaves `masks/<image_id>.png` next to it, in the geometry of the stored
-    picture. `rejects.csv` lies beside it; if the manifest's own one lies there, its rows are kept.
+    picture. `rejects.csv` lies next to it; if the manifest's own one lies there, its rows are kept.
 
     Args:
         source_model: a bundle, a `.keras` file or a run folder.
         inputs: files and folders, or one manifest (`.csv`).
-        output: a file `*.csv`; a JSON file beside it tells the network that made it (`score_source`).
+        output: a file `*.csv`; a JSON file next to it tells the network that made it (`score_source`).
         sheet: PNG file of a picture sheet, 24 pictures a page, 96 at most.
         batch_size: pictures that the network sees at once; End2End VGG16 at 1152x896 takes 1.8 GB for one, 2.6 GB for
             two, 4.2 GB for four.

@@ -55,7 +55,7 @@ def find_inputs(inputs: str | Path | Sequence[str | Path], root: str | Path | No
         root: data root of a manifest's paths; by default its folder.
 
     Raises:
-        MammoError: `inputs_missing`, `inputs_mixed` for a manifest beside others; those of `study.read_manifest`
+        MammoError: `inputs_missing`, `inputs_mixed` for a manifest next to others; those of `study.read_manifest`
             and `collections.collect`.
     """
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
@@ -65,7 +65,9 @@ def find_inputs(inputs: str | Path | Sequence[str | Path], root: str | Path | No
     manifests = [path for path in paths if path.suffix.lower() == ".csv" and not path.is_dir()]
     if manifests:
         if len(paths) > 1:
-            raise MammoError("inputs_mixed", f"the manifest {manifests[0]} stands beside other inputs", "Name it alone")
+            raise MammoError(
+                "inputs_mixed", f"the manifest {manifests[0]} stands next to other inputs", "Name it alone"
+            )
         _add_manifest(found, manifests[0], root)
         return found
     for path in paths:

@@ -1,4 +1,4 @@
-"""Which network made a file of predictions: the JSON file beside it says."""
+"""Which network made a file of predictions: the JSON file next to it says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORMAT = 1
 
 
 def write_source(predictions: str | Path, card: ModelCard) -> None:
-    """Writes `predictions.json` beside `predictions.csv`.
+    """Writes `predictions.json` next to `predictions.csv`.
 
     Args:
         predictions: the CSV file, as it is now: of a changed one its neighbour tells nothing.
@@ -25,7 +25,7 @@ def write_source(predictions: str | Path, card: ModelCard) -> None:
 
 
 def check_source(predictions: Sequence[str | Path], path: str | Path, card: ModelCard) -> tuple[str, ...]:
-    """Compares a network with what lies beside predictions that it is said to have made.
+    """Compares a network with what lies next to predictions that it is said to have made.
 
     Args:
         predictions: CSV files.

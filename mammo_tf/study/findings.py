@@ -101,5 +101,5 @@ def _finding(row: dict[str, Any]) -> Finding:
         *(n for point in shapes.get("contour", ()) for n in point),
     ]
     if any(abs(number) > FARTHEST or number != number for number in numbers):
-        raise ValueError(f"a coordinate is no number up to {FARTHEST}")
+        raise ValueError(f"a coordinate is not a number up to {FARTHEST}")
     return Finding(kind=str(row["kind"]), label=str(row["label"]), **shapes)

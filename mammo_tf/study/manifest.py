@@ -100,7 +100,9 @@ def _check(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
             wrong = np.flatnonzero(numbers.isna() & (table[column] != ""))
             if len(wrong):
                 value = table[column].iloc[wrong[0]]
-                raise MammoError("number_expected", f"{path}, row {lines[wrong[0]]}: {column} {value!r} is no number")
+                raise MammoError(
+                    "number_expected", f"{path}, row {lines[wrong[0]]}: {column} {value!r} is not a number"
+                )
     doubled = np.flatnonzero(table["image_id"].duplicated())
     if len(doubled):
         raise MammoError(
@@ -159,7 +161,7 @@ def positive(labels: Iterable[str], positives: Iterable[str] = ("malignant", "hi
     """1 where a label counts as positive, else 0; int64. As `truth`, for labels that are all known.
 
     Raises:
-        MammoError: `label_missing` where a label is empty; `value_unknown` where a positive is no label.
+        MammoError: `label_missing` where a label is empty; `value_unknown` where a positive is not a label.
     """
     found = truth(pd.DataFrame({"label": list(labels)}, dtype="str"), positives)
     if (found == UNLABELLED).any():

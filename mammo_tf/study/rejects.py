@@ -60,11 +60,11 @@ def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
 
 
 def kept_rejects(path: str | Path, named: Collection[str]) -> list[Reject]:
-    """What stays of a `rejects.csv` when it is written anew: rows of files that are not among those looked at now.
+    """What stays of a `rejects.csv` when it is written again: rows of files that are not among those looked at now.
 
     Args:
-        path: the file. One that is not there, is no CSV file in UTF-8, or has other columns gives nothing, and so does
-            a row that is not whole: a list that someone else left there must not end the work.
+        path: the file. One that is not there, is not a CSV file in UTF-8, or has other columns gives nothing; so does a
+            row that is not whole: a list that someone else left there must not end the work.
         named: paths looked at now, as its column `path` writes them.
     """
     try:

@@ -77,7 +77,7 @@ def _units(manifest: pd.DataFrame, pairs: bool) -> list[str]:
         return list(manifest["patient_id"])
     pair_of = manifest[manifest["pair_id"] != ""].groupby("patient_id")["pair_id"].nunique()
     if (pair_of > 1).any():
-        raise MammoError("pairs_contradictory", "a patient has two pair_ids", "Mend the column pair_id")
+        raise MammoError("pairs_contradictory", "a patient has two pair_ids", "Fix the column pair_id")
     joined = manifest.assign(pair_id=manifest.groupby("patient_id")["pair_id"].transform("max"))
     return [
         f"pair {pair}" if pair else f"patient {patient}"

@@ -12,20 +12,20 @@ REJECTS = "rejects.csv"
 
 
 def check_table_output(output: Path, inputs: Iterable[str | Path] = ()) -> None:
-    """Refuses a name at which a table, the two files beside it, and what was given would overwrite each other.
+    """Refuses a name at which a table, the two files next to it, and what was given would overwrite each other.
 
     Args:
-        output: the table; `<name>.json` and `rejects.csv` lie beside it.
+        output: the table; `<name>.json` and `rejects.csv` lie next to it.
         inputs: files that are read.
 
     Raises:
-        MammoError: `not_a_file` where the table or a file beside it is a folder, `not_a_csv`, `output_taken` for the
-            name of the rejects and where a foreign JSON file lies beside it, `output_is_input`.
+        MammoError: `not_a_file` where the table or a file next to it is a folder, `not_a_csv`, `output_taken` for the
+            name of the rejects and where a foreign JSON file lies next to it, `output_is_input`.
     """
     if output.is_dir():
         raise MammoError("not_a_file", f"{output} is a folder", "Name a CSV file after -o")
     if output.suffix.lower() != ".csv":
-        sentence = f"{output} is no name of a CSV file: it does not end in .csv"
+        sentence = f"{output} is not a name of a CSV file: it does not end in .csv"
         raise MammoError("not_a_csv", sentence, "Name a CSV file after -o")
     if output.name.lower() == REJECTS:
         sentence = f"{output} is where the files that cannot be used are listed"
@@ -39,13 +39,13 @@ def check_table_output(output: Path, inputs: Iterable[str | Path] = ()) -> None:
     for given in map(Path, inputs):
         for written in (output, output.with_name(REJECTS)):
             if _same(given, written):
-                what = "" if written == output else f" with {REJECTS} beside {output}"
+                what = "" if written == output else f" with {REJECTS} next to {output}"
                 sentence = f"{given} is read, and would be overwritten{what}"
                 raise MammoError("output_is_input", sentence, "Name another file after -o")
 
 
 def _of_something_else(path: Path) -> bool:
-    """Whether a JSON file is there that neither `predict` nor `features` left beside a table."""
+    """Whether a JSON file is there that neither `predict` nor `features` left next to a table."""
     if not path.is_file():
         return False
     try:

@@ -73,7 +73,7 @@ class StagedUnfreezing(keras.callbacks.Callback):
 
     Args:
         stages: in order. `fit` needs `epochs` of their sum or more. `stop_patience` and `rate_patience` are kept here.
-        others: callbacks of the same `fit` that count epochs (EarlyStopping, ReduceLROnPlateau); they start anew with
+        others: callbacks of the same `fit` that count epochs (EarlyStopping, ReduceLROnPlateau); they start again with
             each stage.
 
     Raises:

@@ -87,7 +87,7 @@ def read_state(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(json.loads(arrays[KEY].tobytes().decode()))
     except (OSError, ValueError, KeyError) as error:
-        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", "Remove it to start anew") from error
+        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", "Remove it to start again") from error
 
 
 def restore_variables(path: Path, model: keras.Model) -> None:
@@ -109,7 +109,7 @@ def restore_variables(path: Path, model: keras.Model) -> None:
     except KeyError as error:
         raise MammoError("checkpoint_differs", f"{path} is of another model", "Name another run folder") from error
     except (OSError, ValueError) as error:
-        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", "Remove it to start anew") from error
+        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", "Remove it to start again") from error
 
 
 def restore_counters(callbacks: list[keras.callbacks.Callback], counters: list[dict[str, Any]]) -> None:

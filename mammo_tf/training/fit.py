@@ -64,7 +64,7 @@ def fit_stage(
 ) -> tuple[keras.Model, History]:
     """Trains one stage and gives the model with the weights of its best epoch, and the stage's curve.
 
-    Called again with the same folder after a kill it goes on after the last whole epoch and ends where an
+    Called again with the same folder after a kill it continues after the last whole epoch and ends where an
     uninterrupted run ends: weights, optimiser, dropout seeds, counters of the callbacks and the order of the pictures
     are those of that epoch. A finished stage is only read.
 

@@ -67,7 +67,7 @@ def load_model(path: str | Path) -> ModelFile:
         raise MammoError("file_missing", f"the model {path} is not there")
     if path.suffix != ".keras":
         raise MammoError(
-            "not_a_model", f"{path} is no .keras file", "Convert a Keras 2 .h5 file with mammo-tf import-legacy"
+            "not_a_model", f"{path} is not a .keras file", "Convert a Keras 2 .h5 file with mammo-tf import-legacy"
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

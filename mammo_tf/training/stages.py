@@ -87,7 +87,7 @@ def prepare_stage(
     Call it inside the scope of the distribution strategy. The optimiser is new.
 
     Args:
-        model: the model to go on with.
+        model: the model to continue with.
         stage: what to do.
         synchronized: batch statistics over all devices.
         precision: dtype policy, or None to keep the model's.

@@ -155,7 +155,7 @@ def test_prepare_stops_where_tensorflow_would_swallow_it(films: Path, tmp_path: 
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert said == "mammo-tf: stopped; run the same command again to go on\n"
+    assert said == "mammo-tf: stopped; run the same command again to resume\n"
     assert not flag.with_name("loading-raised").exists()
     assert not (tmp_path / "out").exists()
 

@@ -109,7 +109,7 @@ def test_what_cannot_be_calibrated() -> None:
     with pytest.raises(MammoError, match="'beta' is unknown"):
         Calibration.from_json({"method": "beta"})
     with pytest.raises(MammoError, match="no finite slope"):
-        calibrate([1, 1, 0, 0], [0.5, 0.9, 0.1, 0.2], "temperature")  # one half is no error of its own
+        calibrate([1, 1, 0, 0], [0.5, 0.9, 0.1, 0.2], "temperature")  # one half is not an error of its own
     with pytest.raises(MammoError, match="every temperature fits"):
         calibrate([1, 0, 0], [0.5, 0.5, 0.5], "temperature")
     with pytest.raises(MammoError, match="wrong side of 0.5"):

@@ -108,7 +108,7 @@ def test_prevalence_is_named_where_a_rate_hangs_on_it(metrics_table: pd.DataFram
 
 
 def test_n_of_a_rate_is_what_it_is_a_share_of(metrics_table: pd.DataFrame) -> None:
-    """18 positives of 100 cases: a reader who makes an error of n must find 18 beside the sensitivity."""
+    """18 positives of 100 cases: a reader who makes an error of n must find 18 next to the sensitivity."""
     table = metrics_table
     metrics = compute_metrics(table, resampling=Resampling(20))
     test = table[table["split"] == "test"]

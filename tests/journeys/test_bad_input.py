@@ -217,6 +217,6 @@ def test_ctrl_c_leaves_a_state_that_can_go_on(films: Path, tmp_path: Path) -> No
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert said == "mammo-tf: stopped; run the same command again to go on\n"
+    assert said == "mammo-tf: stopped; run the same command again to resume\n"
     assert not list((tmp_path / "out").glob(".part*"))
     assert subprocess.run(command, capture_output=True).returncode == 0

@@ -166,7 +166,7 @@ def test_bad_input_for_one_patient(
     one, film = files["L_CC"], next(films.parent.glob("*.png"))
     predict = ("predict-patient", model)
     for age in ("old", "-1", "nan", "1961"):
-        assert f"the age '{age}' is no number of years" in fails(capsys, *predict, one, f"--age={age}")
+        assert f"the age '{age}' is not a number of years" in fails(capsys, *predict, one, f"--age={age}")
     assert "are both L_CC" in fails(capsys, *predict, one, one)
     assert "are both L_CC" in fails(capsys, *predict, f"L_CC={one}", f"L_CC={files['R_CC']}")
     assert "of more than one patient" in fails(capsys, *predict, one, other["R_CC"])
@@ -181,7 +181,7 @@ def test_bad_input_for_one_patient(
     words = ("--features", study.parents[1] / "features.csv", "--predictions", model.parent / "scores/predictions.csv")
     said(capsys, "patient-model", "-o", tmp_path / "bare", *words, *FEW)
     assert "has no network" in fails(capsys, "predict-patient", tmp_path / "bare", one)
-    with pytest.raises(Exception, match="'L_ML' is no view"):
+    with pytest.raises(Exception, match="'L_ML' is not a view"):
         score_patient(model, {"L_ML": one})
 
 

@@ -16,7 +16,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.models import end2end, end2end_from_patch, patch_body, patch_classifier
 
 sys.path.insert(0, str(Path(__file__).parent))
-from check_model import check_model  # noqa: E402 - it lies beside this file
+from check_model import check_model  # noqa: E402 - it lies next to this file
 
 CASES = {
     "vgg16_512x1": ("vgg16", "512x1"),

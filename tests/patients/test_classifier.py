@@ -116,7 +116,7 @@ def test_files_that_fit_their_digest_and_make_no_classifier(model: Settings, tmp
         (replace(classifier, mean=np.full(17, "a")), "mean"),
         (replace(classifier, axes=classifier.axes[:2]), "axes"),
         (replace(classifier, scale=classifier.scale * 0), "scale"),
-        (replace(classifier, threshold="high"), "threshold is no number"),
+        (replace(classifier, threshold="high"), "threshold is not a number"),
         (replace(classifier, names=()), "no names"),
         (trees(feature=np.where(forest.feature >= 0, 99, -2)), "component that is not there"),
         (trees(left=np.where(forest.left >= 0, 0, -1)), "leads nowhere"),

@@ -82,7 +82,7 @@ def test_bad_features_and_predictions(tmp_path: Path) -> None:
     fails(whole.assign(split=["test", *whole["split"][1:]]), "patient 'p0' is in test and in train")
     fails(whole.assign(image_id=[f"x{number}" for number in range(len(whole))]), "no CC or MLO image in common")
     write_json(tmp_path / "bad.json", {"extraction": {"names": "34"}})
-    fails(whole, "other features than the file beside it says")
+    fails(whole, "other features than the file next to it says")
 
 
 def test_labels_that_contradict_each_other(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A patient model: scikit-learn's numbers on tables made elsewhere, beside what it must beat, stored and measured."""
+"""A patient model: scikit-learn's numbers on tables made elsewhere, next to what it must beat, stored and measured."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _file(table: pd.DataFrame, folder: Path) -> Path:
 
 def test_files_that_share_patients(small: list[Path], tmp_path: Path) -> None:
     train, test = pd.read_csv(small[0]), pd.read_csv(small[2])
-    test["id"] = train["id"][: len(test)].to_numpy()  # numbers that begin anew
+    test["id"] = train["id"][: len(test)].to_numpy()  # numbers that begin again
     test.to_csv(tmp_path / "test.csv", index=False)
     inputs = three_tables(small[0], None, tmp_path / "test.csv")
     assert any("24 patient identifiers stand in more than one file" in note for note in inputs.notes)

@@ -1,4 +1,4 @@
-"""The search gives GridSearchCV's numbers, keeps pairs together, and goes on where it was stopped."""
+"""The search gives GridSearchCV's numbers, keeps pairs together, and continues where it was stopped."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Seen:
 
 
 def shown_pixels(picture: StoredPicture, machine: Machine) -> np.ndarray:
-    """What a viewer shows, by the formulas of the standard; written anew here, to check the package's own."""
+    """What a viewer shows, by the formulas of the standard; written again here, to check the package's own."""
     stored = picture.pixels.astype(np.float64)
     levels = (1 << machine.presentation.bits) - 1
     window = picture.window

@@ -135,7 +135,7 @@ def test_a_killed_extraction_goes_on(study: Path, tmp_path: Path, monkeypatch: p
     assert noted == [0, 1, 2, 3, 3, 4, 5, 6, 7]
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert not part.exists()
-    with pytest.raises(KeyboardInterrupt):  # another request begins anew
+    with pytest.raises(KeyboardInterrupt):  # another request begins again
         noted[:] = []
         extract_features(table, study.parent, output, small)
     extract_features(table, study.parent, output, Extraction("32", "inner"))

@@ -64,7 +64,7 @@ def test_columns_stand_in_their_order_and_extra_ones_behind(tmp_path: Path) -> N
         ("image_id,patient_id,label,path\na,p,cancer,x\n", "row 2: label 'cancer' is unknown"),
         ("image_id,patient_id,label,path\na,,normal,x\n", "row 2: patient_id is empty"),
         ("image_id,patient_id,label,path\na,p,normal,x\na,p,normal,x\n", "row 3: image_id 'a' stands there twice"),
-        ("image_id,patient_id,label,path,age\na,p,normal,x,old\n", "row 2: age 'old' is no number"),
+        ("image_id,patient_id,label,path,age\na,p,normal,x,old\n", "row 2: age 'old' is not a number"),
         ("image_id,patient_id,label,path\na,p,normal\n", "row 2: 3 fields, the header has 4"),
         ('image_id,patient_id,label,path,findings\na,p,normal,x,"[{"\n', "findings"),
         ("image_id,patient_id,label,path,laterality\na,p,normal,x,left\n", "laterality 'left' is unknown"),

@@ -62,8 +62,8 @@ def test_what_is_no_list_of_rejects_gives_nothing(tmp_path: Path, content: bytes
     ],
 )
 def test_the_path_is_left_out_of_the_reason(sentence: str, reason: str) -> None:
-    error = MammoError("odd", sentence, "Mend it")
+    error = MammoError("odd", sentence, "Fix it")
     reject = Reject.of("a.dcm", error, Path("/archive/a.dcm"))
-    assert reject == ("a.dcm", "odd", reason, "Mend it")
-    assert reject.sentence == f"a.dcm: {reason}. Mend it"
+    assert reject == ("a.dcm", "odd", reason, "Fix it")
+    assert reject.sentence == f"a.dcm: {reason}. Fix it"
     assert Reject.of("a.dcm", error).reason == sentence

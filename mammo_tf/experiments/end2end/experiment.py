@@ -84,7 +84,7 @@ def thesis_tables(
 ) -> Path:
     """Runs the experiment for every seed; writes `tables.json`, `figures/`, and `tables.md`, whose path it returns.
 
-    Run again it goes on where it stopped; further seeds may be named then.
+    Run again it continues where it stopped; further seeds may be named then.
 
     Args:
         folder: new, or of the same experiment.
@@ -100,7 +100,7 @@ def thesis_tables(
     """
     folder = Path(folder)
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise MammoError("seeds_wrong", f"seeds {list(seeds)} are not different whole numbers from 0 on", "Mend --seed")
+        raise MammoError("seeds_wrong", f"seeds {list(seeds)} are not different whole numbers from 0 on", "Fix --seed")
     if given is not None and given.features is not None:
         _check_features(given.features)
     with claim(folder, TABLES, _asked(size, given)):
@@ -115,8 +115,8 @@ def _check_features(path: Path) -> None:
     """Both sets are made of set 34, so that is what must be given."""
     extraction = stored_extraction(path)
     if not path.is_file() or extraction is None or extraction.names != "34":
-        remedy = "Make it with mammo-tf features, with the settings beside it"
-        raise MammoError("features_differ", f"{path} is no table of the 34 features", remedy)
+        remedy = "Make it with mammo-tf features, with the settings next to it"
+        raise MammoError("features_differ", f"{path} is not a table of the 34 features", remedy)
 
 
 def _asked(size: ThesisSize, given: Sites | None) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def seed_numbers(folder: Path, families: tuple[str, ...], resampling: Resampling
     """All numbers of one seed: `{"in_domain": {row: ...}, "rows": {row: ...}, "differences": {key: ...}}`.
 
     Rows that were not run (no source site, no features) are left out. The differences are several looks at the same
-    patients, so each p has its q beside it.
+    patients, so each p has its q next to it.
     """
     rows = {row.key: row for row in target_rows(families) if row.is_there(folder)}
     differences = {

@@ -30,7 +30,7 @@ def collect(name: str, root: str | Path, **options: Any) -> tuple[pd.DataFrame, 
     Args:
         name: one of `names()`; dashes and underscores are the same.
         root: folder of the collection, the data root of the manifest's paths.
-        options: what the plug-in takes beside the root, such as `labels` of `folder`.
+        options: what the plug-in takes next to the root, such as `labels` of `folder`.
 
     Raises:
         MammoError: `collection_unknown`, `option_unknown`, `folder_missing`, `folder_empty`, and those of the

@@ -1,4 +1,4 @@
-"""mini-MIAS: 322 films of 161 patients, `Info.txt` beside `mdbNNN.pgm` (or the same films as PNG).
+"""mini-MIAS: 322 films of 161 patients, `Info.txt` next to `mdbNNN.pgm` (or the same films as PNG).
 
 Suckling et al. 1994, "The Mammographic Image Analysis Society Digital Mammogram Database". What has to be known:
 
@@ -14,7 +14,7 @@ Suckling et al. 1994, "The Mammographic Image Analysis Society Digital Mammogram
   wherever lead letters can be read they are mirror-written, and say L on odd films and R on even ones (5, 29, 83,
   209, 219, 231, 291; 28, 110, 236, 308), so the films were probably digitised face down and the true sides are
   the other way round. Nothing that is learnt from pictures of both sides hangs on it.
-- Background tissue F, G, D (fatty, glandular, dense) is no BI-RADS density: it is the extra column `tissue`.
+- Background tissue F, G, D (fatty, glandular, dense) is not a BI-RADS density: it is the extra column `tissue`.
 - Films were centred in 1024 x 1024 pixels of 0.2 mm; all are MLO.
 """
 
