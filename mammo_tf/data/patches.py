@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.data.augmentation import Augmentation
-from mammo_tf.data.plans import Draws, plan_columns
+from mammo_tf.data.plans import Draws, generator_of, plan_columns
 from mammo_tf.errors import MammoError
 
 
@@ -79,7 +79,7 @@ class Patches:
 
     def epoch(self, number: int, stage: int = 0) -> Draws:
         """Draws of one epoch; see `Plan`."""
-        generator = np.random.default_rng((self.seed, number))
+        generator = generator_of(self.seed, number, stage)
         positions, matrices, labels = [], [], []
         for sheet in self.sheets:
             for centre, label in self._centres(sheet, generator):

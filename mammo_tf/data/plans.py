@@ -48,6 +48,11 @@ class Plan(Protocol):
     def __len__(self) -> int: ...
 
 
+def generator_of(seed: int, epoch: int, stage: int) -> np.random.Generator:
+    """Random numbers of one epoch of one stage; no two stages of a recipe see the same order or the same warps."""
+    return np.random.default_rng((seed, epoch, stage))
+
+
 def plan_columns(augmentation: Augmentation) -> dict[str, type[np.generic]]:
     """Columns of a plan that draws labels and this augmentation."""
     return {"label": np.int64} | dict.fromkeys(augmentation.columns, np.float64)
@@ -65,7 +70,7 @@ class WholeImages:
         shuffle: a new order each epoch; without it the order of `positions`, for inference.
         balanced: classes drawn with equal probability, an image of the rarer class several times; as many draws as
             images.
-        seed: with the epoch it decides everything.
+        seed: with stage and epoch it decides everything.
     """
 
     positions: NDArray[np.int64]
@@ -86,7 +91,7 @@ class WholeImages:
 
     def epoch(self, number: int, stage: int = 0) -> Draws:
         """Draws of one epoch; see `Plan`."""
-        generator = np.random.default_rng((self.seed, number))
+        generator = generator_of(self.seed, number, stage)
         chosen = np.arange(len(self.positions))
         if self.balanced:
             groups = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]

@@ -82,6 +82,22 @@ def test_training_is_the_same_for_the_same_seed_and_goes_on_where_it_stopped(rec
     assert not np.array_equal(whole[0][0]["image"], whole[1][0]["image"])
 
 
+def test_no_two_stages_see_the_same_order_or_the_same_warps(records: Records) -> None:
+    sheets = patch_sheets(records, records.positions("train"), {"malignant": 1})
+    plans = [
+        _plan(records, augmentation=Augmentation(intensity=(Gamma(),)), shuffle=True, seed=5),
+        Patches(sheets, (32, 32), records.size, augmentation=Augmentation(), seed=5),
+    ]
+    for plan in plans:
+        drawn = [plan.epoch(epoch, stage) for stage in range(3) for epoch in range(2)]
+        assert len({tuple(one.positions.tolist()) for one in drawn}) == 6
+        assert len({one.matrices.tobytes() for one in drawn}) == 6
+        again = plan.epoch(1, 2)
+        np.testing.assert_array_equal(again.matrices, drawn[5].matrices)
+    first, second = (next(iter(training_stream(records, plans[0], 8, stage=stage))) for stage in (0, 1))
+    assert first["position"].numpy().tolist() != second["position"].numpy().tolist()
+
+
 def test_an_epoch_sees_every_image_once() -> None:
     plan = WholeImages(np.arange(50, 80), np.arange(30) % 2, (4, 4), shuffle=True)
     assert sorted(plan.epoch(3).positions) == list(range(50, 80))
