@@ -35,7 +35,7 @@ class _Version(argparse.Action):
 
 
 def version() -> str:
-    """`mammo-tf 0.1.0 (Keras 3.x, TensorFlow 2.x, Python 3.x)`; loads none of them."""
+    """`mammo-tf 0.2.0 (Keras 3.x, TensorFlow 2.x, Python 3.x)`; loads none of them."""
     found = []
     for name, package in (("Keras", "keras"), ("TensorFlow", "tensorflow")):
         try:
