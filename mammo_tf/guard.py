@@ -197,7 +197,13 @@ class _Crew:
         (free or self._hire()).give(number, item, tries)
 
     def _hire(self) -> _Worker:
-        worker = _idle.pop() if _idle else _Worker()
+        while _idle:
+            worker = _idle.pop()
+            if worker.process.poll() is None:
+                break
+            worker.end()  # it died while it was idle, which is not the next file's fault
+        else:
+            worker = _Worker()
         self.workers.append(worker)
         with suppress(OSError):
             worker.line.send(self.job)

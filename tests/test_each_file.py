@@ -17,7 +17,7 @@ from mammo_tf.guard import Limits
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.patients import scoring
 from mammo_tf.radiomics.radiomic_features import Extraction, extract_features
-from mammo_tf.reading.collections import collect
+from mammo_tf.reading.collections import collect, mini_mias
 from mammo_tf.records import prepare
 from mammo_tf.reporting.manifest_sheet import manifest_sheet
 from mammo_tf.study import make_manifest
@@ -29,19 +29,21 @@ SMALL = Preprocessing.preset("legacy", (32, 32))
 Looked = tuple[list[str], dict[str, str]]  # files that were used, and codes of those that were not
 
 
+def write_films(folder: Path, pixels: int) -> Path:
+    """Four views as films of mini-MIAS; none is bad by itself."""
+    grey = np.zeros((pixels, pixels), np.uint8)
+    cv2.ellipse(grey, (0, pixels // 2), (pixels * 3 // 5, pixels * 2 // 5), 0, 0, 360, 120, -1)
+    grey[pixels // 3 : pixels // 2, pixels // 10 : pixels // 3 : 2] += 40
+    names = [GOOD, *BAD]
+    for number, name in enumerate(names):
+        cv2.imwrite(str(folder / name), np.roll(grey, number, 0))
+    (folder / "Info.txt").write_text("".join(f"{name[:-4]} D NORM\n" for name in names))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four views as files of mini-MIAS; of the names, only `guard` makes trouble."""
-    folder = tmp_path_factory.mktemp("films")
-    grey = np.zeros((1024, 1024), np.uint8)
-    cv2.ellipse(grey, (0, 500), (600, 400), 0, 0, 360, 120, -1)
-    grey[300:700, 100:300:2] += 40
-    table = []
-    for number, name in enumerate([GOOD, *BAD]):
-        cv2.imwrite(str(folder / name), np.roll(grey, number, 0))
-        table.append(f"{name[:-4]} D NORM\n")
-    (folder / "Info.txt").write_text("".join(table))
-    return folder
+    return write_films(tmp_path_factory.mktemp("films"), 128)
 
 
 def manifest(films: Path) -> pd.DataFrame:
@@ -110,8 +112,8 @@ def of_folder(films: Path, _: Path, __: pytest.MonkeyPatch) -> Looked:
     return list(table["path"]), {name: code for name, code in by_code(rejects).items() if name != "Info.txt"}
 
 
-def of_mini_mias(films: Path, _: Path, __: pytest.MonkeyPatch) -> Looked:
-    table, rejects = collect("mini-mias", films)
+def of_mini_mias(_: Path, out: Path, __: pytest.MonkeyPatch) -> Looked:
+    table, rejects = collect("mini-mias", write_films(out, mini_mias.SIZE_PIXELS))
     return list(table["path"]), {name: code for name, code in by_code(rejects).items() if name != "Info.txt"}
 
 
@@ -134,7 +136,7 @@ def test_a_bad_file_costs_itself_alone(
     from hostile_work import Troubled
 
     module = f"mammo_tf.{module}"
-    monkeypatch.setattr(guard, "LIMITS", Limits(seconds=1.5))
+    monkeypatch.setattr(guard, "LIMITS", Limits(seconds=2.0))
     monkeypatch.setattr(guard, "TRIES", 1)
     function = getattr(importlib.import_module(module), work)
     monkeypatch.setattr(importlib.import_module(module), work, Troubled(function.__module__, work, BAD))

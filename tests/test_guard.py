@@ -75,8 +75,10 @@ def test_a_process_that_was_killed_from_outside_is_tried_again(work, tmp_path: P
     assert list(guarded(work, [f"once {tmp_path / 'seen'}"])) == ["second time"]
 
 
-def test_workers_that_died_while_idle_are_replaced(work) -> None:
-    list(guarded(work, ["a"]))
+def test_workers_that_died_while_idle_are_replaced(work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "TRIES", 1)
+    list(guarded(work, ["sleep 0.5", "sleep 0.5"], 2))
+    assert len(guard._idle) > 1
     for worker in guard._idle:
         worker.process.kill()
         worker.process.wait()

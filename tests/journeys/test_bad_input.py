@@ -51,7 +51,7 @@ def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_an_unknown_collection_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "mini-mias" in fails(capsys, "manifest", "mini-mais", tmp_path, "-o", tmp_path)
-    assert "invalid choice" in fails(capsys, "predicct")
+    assert "no command 'predicct'. Did you mean predict?" in fails(capsys, "predicct")
 
 
 def test_manifests(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +68,7 @@ def test_manifests(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     recipe.write_text(LITTLE)
     line = fails(capsys, "run", recipe, "--data", tmp_path / "torn.csv", "-o", tmp_path / "run")
     assert "in more than one split" in line
-    assert "seed -1 is below 0" in fails(capsys, "split", films, "--seed", "-1")
+    assert "--seed: '-1' is not a whole number from 0 on" in fails(capsys, "split", films, "--seed", "-1")
     assert "is not ROWSxCOLUMNS" in fails(capsys, "prepare", films, "-o", tmp_path / "p", "--size", "128.7x99")
     assert "is not 2 numbers" in fails(capsys, "prepare", films, "-o", tmp_path / "p", "--size", "nanxnan")
     assert "'70,10' is not 3 numbers" in fails(capsys, "split", films, "--fractions", "70,10")
