@@ -33,7 +33,8 @@ SHORT = (
     "mammo-tf inspect study/manifest.csv",
     "mammo-tf prepare study/manifest.csv --root /archive -o prepared/target --size 1152x896 --workers 8",
     "mammo-tf import-legacy inbreast_vgg16_512x1.h5 -o start.keras",
-    "mammo-tf run pipelines/end2end_finetune_config2.py --data prepared/target --start start.keras -o runs/config2",
+    "mammo-tf run pipelines/end2end_finetune_config2.py --data study/manifest.csv --root /archive "
+    "--start inbreast_vgg16_512x1.h5 -o runs/config2",
     "mammo-tf export runs/config2 --name config2",
     "mammo-tf predict saved_models/config2 /new/exams -o predictions.csv --sheet predictions.png",
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman",
@@ -53,7 +54,8 @@ SMALLER = {
     "--workers 8": "--workers 1",
 }  # fmt: skip
 SHORTER = {  # what is added to a short command, so that it is short
-    "run": "--set stages.stage_1.epochs=1 --set stages.stage_2.epochs=1 --set evaluation.replicates=20",
+    "run": "--set stages.stage_1.epochs=1 --set stages.stage_2.epochs=1 --set evaluation.replicates=20 "
+    "--set preparation.rows=128 --set preparation.columns=128",
     "evaluate": "--replicates 50",
     "patient-model": "--replicates 20 --set components=4 --set trees=20 --set leaf=1",
 }

@@ -20,7 +20,9 @@ from mammo_tf.radiomics.radiomic_features import Extraction, extract_features
 from mammo_tf.reading.collections import collect, mini_mias
 from mammo_tf.records import prepare
 from mammo_tf.reporting.manifest_sheet import manifest_sheet
+from mammo_tf.serving import Scored, Scorer
 from mammo_tf.study import make_manifest
+from mammo_tf.training import ModelCard
 
 GOOD = "mdb001.png"
 BAD = {"mdb002.png": "bug", "mdb003.png": "hang", "mdb004.png": "crash"}
@@ -75,10 +77,10 @@ def extracted(films: Path, out: Path, _: pytest.MonkeyPatch) -> Looked:
 
 
 def predicted(films: Path, out: Path, patched: pytest.MonkeyPatch) -> Looked:
-    def score(batch: np.ndarray) -> SimpleNamespace:
-        return SimpleNamespace(score=np.zeros(len(batch)), heatmap=None)
+    def score(batch: np.ndarray) -> Scored:
+        return Scored({"score": np.zeros(len(batch), np.float32)})
 
-    scorer = SimpleNamespace(preprocessing=SMALL, facts={}, thresholds={}, weights="w", flips=False, score=score)
+    scorer = Scorer(Path("model"), SMALL, ModelCard(weights="w"), score)
     module = importlib.import_module("mammo_tf.serving.predict")
     patched.setattr(module, "open_scorer", lambda *_: scorer)
     report = module.predict("model", sorted(films.glob("*.png")), out / "p.csv", workers=2)

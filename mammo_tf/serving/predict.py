@@ -135,6 +135,8 @@ def predict(
         raise MammoError("nothing_usable", sentence, f"See {rejects_path}")
     task = task_of(scorer.card) if positives is None else Classification(positives=tuple(positives))
     table = _table(run, task, scorer.card, probability)
+    if found.manifest is None:  # what headers tell beyond the contract is not the user's column
+        table = table[[name for name in table if name in (*COLUMNS, *ADDED, "path", "grey_mean")]]
     warnings = _warnings(table, scorer, run)
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
     write_predictions(table, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,12 +11,11 @@ import pandas as pd
 import pytest
 
 from mammo_tf.cli.main import main
-from mammo_tf.evaluation import Calibration
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.reading import read
 from mammo_tf.study import read_manifest, write_manifest
-from mammo_tf.training import load_model, save_model
+from mammo_tf.training import CardCalibration, load_model, save_model
 
 SIZE = (128, 128)
 
@@ -60,14 +60,12 @@ def test_a_calibrated_model_gives_probabilities(
 ) -> None:
     """Stored with the model, applied by predict, corrected for a site's prevalence."""
     stored = load_model(model)
-    calibration = {"method": "platt", "slope": 3.0, "intercept": 1.0}
-    assert stored.preprocessing is not None
-    facts = {"calibration": calibration, "calibration_prevalence": 0.5}
-    save_model(tmp_path / "calibrated.keras", stored.model, stored.preprocessing, **facts)
+    calibration = CardCalibration("platt", 3.0, 1.0, prevalence=0.5)
+    save_model(tmp_path / "calibrated.keras", stored.model, replace(stored.card, calibration=calibration))
     words = ["predict", str(tmp_path / "calibrated.keras"), str(films), "-o", str(tmp_path / "scores.csv")]
     assert main(words) == 0
     plain = pd.read_csv(tmp_path / "scores.csv")
-    np.testing.assert_allclose(plain["probability"], Calibration.from_json(calibration)(plain["score"]), rtol=1e-6)
+    np.testing.assert_allclose(plain["probability"], calibration.function(plain["score"]), rtol=1e-6)
     assert main([*words, "--prevalence", "0.01"]) == 0
     rare = pd.read_csv(tmp_path / "scores.csv")
     assert (rare["probability"] < plain["probability"]).all()

@@ -67,7 +67,8 @@ def test_bundle_and_model_give_the_scores_of_keras(model, bundle, films, tmp_pat
         report = predict(source, files, tmp_path / "p.csv", batch_size=4)
         assert (report.images, report.rejects, report.warnings) == (15, 0, ())
         table = table_of(tmp_path / "p.csv")
-        assert list(table.columns) == [*COLUMNS, "path", "grey_mean"]
+        assert list(table.columns) == [*COLUMNS, "decision", "path", "grey_mean"]
+        assert (table["decision"] == (table["score"].astype(float) >= 0.5).astype(int).astype(str)).all()
         assert list(table["path"]) == [str(path) for path in files]
         np.testing.assert_allclose(table["score"].astype(float), expected, rtol=0, atol=1e-5)
         assert (table["label"] == "").all()
