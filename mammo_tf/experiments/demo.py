@@ -29,9 +29,8 @@ from mammo_tf.experiments.study_recipes import (
 )
 from mammo_tf.files import Kind, claim, write_json
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes.examples import write_examples
 from mammo_tf.recipes.recipe import Phase, Preparation, Recipe, Training
-from mammo_tf.recipes.report import run_examples, run_facts
+from mammo_tf.recipes.report import run_examples, run_facts, write_examples
 from mammo_tf.recipes.runner import RunResult, run
 from mammo_tf.records import open_records
 from mammo_tf.records.domain_statistics import matching_step, with_matching
