@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
+import keras
 import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import set_field, set_fields
+from mammo_tf.models import NETWORKS, described, description_of
 from mammo_tf.recipes import Phase, Recipe, load_recipe, smoke
 from mammo_tf.training import Stage
 
@@ -109,3 +112,22 @@ def test_stages_have_names_of_their_own() -> None:
     stage = Stage("one", ("all",), 1e-3, 1)
     with pytest.raises(MammoError, match="different names"):
         Recipe("x", "", phases=(Phase((stage, replace(stage, rate=1.0))),))
+
+
+def test_a_network_of_ones_own_as_the_docs_write_it() -> None:
+    """Registered in the reader's file, it is a recipe's network like any other, in JSON and by --set too."""
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    code = page[page.index("@NETWORKS.register") :].split("```")[0]
+    names = {
+        "NETWORKS": NETWORKS, "dataclass": dataclass, "replace": replace, "ClassVar": ClassVar, "keras": keras,
+        "layers": keras.layers, "described": described, "__name__": __name__,
+    }  # fmt: skip
+    exec(code, names)
+    recipe = set_fields(Recipe("own", "", network=names["LittleNet"]()), [("network.filters", "3")])
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert smoke(recipe).network.filters == 2
+    model = recipe.network.build((32, 32, 3))
+    recipe.task.check_network(model, "the network")
+    assert description_of(model) == recipe.network
+    with pytest.raises(MammoError, match="Did you mean little_net"):
+        set_fields(recipe, [("network.kind", "litle_net")])
