@@ -24,11 +24,17 @@ def dice_loss(truth: Any, probabilities: Any) -> Any:
         A scalar, float32.
     """
     truth, probabilities = ops.cast(truth, "float32"), ops.cast(probabilities, "float32")
-    axes = tuple(range(len(truth.shape) - 1))
-    both = ops.sum(truth * probabilities, axis=axes)
-    either = ops.sum(truth, axis=axes) + ops.sum(probabilities, axis=axes)
+    both = _sum_of_each_class(truth * probabilities)
+    either = _sum_of_each_class(truth) + _sum_of_each_class(probabilities)
     shares = ops.where(either > 0, both / ops.where(either > 0, either, 1.0), 0.0)
     return -2.0 * ops.mean(shares)
+
+
+def _sum_of_each_class(values: Any) -> Any:
+    """Sums over all axes but the last, one after the other: in one go float32 loses the fourth digit of a million."""
+    while len(values.shape) > 1:
+        values = ops.sum(values, axis=-2)
+    return values
 
 
 def positive_probability(outputs: Any) -> Any:
