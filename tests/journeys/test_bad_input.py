@@ -20,11 +20,11 @@ from mammo_tf.study import read_manifest, write_manifest
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 LITTLE = (
-    "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Recipe, Preparation\n"
+    "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Phase, Preparation, Recipe\n"
     "from mammo_tf.training import Stage\n"
     "def recipe():\n"
-    "    return Recipe('x', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=128, columns=128),"
-    " Preparation('legacy'))\n"
+    "    return Recipe('x', '', (Phase((Stage('one', ('all',), 1e-3, 1),)),), End2End(width=1/32),"
+    " preparation=Preparation('legacy', rows=128, columns=128))\n"
 )
 FINE_TUNING = str(PIPELINES / "end2end_finetune_config2.py")
 
@@ -91,7 +91,7 @@ def test_sizes_settings_and_start_models(records: Records, tmp_path: Path, capsy
     assert "there are no images to run on" in fails(capsys, "run", FINE_TUNING)
     baseline = ("run", PIPELINES / "end2end_baseline.py", "--data", data, "-o", tmp_path / "run")
     assert "was prepared by" in fails(capsys, *baseline)
-    small = ("--set", 'network={"rows": 100, "columns": 100}', "--set", "preparation.preset=legacy")
+    small = ("--set", 'preparation={"rows": 100, "columns": 100, "preset": "legacy"}')
     assert "was prepared by" in fails(capsys, *baseline, *small)
     assert "are given together" in fails(capsys, *baseline, "--set", "preparation.rows=100")
     assert not (tmp_path / "run" / "model.keras").exists()
@@ -99,11 +99,11 @@ def test_sizes_settings_and_start_models(records: Records, tmp_path: Path, capsy
 
 def test_a_size_too_small_for_the_network(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "recipe.py").write_text(
-        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Recipe, Preparation\n"
+        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Phase, Preparation, Recipe\n"
         "from mammo_tf.training import Stage\n"
         "def recipe():\n"
-        "    return Recipe('small', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=64, columns=64),"
-        " Preparation('legacy'))\n"
+        "    return Recipe('small', '', (Phase((Stage('one', ('all',), 1e-3, 1),)),), End2End(width=1/32),"
+        " preparation=Preparation('legacy', rows=64, columns=64))\n"
     )
     line = fails(capsys, "run", tmp_path / "recipe.py", "--data", films, "-o", tmp_path / "run")
     assert "64x64 pixels are too few" in line
@@ -116,11 +116,11 @@ def test_a_split_without_positives(films: Path, tmp_path: Path, capsys: pytest.C
         os.link(films.parent / name, tmp_path / name)
     write_manifest(table, tmp_path / "manifest.csv")
     (tmp_path / "recipe.py").write_text(
-        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Recipe, Preparation\n"
+        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Phase, Preparation, Recipe\n"
         "from mammo_tf.training import Stage\n"
         "def recipe():\n"
-        "    return Recipe('x', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=128, columns=128),"
-        " Preparation('legacy'))\n"
+        "    return Recipe('x', '', (Phase((Stage('one', ('all',), 1e-3, 1),)),), End2End(width=1/32),"
+        " preparation=Preparation('legacy', rows=128, columns=128))\n"
     )
     line = fails(capsys, "run", tmp_path / "recipe.py", "--data", tmp_path / "manifest.csv", "-o", tmp_path / "run")
     assert "split validation has" in line
@@ -138,11 +138,11 @@ def test_a_damaged_record(records: Records, tmp_path: Path, capsys: pytest.Captu
         content[records.locations[position].offset + 999] ^= 1
     shard.write_bytes(content)
     (tmp_path / "recipe.py").write_text(
-        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Recipe, Preparation\n"
+        "from mammo_tf.models import End2End\nfrom mammo_tf.recipes import Phase, Preparation, Recipe\n"
         "from mammo_tf.training import Stage\n"
         "def recipe():\n"
-        "    return Recipe('x', '', (Stage('one', ('all',), 1e-3, 1),), Network(width=1/32, rows=128, columns=128),"
-        " Preparation('legacy'))\n"
+        "    return Recipe('x', '', (Phase((Stage('one', ('all',), 1e-3, 1),)),), End2End(width=1/32),"
+        " preparation=Preparation('legacy', rows=128, columns=128))\n"
     )
     line = fails(capsys, "run", tmp_path / "recipe.py", "--data", copy, "-o", tmp_path / "run")
     assert "part-00000-of-00003.tfrecord: example" in line

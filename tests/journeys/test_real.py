@@ -56,7 +56,7 @@ def test_films_run_to_a_report(
     records = open_records(prepared)
     assert (len(records), records.size) == (52, (256, 192))
     settings = (
-        'evaluation.positives=["benign", "malignant"]',
+        'task.positives=["benign", "malignant"]',
         "stages.stage_1.epochs=1",
         "stages.stage_2.epochs=1",
         "evaluation.replicates=50",
