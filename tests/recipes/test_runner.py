@@ -194,18 +194,6 @@ def test_a_start_model_for_pictures_too_small_for_it(films: Path, golden: Path, 
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
-def test_training_and_measuring_stand_alone(baseline: Path, records: Records, tmp_path: Path) -> None:
-    trained = train(BASELINE, tmp_path / "run", records.folder)
-    assert not (tmp_path / "run" / "metrics.json").exists()
-    assert (trained.card.thresholds, trained.card.recipe, trained.origin) == ((), "little", None)
-    assert description_of(trained.model) == BASELINE.network
-    result = measure(trained, BASELINE)
-    own = read_predictions(baseline / "predictions_test.csv")
-    found = read_predictions(tmp_path / "run" / "predictions_test.csv")
-    np.testing.assert_allclose(found["score"], own["score"], atol=1e-6)
-    assert load_model(tmp_path / "run" / "model.keras").card == result.card
-
-
 def test_predictions_carry_the_decision_and_the_manifests_own_columns(baseline: Path, records: Records) -> None:
     table = pd.read_csv(baseline / "predictions_test.csv")
     threshold = load_model(baseline / "model.keras").card.threshold("image")
@@ -214,18 +202,21 @@ def test_predictions_carry_the_decision_and_the_manifests_own_columns(baseline: 
     assert table["compression_force"].tolist() == [int(force[image]) for image in table["image_id"]]
 
 
-def test_another_column_is_another_classifier(baseline: Path, records: Records, tmp_path: Path) -> None:
+def test_another_column_is_another_classifier(golden: Path, records: Records, tmp_path: Path) -> None:
     """Density is a recipe and not a patch; pictures whose cell is empty are neither trained on nor measured."""
     recipe = set_fields(ADAPTATION, [("task.column", "density"), ("task.positives", '["C", "D"]')])
     recipe = replace(recipe, evaluation=replace(recipe.evaluation, calibration="platt"))
+    recipe = replace(recipe, phases=(Phase(recipe.stages[:1]),))
     lines: list[str] = []
-    result = run(recipe, tmp_path / "run", records.folder, start=baseline, say=lines.append)
+    start = golden / "version_0_1" / "model.keras"  # which does not say what it was built with
+    result = run(recipe, tmp_path / "run", records.folder, start=start, say=lines.append)
+    assert result.card.network is None
     density = records.rows.set_index("image_id")["density"]
     for split in ("train", "validation", "test"):
         told = density[(records.rows["split"] == split).to_numpy()]
         empty = int((told == "").sum())
         assert empty
-        assert f"{split} {(told != '').sum()} ({(told == 'D').sum()} positive, {empty} unlabelled)" in lines[0]
+        assert f"{split} {(told != '').sum()} ({(told == 'D').sum()} positive, {empty} unlabelled)" in "\n".join(lines)
     assert result.card.task == Classification("density", ("C", "D"))
     table = pd.read_csv(tmp_path / "run" / "predictions_test.csv", dtype={"image_id": "str"})
     assert table["label"].tolist() == [int(density[image] == "D") for image in table["image_id"]]
@@ -247,11 +238,6 @@ def test_what_version_0_1_left_is_told(golden: Path, records: Records, tmp_path:
         run(BASELINE, tmp_path, records.folder)
     with pytest.raises(MammoError, match="was written by version 0.1"):
         Recipe.from_json(read_json(golden / "version_0_1" / "recipe.json")["recipe"])
-    result = run(
-        replace(ADAPTATION, phases=(Phase(ADAPTATION.stages[:1]),)), tmp_path / "again", records.folder,
-        start=golden / "version_0_1" / "model.keras",
-    )  # fmt: skip
-    assert result.card.network is None, "a file of version 0.1 does not say what it was built with"
 
 
 def test_a_start_model_has_no_place_in_a_recipe_that_begins_with_a_network_of_its_own(
@@ -266,13 +252,20 @@ class _StopError(Exception):
 
 
 def test_a_stopped_run_ends_where_an_uninterrupted_one_ends(baseline: Path, records: Records, tmp_path: Path) -> None:
+    """Trained on and measured by `train` and `measure`, which stand alone."""
+
     def say(line: str) -> None:
         if line.startswith("stage patch"):
             raise _StopError
 
     with pytest.raises(_StopError):
         run(BASELINE, tmp_path / "run", records.folder, say=say)
-    run(BASELINE, tmp_path / "run", records.folder)
+    trained = train(BASELINE, tmp_path / "run", records.folder)
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert (trained.card.thresholds, trained.card.recipe, trained.origin) == ((), "little", None)
+    assert description_of(trained.model) == BASELINE.network
+    result = measure(trained, BASELINE)
+    assert load_model(tmp_path / "run" / "model.keras").card == result.card
     whole, resumed = (read_predictions(folder / "predictions_test.csv") for folder in (baseline, tmp_path / "run"))
     np.testing.assert_allclose(whole["score"], resumed["score"], atol=1e-6)
 
