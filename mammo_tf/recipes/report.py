@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, read_json, write_json
 from mammo_tf.recipes.run_folder import check_format
 from mammo_tf.recipes.runner import RunResult
 from mammo_tf.records import Records
 from mammo_tf.reporting import Comparison, Curve, Entry, Example, Report, write_report
+from mammo_tf.serving.scorer import RUN_MODEL
 from mammo_tf.study import Finding, findings_from_json, findings_to_json
 from mammo_tf.training import Classification, ModelCard
+from mammo_tf.training.model_file import read_card
 
 LISTED = "examples.json"
 
@@ -73,6 +76,7 @@ def run_facts(folder: Path) -> dict[str, str]:
     recipe, found = read_json(folder / "recipe.json"), read_json(folder / "environment.json")
     packages = found["packages"]
     threads = found.get("threads")  # folders of earlier versions do not tell
+    card = read_card(folder / RUN_MODEL) if (folder / RUN_MODEL).is_file() else ModelCard()
     return {
         "command": found["command"],
         "recipe": recipe["recipe"]["name"],
@@ -82,7 +86,19 @@ def run_facts(folder: Path) -> dict[str, str]:
         "devices": ", ".join(found["devices"]),
         **({"threads": f"{threads['intra_op']} in an operation, {threads['inter_op']} between"} if threads else {}),
         "data": recipe["asked"]["data"][:12],
+        **({"network": _words(card.network)} if card.network is not None else {}),
+        **({"asked": _words(card.task)} if card.task is not None else {}),
+        **({"model": card.identity[:12]} if card.identity else {}),
     }
+
+
+def _words(description: Any) -> str:
+    """A description as `end2end: backbone vgg16, top 512x1, ...`."""
+    told = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in to_json(description).items()
+    }
+    return f"{told.pop('kind')}: {', '.join(f'{name} {value}' for name, value in told.items())}"
 
 
 def write_examples(

@@ -71,16 +71,26 @@ def load_model(path: str | Path) -> ModelFile:
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        with zipfile.ZipFile(path) as archive:
-            said = json.loads(archive.read(ENTRY)) if ENTRY in archive.namelist() else {}
+        card = read_card(path)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         first = str(error).strip().splitlines()
         raise MammoError("not_a_model", f"{path} cannot be loaded: {first[0] if first else error!r}") from error
+    return ModelFile(described(model, card.network), card)
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """The card of a `.keras` file alone; empty for a file of others.
+
+    Raises:
+        MammoError: those of `ModelCard.from_json`.
+        OSError, ValueError, KeyError, zipfile.BadZipFile: where it is not such a file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        said = json.loads(archive.read(ENTRY)) if ENTRY in archive.namelist() else {}
     try:
-        card = ModelCard.from_json(said["card"]) if "card" in said else _card_of_0_1(said)
+        return ModelCard.from_json(said["card"]) if "card" in said else _card_of_0_1(said)
     except MammoError as error:
         raise MammoError(error.code, f"{path}: {error.sentence}", error.remedy) from error
-    return ModelFile(described(model, card.network), card)
 
 
 def _card_of_0_1(said: Mapping[str, Any]) -> ModelCard:

@@ -95,7 +95,14 @@ def test_a_run_folder_holds_what_it_should(baseline: Path, records: Records) -> 
         assert (baseline / name).is_file(), name
     assert Recipe.from_json(read_json(baseline / "recipe.json")["recipe"]) == BASELINE
     assert min(read_json(baseline / "environment.json")["threads"].values()) >= 1
-    assert "in an operation" in (baseline / "report.html").read_text()
+    report = (baseline / "report.html").read_text()
+    for words in (
+        "in an operation",
+        "end2end: backbone vgg16",
+        "classification: column label, positives malignant, high_risk",
+    ):
+        assert words in report, words
+    assert load_model(baseline / "model.keras").card.identity[:12] in report
     assert read_json(baseline / "predictions_test.json")["network"]["weights"] == weights_digest(
         load_model(baseline / "model.keras").model
     )
