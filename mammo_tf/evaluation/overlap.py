@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.evaluation.intervals import Resampling, share_interval
-from mammo_tf.evaluation.numbers import Levels, Numbers, number_of
+from mammo_tf.evaluation.numbers import Levels, Numbers, missing_number, number_of
 
 OVERLAP = ("tpr", "precision", "dsc")
 TITLES = {"tpr": "True positive rate of pixels", "precision": "Precision of pixels", "dsc": "Dice coefficient"}
@@ -17,6 +17,12 @@ HOW = {
     "tpr": "mean over images with a finding",
     "precision": "mean over images in which something is called",
     "dsc": "mean over images with a finding or a call",
+}
+
+WITHOUT = {
+    "tpr": "no image has a finding",
+    "precision": "nothing is called in any image",
+    "dsc": "no image has a finding or a call",
 }
 
 
@@ -47,6 +53,9 @@ def overlap_metrics(table: pd.DataFrame, resampling: Resampling) -> dict[str, Le
         numbers: Numbers = {}
         for name in OVERLAP:
             known = part[part[name].notna()]
+            if known.empty:
+                numbers[name] = missing_number(0, HOW[name], WITHOUT[name])
+                continue
             values = known[name].to_numpy(np.float64)
             labels, patients = known["label"].to_numpy(np.int64), known["patient_id"].to_numpy()
             interval = partial(

@@ -52,3 +52,10 @@ def test_means_count_the_images_that_have_a_value() -> None:
     assert (numbers["precision"]["value"], numbers["precision"]["n"]) == (0.5, 3)
     assert numbers["dsc"]["value"] == pytest.approx(0.3)
     assert numbers["dsc"]["low"] <= 0.3 <= numbers["dsc"]["high"]
+
+
+def test_a_mean_over_no_image_says_why() -> None:
+    table = pd.DataFrame({"split": ["test"], "patient_id": ["a"], "label": [0], "tpr": [np.nan], "precision": [np.nan]})
+    numbers = overlap_metrics(table.assign(dsc=np.nan), Resampling(20))["test"]["image"]
+    assert [number["value"] for number in numbers.values()] == [None, None, None]
+    assert numbers["precision"]["why"] == "nothing is called in any image"
