@@ -55,7 +55,7 @@ def test_independent_models_together_are_better() -> None:
 def test_bad_input() -> None:
     with pytest.raises(MammoError, match="'vote' is unknown"):
         ensemble_predictions([ONE, OTHER], "vote")
-    with pytest.raises(MammoError, match="no ensemble"):
+    with pytest.raises(MammoError, match="not an ensemble"):
         ensemble_predictions([ONE])
     with pytest.raises(MammoError, match=r"other images than table 1 \(3 and 4\)"):
         ensemble_predictions([ONE, OTHER.iloc[:3]])

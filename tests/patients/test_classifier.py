@@ -122,7 +122,7 @@ def test_files_that_fit_their_digest_and_make_no_classifier(model: Settings, tmp
         (trees(left=np.where(forest.left >= 0, 0, -1)), "leads nowhere"),
         (trees(right=np.where(forest.left >= 0, 9999, -1)), "leads nowhere"),
         (trees(starts=forest.starts + 1), "begin and end"),
-        (trees(value=forest.value + np.inf), "no number"),
+        (trees(value=forest.value + np.inf), "not a number"),
         (trees(value=forest.value[1:]), "value of the trees"),
     ):
         save_classifier(wrong, tmp_path)
