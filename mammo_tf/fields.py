@@ -313,7 +313,7 @@ def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
                 raise unknown_field(path, _paths(tree))
             if not ends:
                 place = place[key]
-        if key == KIND and place[KIND] != text:
+        if key == KIND and place[KIND] != _parsed(text):
             place.clear()
             begun.append(place)
         place[key] = _parsed(text)

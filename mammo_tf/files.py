@@ -214,6 +214,8 @@ def _take_lock(path: Path, what: str | Path) -> int | None:
             by = f"another mammo-tf (process {process})" if process else "another mammo-tf"
             remedy = "Wait for it, or name another folder"
             raise MammoError("folder_busy", f"{what} is being written by {by}", remedy) from None
+        except FileNotFoundError:
+            pass  # removed between the two looks at it
         except OSError:
             os.close(descriptor)
             path.unlink(missing_ok=True)

@@ -47,6 +47,10 @@ class Augmentation:
         if self.fill != "nearest" and not (isinstance(self.fill, float | int) and 0 <= self.fill <= 1):
             raise MammoError("augmentation_wrong", f"fill {self.fill!r} is neither 'nearest' nor a number in [0, 1]")
 
+        if len(set(self.columns)) < len(self.columns):
+            sentence = f"two changes of grey values draw a column of the same name: {', '.join(self.columns)}"
+            raise MammoError("augmentation_wrong", sentence)
+
     def matrix(self, generator: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float64]:
         """A drawn map of pictures of this size, float64 `[2, 3]`."""
         draw = random_affine(

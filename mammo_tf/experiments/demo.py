@@ -208,7 +208,7 @@ def _exported(folder: Path, model_folder: Path) -> Path:
     def export() -> None:
         export_bundle(load_model(model_folder / "model.keras"), folder / "saved_models", "site_2_adapted")
 
-    Steps(folder, lambda _: None).once("export", root, export)
+    Steps(folder, lambda _: None).once("export", root / "1", export)
     return root
 
 

@@ -57,6 +57,8 @@ def matching_layers(model: keras.Model, parts: Sequence[str]) -> set[str]:
     wanted: set[str] = set()
     for part in parts:
         found = groups.get(part) or tuple(leaf for leaf in groups[ALL] if fnmatchcase(leaf, part))
+        if not found and part in groups:
+            raise MammoError("part_unknown", f"the part {part!r} of the model {model.name} has no weights to train")
         if not found:
             near = difflib.get_close_matches(part, groups, 1)
             remedy = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(groups))}"

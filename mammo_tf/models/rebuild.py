@@ -50,7 +50,7 @@ def rebuild(
             config["kernel_regularizer"] = keras.regularizers.L2(weight_decay)
         if synchronized is not None and isinstance(layer, layers.BatchNormalization):
             config["synchronized"] = synchronized
-        if dtype is not None and not isinstance(layer, layers.InputLayer):
+        if dtype is not None and isinstance(layer, layers.Layer) and not isinstance(layer, layers.InputLayer):
             config["dtype"] = "float32" if getattr(layer, "activation", None) in PROBABILITIES else dtype
         return type(layer).from_config(config)
 

@@ -54,6 +54,9 @@ def activation_maps(model: keras.Model, pictures: np.ndarray, column: int = 1, f
     stride = probe // int(rebuild(maps, input_shape=(probe, probe, pictures.shape[3])).output.shape[1])
     rows, columns = (-(-size // stride) * stride for size in pictures.shape[1:3])
     larger = rebuild(maps, input_shape=(rows, columns, pictures.shape[3]))
+    if tuple(larger.output.shape[1:3]) != (rows // stride, columns // stride):
+        sentence = f"the map of {model.name} does not lie evenly over its pictures"
+        raise MammoError("no_activation_map", sentence, "Pad its convolutions, so that a map covers the picture")
     step = stride / finer
     below, right = rows - pictures.shape[1] + stride, columns - pictures.shape[2] + stride
     padded = np.pad(pictures, ((0, 0), (stride, below), (stride, right), (0, 0)), mode="edge")

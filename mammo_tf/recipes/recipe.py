@@ -189,6 +189,10 @@ class Recipe:
             not (self.from_nothing and self.needs_start),
             "a recipe whose first phase has a network of its own starts from nothing",
         )
+        _check(
+            not self.phases or self.phases[-1].network is None,
+            "the last phase has no network of its own: it trains the recipe's, which is measured",
+        )
         for stage in self.stages:
             _check(
                 stage.monitor in self.task.monitors,

@@ -58,7 +58,7 @@ def check_format(path: Path) -> Any:
         MammoError: `not_a_run`, `recipe_older`.
     """
     stored = read_json(path)
-    if not isinstance(stored, dict) or not {"recipe", "asked"} <= set(stored):
+    if not isinstance(stored, dict) or not isinstance(stored.get("recipe"), dict) or "asked" not in stored:
         raise MammoError("not_a_run", f"{path} is not what a run wrote", "Run mammo-tf run again")
     if stored["recipe"].get("format") != FORMAT:
         sentence = f"{path} was written by version 0.1, whose recipes had other fields"

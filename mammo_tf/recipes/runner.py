@@ -24,6 +24,7 @@ from mammo_tf.recipes.start import check_channels, check_start, fitting, load_st
 from mammo_tf.records import Records
 from mammo_tf.study import SPLITS, UNLABELLED
 from mammo_tf.training import Material, ModelCard, ModelFile, Stage, fit_stage, make_strategy, save_model, write_log
+from mammo_tf.training.model_file import read_card
 from mammo_tf.training.stages import better_when
 
 Say = Callable[[str], None]
@@ -138,7 +139,9 @@ def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> R
     folder, records = trained.folder, trained.records
     with locked(folder / LOCK, folder):
         found = measured(trained.model, records, trained.card, recipe, folder)
-        if not (folder / "model.keras").is_file():  # a finished run keeps its file: later runs know it by its digest
+        if not _holds(
+            folder / "model.keras", found.card
+        ):  # a finished run keeps its file: others know it by its digest
             save_model(folder / "model.keras", trained.model, found.card)
         comparison = _before(trained, recipe, found, say)
     return RunResult(folder, found.metrics, comparison, trained.model, found.card, records, found.predictions)
@@ -239,14 +242,16 @@ class _Trainer:
                 with self.strategy.scope():
                     model = wanted.build(shape) if model is None else wanted.grow(model, shape)
                 network = wanted
-            if phase.network is None:
-                self.recipe.task.check_network(model, f"the network {self.recipe.network.kind}")
+            model = _of_size(model, phase.plan.size(self.records.size))
+            self.recipe.task.check_network(model, f"the network {wanted.kind}", phase.plan.class_count)
             material = self._material(phase)
             for stage in phase.stages:
                 model = self._stage(model, stage, material)
         if model is None:
             keras.utils.set_random_seed(self.recipe.training.seed)
             model = self.recipe.network.build((*self.records.size, self.steps.channels))
+        model = _of_size(model, self.records.size)
+        self.recipe.task.check_network(model, f"the network {self.recipe.network.kind}")
         return model
 
     def _started(self, origin: ModelFile) -> keras.Model:
@@ -285,6 +290,19 @@ class _Trainer:
         figures = [f"{word} {best[name]:.3f}" for name, word in monitors.items() if name in best]
         self.say(f"stage {stage.name}: {len(history)} epochs, best {best['epoch']}: validation {', '.join(figures)}")
         return model
+
+
+def _of_size(model: keras.Model, size: tuple[int, int]) -> keras.Model:
+    """The same network for pictures of another size, where it was built for one."""
+    taken = tuple(model.input.shape[1:])
+    if taken[:2] in (size, (None, None)):
+        return model
+    return rebuild(model, input_shape=(*size, taken[2]))
+
+
+def _holds(path: Path, card: ModelCard) -> bool:
+    """Whether a model file is there and is of the weights that were measured."""
+    return path.is_file() and read_card(path).weights == card.weights
 
 
 def _before(trained: Trained, recipe: Recipe, after: Measured, say: Say) -> Metrics:

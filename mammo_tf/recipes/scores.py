@@ -95,7 +95,6 @@ def measured(
         raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared")
     table = score_splits(model, records, card.preprocessing, recipe, folder, splits)
     metrics = metrics_of(table, recipe)
-    write_json(folder / "metrics.json", metrics.to_json())
     card = replace(
         card,
         network=description_of(model),
@@ -112,6 +111,7 @@ def measured(
         if set(OVERLAP) <= set(part):
             identities = [name for name in COLUMNS if name not in ("label", "score")]
             write_predictions(part[[*identities, *OVERLAP]], folder / f"segmentations_{split}.csv")
+    write_json(folder / "metrics.json", metrics.to_json())  # last: who finds it finds the predictions too
     return Measured(table, metrics, card)
 
 
@@ -135,12 +135,13 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
     A model that was only started from keeps its own domain and patients.
     """
     before = None if origin is None else origin.card
+    if before is None and not recipe.phases:
+        return ModelCard(recipe=recipe.name, task=recipe.task, preprocessing=steps, records=records.digest)
     if before is not None and not recipe.phases:
         return replace(
             before, recipe=recipe.name, task=recipe.task, preprocessing=steps, thresholds=(), calibration=None
         )
     trained = records.rows.iloc[records.positions("train")]
-    labelled = recipe.task.truth(trained) != UNLABELLED
     counts = {column: _counted(trained[column]) for column in DOMAIN if column in trained}
     means = records.means[records.positions("train")]
     return ModelCard(
@@ -148,7 +149,7 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         origin="" if before is None else before.recipe or before.origin,
         task=recipe.task,
         preprocessing=steps,
-        training_domain=TrainingDomain(int(labelled.sum()), counts, float(np.mean(means)) if len(means) else None),
+        training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
         patients=(*(() if before is None else before.patients), *_known_patients(records)),
         terms=() if before is None else before.terms,
         records=records.digest,

@@ -39,7 +39,6 @@ from mammo_tf.training import Classification, ModelCard, ModelFile, Task, Thresh
 FORMAT = 2
 DESCRIPTION = Path("assets.extra") / "bundle.json"
 PNG_SIGNATURE, FLOAT_SIGNATURE = "serving_default", "serving_float"
-AS_IT_IS, MIRRORED_BACK = ("heatmap",), ("mask",)  # outputs that are pictures: of the picture as it is; averaged
 Tensor = Any
 
 
@@ -147,27 +146,6 @@ def check_servable(model_file: ModelFile) -> Preprocessing:
     return preprocessing
 
 
-def averaged_flips(versions: Sequence[dict[str, Any]], flip: Any, mean: Any) -> dict[str, Any]:
-    """Named outputs of the picture as it is and of its mirrored versions (`models.flips.FLIPS`), as those of one.
-
-    Args:
-        versions: of the picture as it is, then of the others in their order.
-        flip: function of (array, axes) that mirrors.
-        mean: function of a list of arrays.
-    """
-    plain = versions[0]
-    axes = [(), *FLIPS.values()]
-
-    def back(name: str, number: int) -> Any:
-        value = versions[number][name]
-        return flip(value, axes[number]) if number and name in MIRRORED_BACK else value
-
-    return {
-        name: value if name in AS_IT_IS else mean([back(name, number) for number in range(len(versions))])
-        for name, value in plain.items()
-    }
-
-
 def serving_functions(
     model: keras.Model, task: Task, preprocessing: Preprocessing, flips: bool, winograd: bool
 ) -> tuple[dict[str, Any], list[tf.Variable]]:
@@ -187,15 +165,18 @@ def serving_functions(
     in_graph = preprocessing.for_graph()
     rows, columns = preprocessing.size or (None, None)
 
-    def named(values: Tensor) -> dict[str, Tensor]:
-        return task.named_outputs(tf.nest.flatten(network(values, training=False)))
-
     def scored(pictures: Tensor) -> dict[str, Tensor]:
         values = graph_preprocessing.intensity(preprocessing, pictures)
-        if not flips:
-            return named(values)
-        versions = [named(values), *(named(tf.reverse(values, axes)) for axes in FLIPS.values())]
-        return averaged_flips(versions, tf.reverse, lambda parts: tf.add_n(parts) / len(parts))
+        own, *further = tf.nest.flatten(network(values, training=False))
+        if flips:
+            mirrored = [own, *(back(values, axes) for axes in FLIPS.values())]
+            own = tf.add_n(mirrored) / len(mirrored)
+        return task.named_outputs([own, *further])
+
+    def back(values: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """The network's own output on mirrored pictures; one that is a picture itself is mirrored back."""
+        given = tf.nest.flatten(network(tf.reverse(values, axes), training=False))[0]
+        return tf.reverse(given, axes) if given.shape.rank == 4 else given
 
     def prepared(png: Tensor) -> Tensor:
         # Without dtype the decoder drops the lower 8 of 16 bits; with it, 8-bit pictures are raised by 257.

@@ -92,7 +92,7 @@ def predict(
     Preparation is the model's own, all of it (breast segmentation included). `output` has the columns of the contract
     "Predictions" (`label` 0, 1 or empty; `decision` 0 or 1, where the model has a threshold for images; `probability`
     where it was calibrated), `path`, `grey_mean` (mean of the prepared picture in [0, 1]), and further columns of the
-    manifest. A network for segmentation also leaves `masks/<image_id>.png` next to it, in the geometry of the stored
+    manifest. A network for segmentation also leaves `<output>_masks/<image_id>.png`, in the geometry of the stored
     picture. `rejects.csv` lies next to it; if the manifest's own one lies there, its rows are kept.
 
     Args:
@@ -119,11 +119,13 @@ def predict(
         check_sheet_path(Path(sheet))
     workers = workers or min(4, os.cpu_count() or 1)
     start_workers(workers)
+    masks = output.with_name(f"{output.stem}_{MASKS}")
     found = find_inputs(inputs, root)
+    found.candidates = [one for one in found.candidates if masks.resolve() not in one.file.resolve().parents]
     scorer = open_scorer(source_model, flips, winograd)
     probability = _probability(scorer, prevalence)
     began = time.perf_counter()
-    run = _Run(scorer, keep=0 if sheet is None else SHOWN, masks=output.parent / MASKS)
+    run = _Run(scorer, keep=0 if sheet is None else SHOWN, masks=masks)
     for batch in _batches(found, scorer.preprocessing, batch_size, workers):
         run.take(batch)
     rejects = [*found.rejects, *run.rejects]
@@ -235,7 +237,12 @@ def _kept_rejects(path: Path, output: Path, found: Inputs) -> list[Reject]:
 
 def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | None) -> pd.DataFrame:
     table = make_manifest(run.rows)
-    labels = task.truth(table)
+    try:
+        labels = task.truth(table)
+    except MammoError as error:
+        if error.code != "column_missing":
+            raise
+        labels = np.full(len(table), UNLABELLED)  # new pictures need not tell what the model is to say
     numbers = pd.array(labels, dtype="Int64")
     numbers[labels == UNLABELLED] = pd.NA
     table = table.assign(label=numbers, score=[row["score"] for row in run.rows])

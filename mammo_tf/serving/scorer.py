@@ -18,7 +18,6 @@ from mammo_tf.models.winograd import suits
 from mammo_tf.serving.bundle import Scored, is_bundle, open_bundle
 from mammo_tf.serving.export import (
     FLOAT_SIGNATURE,
-    averaged_flips,
     check_servable,
     served_card,
     serving_functions,
@@ -52,7 +51,7 @@ def open_scorer(path: str | Path, flips: bool | None = None, winograd: bool = Tr
     Args:
         path: of one of these.
         flips: the score is the mean over the picture as it is, left-right, up-down and both; by default
-            as the model's facts say (`flips`). A bundle that was exported with flips does so anyway.
+            as the model's card says. A bundle that was exported with flips does so anyway.
         winograd: whether a `.keras` file may compute convolutions of many channels by `models.with_winograd`; it does
             where TensorFlow sees no GPU. A bundle computes as it was exported.
 
@@ -85,7 +84,14 @@ def _of_bundle(path: Path, flips: bool | None, winograd: bool) -> Scorer:
     def averaged(pictures: NDArray[np.float32]) -> Scored:
         mirrored = (np.flip(pictures, axes) for axes in FLIPS.values())
         versions = [dict(bundle.score_float(one).named) for one in (pictures, *mirrored)]
-        return Scored(averaged_flips(versions, np.flip, _mean))
+        found = dict(versions[0])  # a heat map is that of the picture as it is
+        if "mask" in found:
+            axes = [(), *FLIPS.values()]
+            found["mask"] = _mean([np.flip(one["mask"], by) for one, by in zip(versions, axes, strict=True)])
+            found["score"] = found["mask"].max(axis=(1, 2))
+        else:
+            found["score"] = _mean([one["score"] for one in versions])
+        return Scored(found)
 
     score = averaged if flips and not card.flips else bundle.score_float
     asked = replace(card, flips=bool(flips or card.flips))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import tensorflow as tf
 
 
+@cache  # two strategies in a process share TensorFlow's collective groups, and the second one's shapes may not fit
 def make_strategy() -> tf.distribute.Strategy:
     """`MirroredStrategy` over all GPUs, or over all logical CPU devices, if there are several; else the default one."""
     for kind in ("GPU", "CPU"):

@@ -206,7 +206,7 @@ class ModelCard:
             raise MammoError("card_newer", sentence, "Install the mammo_tf that wrote it")
         plain = {name: value for name, value in stored.items() if name not in ("format", "preprocessing")}
         network = plain.get("network")
-        if isinstance(network, Mapping) and network.get("kind") not in NETWORKS:
+        if isinstance(network, Mapping) and str(network.get("kind")) not in NETWORKS:
             plain["network"] = None
         steps = stored.get("preprocessing")
         found = from_json(cls, plain, wording=WORDING)

@@ -13,7 +13,7 @@ from mammo_tf.cli.main import main
 from mammo_tf.files import read_json
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes import load_recipe, runner
-from mammo_tf.serving import open_bundle, open_scorer
+from mammo_tf.serving import export_bundle, open_bundle, open_scorer
 from mammo_tf.training import load_model
 
 RECIPE = '''
@@ -35,7 +35,7 @@ def recipe():
             Stage("one", ("encoder*", "normalisation", "output"), 1e-2, 1, monitor="val_loss"),
             Stage("two", ("all",), 1e-2, 1, monitor="val_dice"),
         )),),
-        evaluation=Evaluation(replicates=50),
+        evaluation=Evaluation(replicates=50, flips=True),
     )
 '''
 
@@ -94,13 +94,18 @@ def test_a_segmentation_from_recipe_to_served_masks(
     assert main(["predict", str(tmp_path / "saved" / "pixels"), *files, "-o", str(scored)]) == 0
     found = pd.read_csv(scored)
     assert len(found) == 4
+    measured = pd.read_csv(out / "predictions_test.csv").set_index("image_id")["score"]
+    by_file = dict(zip(rows["path"], rows["image_id"], strict=True))
+    expected = [measured[by_file[str(Path(path).relative_to(study))]] for path in found["path"]]
+    np.testing.assert_allclose(found["score"], expected, atol=1e-5, err_msg="what is served is what was measured")
     for image_id in found["image_id"]:
-        mask = cv2.imread(str(scored.parent / "masks" / f"{image_id}.png"), cv2.IMREAD_UNCHANGED)
+        mask = cv2.imread(str(scored.parent / "p_masks" / f"{image_id}.png"), cv2.IMREAD_UNCHANGED)
         assert set(np.unique(mask)) <= {0, 255}
         assert mask.shape[0] > 128
 
     pictures = np.random.default_rng(0).random((2, 128, 128)).astype(np.float32)
-    for flips in (False, True):
-        served, own = (open_scorer(path, flips=flips).score(pictures) for path in (bundle.folder, out / "model.keras"))
+    plain = export_bundle(load_model(out / "model.keras"), tmp_path / "saved", "plain", flips=False)
+    for path, flips in ((bundle.folder, True), (plain, True), (plain, False)):
+        served, own = (open_scorer(place, flips=flips).score(pictures) for place in (path, out / "model.keras"))
         np.testing.assert_allclose(served.mask, own.mask, atol=1e-5)
         np.testing.assert_allclose(served.score, own.score, atol=1e-5)

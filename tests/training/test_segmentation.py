@@ -153,6 +153,11 @@ def test_what_is_labelled_and_what_is_wanted() -> None:
     assert Segmentation().truth(rows).tolist() == [1, 1, UNLABELLED, UNLABELLED, 0, UNLABELLED]
     assert Segmentation(("calcification",)).truth(rows).tolist() == [0, 1, UNLABELLED, UNLABELLED, 0, UNLABELLED]
     assert Segmentation(("mass/malignant",)).truth(rows).tolist() == [1, 0, UNLABELLED, UNLABELLED, 0, UNLABELLED]
+    both = findings_to_json([Finding("mass", "benign", circle=(5, 5, 2)), Finding("calcification", "malignant")])
+    unplaced = findings_to_json([Finding("mass", "benign")])
+    more = pd.DataFrame({"findings": [both, unplaced], "label": ["malignant", "benign"]})
+    assert Segmentation(("malignant",)).truth(more).tolist() == [UNLABELLED, 0], "it is there, and nobody says where"
+    assert Segmentation(("benign",)).truth(more).tolist() == [1, UNLABELLED]
     with pytest.raises(MammoError, match=r"split train has 6 images and no finding with a place \(distortion\)"):
         Segmentation(("distortion",)).check_rows(rows.assign(split="train"), ["train"])
 

@@ -63,8 +63,8 @@ class Classification:
         """None."""
         return None
 
-    def check_network(self, model: keras.Model, what: str) -> None:
-        """One picture in, two probabilities out.
+    def check_network(self, model: keras.Model, what: str, classes: int | None = None) -> None:
+        """One picture in, two probabilities out, or one for each of the `classes` of a plan.
 
         Raises:
             MammoError: `outputs_wrong`.
@@ -72,7 +72,12 @@ class Classification:
         taken, given = (
             [tuple(tensor.shape[1:]) for tensor in getattr(model, ends, None) or []] for ends in ("inputs", "outputs")
         )
-        if [len(shape) for shape in taken] != [3] or given != [(2,)]:
+        if classes is not None and ([len(shape) for shape in taken] != [3] or given != [(classes,)]):
+            sentence = (
+                f"{what} takes {shape_words(taken)} and gives {shape_words(given)}; its plan has {classes} classes"
+            )
+            raise MammoError("outputs_wrong", sentence, "Give the network as many outputs as the plan has classes")
+        if classes is None and ([len(shape) for shape in taken] != [3] or given != [(2,)]):
             raise MammoError(
                 "outputs_wrong",
                 f"{what} takes {shape_words(taken)} and gives {shape_words(given)}; a classifier of whole images "

@@ -41,7 +41,8 @@ MASKS = "masks"
 class Segmentation:
     """Findings against everything else, pixel by pixel, through one positive probability (sigmoid or softmax of two).
 
-    A picture is unlabelled if it is malignant, high risk or without a label, and no finding with a place is listed.
+    A picture is unlabelled if a finding that is looked for is listed without a place and none with one, or if it is
+    malignant, high risk or without a label, and no finding with a place is listed.
 
     Attributes:
         findings: which are looked for, by label (`malignant`), kind (`calcification`), or both (`mass/benign`); empty
@@ -72,9 +73,11 @@ class Segmentation:
         """1 where a wanted finding has a place, else 0 or `UNLABELLED`; int64 `[rows]`."""
         found = []
         for text, label in zip(rows["findings"], rows["label"], strict=True):
-            placed = [one for one in findings_from_json(str(text or "")) if one.bounds() or one.mask]
-            unknown = not placed and label in ("", *SICK)
-            found.append(UNLABELLED if unknown else int(any(map(self.wanted, placed))))
+            listed = findings_from_json(str(text or ""))
+            placed = [one for one in listed if one.bounds() or one.mask]
+            known = any(map(self.wanted, placed))
+            unplaced = any(map(self.wanted, listed)) or (not placed and label in ("", *SICK))
+            found.append(1 if known else UNLABELLED if unplaced else 0)
         return np.array(found, np.int64)
 
     def check_rows(self, rows: pd.DataFrame, splits: Sequence[str]) -> None:
@@ -93,7 +96,14 @@ class Segmentation:
                 raise MammoError("no_findings", sentence, "Fill the column findings, or change task.findings")
 
     def masks(self, records: Records) -> Masks:
-        """Place in the records to the union of its wanted findings, bool `[rows, columns]`."""
+        """Place in the records to the union of its wanted findings, bool `[rows, columns]`.
+
+        Raises:
+            MammoError: `records_older` for records of version 0.1, which do not tell the size of stored pictures.
+        """
+        if len(records) and records.image(0).stored_size == (0, 0):
+            sentence = f"{records.folder} was prepared by version 0.1 and does not tell the size of stored pictures"
+            raise MammoError("records_older", sentence, "Prepare the images again, into a new folder")
 
         def mask(position: int) -> NDArray[np.bool_]:
             return self.mask_of(records.image(position))
@@ -106,7 +116,7 @@ class Segmentation:
         chosen = [mask for finding, mask in zip(listed, image.finding_masks, strict=True) if self.wanted(finding)]
         return np.any(chosen, axis=0) if chosen else np.zeros(image.picture.shape, np.bool_)
 
-    def check_network(self, model: keras.Model, what: str) -> None:
+    def check_network(self, model: keras.Model, what: str, classes: int | None = None) -> None:
         """One picture in, one or two probabilities for each of its pixels out.
 
         Raises:

@@ -72,12 +72,13 @@ class Task(Protocol):
     def masks(self, records: Records) -> Masks | None:
         """What streams carry as `mask`; None where the task needs none."""
 
-    def check_network(self, model: keras.Model, what: str) -> None:
+    def check_network(self, model: keras.Model, what: str, classes: int | None = None) -> None:
         """Refuses a network whose outputs are not the task's.
 
         Args:
             model: any.
             what: how to call it in messages (`the start model runs/a`).
+            classes: of the labels that a plan draws, where they are not the task's own.
 
         Raises:
             MammoError: `outputs_wrong`.

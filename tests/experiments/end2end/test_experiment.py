@@ -305,7 +305,10 @@ def test_bad_options_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFi
         (["--target", "x"], "--start-1, --start-2 is missing"),
         (["--target", "x", "--start-1", "a", "--start-2", "b", "--smoke"], "belong to the synthetic study"),
         (["--target", str(tmp_path / "none"), "--start-1", "a", "--start-2", "b"], "is not there"),
-        (["--target", "x", "--start-1", "a", "--start-2", "b", "--features", "c.csv"], "not a table of the 34 features"),
+        (
+            ["--target", "x", "--start-1", "a", "--start-2", "b", "--features", "c.csv"],
+            "not a table of the 34 features",
+        ),
         (["--seed", "1", "--seed", "1"], "seeds [1, 1]"),
     ):
         assert main(["tables", "-o", str(tmp_path / "out"), *words]) == 2
