@@ -134,6 +134,11 @@ def test_gamma_is_drawn_by_the_plan_and_applied_to_grey_values(records: Records)
         np.testing.assert_allclose((darker - mean) / levels, ((picture - mean) / levels) ** gamma, atol=1e-4)
 
 
+def test_two_changes_that_draw_the_same_column_are_refused() -> None:
+    with pytest.raises(MammoError, match="draw a column of the same name: gamma, gamma"):
+        Augmentation(intensity=(Gamma(0.2), Gamma(0.5)))
+
+
 def test_masks_are_warped_as_the_picture_is(records: Records) -> None:
     turning = Augmentation(rotation=30, shift=0.05, zoom=0.1, vertical_flip=True)
     plan = _plan(records, augmentation=turning, shuffle=True, seed=2)

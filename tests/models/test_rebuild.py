@@ -84,3 +84,14 @@ def test_another_input_size_keeps_weights_and_names() -> None:
     assert larger.input.shape == (None, 256, 192, 3)
     assert [layer.name for layer in larger.layers] == [layer.name for layer in model.layers]
     np.testing.assert_allclose(rebuild(larger, input_shape=(128, 128, 3))(PICTURES), model(PICTURES), atol=1e-6)
+
+
+def test_a_network_of_plain_operations_takes_a_precision() -> None:
+    """`keras.ops` and `+` in a network are operations without a dtype policy of their own."""
+    pictures = keras.Input((16, 16, 1))
+    tensor = keras.layers.Conv2D(2, 3, padding="same")(pictures)
+    tensor = keras.ops.relu(tensor) + keras.ops.concatenate([pictures, pictures], axis=-1)
+    model = keras.Model(pictures, keras.layers.Dense(2, "softmax")(keras.layers.GlobalAveragePooling2D()(tensor)))
+    small = np.random.default_rng(1).normal(size=(2, 16, 16, 1)).astype(np.float32)
+    np.testing.assert_allclose(rebuild(model, dtype="float32")(small), model(small), atol=1e-6)
+    assert rebuild(model, dtype="mixed_bfloat16").layers[-1].dtype_policy.name == "float32"

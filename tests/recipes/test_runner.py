@@ -19,7 +19,7 @@ from mammo_tf.evaluation import auc, read_predictions
 from mammo_tf.fields import set_fields
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
-from mammo_tf.models import End2End, PatchClassifier, description_of, weights_digest
+from mammo_tf.models import End2End, PatchClassifier, description_of, end2end, weights_digest
 from mammo_tf.recipes import (
     Evaluation,
     Phase,
@@ -38,7 +38,7 @@ from mammo_tf.recipes.report import finish_run, report_run
 from mammo_tf.recipes.smoke import smoke_material
 from mammo_tf.records import Records, prepare
 from mammo_tf.study import read_manifest
-from mammo_tf.training import Classification, ModelCard, Stage, load_model
+from mammo_tf.training import Classification, ModelCard, Stage, load_model, save_model
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 BASELINE = Recipe(
@@ -245,6 +245,26 @@ def test_what_version_0_1_left_is_told(golden: Path, records: Records, tmp_path:
         run(BASELINE, tmp_path, records.folder)
     with pytest.raises(MammoError, match="was written by version 0.1"):
         Recipe.from_json(read_json(golden / "version_0_1" / "recipe.json")["recipe"])
+
+
+def test_phases_that_do_not_fit_are_told_before_they_are_trained(records: Records, tmp_path: Path) -> None:
+    stage = Stage("one", ("all",), 1e-3, 1)
+    with pytest.raises(MammoError, match="the last phase has no network of its own"):
+        replace(BASELINE, phases=(Phase((stage,), PatchSampling(), PatchClassifier()),))
+    wrong = replace(BASELINE, phases=(Phase((stage,), PatchSampling({"malignant": 2}, 128, 128)),))
+    with pytest.raises(MammoError, match="gives 2; its plan has 3 classes"):
+        run(wrong, tmp_path / "run", records.folder)
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_a_model_file_of_other_weights_is_written_anew(baseline: Path, records: Records, tmp_path: Path) -> None:
+    """As after another training in the same folder: what lies there together belongs together."""
+    recipe = replace(BASELINE, name="none", phases=(), preparation=Preparation(preset="start", mean="start"))
+    first = run(recipe, tmp_path / "run", records.folder, start=baseline)
+    other = end2end(input_shape=(128, 128, 3), width=1 / 32)
+    save_model(tmp_path / "run" / "model.keras", other, first.card)
+    again = run(recipe, tmp_path / "run", records.folder, start=baseline)
+    assert load_model(tmp_path / "run" / "model.keras").card.weights == again.card.weights == first.card.weights
 
 
 def test_a_start_model_has_no_place_in_a_recipe_that_begins_with_a_network_of_its_own(
