@@ -231,7 +231,7 @@ def test_settings_and_grids(tmp_path: Path) -> None:
     assert set(read_grids(None)) == {"gradient_boosting", "random_forest"}
     path = tmp_path / "grid.json"
     for grid, says in (
-        ([1], "is no grid"),
+        ([1], "is not a grid"),
         ({"depth": 2}, "depth is 2, not a list"),
         ({"depht": [2]}, "Did you mean depth"),
         ({"depth": ["two"]}, "depth is 'two'"),
