@@ -9,8 +9,11 @@ import json
 import logging
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +22,10 @@ from typing import Any, NamedTuple
 from mammo_tf.errors import MammoError
 
 LOCK = ".lock"
+DAMAGED = (  # what readers of NumPy's and Keras' archives raise for files that lost their end or were changed
+    OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError, MemoryError,
+    SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 LOG = logging.getLogger("mammo_tf")
 _held: set[Path] = set()  # locks of this process
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mammo_tf.data.graph_preprocessing import intensity
-from mammo_tf.data.plans import Plan
+from mammo_tf.data.plans import Draws, Plan
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.intensity_steps import Equalize, MaximumScale
 from mammo_tf.imaging.preprocessing import Preprocessing
@@ -22,7 +21,7 @@ from mammo_tf.imaging.warp import affine
 from mammo_tf.records import Records
 
 RAISED = re.compile(r"MammoError: (.+)")
-LOG = logging.getLogger("mammo_tf")
+FILLING = 1 << 20  # further draws of an epoch are those of the epoch so many later
 IDENTITY = np.eye(2, 3)
 Masks = Callable[[int], NDArray[np.bool_]]
 WHOLE_PICTURE = (Equalize, MaximumScale)  # steps that look at more than one pixel at a time
@@ -34,7 +33,6 @@ def training_stream(
     batch_size: int,
     preprocessing: Preprocessing | None = None,
     first_epoch: int = 0,
-    replicas: int = 1,
     stage: int = 0,
     masks: Masks | None = None,
 ) -> tf.data.Dataset:
@@ -43,11 +41,10 @@ def training_stream(
     Args:
         records: prepared images.
         plan: what an epoch sees.
-        batch_size: images in a batch; the last one of an epoch may be smaller.
+        batch_size: images in a batch. What the last one of an epoch lacks are further draws of the plan, so that every
+            batch is of one size, on one device or several.
         preprocessing: its intensity half is run; by default that of the records.
         first_epoch: where to resume after a pause.
-        replicas: devices. A last batch smaller than that cannot be shared out: it is dropped, with a word in the log;
-            as every epoch has another order, no image is left out for good.
         stage: number of the stage, counted through a recipe.
         masks: place in the records to what is to be found there, bool `[rows, columns]` of the prepared picture.
 
@@ -59,36 +56,38 @@ def training_stream(
     Raises:
         MammoError: `nothing_to_train` for an empty plan; `record_damaged` while running.
     """
-    count = len(plan)
-    if count == 0:
+    if not len(plan):
         raise MammoError(
             "nothing_to_train", "the plan of an epoch holds no picture", "Look at the split and the labels"
         )
-    left = count % batch_size
-    dropped = 0 < left < replicas
-    if dropped:
-        LOG.warning("the last %d of %d images are left out of each epoch: fewer than %d devices", left, count, replicas)
-    batches = steps_per_epoch(plan, batch_size, replicas)
+    images = steps_per_epoch(plan, batch_size) * batch_size
     names = tuple(plan.columns)
     kinds = (tf.int64, tf.float64, *(tf.as_dtype(kind) for kind in plan.columns.values()))
 
     def drawn(number: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        draws = plan.epoch(int(number), stage)
+        draws = _filled(plan, int(number), stage, images)
         return draws.positions, draws.matrices, *(draws.columns[name] for name in names)
 
     def one_epoch(number: Any) -> tf.data.Dataset:
         positions, matrices, *columns = tf.numpy_function(drawn, [number], kinds, stateful=False)
         pieces = _pieces(positions, matrices, dict(zip(names, columns, strict=True)))
-        return _batches(pieces, records, plan, batch_size, preprocessing, masks).take(batches)
+        return _batches(pieces, records, plan, batch_size, preprocessing, masks)
 
     epochs = tf.data.Dataset.counter(first_epoch, dtype=tf.int64).flat_map(one_epoch)
     return epochs.prefetch(tf.data.AUTOTUNE)
 
 
-def steps_per_epoch(plan: Plan, batch_size: int, replicas: int = 1) -> int:
+def steps_per_epoch(plan: Plan, batch_size: int) -> int:
     """Batches that `training_stream` gives for one epoch."""
-    whole, left = divmod(len(plan), batch_size)
-    return whole + (left >= max(1, replicas))
+    return -(-len(plan) // batch_size)
+
+
+def _filled(plan: Plan, epoch: int, stage: int, images: int) -> Draws:
+    """The draws of an epoch, and further ones, of epochs that no training reaches, up to so many images."""
+    rounds = [plan.epoch(epoch + number * FILLING, stage) for number in range(-(-images // len(plan)))]
+    columns = {name: np.concatenate([one.columns[name] for one in rounds])[:images] for name in rounds[0].columns}
+    positions, matrices = (np.concatenate(parts)[:images] for parts in zip(*(one[:2] for one in rounds), strict=True))
+    return Draws(positions, matrices, columns)
 
 
 def inference_stream(

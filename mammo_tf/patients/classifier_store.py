@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import zipfile
-import zlib
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path, read_json, write_json
+from mammo_tf.files import DAMAGED, atomic_path, read_json, write_json
 from mammo_tf.patients.classifier import Forest, PatientClassifier, Settings, is_number
 
 FORMAT = 1  # of the stored files
@@ -84,7 +82,7 @@ def load_classifier(folder: str | Path) -> PatientClassifier:
             about=stored["about"],
         )
         wrong = _wrong(found)
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, MammoError) as error:
+    except (*DAMAGED, MammoError) as error:
         raise MammoError("model_damaged", f"{folder} holds a patient classifier that cannot be read") from error
     if wrong:
         raise MammoError("model_damaged", f"the patient classifier in {folder} is damaged: {wrong}")

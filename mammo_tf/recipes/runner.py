@@ -24,6 +24,7 @@ from mammo_tf.recipes.start import check_channels, check_start, fitting, load_st
 from mammo_tf.records import Records
 from mammo_tf.study import SPLITS, UNLABELLED
 from mammo_tf.training import Material, ModelCard, ModelFile, Stage, fit_stage, make_strategy, save_model, write_log
+from mammo_tf.training.devices import check_shared, replicas
 from mammo_tf.training.model_file import read_card
 from mammo_tf.training.stages import better_when
 
@@ -227,6 +228,9 @@ class _Trainer:
     def __init__(self, recipe: Recipe, folder: Path, records: Records, steps: Preprocessing, say: Say) -> None:
         self.recipe, self.folder, self.records, self.steps, self.say = recipe, folder, records, steps, say
         self.strategy = make_strategy()
+        for phase in recipe.phases:
+            batch_size = phase.batch_size or recipe.training.batch_size
+            check_shared(batch_size, recipe.training.precision, replicas(self.strategy))
         self.history: list[dict[str, Any]] = []
         self.stages = 0
 

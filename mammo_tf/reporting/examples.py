@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.files import DAMAGED
 from mammo_tf.imaging.levels import as_uint16
 from mammo_tf.study import Finding
 
@@ -110,7 +111,7 @@ def _read_map(path: Path) -> NDArray[np.float32]:
         raise MammoError("file_missing", f"the class activation map {path} is not there")
     try:
         values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except DAMAGED as error:
         raise MammoError("heatmap_broken", f"{path} is not a NumPy array: {error}") from error
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise MammoError("heatmap_broken", f"{path} is not a finite array of rows and columns")

@@ -13,9 +13,15 @@ from tqdm import tqdm
 from mammo_tf.errors import MammoError
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.models.rebuild import DROPOUTS, named_layers
+from mammo_tf.training.checkpoints import check_first
+from mammo_tf.training.devices import check_scaling, replicas
 from mammo_tf.training.stages import Stage, better_when, make_optimizer
 
 Logs = dict[str, Any] | None
+KEPT = (  # of an optimiser, from stage to stage
+    "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency",
+    "gradient_accumulation_steps",
+)  # fmt: skip
 
 
 class Validation(keras.callbacks.Callback):
@@ -67,9 +73,9 @@ class StagedUnfreezing(keras.callbacks.Callback):
     """Runs several stages inside one `fit`: an early stop, or the end of a stage's epochs, becomes the next stage.
 
     Stands last in the list of callbacks. Each stage starts from the best weights of the one before, with what it names
-    trainable, its own dropout rate, L2 factor and learning rate, and a new optimiser; the train function is rebuilt, so
-    all of this is in force from the next step on. The model must be compiled; its loss and metrics are kept. Our own
-    runner makes one fit a stage instead.
+    trainable, its own dropout rate, L2 factor and learning rate, and a new optimiser that keeps loss scaling, clipping
+    and averages of the one before. The train function is rebuilt, so all of this is in force from the next step on.
+    The model must be compiled; its loss and metrics are kept. Our own runner makes one fit a stage instead.
 
     Args:
         stages: in order. `fit` needs `epochs` of their sum or more. `stop_patience` and `rate_patience` are kept here.
@@ -78,7 +84,7 @@ class StagedUnfreezing(keras.callbacks.Callback):
 
     Raises:
         MammoError: `stages_missing`; `dropout_fixed` if a stage wants dropout where a layer was made with rate 0, which
-            cannot be changed in a living model; `monitor_missing`.
+            cannot be changed in a living model; `monitor_missing`, `monitor_not_finite`, `precision_unsafe`.
     """
 
     def __init__(self, stages: Sequence[Stage], others: Sequence[keras.callbacks.Callback] = ()) -> None:
@@ -105,6 +111,8 @@ class StagedUnfreezing(keras.callbacks.Callback):
         if monitor not in (logs or {}):
             raise MammoError("monitor_missing", f"the logs hold no {monitor}", "Give fit its validation_data")
         value = float((logs or {})[monitor]) * (1 if better_when(monitor) == "min" else -1)
+        if self.best is None:
+            check_first(monitor, value)
         if self.best is None or value < self.best:
             self.best, self.best_weights, self.wait, self.rate_wait = value, self.model.get_weights(), 0, 0
         else:
@@ -146,6 +154,16 @@ def apply_in_place(model: keras.Model, stage: Stage) -> None:
             layer.kernel.regularizer = layer.kernel_regularizer
     if not getattr(model, "compiled", False):
         raise MammoError("not_compiled", f"the model {model.name} is not compiled", "Call compile before fit")
-    model.optimizer = make_optimizer(stage)
+    model.optimizer = _renewed(model, stage)
     model.optimizer.build(model.trainable_variables)
     model.make_train_function(force=True)
+
+
+def _renewed(model: keras.Model, stage: Stage) -> keras.optimizers.Optimizer:
+    """A new optimiser for a stage, with what the one before did to gradients and weights whatever its kind."""
+    old = model.optimizer
+    if not isinstance(old, keras.optimizers.LossScaleOptimizer):
+        return make_optimizer(stage, **{name: getattr(old, name) for name in KEPT})
+    check_scaling(replicas(model.distribute_strategy))
+    new = make_optimizer(stage, **{name: getattr(old.inner_optimizer, name) for name in KEPT})
+    return keras.optimizers.LossScaleOptimizer(new, old.initial_scale, old.dynamic_growth_steps)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,22 @@ import keras
 import numpy as np
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path
+from mammo_tf.files import DAMAGED, atomic_path
 
 
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the best epoch in a file, written whole or not at all.
 
+    A figure that is not finite is never the best; if the first one is not, the stage ends there, as Keras' patiences
+    would hold every later one against it.
+
     Args:
         path: `.npz` file.
         monitor: key of the logs.
         mode: "min" or "max".
+
+    Raises:
+        MammoError: `monitor_missing`, `monitor_not_finite`, `weights_not_finite`.
     """
 
     def __init__(self, path: Path, monitor: str, mode: str) -> None:
@@ -33,10 +41,13 @@ class BestWeights(keras.callbacks.Callback):
             remedy = "Monitor val_loss, or validate on both classes"
             raise MammoError("monitor_missing", f"validation gives no {self.monitor}", remedy)
         value = float((logs or {})[self.monitor])
+        weights = self.model.get_weights()
+        check_finite(weights, f"after epoch {epoch + 1}")
+        if self.best is None:
+            check_first(self.monitor, value)
         if self.best is None or self.sign * value < self.sign * self.best:
             self.best = value
-            arrays = {str(number): array for number, array in enumerate(self.model.get_weights())}
-            _write_arrays(self.path, arrays)
+            _write_arrays(self.path, {str(number): array for number, array in enumerate(weights)})
 
     def restore(self, model: keras.Model) -> None:
         """Gives the best weights to a model.
@@ -44,13 +55,30 @@ class BestWeights(keras.callbacks.Callback):
         Raises:
             MammoError: `checkpoint_damaged`.
         """
-        try:
-            with np.load(self.path, allow_pickle=False) as arrays:
-                model.set_weights([arrays[str(number)] for number in range(len(arrays.files))])
-        except (OSError, ValueError, KeyError) as error:
-            raise MammoError(
-                "checkpoint_damaged", f"{self.path} cannot be read: {error}", "Remove the folder"
-            ) from error
+        with _arrays_of(self.path, f"Remove the folder {self.path.parent}, and the stage starts again") as arrays:
+            model.set_weights([arrays[str(number)] for number in range(len(arrays))])
+
+
+def check_finite(weights: Iterable[np.ndarray], when: str) -> None:
+    """Refuses weights that are not finite: a network with one gives nothing, or not-a-number, for ever.
+
+    Raises:
+        MammoError: `weights_not_finite`.
+    """
+    if not all(np.isfinite(array).all() for array in weights if array.dtype.kind == "f"):
+        remedy = "Lower the learning rate, or train in float32"
+        raise MammoError("weights_not_finite", f"weights are not finite {when}", remedy)
+
+
+def check_first(monitor: str, value: float) -> None:
+    """Refuses a first figure that no later one could be compared with.
+
+    Raises:
+        MammoError: `monitor_not_finite`.
+    """
+    if not math.isfinite(value):
+        remedy = "Lower the learning rate, train in float32, or monitor another figure"
+        raise MammoError("monitor_not_finite", f"the first {monitor} of the stage is {value}", remedy)
 
 
 COUNTERS = {
@@ -83,11 +111,8 @@ def read_state(path: Path) -> dict[str, Any]:
     Raises:
         MammoError: `checkpoint_damaged`.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(json.loads(arrays[KEY].tobytes().decode()))
-    except (OSError, ValueError, KeyError) as error:
-        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", "Remove it to start again") from error
+    with _arrays_of(path) as arrays:
+        return dict(json.loads(arrays[KEY].tobytes().decode()))
 
 
 def restore_variables(path: Path, model: keras.Model) -> None:
@@ -96,20 +121,29 @@ def restore_variables(path: Path, model: keras.Model) -> None:
     Raises:
         MammoError: `checkpoint_differs` if the file is of another model, `checkpoint_damaged`.
     """
+    groups = (("model", _variables(model)), ("optimizer", model.optimizer.variables))
+    with _arrays_of(path) as arrays:
+        wanted = {f"{prefix}/{number}": one for prefix, variables in groups for number, one in enumerate(variables)}
+        shapes = {name: tuple(variable.shape) for name, variable in wanted.items()}
+        if {name: array.shape for name, array in arrays.items() if name != KEY} != shapes:
+            raise MammoError("checkpoint_differs", f"{path} is of another model", "Name another run folder")
+        for name, variable in wanted.items():
+            variable.assign(arrays[name])
+
+
+@contextmanager
+def _arrays_of(path: Path, remedy: str = "Remove it, and the stage starts again") -> Iterator[dict[str, np.ndarray]]:
+    """All arrays of a file, and a clear line where they, or what the body makes of them, are not what was written.
+
+    Raises:
+        MammoError: `checkpoint_damaged`.
+    """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            for prefix, variables in (("model", _variables(model)), ("optimizer", model.optimizer.variables)):
-                stored = [arrays[f"{prefix}/{number}"] for number in range(len(variables))]
-                if f"{prefix}/{len(variables)}" in arrays or any(
-                    value.shape != tuple(variable.shape) for value, variable in zip(stored, variables, strict=True)
-                ):
-                    raise KeyError(prefix)
-                for variable, value in zip(variables, stored, strict=True):
-                    variable.assign(value)
-    except KeyError as error:
-        raise MammoError("checkpoint_differs", f"{path} is of another model", "Name another run folder") from error
-    except (OSError, ValueError) as error:
-        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", "Remove it to start again") from error
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        yield arrays
+    except DAMAGED as error:
+        raise MammoError("checkpoint_damaged", f"{path} cannot be read: {error}", remedy) from error
 
 
 def restore_counters(callbacks: list[keras.callbacks.Callback], counters: list[dict[str, Any]]) -> None:

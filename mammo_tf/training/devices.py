@@ -6,6 +6,8 @@ from functools import cache
 
 import tensorflow as tf
 
+from mammo_tf.errors import MammoError
+
 
 @cache  # two strategies in a process share TensorFlow's collective groups, and the second one's shapes may not fit
 def make_strategy() -> tf.distribute.Strategy:
@@ -22,3 +24,41 @@ def make_strategy() -> tf.distribute.Strategy:
 def replicas(strategy: tf.distribute.Strategy) -> int:
     """Number of devices that share a batch."""
     return int(strategy.num_replicas_in_sync)
+
+
+def check_shared(batch_size: int, precision: str, devices: int) -> None:
+    """Refuses a batch or a precision that several devices cannot share.
+
+    Args:
+        batch_size: images in a batch, over all devices; Keras' reductions want as many on each device.
+        precision: dtype policy.
+        devices: number of devices that share a batch.
+
+    Raises:
+        MammoError: `batch_undivided`; those of `check_scaling`.
+    """
+    if batch_size % devices:
+        below = batch_size // devices * devices
+        nearest = " or ".join(str(size) for size in (below, below + devices) if size)
+        raise MammoError(
+            "batch_undivided", f"batches of {batch_size} images cannot be shared out evenly to {devices} devices",
+            f"Take batches of {nearest}",
+        )  # fmt: skip
+    if precision == "mixed_float16":
+        check_scaling(devices)
+
+
+def check_scaling(devices: int) -> None:
+    """Refuses loss scaling on several devices.
+
+    Keras' `LossScaleOptimizer` asks whether gradients are finite before they are added up over devices, and one
+    device's overflow goes into the weights of all.
+
+    Raises:
+        MammoError: `precision_unsafe`.
+    """
+    if devices > 1:
+        raise MammoError(
+            "precision_unsafe", f"mixed_float16 on {devices} devices lets one device's overflow into the weights",
+            "Take mixed_bfloat16 or float32, or one device",
+        )  # fmt: skip

@@ -22,7 +22,7 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
 from mammo_tf.training.callbacks import Progress, Validation
 from mammo_tf.training.checkpoints import BestWeights, read_state, restore_counters, restore_variables, save_state
-from mammo_tf.training.devices import replicas
+from mammo_tf.training.devices import check_shared, replicas
 from mammo_tf.training.stages import Stage, better_when, prepare_stage
 from mammo_tf.training.tasks import Classification, Task
 
@@ -84,7 +84,8 @@ def fit_stage(
 
     Raises:
         MammoError: `part_unknown`, `nothing_to_train`, `stream_failed`, `checkpoint_differs`, `checkpoint_damaged`,
-            `monitor_missing`, `monitor_unknown`, `loss_not_finite`.
+            `monitor_missing`, `monitor_unknown`, `monitor_not_finite`, `loss_not_finite`, `weights_not_finite`; and
+            those of `check_shared`.
     """
     folder = Path(folder)
     if stage.monitor not in material.task.monitors:
@@ -93,6 +94,7 @@ def fit_stage(
         raise MammoError("monitor_unknown", sentence, f"Watch one of {known}")
     strategy = strategy or tf.distribute.get_strategy()
     devices = replicas(strategy)
+    check_shared(material.batch_size, precision, devices)
     with strategy.scope():
         synchronized = True if devices > 1 else None
         prepared = prepare_stage(model, stage, synchronized, precision, material.task)
@@ -120,11 +122,11 @@ def _run(
     on_epoch: Callable[[History], None] | None,
 ) -> None:
     first = int(state["epoch"]) + 1
-    steps = steps_per_epoch(material.training, material.batch_size, devices)
+    steps = steps_per_epoch(material.training, material.batch_size)
     if not len(material.training) or not steps:
         raise MammoError("nothing_to_train", f"stage {stage.name!r} has no picture to train on", "Look at the split")
     stream = training_stream(
-        material.records, material.training, material.batch_size, material.preprocessing, first, devices, number,
+        material.records, material.training, material.batch_size, material.preprocessing, first, number,
         material.task.masks(material.records),
     ).map(lambda batch: material.task.pair(batch, model, material.batch_weights))  # fmt: skip
     callbacks = [

@@ -13,9 +13,10 @@ import keras
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Calibration
-from mammo_tf.files import atomic_path
+from mammo_tf.files import DAMAGED, atomic_path
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import described, description_of
+from mammo_tf.training.checkpoints import check_finite
 from mammo_tf.training.model_card import CardCalibration, ModelCard, Threshold, TrainingDomain
 from mammo_tf.training.tasks import Classification
 
@@ -47,7 +48,11 @@ def save_model(path: str | Path, model: keras.Model, card: ModelCard | Preproces
         path: `*.keras`.
         model: functional.
         card: gets the model's digests and description; preprocessing alone stands for a card that says nothing else.
+
+    Raises:
+        MammoError: `weights_not_finite`.
     """
+    check_finite(model.get_weights(), f"and {path} is not written")
     card = card if isinstance(card, ModelCard) else ModelCard(preprocessing=card)
     told = replace(card, network=description_of(model) or card.network).sealed(model)
     with atomic_path(path) as beside:
@@ -72,7 +77,7 @@ def load_model(path: str | Path) -> ModelFile:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         card = read_card(path)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         first = str(error).strip().splitlines()
         raise MammoError("not_a_model", f"{path} cannot be loaded: {first[0] if first else error!r}") from error
     return ModelFile(described(model, card.network), card)

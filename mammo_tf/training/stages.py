@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -100,7 +101,7 @@ def prepare_stage(
     renewed = rebuild(model, stage.dropout, l2, synchronized, precision)
     set_trainable(renewed, stage.trainable, stage.batch_norm)
     optimizer = make_optimizer(stage)
-    if precision == "mixed_float16":  # Keras wraps it by itself only where the model's own policy says so
+    if precision == "mixed_float16":  # Keras wraps it by itself only where the global policy says so
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     asked = task.compiled(renewed)
     renewed.compile(optimizer=optimizer, loss=asked.loss, weighted_metrics=asked.weighted_metrics, jit_compile=False)
@@ -113,11 +114,11 @@ def better_when(monitor: str) -> str:
     return "min" if monitor.endswith("loss") else "max"
 
 
-def make_optimizer(stage: Stage) -> keras.optimizers.Optimizer:
-    """A new optimiser with the stage's rate, and its decay where that is decoupled."""
+def make_optimizer(stage: Stage, **more: Any) -> keras.optimizers.Optimizer:
+    """A new optimiser with the stage's rate, and its decay where that is decoupled; `more` goes to Keras."""
     settings = {"momentum": 0.9, "nesterov": True} if stage.optimizer == "sgd" else {}
     decay = stage.weight_decay if stage.decay == "decoupled" and stage.weight_decay else None
-    optimizer = OPTIMIZERS[stage.optimizer](stage.rate, weight_decay=decay, **settings)
+    optimizer = OPTIMIZERS[stage.optimizer](stage.rate, weight_decay=decay, **settings, **more)
     if decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -78,7 +78,10 @@ def test_training_is_the_same_for_the_same_seed_and_goes_on_where_it_stopped(rec
         for batch, other in zip(epoch, again, strict=True):
             np.testing.assert_array_equal(batch["image"], other["image"])
             np.testing.assert_array_equal(batch["label"], other["label"])
-    assert sum(len(batch["label"]) for batch in whole[0]) == len(plan)
+    assert [len(batch["label"]) for batch in whole[0]] == [8] * steps
+    for epoch in whole:
+        seen = [position for batch in epoch for position in batch["position"].numpy()]
+        assert sorted(seen[: len(plan)]) == plan.positions.tolist()
     assert not np.array_equal(whole[0][0]["image"], whole[1][0]["image"])
 
 
@@ -157,16 +160,24 @@ def test_masks_are_warped_as_the_picture_is(records: Records) -> None:
             assert grey[expected].mean() > grey[~expected].mean()
 
 
-def test_a_last_batch_smaller_than_the_devices_is_left_out_with_a_word(
-    records: Records, caplog: pytest.LogCaptureFixture
-) -> None:
-    plan = _plan(records)
-    size = len(plan) - 1
-    assert steps_per_epoch(plan, size, replicas=2) == 1
-    with caplog.at_level("WARNING", "mammo_tf"):
-        batches = _epochs(training_stream(records, plan, size, replicas=2), 1, 2)
-    assert [len(epoch[0]["label"]) for epoch in batches] == [size, size]
-    assert "the last 1 of" in caplog.text
+def test_a_last_batch_is_filled_with_further_draws(records: Records) -> None:
+    """Of the same epoch's plan, warped anew; also where the plan is smaller than a batch."""
+    plan = _plan(records, augmentation=Augmentation(), shuffle=True, seed=5)
+    count = len(plan)
+    batches = _epochs(training_stream(records, plan, count - 1, stage=1), steps_per_epoch(plan, count - 1), 2)
+    for epoch, (first, second) in enumerate(batches):
+        drawn = plan.epoch(epoch, 1).positions.tolist()
+        seen = [*first["position"].numpy(), *second["position"].numpy()]
+        assert seen[:count] == drawn
+        assert len(seen) == 2 * (count - 1)
+        assert len(set(seen[count:])) == count - 2
+        again = seen[count:].index(seen[0]) if seen[0] in seen[count:] else None
+        if again is not None:
+            assert not np.array_equal(first["image"][0], second["image"][again + 1])
+        assert second["weight"].numpy().min() == 1
+    wide = next(iter(training_stream(records, plan, 2 * count + 3)))
+    assert np.bincount(wide["position"].numpy())[plan.positions].min() >= 2
+    assert steps_per_epoch(plan, 2 * count + 3) == 1
 
 
 def test_patches_hold_their_findings(records: Records) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,7 +12,9 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.models import end2end
-from mammo_tf.training import Stage, StagedUnfreezing
+from mammo_tf.training import Stage, StagedUnfreezing, save_model
+from mammo_tf.training.callbacks import apply_in_place
+from mammo_tf.training.checkpoints import BestWeights
 
 GENERATOR = np.random.default_rng(0)
 PICTURES = GENERATOR.normal(0, 30, (12, 128, 128, 3)).astype(np.float32)
@@ -99,3 +103,54 @@ def test_a_loss_of_ones_own_goes_on() -> None:
     model.compile("sgd", my_loss, metrics=[lambda truth, given: keras.ops.mean(given)], jit_compile=False)
     watch = _fit(model, StagedUnfreezing(STAGES), 9)
     assert len(watch.seen) == 4
+
+
+def test_loss_scaling_clipping_and_averages_go_on_from_stage_to_stage() -> None:
+    model = _model()
+    adam = keras.optimizers.Adam(1.0, clipnorm=0.5, use_ema=True, ema_momentum=0.9)
+    model.compile(keras.optimizers.LossScaleOptimizer(adam, initial_scale=64.0), "categorical_crossentropy")
+    apply_in_place(model, STAGES[0])
+    renewed = model.optimizer
+    assert isinstance(renewed, keras.optimizers.LossScaleOptimizer)
+    assert renewed.initial_scale == 64.0
+    inner = renewed.inner_optimizer
+    assert (inner.clipnorm, inner.use_ema, inner.ema_momentum) == (0.5, True, 0.9)
+    assert float(inner.learning_rate.numpy()) == pytest.approx(STAGES[0].rate)
+    model.compile(keras.optimizers.SGD(1.0, clipvalue=0.25, gradient_accumulation_steps=2), "categorical_crossentropy")
+    apply_in_place(model, STAGES[1])
+    assert (model.optimizer.clipvalue, model.optimizer.gradient_accumulation_steps) == (0.25, 2)
+
+
+def test_a_first_figure_that_is_no_number_ends_the_stage() -> None:
+    """Keras' patiences, and ours, would hold every later one against it."""
+    callback = StagedUnfreezing([replace(STAGES[0], epochs=9)])
+    model = _model()
+    callback.set_model(model)
+    callback.on_train_begin()
+    with pytest.raises(MammoError, match="the first val_loss of the stage is nan"):
+        callback.on_epoch_end(0, {"val_loss": float("nan")})
+    callback.on_epoch_end(0, {"val_loss": 0.7})
+    callback.on_epoch_end(1, {"val_loss": float("nan")})
+    assert callback.best == 0.7
+
+
+@pytest.mark.parametrize("first", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(("monitor", "mode"), [("val_loss", "min"), ("val_auc", "max")])
+def test_only_finite_figures_and_weights_are_best(first: float, monitor: str, mode: str, tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    best = BestWeights(tmp_path / "best.npz", monitor, mode)
+    best.set_model(model)
+    with pytest.raises(MammoError, match=f"the first {monitor}"):
+        best.on_epoch_end(0, {monitor: first})
+    best.on_epoch_end(0, {monitor: 0.7})
+    best.on_epoch_end(1, {monitor: float("nan")})
+    assert best.best == 0.7
+    model.layers[0].kernel.assign([[np.inf]])
+    with pytest.raises(MammoError, match="weights are not finite after epoch 3"):
+        best.on_epoch_end(2, {monitor: 0.7})
+    best.restore(model)
+    assert model.layers[0].kernel.numpy().tolist() == [[1.0]]
+    model.layers[0].kernel.assign([[np.nan]])
+    with pytest.raises(MammoError, match="weights are not finite"):
+        save_model(tmp_path / "model.keras", model)
+    assert not (tmp_path / "model.keras").exists()

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mammo_tf.errors import MammoError
 from mammo_tf.records import Records
+from mammo_tf.training.devices import check_shared
 
 CODE = """
 import json, sys
@@ -21,7 +23,8 @@ count = int(sys.argv[1])
 if count > 1:
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * count)
-import test_fit, test_segmentation
+import pytest, test_fit, test_segmentation
+from mammo_tf.errors import MammoError
 from mammo_tf.records import open_records
 from mammo_tf.training import Segmentation, Stage, fit_stage, make_strategy, replicas
 strategy = make_strategy()
@@ -31,6 +34,11 @@ stage = test_fit._stage(
     epochs=3, rate=1e-3, trainable=("all",), weight_decay=1e-3, rate_patience=1, optimizer=sys.argv[2])
 with strategy.scope():
     model = test_fit.make_model()
+if count > 1:
+    for size, precision, code in ((5, "float32", "batch_undivided"), (6, "mixed_float16", "precision_unsafe")):
+        with pytest.raises(MammoError) as caught:
+            fit_stage(model, stage, test_fit.make_material(records, batch_size=size), out, strategy, precision)
+        assert caught.value.code == code
 model, history = fit_stage(model, stage, test_fit.make_material(records, batch_size=6), out, strategy)
 curves = [[row[key] for row in history] for key in ("loss", "val_loss", "val_auc")]
 statistics = [model.get_layer("batch_normalization_2").moving_variance.numpy().tolist()]
@@ -48,7 +56,7 @@ json.dump([curves, statistics, pixels], open(out + ".json", "w"))
 
 @pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adam", marks=pytest.mark.long)])
 def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tmp_path: Path) -> None:
-    """Synchronised batch statistics included; 28 images in batches of 6 leave 4, validation pads its last batch.
+    """Synchronised batch statistics included; 28 images in batches of 6 leave 4, the last batch is filled.
 
     Under Adam only the training loss is compared: a bias in front of a batch normalisation has a gradient of zero but
     for rounding, which Adam divides by its own size, and the moving mean follows with a delay; so validation differs in
@@ -68,3 +76,12 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
         np.testing.assert_allclose(one[0], two[0], atol=1e-5)
         np.testing.assert_allclose(one[1], two[1], rtol=1e-4)
         np.testing.assert_allclose(one[2], two[2], atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "devices", "nearest"), [(16, 3, "15 or 18"), (10, 8, "8 or 16"), (3, 4, "4")])
+def test_batches_that_cannot_be_shared_out_are_told(size: int, devices: int, nearest: str) -> None:
+    with pytest.raises(MammoError, match=f"{size} images .* {devices} devices") as caught:
+        check_shared(size, "float32", devices)
+    assert caught.value.remedy == f"Take batches of {nearest}"
+    check_shared(size, "mixed_float16", 1)
+    check_shared(devices * 2, "mixed_bfloat16", devices)

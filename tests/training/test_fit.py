@@ -22,6 +22,7 @@ from mammo_tf.models import end2end, named_layers
 from mammo_tf.records import Records
 from mammo_tf.study import truth
 from mammo_tf.training import Material, Stage, fit_stage, predict_probabilities, prepare_stage, write_log
+from mammo_tf.training.checkpoints import read_state, restore_variables, save_state
 
 CONFIG_2 = ("block_1", "block_2", "output")
 
@@ -237,9 +238,35 @@ def test_bad_input_is_told(records: Records, tmp_path: Path) -> None:
     fit_stage(make_model(), _stage(epochs=1), material, tmp_path)
     with pytest.raises(MammoError, match="is of another model"):
         fit_stage(end2end(input_shape=(128, 128, 3), width=1 / 16), _stage(epochs=1), material, tmp_path)
-    (tmp_path / "state.npz").write_bytes(b"nothing")
-    with pytest.raises(MammoError, match="state.npz cannot be read"):
-        fit_stage(make_model(), _stage(epochs=1), material, tmp_path)
+    whole = (tmp_path / "state.npz").read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for content in (b"nothing", b"", whole[: len(whole) // 2], whole[:-1], bytes(flipped)):
+        (tmp_path / "state.npz").write_bytes(content)
+        with pytest.raises(MammoError, match="state.npz cannot be read"):
+            fit_stage(make_model(), _stage(epochs=1), material, tmp_path)
+
+
+def test_no_change_of_a_byte_is_a_traceback(tmp_path: Path) -> None:
+    """What reads a file of arrays gives what was written, or says that the file is damaged."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    path = tmp_path / "state.npz"
+    save_state(path, model, [], {"epoch": 0})
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 3):
+        changed = bytearray(whole)
+        changed[place] ^= 0x55
+        path.write_bytes(bytes(changed))
+        try:
+            restore_variables(path, model)
+            read_state(path)
+        except MammoError as error:
+            assert error.code in ("checkpoint_damaged", "checkpoint_differs")
+            refused += 1
+    assert refused > 50
 
 
 def test_half_precision_scales_its_loss(records: Records, tmp_path: Path) -> None:
