@@ -1,6 +1,7 @@
 # Everything runs from the virtual environment that the first target makes.
 PYTHON ?= python3
 VENV ?= .venv
+TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -29,7 +30,7 @@ lint: $(READY)
 	$(BIN)/lint-imports --config setup.cfg
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-long: $(READY)
 	$(BIN)/python -m pytest -m long

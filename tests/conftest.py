@@ -10,6 +10,19 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MAMMO_TF_KEY", "tests")
+LONGEST = (  # parts of paths: of several processes none is left with one of these when the others are done
+    "test_docs", "journeys", "test_export", "test_benchmarks", "training", "test_runner", "serving", "reporting",
+    "patients",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first; all others, and the tests of a file, keep their order."""
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, part in enumerate(LONGEST) if part in str(item.path)), len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
-    "end2end_vgg16.py": ["--quick", "--peer-python", "none", "--only", "predict"],
+    TWO_NETWORKS: ["--quick", "--peer-python", "none", "--only", "predict"],
     "predict_exam.py": ["--quick"],
     "start.py": ["--quick"],
     "bootstrap_auc.py": ["--quick"],
@@ -42,7 +43,9 @@ def test_benchmarks_say_what_they_measure(name: str) -> None:
     assert f"python benchmarks/{name}" in done.stdout
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name == TWO_NETWORKS else ()) for name in sorted(TINY)]
+)
 def test_benchmarks_run_at_a_tiny_size(name: str) -> None:
     done = _run(name, TINY[name])
     assert done.returncode == 0, done.stderr

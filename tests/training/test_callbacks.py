@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models import end2end
 from mammo_tf.training import Stage, StagedUnfreezing, save_model
 from mammo_tf.training.callbacks import apply_in_place
 from mammo_tf.training.checkpoints import BestWeights
 
 GENERATOR = np.random.default_rng(0)
-PICTURES = GENERATOR.normal(0, 30, (12, 128, 128, 3)).astype(np.float32)
+PICTURES = GENERATOR.normal(0, 30, (12, 32, 32, 3)).astype(np.float32)
 TRUTH = keras.utils.to_categorical(np.arange(12) % 2)
 STAGES = (
     Stage("head", ("output",), 1e-2, 2, dropout=0.2, weight_decay=0.0, rate_patience=0, stop_patience=0),
@@ -26,8 +25,18 @@ STAGES = (
 
 
 def _model(dropout: float = 0.1) -> keras.Model:
+    """A network of few layers with all that a stage changes: `fit` traces it anew for every stage."""
     keras.utils.set_random_seed(1)
-    model = end2end(input_shape=(128, 128, 3), width=1 / 32, dropout=dropout)
+    pictures = keras.Input((32, 32, 3))
+    tensor = keras.layers.Conv2D(4, 5, 4, activation="relu", name="block1_conv1")(pictures)
+    tensor = keras.layers.BatchNormalization()(tensor)
+    tensor = keras.layers.Dropout(dropout, name="dropout_1")(tensor)
+    tensor = keras.layers.Conv2D(4, 3, kernel_regularizer=keras.regularizers.L2(1e-3), name="conv2d_1")(tensor)
+    tensor = keras.layers.GlobalAveragePooling2D()(tensor)
+    tensor = keras.layers.Dropout(dropout, name="dropout_2")(tensor)
+    decay = keras.regularizers.L2(1e-3)
+    scores = keras.layers.Dense(2, "softmax", kernel_regularizer=decay, name="dense_1")(tensor)
+    model = keras.Model(pictures, scores)
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model
 
