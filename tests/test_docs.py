@@ -32,9 +32,9 @@ SHORT = (
     "mammo-tf split study/manifest.csv --fractions 70,10,20 --stratify age,label",
     "mammo-tf inspect study/manifest.csv",
     "mammo-tf prepare study/manifest.csv --root /archive -o prepared/target --size 1152x896 --workers 8",
-    "mammo-tf import-legacy inbreast_vgg16_512x1.h5 -o start.keras",
+    "mammo-tf import-legacy inbreast_vgg16_512x1.h5 --mean 44.33 -o start.keras",
     "mammo-tf run pipelines/end2end_finetune_config2.py --data study/manifest.csv --root /archive "
-    "--start inbreast_vgg16_512x1.h5 -o runs/config2",
+    "--start start.keras -o runs/config2",
     "mammo-tf export runs/config2 --name config2",
     "mammo-tf predict saved_models/config2 /new/exams -o predictions.csv --sheet predictions.png",
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman",
@@ -69,8 +69,8 @@ NOT_HERE = {
     "mammo-tf tables -o tables --seed 1 --seed 2 --seed 3": "takes hours",
     "mammo-tf tables --smoke -o tables-smoke": "run by tests/experiments/end2end/test_experiment.py",
     "mammo-tf features cohort/manifest.csv -o cohort/features.csv --workers 8": "a cohort that is not here",
-    "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.h5 --start-2 inbreast_vgg16.h5 "
-    "--source-1 prepared/ddsm --source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
+    "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.keras "
+    "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm --source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
     "make setup": "made the environment that this test runs in",
     "make test": "runs this test",
     "make test-long": "runs this test's long part",

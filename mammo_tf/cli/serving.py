@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
 
 
 def _export_options(one: ArgumentParser) -> None:
-    one.add_argument("run", metavar="RUN|MODEL", help="run folder, .keras or published .h5")
+    one.add_argument("run", metavar="RUN|MODEL", help="run folder or .keras")
     one.add_argument("--name", metavar="N", help="name of the model (default: that of the run folder)")
     one.add_argument("--root", default="saved_models", metavar="DIR", help="where models lie (default saved_models)")
 

@@ -79,13 +79,17 @@ def report(options: Namespace) -> None:
 def _import_legacy_options(one: ArgumentParser) -> None:
     one.add_argument("file", metavar="FILE.h5", help="as it was published")
     one.add_argument("-o", "--output", required=True, metavar="FILE.keras", help="the model")
-    one.add_argument("--mean", type=float, default=52.18, help="what the model's training subtracted (52.18: DDSM)")
+    one.add_argument(
+        "--mean", type=float, metavar="MEAN",
+        help="what its training subtracted on 0 to 255 (DDSM: 52.18, INbreast: 44.33; default: DDSM's)",
+    )  # fmt: skip
 
 
 def import_legacy(options: Namespace) -> None:
     """Converts a published Keras 2 file."""
     with tensorflow_loaded():
         from mammo_tf.imaging import Preprocessing
+        from mammo_tf.imaging.preprocessing import LEGACY_MEAN
         from mammo_tf.models import read_legacy
         from mammo_tf.training import ModelCard, save_model
 
@@ -97,8 +101,11 @@ def import_legacy(options: Namespace) -> None:
     preprocessing = None
     rows, columns, channels = found.model.input.shape[1:]
     if rows is not None:
-        preprocessing = Preprocessing.preset("legacy", (rows, columns), options.mean, channels)
+        mean = LEGACY_MEAN if options.mean is None else options.mean
+        preprocessing = Preprocessing.preset("legacy", (rows, columns), mean, channels)
     origin = f"{Path(options.file).name}, written by Keras {found.keras_version}"
     save_model(options.output, found.model, ModelCard(origin=origin, preprocessing=preprocessing))
     left = f"; left out: {', '.join(found.left_out)}" if found.left_out else ""
     print(f"{len(found.table)} arrays, {found.model.count_params():,} parameters in {options.output}{left}")
+    if rows is not None and options.mean is None:
+        print(f"{LEGACY_MEAN} is subtracted, the mean of DDSM: name another with --mean (INbreast: 44.33)")

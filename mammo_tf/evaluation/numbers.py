@@ -14,7 +14,7 @@ from mammo_tf.evaluation.intervals import Interval, Resampling
 from mammo_tf.evaluation.levels import BY_NAME, DEFAULT_AGGREGATES, check_aggregates
 from mammo_tf.files import read_json
 
-NOT_SPLITS = ("aggregates",)  # keys that stand next to the splits
+NOT_SPLITS = ("aggregates", "remarks")  # keys that stand next to the splits
 
 
 class Ends(TypedDict):
@@ -61,6 +61,7 @@ class Metrics(Mapping[str, Levels]):
     Attributes:
         splits: `{split: {level: {metric: number}}}`, levels finest first.
         aggregates: level -> how the scores of its parts were put together.
+        remarks: what a reader of the numbers must know, one sentence each.
 
     Raises:
         MammoError: `split_wrong` where a split is called like a key that stands next to the splits; as
@@ -69,6 +70,7 @@ class Metrics(Mapping[str, Levels]):
 
     splits: dict[str, Levels] = field(default_factory=dict)
     aggregates: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_AGGREGATES))
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_aggregates(self.aggregates)
@@ -88,7 +90,8 @@ class Metrics(Mapping[str, Levels]):
 
     def to_json(self) -> dict[str, Any]:
         """What the file holds."""
-        return {**self.splits, "aggregates": dict(self.aggregates)}
+        remarks = {"remarks": list(self.remarks)} if self.remarks else {}
+        return {**self.splits, "aggregates": dict(self.aggregates), **remarks}
 
     @classmethod
     def from_json(cls, stored: Any, where: str = "metrics.json") -> Metrics:
@@ -102,8 +105,11 @@ class Metrics(Mapping[str, Levels]):
         aggregates = stored.get("aggregates", DEFAULT_AGGREGATES)
         if not isinstance(aggregates, Mapping):
             raise _wrong(where, f"has the aggregates {aggregates!r}")
+        remarks = stored.get("remarks", [])
+        if not isinstance(remarks, list):
+            raise _wrong(where, f"has the remarks {remarks!r}")
         splits = {str(split): _levels(levels, where) for split, levels in stored.items() if split not in NOT_SPLITS}
-        return cls(splits, dict(aggregates))
+        return cls(splits, dict(aggregates), tuple(map(str, remarks)))
 
 
 def read_metrics(path: str | Path) -> Metrics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
+from mammo_tf.recipes.start import SAY_MEAN
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.study import SPLITS, check_leakage, read_manifest
 from mammo_tf.training import ModelFile
@@ -33,6 +34,8 @@ def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None
         return Preprocessing.preset(recipe.preparation.preset, size, channels=recipe.preparation.channels)
     if start is None:
         raise MammoError("start_missing", "preparation.preset is 'start' and there is no start model", "Give --start")
+    if start.published:
+        return Preprocessing.preset("legacy", size, channels=start.model.input.shape[-1])
     if start.preprocessing is None:
         raise MammoError(
             "preprocessing_missing", "the start model does not say how pictures are prepared",
@@ -126,6 +129,29 @@ def open_data(
     return records, preprocessing
 
 
+def records_of_start(
+    data: Path, root: str | Path | None, folder: Path, start: ModelFile, splits: Sequence[str], workers: int
+) -> Records:
+    """The splits of a manifest, prepared as the start model has it, at its size: so that it is scored as it came.
+
+    Args:
+        data: a manifest.
+        root: its data root; by default its folder.
+        folder: for the records.
+        start: says how; its preprocessing ends in a size.
+        splits: which are prepared.
+        workers: processes.
+
+    Raises:
+        MammoError: as `read_manifest`, `prepare`, `open_records`.
+    """
+    assert start.preprocessing is not None  # else it is not scored
+    manifest = read_manifest(data)
+    part = manifest[manifest["split"].isin(splits)].reset_index(drop=True)
+    prepare(part, root or data.parent, folder, start.preprocessing, workers)
+    return open_records(folder)
+
+
 def _as_prepared(records: Records, wanted: Preprocessing, recipe: Recipe, say: Say) -> Preprocessing:
     found, asked = (", ".join(map(str, one.geometry_steps)) for one in (records.preprocessing, wanted))
     if recipe.preparation.preset != FROM_START or records.size != wanted.size:
@@ -145,7 +171,10 @@ def network_input(
     if mean == FROM_TRAINING:
         return with_mean(preprocessing, training_mean(records, preprocessing))
     if mean == FROM_START:
-        if start is None or start.preprocessing is None:
+        if start is None:
             raise MammoError("start_missing", "preparation.mean is 'start' and there is no start model", "Give --start")
+        if start.preprocessing is None:
+            sentence = "preparation.mean is 'start', and the start model does not say what was subtracted"
+            raise MammoError("mean_unknown", sentence, SAY_MEAN)
         return Preprocessing(preprocessing.geometry_steps, start.preprocessing.intensity_steps)
     return with_mean(preprocessing, float(mean))

@@ -14,8 +14,9 @@ import pandas as pd
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, read_json, write_json
+from mammo_tf.recipes.proof import NOBODY, UNKNOWN, Proof, read_proof
+from mammo_tf.recipes.results import RunResult
 from mammo_tf.recipes.run_folder import check_format
-from mammo_tf.recipes.runner import RunResult
 from mammo_tf.records import Records
 from mammo_tf.reporting import Comparison, Curve, Entry, Example, Report, write_report
 from mammo_tf.serving.scorer import RUN_MODEL
@@ -43,10 +44,11 @@ def report_run(folder: str | Path) -> Path:
         entries.insert(0, Entry("start model", before / "predictions_test.csv", before / "metrics.json"))
         comparisons = [Comparison("this model minus the start model", folder / "comparison.json")]
     curves = [Curve(recipe["name"], folder / "log.csv")] if (folder / "log.csv").is_file() else []
-    facts = run_facts(folder)
+    facts, proof = run_facts(folder), read_proof(folder)
     report = Report(
         title=recipe["name"], lead=recipe["about"], entries=tuple(entries), comparisons=tuple(comparisons),
-        curves=tuple(curves), examples=run_examples(folder), facts=facts, warnings=(), root=folder,
+        curves=tuple(curves), examples=run_examples(folder), facts=facts | proof_facts(proof),
+        warnings=proof_warnings(proof), root=folder,
     )  # fmt: skip
     write_report(report, folder / "report.html")
     return folder / "report.html"
@@ -90,6 +92,30 @@ def run_facts(folder: Path) -> dict[str, str]:
         **({"asked": _words(card.task)} if card.task is not None else {}),
         **({"model": card.identity[:12]} if card.identity else {}),
     }
+
+
+def proof_facts(proof: Proof) -> dict[str, str]:
+    """How often the test split was measured, and whom of it the start model had seen."""
+    facts = {}
+    if proof.measurements is not None:
+        times = f"{proof.measurements} times" if proof.measurements > 1 else "once"
+        facts["test"] = f"measured {times} by then, {proof.models} model{'s' if proof.models != 1 else ''}"
+    if proof.start_patients:
+        told = {NOBODY: "had seen no patient of validation and test", UNKNOWN: "whom it had seen is unknown"}
+        facts["start model"] = told[proof.start_patients]
+    return facts
+
+
+def proof_warnings(proof: Proof) -> tuple[str, ...]:
+    """What a reader must know before believing the numbers."""
+    unknown = (
+        "Whether the start model has seen patients of validation or test is unknown: it does not say whom it was "
+        "trained on, or says so under another key."
+    )
+    return (
+        *(f"{remark[:1].upper()}{remark[1:]}." for remark in proof.remarks),
+        *((unknown,) if proof.start_patients == UNKNOWN else ()),
+    )
 
 
 def _words(description: Any) -> str:

@@ -18,7 +18,7 @@ from mammo_tf.recipes.recipe import FORMAT, Recipe
 PREPARED, ENVIRONMENT = "prepared", "environment.json"
 OWN = (
     "recipe.json", ENVIRONMENT, "log.csv", "checkpoints", "model.keras", "metrics.json", "comparison.json",
-    "before", "figures", "masks", "report.html",
+    "proof.json", "before", "figures", "masks", "report.html",
 )  # fmt: skip
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import pandas as pd
 
 from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import Metrics, compare
-from mammo_tf.files import LOCK, digest, locked, write_json
+from mammo_tf.files import LOCK, digest, locked
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import rebuild
+from mammo_tf.recipes.before import compare_with_start, prove
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
+from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.recipe import Phase, Recipe
+from mammo_tf.recipes.results import RunResult, Trained
 from mammo_tf.recipes.run_folder import claim
-from mammo_tf.recipes.scores import Measured, measured, measured_as_it_came, trained_card
+from mammo_tf.recipes.scores import measured, trained_card
 from mammo_tf.recipes.start import check_channels, check_start, fitting, load_start
 from mammo_tf.records import Records
 from mammo_tf.study import SPLITS, UNLABELLED
@@ -29,47 +29,6 @@ from mammo_tf.training.model_file import read_card
 from mammo_tf.training.stages import better_when
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What `train` left.
-
-    Attributes:
-        folder: the run folder.
-        model: the trained network, float32, not compiled.
-        card: what is known of it; nothing is measured yet.
-        records: what it was trained on.
-        origin: the start model, if there was one.
-    """
-
-    folder: Path
-    model: keras.Model
-    card: ModelCard
-    records: Records
-    origin: ModelFile | None
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run left.
-
-    Attributes:
-        folder: the run folder.
-        metrics: content of `metrics.json`.
-        comparison: content of `comparison.json`: this model against the start model on the same images; empty without.
-        model, card: what `model.keras` holds.
-        records: what it was run on.
-        predictions: of validation and test.
-    """
-
-    folder: Path
-    metrics: Metrics
-    comparison: Metrics
-    model: keras.Model
-    card: ModelCard
-    records: Records
-    predictions: pd.DataFrame
 
 
 def run(
@@ -85,7 +44,8 @@ def run(
     """Runs a recipe: `train`, then `measure`. Run again in the same folder it continues where it was stopped.
 
     Leaves `recipe.json environment.json log.csv checkpoints/ model.keras predictions_<split>.csv
-    predictions_<split>.json metrics.json` in the run folder, and with a start model `before/` and `comparison.json`.
+    predictions_<split>.json metrics.json proof.json` in the run folder, and with a start model `before/` and
+    `comparison.json`; and a line in the ledger of the data folder (`records.ledger`).
 
     Args:
         recipe: what to do.
@@ -118,8 +78,9 @@ def train(
     """Goes through the phases of a recipe; nothing is measured but validation. Arguments as for `run`.
 
     Raises:
-        MammoError: `start_missing`, `start_unwanted`, `start_unfit`, `channels_differ`, `size_too_small`,
-            `outputs_wrong` where the network's outputs are not the task's, and what the rooms on the way raise.
+        MammoError: `start_missing`, `start_unwanted`, `start_unfit`, `start_saw_patients`, `channels_differ`,
+            `size_too_small`, `batch_undivided`, `precision_unsafe`, `outputs_wrong` where the network's outputs are
+            not the task's, and what the rooms on the way raise.
     """
     folder, origin, asked = _begun(recipe, folder, data, start)
     with claim(folder, recipe, asked, overwrite):
@@ -144,7 +105,8 @@ def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> R
             folder / "model.keras", found.card
         ):  # a finished run keeps its file: others know it by its digest
             save_model(folder / "model.keras", trained.model, found.card)
-        comparison = _before(trained, recipe, found, say)
+        comparison, remarks = compare_with_start(trained, recipe, found, say)
+        prove(trained, recipe, found, remarks, say)
     return RunResult(folder, found.metrics, comparison, trained.model, found.card, records, found.predictions)
 
 
@@ -181,6 +143,7 @@ def _trained(
 ) -> Trained:
     """The training itself, in a folder that is its own."""
     records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
+    start_patients = "" if origin is None else known_patients(origin.card, records)
     steps = network_input(recipe, records, origin, geometry)
     if origin is not None:
         check_channels(origin, steps)
@@ -188,7 +151,9 @@ def _trained(
     model = _Trainer(recipe, folder, records, steps, say).all_phases(origin)
     finished = rebuild(model, dtype="float32", synchronized=False)  # for serving: no optimiser, one device
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)
-    return Trained(folder, finished, trained_card(recipe, records, final, origin), records, origin)
+    card = trained_card(recipe, records, final, origin)
+    place = None if root is None else Path(root)
+    return Trained(folder, finished, card, records, origin, start_patients, Path(data), place, workers)
 
 
 def digest_of_input(path: Path) -> str:
@@ -307,21 +272,3 @@ def _of_size(model: keras.Model, size: tuple[int, int]) -> keras.Model:
 def _holds(path: Path, card: ModelCard) -> bool:
     """Whether a model file is there and is of the weights that were measured."""
     return path.is_file() and read_card(path).weights == card.weights
-
-
-def _before(trained: Trained, recipe: Recipe, after: Measured, say: Say) -> Metrics:
-    """The start model on the same images, as it came, and the paired difference."""
-    origin = trained.origin
-    if origin is None or not recipe.phases:
-        return Metrics()
-    if origin.preprocessing is None:
-        say("the start model does not say how pictures are prepared, so it is not compared")
-        return Metrics()
-    own_task = replace(origin, card=replace(origin.card, task=recipe.task))
-    before = measured_as_it_came(own_task, trained.records, recipe, trained.folder / "before")
-    evaluation = recipe.evaluation
-    comparison = compare(
-        before.predictions, after.predictions, aggregates=evaluation.aggregates, resampling=evaluation.resampling,
-    )  # fmt: skip
-    write_json(trained.folder / "comparison.json", comparison.to_json())
-    return comparison

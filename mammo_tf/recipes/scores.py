@@ -20,7 +20,7 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import description_of, rebuild
 from mammo_tf.reading.identity import key_fingerprint, keyed_hash
 from mammo_tf.recipes.recipe import Evaluation, Recipe
-from mammo_tf.recipes.start import fitting
+from mammo_tf.recipes.start import SAY_MEAN, fitting
 from mammo_tf.records import Records
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.study import UNLABELLED
@@ -29,6 +29,7 @@ from mammo_tf.training.model_card import KnownPatients
 from mammo_tf.training.tasks import Scoring
 
 EVALUATED = ("validation", "test")
+NOT_TOLD = KnownPatients("", (), ())  # of a model that does not say whom it has seen
 DOMAIN = ("modality", "manufacturer", "model_name", "software", "site", "view")
 
 
@@ -150,7 +151,7 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         task=recipe.task,
         preprocessing=steps,
         training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
-        patients=(*(() if before is None else before.patients), *_known_patients(records)),
+        patients=(*(() if before is None else before.patients or (NOT_TOLD,)), _known_patients(records)),
         terms=() if before is None else before.terms,
         records=records.digest,
     )
@@ -162,17 +163,22 @@ def _counted(values: pd.Series[str]) -> dict[str, int]:
     return {str(value): int(count) for value, count in counts.items()}
 
 
-def _known_patients(records: Records) -> tuple[KnownPatients, ...]:
-    """Whom the model was trained and validated on; nothing where this user can keep no key."""
+def patient_hashes(records: Records, split: str) -> tuple[str, ...]:
+    """Keyed hashes of the patients of a split, sorted.
 
-    def hashes(split: str) -> tuple[str, ...]:
-        patients = records.rows.loc[records.rows["split"] == split, "patient_id"].unique()
-        return tuple(sorted(keyed_hash("patient of a model", patient) for patient in patients))
+    Raises:
+        MammoError: where this user can keep no key.
+    """
+    patients = records.rows.loc[records.rows["split"] == split, "patient_id"].unique()
+    return tuple(sorted(keyed_hash("patient of a model", patient) for patient in patients))
 
+
+def _known_patients(records: Records) -> KnownPatients:
+    """Whom the model was trained and validated on; `NOT_TOLD` where this user can keep no key."""
     try:
-        return (KnownPatients(key_fingerprint(), hashes("train"), hashes("validation")),)
+        return KnownPatients(key_fingerprint(), patient_hashes(records, "train"), patient_hashes(records, "validation"))
     except MammoError:
-        return ()
+        return NOT_TOLD
 
 
 def _thresholds(metrics: Metrics, evaluation: Evaluation) -> tuple[Threshold, ...]:
@@ -205,7 +211,7 @@ def measured_as_it_came(
         MammoError: `preprocessing_missing`.
     """
     if origin.preprocessing is None:
-        raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared")
+        raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared", SAY_MEAN)
     steps = Preprocessing(records.preprocessing.geometry_steps, origin.preprocessing.intensity_steps)
     model = origin.model
     if not fitting(model, steps):

@@ -136,7 +136,8 @@ class KnownPatients:
     """Whom a model has seen, as keyed hashes.
 
     Attributes:
-        key: fingerprint of the key; under another key hashes cannot be compared.
+        key: fingerprint of the key; under another key hashes cannot be compared. Empty for a model on the way that
+            does not say whom it has seen.
         train, validation: hashes.
     """
 

@@ -30,10 +30,13 @@ class ModelFile:
     Attributes:
         model: not compiled; it says what it was built with (`models.description_of`) where the card does.
         card: what it says of itself.
+        published: a Keras 2 file as it was published: its pictures were stretched to its size (`legacy`), and what was
+            subtracted from them is not known.
     """
 
     model: keras.Model
     card: ModelCard = field(default_factory=ModelCard)
+    published: bool = False
 
     @property
     def preprocessing(self) -> Preprocessing | None:

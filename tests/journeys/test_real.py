@@ -19,9 +19,11 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def start(golden: Path) -> Path:
+def start(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published model's architecture at 1/16 of its filters, random weights."""
-    return golden / "end2end" / "vgg16_512x1_w16.h5"
+    model = tmp_path_factory.mktemp("start") / "start.keras"
+    assert main(["import-legacy", str(golden / "end2end" / "vgg16_512x1_w16.h5"), "-o", str(model)]) == 0
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +83,9 @@ def test_films_run_to_a_report(
 def test_real_dicom_files_are_scored_or_refused(
     real_data: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model, scores, sheet = tmp_path / "start.keras", tmp_path / "predictions.csv", tmp_path / "sheet.png"
-    assert main(["import-legacy", str(start), "-o", str(model)]) == 0
+    scores, sheet = tmp_path / "predictions.csv", tmp_path / "sheet.png"
     capsys.readouterr()
-    assert main(["predict", str(model), str(real_data / "dicom"), "-o", str(scores), "--sheet", str(sheet)]) == 0
+    assert main(["predict", str(start), str(real_data / "dicom"), "-o", str(scores), "--sheet", str(sheet)]) == 0
     told = capsys.readouterr().out
     assert f"1 image in {scores}, 2 files in {tmp_path / 'rejects.csv'}, sheet {sheet}" in told
     assert "passed over as documents: README.md" in told

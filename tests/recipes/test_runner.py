@@ -15,7 +15,7 @@ import pytest
 
 from mammo_tf.data import Augmentation, PatchSampling
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import auc, read_predictions
+from mammo_tf.evaluation import auc, read_metrics, read_predictions
 from mammo_tf.fields import set_fields
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
@@ -34,11 +34,14 @@ from mammo_tf.recipes import (
     train,
 )
 from mammo_tf.recipes.environment import environment
+from mammo_tf.recipes.proof import known_patients, read_proof
 from mammo_tf.recipes.report import finish_run, report_run
+from mammo_tf.recipes.scores import trained_card
 from mammo_tf.recipes.smoke import smoke_material
 from mammo_tf.records import Records, prepare
+from mammo_tf.records.ledger import entries
 from mammo_tf.study import read_manifest
-from mammo_tf.training import Classification, ModelCard, Stage, load_model, save_model
+from mammo_tf.training import Classification, ModelCard, ModelFile, Stage, load_model, save_model
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 BASELINE = Recipe(
@@ -351,7 +354,73 @@ def test_a_published_file_starts_at_another_size(records: Records, golden: Path,
     recipe = replace(ADAPTATION, phases=(Phase(ADAPTATION.stages[:1]),))
     result = run(recipe, tmp_path / "run", records.folder, start=path, say=lines.append)
     assert result.model.input.shape == (None, 128, 128, 3)
-    assert "auc_difference" in result.comparison["test"]["image"]
+    assert not result.comparison
+    assert any("does not say what was subtracted" in line and "import-legacy" in line for line in lines)
+    assert "does not say what was subtracted" in report_run(tmp_path / "run").read_text()
+    asked = replace(recipe, preparation=Preparation(preset="start", mean="start"))
+    with pytest.raises(MammoError, match="the start model does not say what was subtracted"):
+        run(asked, tmp_path / "other", records.folder, start=path)
+
+
+def test_a_start_model_of_another_preset_and_size_is_scored_as_it_came(
+    baseline: Path, films: Path, records: Records, tmp_path: Path
+) -> None:
+    """From a manifest its own pictures are prepared; records are what they are, and the comparison says so."""
+    recipe = replace(
+        ADAPTATION, phases=(Phase(ADAPTATION.stages[:1]),),
+        preparation=Preparation(preset="default", rows=160, columns=128),
+    )  # fmt: skip
+    result = run(recipe, tmp_path / "run", films, start=baseline)
+    assert result.records.size == (160, 128)
+    before = read_predictions(tmp_path / "run" / "before" / "predictions_test.csv").set_index("image_id")["score"]
+    own = read_predictions(baseline / "predictions_test.csv").set_index("image_id")["score"]
+    np.testing.assert_allclose(before, own[before.index], atol=1e-6)
+    assert result.comparison.remarks == ()
+    lines: list[str] = []
+    again = run(recipe, tmp_path / "records", result.records.folder, start=baseline, say=lines.append)
+    assert len(again.comparison.remarks) == 2
+    assert "is not measured as it came" in again.comparison.remarks[0]
+    assert "trained on pictures of 128x128 pixels and is scored on 160x128" in again.comparison.remarks[1]
+    assert set(again.comparison.remarks) <= set(lines)
+    assert read_metrics(tmp_path / "records" / "comparison.json").remarks == again.comparison.remarks
+    assert "is not measured as it came" in report_run(tmp_path / "records").read_text()
+
+
+def test_patients_that_a_start_model_knows_prove_nothing(baseline: Path, records: Records, tmp_path: Path) -> None:
+    """Whoever it was trained on may not stand in validation or test, of it or of what was started from it."""
+    rows = records.rows.copy()
+    train, test = (rows.index[rows["split"] == split] for split in ("train", "test"))
+    swapped = rows["split"].replace({"train": "test", "test": "train"})
+    known = replace(records, rows=rows.assign(split=swapped))
+    card = load_model(baseline / "model.keras").card
+    patients = rows.loc[train, "patient_id"].nunique()
+    with pytest.raises(MammoError, match=f"was trained on {patients} of the {patients} patients of test"):
+        known_patients(card, known)
+    with pytest.raises(MammoError, match="was validated on"):
+        known_patients(card, replace(records, rows=rows.assign(split=rows["split"].replace({"validation": "test"}))))
+    assert known_patients(card, records) == "nobody"
+    assert len(test)
+    other = replace(card.patients[0], key="0" * 32)
+    assert known_patients(replace(card, patients=(other,)), known) == "unknown"
+    assert known_patients(ModelCard(), records) == "unknown"
+    with pytest.raises(MammoError, match="was trained on"):
+        known_patients(replace(card, patients=(other, *card.patients)), known)
+    grown = trained_card(
+        ADAPTATION, records, records.preprocessing, ModelFile(load_model(baseline / "model.keras").model)
+    )
+    assert known_patients(grown, records) == "unknown", "an ancestor that does not tell is not forgotten"
+
+
+def test_every_measurement_of_test_is_in_the_ledger_of_the_data(baseline: Path, records: Records) -> None:
+    listed = entries(records.folder)
+    identity = load_model(baseline / "model.keras").card.identity
+    (own,) = [one for one in listed if one.model == identity]
+    assert (own.recipe, own.run) == ("little", "baseline")
+    proof = read_proof(baseline)
+    assert proof.measurements is not None
+    assert "measured" in (baseline / "report.html").read_text()
+    run(BASELINE, baseline, records.folder)
+    assert entries(records.folder) == listed, "the same model on the same images is no new measurement"
 
 
 def test_a_recipe_that_needs_a_start_model_says_how_to_get_one(records: Records, tmp_path: Path) -> None:
