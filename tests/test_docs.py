@@ -70,7 +70,8 @@ NOT_HERE = {
     "mammo-tf tables --smoke -o tables-smoke": "run by tests/experiments/end2end/test_experiment.py",
     "mammo-tf features cohort/manifest.csv -o cohort/features.csv --workers 8": "a cohort that is not here",
     "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.keras "
-    "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm --source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
+    "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm "
+    "--source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
     "make setup": "made the environment that this test runs in",
     "make test": "runs this test",
     "make test-long": "runs this test's long part",

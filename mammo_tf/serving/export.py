@@ -134,7 +134,7 @@ def check_servable(model_file: ModelFile) -> Preprocessing:
         raise MammoError(
             "preprocessing_missing",
             "the model file does not say how pictures are prepared for it",
-            "Write it with mammo_tf.training.save_model, or convert a published file with mammo-tf import-legacy --mean",
+            "Write it with mammo_tf.training.save_model, or convert a published file: mammo-tf import-legacy --mean",
         )
     if preprocessing.size is None:
         raise MammoError("size_open", "the preprocessing leaves pictures of different sizes", "End it in resize or fit")
