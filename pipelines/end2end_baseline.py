@@ -12,6 +12,7 @@ from mammo_tf.models import End2End, PatchClassifier
 from mammo_tf.recipes import Phase, Preparation, Recipe, Training
 from mammo_tf.training import Stage
 
+STEADY = {"rate_patience": 0, "stop_patience": 0}  # the paper has neither patience
 HEAD = ("block_1", "block_2", "output")
 FLIPS_AND_TURNS = Augmentation(
     rotation=25, shift=0.0, zoom=0.2, shear=0.2, horizontal_flip=True, vertical_flip=True,
@@ -25,7 +26,7 @@ def recipe() -> Recipe:
         name="end2end_baseline",
         about="VGG16 512x1 on a source domain: patch stage, whole-image stage",
         network=End2End(backbone="vgg16", top="512x1"),
-        preparation=Preparation(preset="default", mean="training"),  # 1152x896, or the size of the records
+        preparation=Preparation(preset="legacy", mean="training"),  # stretched to 1152x896, or to the records' size
         training=Training(batch_size=10, augmentation=FLIPS_AND_TURNS),
         phases=(
             Phase(
@@ -33,15 +34,15 @@ def recipe() -> Recipe:
                 network=PatchClassifier(backbone="vgg16", dropout=0.5, weight_decay=0.01),
                 stages=(
                     # "all" from the first epoch: without weights from other pictures a frozen body is noise
-                    Stage("patch_1", ("all",), rate=1e-3, epochs=3, stop_patience=0),
-                    Stage("patch_2", ("all",), rate=1e-4, epochs=10, stop_patience=0),
-                    Stage("patch_3", ("all",), rate=1e-5, epochs=37, stop_patience=10),
+                    Stage("patch_1", ("all",), rate=1e-3, epochs=3, **STEADY),
+                    Stage("patch_2", ("all",), rate=1e-4, epochs=10, **STEADY),
+                    Stage("patch_3", ("all",), rate=1e-5, epochs=37, rate_patience=0, stop_patience=10),
                 ),
             ),
             Phase(
                 stages=(
-                    Stage("whole_1", HEAD, rate=1e-4, epochs=30, weight_decay=1e-3, dropout=0.0),
-                    Stage("whole_2", ("all",), rate=1e-5, epochs=20, weight_decay=1e-2, dropout=0.0),
+                    Stage("whole_1", HEAD, rate=1e-4, epochs=30, weight_decay=1e-3, dropout=0.0, **STEADY),
+                    Stage("whole_2", ("all",), rate=1e-5, epochs=20, weight_decay=1e-2, dropout=0.0, **STEADY),
                 ),
             ),
         ),
@@ -69,8 +70,8 @@ def as_run() -> Recipe:
             ),
             Phase(
                 stages=(
-                    Stage("whole_1", HEAD, 1e-3, 1, weight_decay=1e-4, dropout=0.0, monitor="val_auc"),
-                    Stage("whole_2", ("all",), 1e-4, 2, weight_decay=1e-4, dropout=0.0, monitor="val_auc"),
+                    Stage("whole_1", HEAD, 1e-3, 1, weight_decay=1e-4, dropout=0.0, keep="val_auc", **STEADY),
+                    Stage("whole_2", ("all",), 1e-4, 2, weight_decay=1e-4, dropout=0.0, keep="val_auc", **STEADY),
                 ),
             ),
         ),

@@ -31,7 +31,7 @@ def recipe() -> Recipe:
         name="end2end_finetune_config1",
         about="Block 2 and the output first, then everything, on target data only",
         needs_start=True,
-        preparation=Preparation(preset="start", mean="training"),
+        preparation=Preparation(preset="start", mean="start"),  # the text's mean is that of the source
         training=Training(batch_size=16, augmentation=TABLE_7),
         phases=(
             Phase(
@@ -48,7 +48,7 @@ def as_run() -> Recipe:
     """As the authors' public repository ran it; each deviation from the text next to its field."""
     # trainable from top-level layer 7 on, batch normalisation in inference mode in both stages; plateau factor 0.2 with
     # with a floor that never acts in stage 2; one decay for both stages; best validation AUC kept
-    shared = {"rate_factor": 0.2, "rate_floor": 1e-6, "weight_decay": 1.5e-3, "batch_norm": False, "monitor": "val_auc"}
+    shared = {"rate_factor": 0.2, "rate_floor": 1e-6, "weight_decay": 1.5e-3, "batch_norm": False, "keep": "val_auc"}
     return Recipe(
         name="end2end_finetune_config1_as_run",
         about="Block 2 and the output first, then everything, as the public repository ran it",

@@ -10,7 +10,7 @@ import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.geometry_steps import Fit, Resize
-from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
+from mammo_tf.imaging.intensity_steps import MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
@@ -29,6 +29,11 @@ def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None
     Raises:
         MammoError: `start_missing`, `preprocessing_missing`.
     """
+    found = _asked_geometry(recipe, start, records)
+    return with_auto_levels(found) if recipe.preparation.auto_levels else found
+
+
+def _asked_geometry(recipe: Recipe, start: ModelFile | None, records: Records | None) -> Preprocessing:
     size = _size(recipe, start, records)
     if recipe.preparation.preset != FROM_START:
         return Preprocessing.preset(recipe.preparation.preset, size, channels=recipe.preparation.channels)
@@ -68,6 +73,12 @@ def with_mean(preprocessing: Preprocessing, mean: float) -> Preprocessing:
     steps = tuple(
         replace(step, mean=mean) if isinstance(step, SubtractMean) else step for step in preprocessing.intensity_steps
     )
+    return Preprocessing(preprocessing.geometry_steps, steps)
+
+
+def with_auto_levels(preprocessing: Preprocessing) -> Preprocessing:
+    """The same steps with each picture's own maximum at 255 in place of one scale for all."""
+    steps = tuple(MaximumScale(255.0) if isinstance(step, Scale) else step for step in preprocessing.intensity_steps)
     return Preprocessing(preprocessing.geometry_steps, steps)
 
 
@@ -176,5 +187,6 @@ def network_input(
         if start.preprocessing is None:
             sentence = "preparation.mean is 'start', and the start model does not say what was subtracted"
             raise MammoError("mean_unknown", sentence, SAY_MEAN)
-        return Preprocessing(preprocessing.geometry_steps, start.preprocessing.intensity_steps)
+        steps = Preprocessing(preprocessing.geometry_steps, start.preprocessing.intensity_steps)
+        return with_auto_levels(steps) if recipe.preparation.auto_levels else steps
     return with_mean(preprocessing, float(mean))

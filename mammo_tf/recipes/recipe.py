@@ -40,6 +40,7 @@ class Preparation:
         mean: what is subtracted on the scale 0 to 255: "training", the mean of the training pictures; "start", that of
             the start model; or a number.
         channels: 1 or 3.
+        auto_levels: each picture's own maximum becomes 255, in place of one scale for all (early runs of the thesis).
         rows, columns: size of prepared pictures in pixels; None takes the size of the records, or with a manifest that
             of the start model, or 1152x896.
     """
@@ -47,6 +48,7 @@ class Preparation:
     preset: str = "default"
     mean: str | float = FROM_TRAINING
     channels: int = 3
+    auto_levels: bool = False
     rows: int | None = None
     columns: int | None = None
 
@@ -194,10 +196,11 @@ class Recipe:
             "the last phase has no network of its own: it trains the recipe's, which is measured",
         )
         for stage in self.stages:
-            _check(
-                stage.monitor in self.task.monitors,
-                f"stage {stage.name} watches {stage.monitor}; a {self.task.kind} gives {', '.join(self.task.monitors)}",
-            )
+            for watched in (stage.monitor, stage.kept):
+                _check(
+                    watched in self.task.monitors,
+                    f"stage {stage.name} watches {watched}; a {self.task.kind} gives {', '.join(self.task.monitors)}",
+                )
         balances = self.task.balances
         _check(
             self.training.class_balance in balances,

@@ -128,7 +128,10 @@ def _begun(
     origin = load_start(start) if start is not None else None
     if origin is not None:
         check_start(origin, str(start), recipe.task)
-    asked = {"data": digest_of_input(Path(data)), "start": "" if start is None else digest_of_input(Path(start))}
+    asked = {
+        "data": digest_of_input(Path(data)),
+        "start": "" if origin is None else origin.card.sealed(origin.model).identity,
+    }
     return Path(folder), origin, asked
 
 
@@ -253,10 +256,11 @@ class _Trainer:
         self.stages += 1
         self.history = [*before, *history]
         write_log(self.history, self.folder / "log.csv")
-        sign = 1 if better_when(stage.monitor) == "min" else -1
-        best = min(history, key=lambda row: sign * row[stage.monitor])
+        sign = 1 if better_when(stage.kept) == "min" else -1
+        best = min(history, key=lambda row: sign * row[stage.kept])
         monitors = self.recipe.task.monitors
         figures = [f"{word} {best[name]:.3f}" for name, word in monitors.items() if name in best]
+        figures += [f"of the loss {best['penalty']:.3f} weight penalty"] if best.get("penalty") else []
         self.say(f"stage {stage.name}: {len(history)} epochs, best {best['epoch']}: validation {', '.join(figures)}")
         return model
 

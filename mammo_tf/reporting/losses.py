@@ -53,6 +53,7 @@ def loss_figure(log: pd.DataFrame) -> Figure:
         shares = [3.0, 2.0, 1.2] if measured else [3.0, 1.2]
         panels = figure.subplots(len(shares), 1, sharex=True, height_ratios=shares)
         _lines(panels[0], log, stages, dict.fromkeys(stages, "loss"))
+        _penalty(panels[0], stages)
         panels[0].set_ylabel("Loss")
         if measured:
             kinds = {stage: _measure(part) for stage, part in stages.items()}
@@ -105,6 +106,18 @@ def _lines(axes: Axes, log: pd.DataFrame, stages: Stages, kinds: dict[tuple[int,
             for row in part.loc[part[column].notna()].to_dict("records"):
                 text = f"{stage[1]}, epoch {row['at']}: {name} {kinds[stage]} {row[column]:.4g}"
                 axes.plot([row["at"]], [row[column]], "o", markersize=8, alpha=0.0, color=INK, gid=TIP + text)
+
+
+def _penalty(axes: Axes, stages: Stages) -> None:
+    """What the weight penalty has of both losses, where there is one."""
+    named = False
+    for part in stages.values():
+        if "penalty" in part and (part["penalty"] > 0).any():
+            axes.plot(
+                part["at"], part["penalty"], color=MUTED, linestyle=":", linewidth=1.2,
+                label="_penalty" if named else "weight penalty in both",
+            )  # fmt: skip
+            named = True
 
 
 def _rates(axes: Axes, stages: Stages) -> None:

@@ -99,6 +99,7 @@ class StagedUnfreezing(keras.callbacks.Callback):
     def _begin(self, number: int) -> None:
         self.number, self.stage, self.epochs = number, self.stages[number], 0
         self.best: float | None = None
+        self.kept: float | None = None
         self.best_weights: list[NDArray[Any]] | None = None
         self.wait = self.rate_wait = 0
         apply_in_place(self.model, self.stage)
@@ -108,16 +109,18 @@ class StagedUnfreezing(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.epochs += 1
         monitor = self.stage.monitor
-        if monitor not in (logs or {}):
-            raise MammoError("monitor_missing", f"the logs hold no {monitor}", "Give fit its validation_data")
+        for watched in (monitor, self.stage.kept):
+            if watched not in (logs or {}):
+                raise MammoError("monitor_missing", f"the logs hold no {watched}", "Give fit its validation_data")
         value = float((logs or {})[monitor]) * (1 if better_when(monitor) == "min" else -1)
         if self.best is None:
             check_first(monitor, value)
         if self.best is None or value < self.best:
-            self.best, self.best_weights, self.wait, self.rate_wait = value, self.model.get_weights(), 0, 0
+            self.best, self.wait, self.rate_wait = value, 0, 0
         else:
             self.wait += 1
             self.rate_wait += 1
+        self._keep(logs or {})
         if self.stage.rate_patience and self.rate_wait >= self.stage.rate_patience:
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             if rate > self.stage.rate_floor:
@@ -131,6 +134,14 @@ class StagedUnfreezing(keras.callbacks.Callback):
         self.model.stop_training = last
         if not last:
             self._begin(self.number + 1)
+
+    def _keep(self, logs: dict[str, Any]) -> None:
+        """The weights of the epoch that is best by the figure that the stage keeps them for."""
+        value = float(logs[self.stage.kept]) * (1 if better_when(self.stage.kept) == "min" else -1)
+        if self.kept is None:
+            check_first(self.stage.kept, value)
+        if self.kept is None or value < self.kept:
+            self.kept, self.best_weights = value, self.model.get_weights()
 
 
 def apply_in_place(model: keras.Model, stage: Stage) -> None:

@@ -21,7 +21,14 @@ from mammo_tf.files import write_text
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
 from mammo_tf.training.callbacks import Progress, Validation
-from mammo_tf.training.checkpoints import BestWeights, read_state, restore_counters, restore_variables, save_state
+from mammo_tf.training.checkpoints import (
+    BestWeights,
+    check_first,
+    read_state,
+    restore_counters,
+    restore_variables,
+    save_state,
+)
 from mammo_tf.training.devices import check_shared, replicas
 from mammo_tf.training.stages import Stage, better_when, prepare_stage
 from mammo_tf.training.tasks import Classification, Task
@@ -80,7 +87,8 @@ def fit_stage(
 
     Returns:
         The model (compiled, float32 or mixed as asked) and one row an epoch: `stage`, `epoch`, `loss`, the task's
-        running metrics, `val_loss` and the task's other figures of validation, `rate`, `seconds`.
+        running metrics, `val_loss` and the task's other figures of validation, `penalty` (the weight
+        penalty at the end of the epoch, which `val_loss` holds and `loss` held on its way), `rate`, `seconds`.
 
     Raises:
         MammoError: `part_unknown`, `nothing_to_train`, `stream_failed`, `checkpoint_differs`, `checkpoint_damaged`,
@@ -88,17 +96,18 @@ def fit_stage(
             those of `check_shared`.
     """
     folder = Path(folder)
-    if stage.monitor not in material.task.monitors:
-        known = ", ".join(material.task.monitors)
-        sentence = f"stage {stage.name!r} watches {stage.monitor}, which a {material.task.kind} does not give"
-        raise MammoError("monitor_unknown", sentence, f"Watch one of {known}")
+    for watched in (stage.monitor, stage.kept):
+        if watched not in material.task.monitors:
+            known = ", ".join(material.task.monitors)
+            sentence = f"stage {stage.name!r} watches {watched}, which a {material.task.kind} does not give"
+            raise MammoError("monitor_unknown", sentence, f"Watch one of {known}")
     strategy = strategy or tf.distribute.get_strategy()
     devices = replicas(strategy)
     check_shared(material.batch_size, precision, devices)
     with strategy.scope():
         synchronized = True if devices > 1 else None
         prepared = prepare_stage(model, stage, synchronized, precision, material.task)
-    best = BestWeights(folder / BEST, stage.monitor, better_when(stage.monitor))
+    best = BestWeights(folder / BEST, stage.kept, better_when(stage.kept))
     state: dict[str, Any] = {"epoch": -1, "history": [], "finished": False, "counters": []}
     if (folder / STATE).is_file():
         state = read_state(folder / STATE)
@@ -135,7 +144,7 @@ def _run(
         *_patience(stage),
         best,
         keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-        Progress(stage.name, stage.epochs, steps, tuple(material.task.monitors)),
+        Progress(stage.name, stage.epochs, steps, (*material.task.monitors, "penalty")),
     ]
     keeper = _Keeper(folder / STATE, stage, callbacks, state, on_epoch)
     with stream_errors():
@@ -152,7 +161,12 @@ def _validation(material: Material, devices: int) -> Validation:
         masks=material.task.masks(material.records),
     )  # fmt: skip
     draws = material.validation.epoch(0)
-    return Validation(lambda model: material.task.validate(model, stream, draws))
+
+    def validate(model: keras.Model) -> dict[str, float]:
+        penalty = float(sum(float(loss) for loss in model.losses))
+        return material.task.validate(model, stream, draws) | {"penalty": penalty}
+
+    return Validation(validate)
 
 
 def _patience(stage: Stage) -> list[keras.callbacks.Callback]:
@@ -196,6 +210,8 @@ class _Keeper(keras.callbacks.Callback):
             raise MammoError(
                 "loss_not_finite", f"the loss of stage {self.stage.name!r} is not finite", "Lower the learning rate"
             )
+        if not self.state["history"]:
+            check_first(self.stage.monitor, values[self.stage.monitor])
         row = {"stage": self.stage.name, "epoch": epoch + 1, **values, "rate": self.rate, "seconds": self._seconds()}
         history = [*self.state["history"], row]
         finished = bool(self.model.stop_training) or epoch + 1 >= self.stage.epochs

@@ -39,8 +39,8 @@ class Stage:
         rate_factor: what the rate is multiplied by then.
         rate_floor: no lower than this.
         stop_patience: epochs without gain before the stage ends; 0 switches it off.
-        monitor: "val_loss", or another figure of the task's validation (`val_auc`, `val_dice`), for both patiences and
-            the best checkpoint.
+        monitor: "val_loss", or another figure of the task's validation (`val_auc`, `val_dice`), for both patiences.
+        keep: the figure whose best epoch gives the stage's weights; None takes `monitor`.
         batch_norm: False keeps all batch normalisations in inference mode with their weights.
     """
 
@@ -57,6 +57,7 @@ class Stage:
     rate_floor: float = 0.0
     stop_patience: int = 3
     monitor: str = "val_loss"
+    keep: str | None = None
     batch_norm: bool = True
 
     def __post_init__(self) -> None:
@@ -68,12 +69,18 @@ class Stage:
             (self.decay in DECAYS, f"decay is one of {', '.join(DECAYS)}"),
             (self.optimizer in OPTIMIZERS, f"optimizer is one of {', '.join(OPTIMIZERS)}"),
             (self.monitor.startswith("val_"), "monitor is a figure of validation, such as val_loss"),
+            (self.kept.startswith("val_"), "keep is a figure of validation, such as val_auc"),
             (0 < self.rate_factor < 1, "rate_factor lies between 0 and 1"),
             (min(self.rate_patience, self.stop_patience) >= 0, "a patience is 0 or more"),
         )
         for right, rule in rules:
             if not right:
                 raise MammoError("stage_wrong", f"stage {self.name!r}: {rule}, got {self}")
+
+    @property
+    def kept(self) -> str:
+        """The figure that decides which epoch's weights are kept."""
+        return self.keep or self.monitor
 
 
 def prepare_stage(

@@ -11,8 +11,10 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import set_field, set_fields
+from mammo_tf.imaging.intensity_steps import MaximumScale, SubtractMean
 from mammo_tf.models import NETWORKS, described, description_of
 from mammo_tf.recipes import Phase, Recipe, load_recipe, smoke
+from mammo_tf.recipes.inputs import geometry_of
 from mammo_tf.training import Stage
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -41,10 +43,35 @@ def test_fine_tuning_is_table_6_and_table_7(name: str, first: tuple) -> None:
     assert (one.epochs, two.epochs) == (50, 30)
     assert {(stage.rate_patience, stage.stop_patience, stage.optimizer) for stage in recipe.stages} == {(2, 3, "adam")}
     assert recipe.training.batch_size == 16
+    assert (recipe.preparation.preset, recipe.preparation.mean) == ("start", "start"), "the source's mean"
     augmentation = recipe.training.augmentation
     assert (augmentation.rotation, augmentation.shift, augmentation.zoom) == (10, 0.05, 0.1)
     assert augmentation.horizontal_flip
     assert not augmentation.vertical_flip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_as_run_stops_by_the_loss_and_keeps_by_the_auc(name: str) -> None:
+    stages = load_recipe(PIPELINES / f"{name}.py", "as-run").phases[-1].stages
+    assert {(stage.monitor, stage.kept) for stage in stages} == {("val_loss", "val_auc")}
+
+
+def test_the_source_is_trained_as_the_text_says() -> None:
+    """Pictures are stretched, nothing else; the journal's recipe has none of the thesis's patiences."""
+    recipe = load_recipe(PIPELINES / "end2end_baseline.py")
+    assert recipe.preparation.preset == "legacy"
+    assert {stage.rate_patience for stage in recipe.stages} == {0}
+    assert [stage.stop_patience for stage in recipe.stages] == [0, 0, 10, 0, 0]
+    (stage,) = load_recipe(PIPELINES / "end2end_second_source.py").stages
+    assert (stage.rate, stage.weight_decay, stage.dropout, stage.epochs) == (1e-6, 0.01, 0.0, 50)
+    assert (stage.stop_patience, stage.optimizer) == (10, "adam")
+
+
+def test_auto_levels_are_a_field() -> None:
+    recipe = set_field(load_recipe(PIPELINES / "end2end_baseline.py"), "preparation.auto_levels", "true")
+    steps = geometry_of(recipe, None, None).intensity_steps
+    assert steps[0] == MaximumScale(255.0)
+    assert isinstance(steps[1], SubtractMean)
 
 
 def test_fields_are_set_by_their_paths() -> None:

@@ -37,7 +37,7 @@ from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.proof import known_patients, read_proof
 from mammo_tf.recipes.report import finish_run, report_run
 from mammo_tf.recipes.scores import trained_card
-from mammo_tf.recipes.smoke import smoke_material
+from mammo_tf.recipes.smoke_study import smoke_material
 from mammo_tf.records import Records, prepare
 from mammo_tf.records.ledger import entries
 from mammo_tf.study import read_manifest
@@ -433,8 +433,29 @@ def test_a_recipe_that_needs_a_start_model_says_how_to_get_one(records: Records,
 
 @pytest.mark.long
 @pytest.mark.parametrize("variant", ["recipe", "as-run"])
-@pytest.mark.parametrize("name", ["end2end_baseline", "end2end_finetune_config1", "end2end_finetune_config2"])
+@pytest.mark.parametrize(
+    "name",
+    ["end2end_baseline", "end2end_finetune_config1", "end2end_finetune_config2"],
+)
 def test_every_pipeline_runs_as_a_smoke_run(name: str, variant: str, tmp_path: Path) -> None:
-    recipe = smoke(load_recipe(PIPELINES / f"{name}.py", variant))
+    _smoke_run(smoke(load_recipe(PIPELINES / f"{name}.py", variant)), tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["whole_image", "end2end_second_source"])
+def test_pipelines_of_one_variant_run_as_a_smoke_run(name: str, tmp_path: Path) -> None:
+    _smoke_run(smoke(load_recipe(PIPELINES / f"{name}.py")), tmp_path)
+
+
+def test_a_smoke_run_goes_on_from_the_start_model_that_it_made(tmp_path: Path) -> None:
+    recipe = smoke(load_recipe(PIPELINES / "end2end_second_source.py"))
+    _, start = smoke_material(recipe, tmp_path, None)
+    assert start is not None
+    written = start.read_bytes()
+    assert smoke_material(recipe, tmp_path, None)[1] == start
+    assert start.read_bytes() == written
+
+
+def _smoke_run(recipe: Recipe, tmp_path: Path) -> None:
     data, start = smoke_material(recipe, tmp_path / "material", None)
     assert finish_run(run(recipe, tmp_path / "run", data, start)).is_file()

@@ -143,6 +143,21 @@ def test_a_first_figure_that_is_no_number_ends_the_stage() -> None:
     assert callback.best == 0.7
 
 
+def test_patience_watches_one_figure_and_weights_are_kept_by_another() -> None:
+    callback = StagedUnfreezing([replace(STAGES[0], epochs=9, stop_patience=2, keep="val_auc")])
+    model = _model()
+    callback.set_model(model)
+    callback.on_train_begin()
+    kept = []
+    for number, (loss, area) in enumerate(((0.7, 0.5), (0.6, 0.9), (0.65, 0.7), (0.66, 0.8))):
+        model.get_layer("dense_1").bias.assign([number, 0])
+        model.stop_training = False
+        callback.on_epoch_end(number, {"val_loss": loss, "val_auc": area})
+        kept.append(model.stop_training)
+    assert kept == [False, False, False, True]
+    assert model.get_layer("dense_1").bias.numpy()[0] == 1
+
+
 @pytest.mark.parametrize("first", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize(("monitor", "mode"), [("val_loss", "min"), ("val_auc", "max")])
 def test_only_finite_figures_and_weights_are_best(first: float, monitor: str, mode: str, tmp_path: Path) -> None:

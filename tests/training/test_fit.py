@@ -111,6 +111,7 @@ def test_decay_is_felt_in_the_loss_and_by_the_weights(records: Records, tmp_path
         trained, history = fit_stage(make_model(), stage, material, tmp_path / str(decay))
         losses[decay] = history[0]["val_loss"]
         sizes[decay] = sum(float(np.square(_weights(trained)[name][0]).sum()) for name in kernels)
+        assert history[0]["penalty"] == pytest.approx(decay * sizes[decay], rel=1e-3)
     assert losses[1e-4] - losses[0.0] == pytest.approx(1e-4 * squares, rel=1e-3)
     assert sizes[0.5] < 0.9 * sizes[0.0]
 
@@ -128,7 +129,7 @@ def test_decoupled_decay_spares_biases_and_batch_norm() -> None:
 
 
 def test_the_best_epoch_is_kept(records: Records, tmp_path: Path) -> None:
-    stage = _stage(rate=0.05, epochs=5, stop_patience=0, monitor="val_auc")
+    stage = _stage(rate=0.05, epochs=5, stop_patience=0, monitor="val_loss", keep="val_auc")
     trained, history = fit_stage(make_model(), stage, make_material(records), tmp_path)
     assert list((tmp_path / "tensorboard").rglob("events.out.tfevents.*"))
     plan = make_material(records).validation

@@ -104,7 +104,7 @@ def configuration(number: int, family: str = TABLE_6, size: ThesisSize = PHANTOM
         name=f"config_{number}_{family}",
         about=f"configuration {number} on the target, {FAMILIES[family]}",
         needs_start=True,
-        preparation=Preparation(preset="start", mean="training"),
+        preparation=Preparation(preset="start", mean="start"),
         training=Training(batch_size=16, augmentation=TABLE_7),
         phases=(
             Phase(
@@ -133,7 +133,7 @@ def as_run(origin: ModelFile | None, family: str = TABLE_6, size: ThesisSize = P
     def stage(name: str, trainable: tuple[str, ...], rate: float, epochs: int, dropout: float) -> Stage:
         return Stage(
             name, trainable, rate, epochs, weight_decay=1.5e-3, dropout=dropout, rate_factor=0.2, rate_floor=1e-6,
-            batch_norm=False, monitor="val_auc",
+            batch_norm=False, keep="val_auc",
         )  # fmt: skip
 
     recipe = Recipe(

@@ -32,6 +32,7 @@ def smoke_material(recipe: Recipe, folder: Path, start: str | Path | None) -> tu
     made = None if start is None else Path(start)
     if start is None and recipe.needs_start:
         made = folder / "start.keras"
+    if made is not None and start is None and not made.is_file():
         keras.utils.set_random_seed(0)
         preprocessing = Preprocessing.preset("default", SMOKE_SIZE, channels=recipe.preparation.channels)
         model = recipe.network.build((*SMOKE_SIZE, preprocessing.channels))
