@@ -43,7 +43,7 @@ def relative(path: Path, root: Path) -> str:
 def picture_digest(path: str | Path) -> str:
     """SHA-256 of the pixels as they are written in the file, so that a copy under another identifier is known again.
 
-    Of a PNG, TIFF or PGM it is that of the file. The same picture in another compression has another digest.
+    Of a PNG, TIFF, PGM or JPEG it is that of the file. The same picture in another compression has another digest.
 
     Raises:
         MammoError: as `read`, but for what only shows when pixels are decoded.

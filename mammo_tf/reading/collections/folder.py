@@ -1,4 +1,4 @@
-"""Any folder tree of DICOM, PNG, TIFF and PGM files, with an optional table of labels.
+"""Any folder tree of DICOM, PNG, TIFF, PGM and JPEG files, with an optional table of labels.
 
 `labels.csv` in the root (UTF-8, comma) has a column `path`, relative to the root with forward slashes, and any other
 columns of a manifest: `label`, `patient_id`, `laterality`, `view`, `age`, ... What it says counts before the header,
@@ -21,6 +21,7 @@ from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
 from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.grey_scale import stored_bits_of
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import files_of, picture_digest, relative
 from mammo_tf.study import LABELS, SPLITS, Reject
@@ -96,7 +97,8 @@ def rows(
 def inspect_asked(asked: _Asked) -> tuple[Facts, str]:
     """Facts and digest of a file; runs in a worker process. Errors as `inspect_file` and `picture_digest`."""
     path, told, keep = asked
-    return inspect_file(path, "default", told.get("laterality"), told.get("view"), keep), picture_digest(path)
+    side, view, bits = told.get("laterality"), told.get("view"), stored_bits_of(told)
+    return inspect_file(path, "default", side, view, keep, bits), picture_digest(path)
 
 
 def _same(path: Path, table: Path) -> bool:
