@@ -18,8 +18,9 @@ from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.display import Display, choose_voi, display_rules, show
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.header_facts import header_facts
+from mammo_tf.reading.layout import Layout, layout
 from mammo_tf.reading.read import file_kind
-from mammo_tf.reading.stored import Layout, check_pixels, layout, stored_frames
+from mammo_tf.reading.stored import check_pixels, stored_frames
 
 _NEAR_MM = 1e-4
 _STACK_POINTERS = (0x00209057, 0x00200032)  # In-Stack Position Number, Image Position (Patient)

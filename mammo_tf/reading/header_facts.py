@@ -14,7 +14,7 @@ from mammo_tf.reading.dicom_file import DicomFile
 from mammo_tf.reading.display import choose_voi, display_rules
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.identity import keyed_hash
-from mammo_tf.reading.stored import Layout
+from mammo_tf.reading.layout import Layout
 
 # Contact views have 1.0 to 1.1, magnification views 1.5 and more.
 MAGNIFIED_FROM = 1.3

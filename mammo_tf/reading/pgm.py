@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.layout import MOST_PIXELS
 from mammo_tf.reading.picture_head import cut_short
-from mammo_tf.reading.stored import MOST_PIXELS
 
 MAGIC = (b"P5", b"P2")
 

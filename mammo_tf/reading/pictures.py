@@ -12,8 +12,8 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading import pgm, png, tiff
 from mammo_tf.reading.code_stream import TAIL_BYTES, read_code_stream
 from mammo_tf.reading.grey_scale import LOSSY, full_scale, inverted_doubt, unused_bits_doubt
+from mammo_tf.reading.layout import MOST_PIXELS
 from mammo_tf.reading.picture_head import Head, cut_short
-from mammo_tf.reading.stored import MOST_PIXELS
 
 _JPEG = b"\xff\xd8\xff"
 _EXIF, _EXIF_BEGINS = b"\xff\xe1", b"Exif\0\0"

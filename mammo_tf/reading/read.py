@@ -15,8 +15,9 @@ from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.grey_scale import full_scale, inverted_doubt, unused_bits_doubt
 from mammo_tf.reading.header_facts import check_given, header_facts
 from mammo_tf.reading.identity import keyed_hash
+from mammo_tf.reading.layout import Layout, layout
 from mammo_tf.reading.pictures import GreyPicture, picture_kind, read_picture
-from mammo_tf.reading.stored import Layout, check_pixels, layout, stored_frames
+from mammo_tf.reading.stored import check_pixels, stored_frames
 
 _HEAD_BYTES = 140
 # Chest wall: share of the columns looked at, share of bright pixels in them, and what is bright.
