@@ -23,7 +23,7 @@ from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.grey_scale import stored_bits_of
 from mammo_tf.reading.read import inspect_file
-from mammo_tf.reading.tree import files_of, picture_digest, relative
+from mammo_tf.reading.tree import listed, picture_digest, relative
 from mammo_tf.study import LABELS, SPLITS, Reject
 
 TABLE = "labels.csv"
@@ -69,8 +69,9 @@ def rows(
             `path_twice`, `value_unknown`.
     """
     table_path = root / TABLE if labels is None else Path(labels)
-    files = files_of(root)
+    files, rejects = listed(root)
     table = read_labels(table_path) if labels is not None or table_path.is_file() else {}
+    yield from rejects
     kept: dict[str, str] = {}
     asked = [_Asked(path, table.pop(relative(path, root), {}), keep_identifiers) for path in files]
     tables = {path for path in files if _same(path, table_path)}
