@@ -1,4 +1,4 @@
-"""What is doubtful about a picture's grey scale, and how a table says it.
+"""What is doubtful about a picture, above all its grey scale, and how a table says it.
 
 Neither polarity nor scale is guessed from one picture: they are what the container says. What the pixels speak against
 is told: as a warning of the picture, and at the end of a command in a line for all of them (`doubts`).
@@ -17,10 +17,12 @@ from mammo_tf.errors import MammoError
 STORED_BITS = "stored_bits"  # the column that says of how many bits a picture's values are
 LIKELY_BITS = (8, 10, 12, 14)
 LOSSY = "JPEG is lossy: its grey values are not those of the machine"
+SMALL = "fewer than 64 pixels along a side: a cut-out?"
 INVERTED = "the background at the edge is the brightest part: black and white may be exchanged"
 # The background of a picture whose polarity is wrong: as bright as the brightest pixels, even, and large. Of 719 real
 # pictures of four collections two are taken for inverted (films with a white border), and of their negatives 697.
 _BAND, _NEAR_WHITE, _EVEN, _SHARE, _CONTRAST = 0.05, 0.1, 0.05, 0.15, 0.15
+_WHOLE_FROM = 64  # pixels along the shorter side
 _ACROSS = 256  # pixels that are looked at along the longer side
 
 
@@ -91,8 +93,13 @@ def inverted_doubt(pixels: np.ndarray) -> list[str]:
     return [INVERTED] if is_background and ground > max(brightest - _NEAR_WHITE, darkest + _CONTRAST) else []
 
 
+def small_doubt(rows: int, columns: int) -> list[str]:
+    """The warning `SMALL`, where no whole mammogram has so few pixels; else nothing."""
+    return [SMALL] if min(rows, columns) < _WHOLE_FROM else []
+
+
 def doubts(warnings: Iterable[Collection[str]]) -> list[str]:
-    """Lines for the end of a command about the grey scale of all its pictures.
+    """Lines for the end of a command about what is doubtful in all its pictures.
 
     Args:
         warnings: of each picture.
@@ -106,12 +113,18 @@ def doubts(warnings: Iterable[Collection[str]]) -> list[str]:
             f"{_pictures(number)} of 16 bits {_hold(number)} nothing above {(1 << most) - 1}: {most}-bit data? "
             f"If so, write {most} into a column {STORED_BITS} of the table, else 16"
         )
-    inverted, lossy = (sum(word in one for one in told) for word in (INVERTED, LOSSY))
+    inverted, lossy, small = (sum(word in one for one in told) for word in (INVERTED, LOSSY, SMALL))
     if inverted:
         lines.append(f"the background of {_pictures(inverted)} is the brightest part: are black and white exchanged?")
     if lossy:
         lines.append(f"{_pictures(lossy)} {'is' if lossy == 1 else 'are'} JPEG, which is lossy")
+    if small:
+        lines.append(f"{_pictures(small)} {_have(small)} fewer than {_WHOLE_FROM} pixels along a side: cut-outs?")
     return lines
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
 
 
 def _pictures(number: int) -> str:

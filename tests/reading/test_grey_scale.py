@@ -14,7 +14,7 @@ from mammo_tf import reading
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import collections
-from mammo_tf.reading.grey_scale import INVERTED, LOSSY, doubts, full_scale, inverted_doubt, unused_bits
+from mammo_tf.reading.grey_scale import INVERTED, LOSSY, SMALL, doubts, full_scale, inverted_doubt, unused_bits
 from mammo_tf.study import read_manifest
 
 
@@ -110,7 +110,7 @@ def test_a_command_has_one_line_for_all_pictures() -> None:
     (line,) = doubts([(unused_bits(10),), (unused_bits(12),), ()])
     assert line.startswith("2 pictures of 16 bits hold nothing above 4095: 12-bit data?")
     assert "stored_bits" in line
-    assert len(doubts([(INVERTED, LOSSY), (LOSSY,), (unused_bits(14),)])) == 3
+    assert len(doubts([(INVERTED, LOSSY), (LOSSY,), (unused_bits(14), SMALL)])) == 4
 
 
 def test_a_table_tells_the_bits_of_a_collection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -171,7 +171,7 @@ def test_what_is_no_folder_of_records_is_told(tmp_path: Path, records: Records, 
 
 
 def test_doubts_about_grey_scales_are_told_whenever_records_are_prepared(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), np.add.outer(np.arange(60), np.arange(40)).astype(np.uint16) * 40)
+    cv2.imwrite(str(tmp_path / "a.png"), np.add.outer(np.arange(90), np.arange(70)).astype(np.uint16) * 25)
     manifest = make_manifest([{"image_id": "a", "patient_id": "a", "label": "normal", "path": "a.png"}])
     for told, pixel in (("", 1 / 16), ("12", 1.0)):
         manifest["stored_bits"] = told

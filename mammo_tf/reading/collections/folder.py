@@ -21,7 +21,7 @@ from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
 from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.reading.facts import Facts
-from mammo_tf.reading.grey_scale import stored_bits_of
+from mammo_tf.reading.grey_scale import small_doubt, stored_bits_of
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import listed, picture_digest, relative
 from mammo_tf.study import LABELS, SPLITS, Reject
@@ -133,7 +133,7 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifier
         "path": place,
         "model": facts.model,
         "frames": str(facts.frames),
-        "warnings": "; ".join(facts.warnings),
+        "warnings": "; ".join((*facts.warnings, *small_doubt(facts.rows, facts.columns))),
     }
     given = {name: identified(name.removesuffix("_id"), told[name]) for name in _IDENTIFIERS if told.get(name)}
     return row | told | given
