@@ -9,16 +9,18 @@ import re
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import codes
-from mammo_tf.reading.data_set import DataSet, holders, per_frame_groups
+from mammo_tf.reading.data_set import DataSet, holders
 from mammo_tf.reading.dicom_file import DicomFile
 from mammo_tf.reading.display import choose_voi, display_rules
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.reading.layout import Layout
 from mammo_tf.reading.object_kind import code, is_synthetic, object_modality, refuse_unusual
+from mammo_tf.reading.side_and_view import laterality_of, view_of
 
 # Contact views have 1.0 to 1.1, magnification views 1.5 and more.
 MAGNIFIED_FROM = 1.3
+_NOT_SCREENING = "Leave it out: screening views alone are read"
 _NAME_LETTERS = 3
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
@@ -53,8 +55,8 @@ def header_facts(
     modifiers = _modifiers(header)
     magnification = _magnification(header)
     _refuse_diagnostic(header, modifiers, magnification)
-    side = _laterality(header, laterality, warnings)
-    view_word = _view(header, view, warnings)
+    side = laterality_of(header, laterality, warnings)
+    view_word = view_of(header, view, warnings)
     spacing, source = _spacing(header, magnification, warnings)
     rules = display_rules(header, shape, warnings)
     burned_in = _yes(header, "BurnedInAnnotation")
@@ -124,13 +126,13 @@ def _yes(header: DataSet, keyword: str) -> bool | None:
 def _refuse_diagnostic(header: DataSet, modifiers: tuple[str, ...], magnification: float | None) -> None:
     refused = [word for word in codes.REFUSED_MODIFIERS if word in modifiers]
     if magnification is not None and magnification > MAGNIFIED_FROM:
-        raise MammoError("magnification", f"a magnification view (factor {magnification:g})")
+        raise MammoError("magnification", f"a magnification view (factor {magnification:g})", _NOT_SCREENING)
     if refused:
-        raise MammoError(refused[0], f"a diagnostic view: {refused[0].replace('_', ' ')}")
+        raise MammoError(refused[0], f"a diagnostic view: {refused[0].replace('_', ' ')}", _NOT_SCREENING)
     if any("SPOT" in text.upper() for text in header.texts("PaddleDescription")):
-        raise MammoError("spot", "a spot compression view, by its paddle")
+        raise MammoError("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
     if _yes(header, "BreastImplantPresent"):
-        raise MammoError("implant", "the header says that there is an implant")
+        raise MammoError("implant", "the header says that there is an implant", _NOT_SCREENING)
 
 
 def _modifiers(header: DataSet) -> tuple[str, ...]:
@@ -145,40 +147,6 @@ def _magnification(header: DataSet) -> float | None:
             if factor > 0:
                 return factor
     return None
-
-
-def _laterality(header: DataSet, given: str | None, warnings: list[str]) -> str:
-    frames = (*header.sequence("SharedFunctionalGroupsSequence"), *per_frame_groups(header))
-    anatomy = [item for group in frames for item in group.sequence("FrameAnatomySequence")]
-    words = [header.text("ImageLaterality"), header.text("Laterality")]
-    words += [item.text("FrameLaterality") for item in anatomy]
-    said = sorted({word.upper() for word in words if word.upper() in ("L", "R", "B")})
-    if given:
-        if said and said != [given]:
-            warnings.append("the laterality given is not that of the header")
-        return given
-    if len(said) > 1:
-        raise MammoError("laterality_contradictory", f"the header says laterality {' and '.join(said)}")
-    if said == ["B"]:
-        raise MammoError("laterality_both", "the picture shows both breasts")
-    if not said:
-        raise MammoError("laterality_missing", "the header has no laterality", "Give laterality and view in a table")
-    return said[0]
-
-
-def _view(header: DataSet, given: str | None, warnings: list[str]) -> str:
-    position = header.text("ViewPosition").upper()
-    coded = [codes.VIEW_OF_CODE.get(code(item), "") for item in header.sequence("ViewCodeSequence")[:1]]
-    said = list(dict.fromkeys(word for word in (position, *coded) if word in codes.VIEW_WORDS))
-    if given:
-        if said and said != [given]:
-            warnings.append("the view given is not that of the header")
-        return given
-    if len(said) > 1:
-        raise MammoError("view_contradictory", f"the header says view {' and '.join(said)}")
-    if not said:
-        raise MammoError("view_missing", "the header has no view that is known", "Give laterality and view in a table")
-    return said[0]
 
 
 def _spacing(

@@ -30,6 +30,7 @@ _FILM_CONVERSIONS = ("DF", "SI")  # digitised film, scanned image
 _DRAWN_CONVERSIONS = ("DV", "DRW", "SYN")  # digitised video, drawing, synthetic
 _WORKSTATION = "WSD"
 _EIGHT_BITS = 8
+_CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")
 
 
 def object_modality(file: DicomFile, frames: int) -> str:
@@ -40,7 +41,9 @@ def object_modality(file: DicomFile, frames: int) -> str:
     """
     header, sop_class, word = file.header, file.sop_class, file.header.text("Modality").upper()
     if sop_class in codes.PROJECTION_CLASSES:
-        raise MammoError("projections", "raw projections of a tomosynthesis, not its slices")
+        raise MammoError(
+            "projections", "raw projections of a tomosynthesis, not its slices", "Take the reconstructed slices"
+        )
     if sop_class == codes.TOMOSYNTHESIS_CLASS or (sop_class in codes.CT_CLASSES and _is_breast_ct(header)):
         return "DBT"
     digitised = header.text("ConversionType").upper() in _FILM_CONVERSIONS
@@ -61,7 +64,7 @@ def object_modality(file: DicomFile, frames: int) -> str:
         # Stripped headers of public collections look like this; without side and view they are refused later.
         file.warnings.append("nothing in the header says that this is a breast")
         return "FFDM"
-    said = f"modality {word!r}" if word else "no modality"
+    said = f"modality {word!r}" if _CODE_STRING.fullmatch(word) else "no modality"
     raise MammoError("wrong_modality", f"the header does not say that this is a mammogram: {said}", "Leave it out")
 
 
@@ -117,13 +120,15 @@ def refuse_unusual(file: DicomFile, bits_stored: int) -> None:
     """
     header = file.header
     if file.sop_class in codes.PROCESSING_CLASSES or header.text("PresentationIntentType").upper() == "FOR PROCESSING":
-        raise MammoError("for_processing", "raw data for processing, not for presentation")
+        raise MammoError(
+            "for_processing", "raw data for processing, not for presentation", "Take the file for presentation"
+        )
     if header.text("QualityControlImage").upper() == "YES":
-        raise MammoError("quality_control", "a quality control image, not a patient")
+        raise MammoError("quality_control", "a quality control image, not a patient", "Leave it out")
     views = [codes.VIEW_OF_CODE.get(code(item)) for item in header.sequence("ViewCodeSequence")]
     specimen = _word(header, _SPECIMEN_IN, re.compile("SPECIMEN", re.IGNORECASE))
     if codes.SPECIMEN in views or header.sequence("SpecimenDescriptionSequence") or specimen:
-        raise MammoError("specimen", "a tissue specimen, not a breast")
+        raise MammoError("specimen", "a tissue specimen, not a breast", "Leave it out")
     _refuse_pages(file)
     _refuse_parts(header)
     _refuse_containers(file, bits_stored)
