@@ -18,7 +18,8 @@ _FRAMES = {0xC0: "jpeg", 0xC1: "jpeg", 0xC2: "jpeg", 0xC3: "jpeg_lossless", 0xF7
 
 class CodeStream(NamedTuple):
     """Kind (jpeg, jpeg_lossless, jpeg_ls, jpeg_2000), size in pixels, bits of a sample, whether it ends well, the point
-    transform of lossless JPEG, and whether samples have a sign (JPEG 2000 alone tells)."""
+    transform of lossless JPEG and JPEG-LS and the place of its byte, and whether samples have a sign (JPEG 2000 alone
+    tells)."""
 
     kind: str
     rows: int
@@ -27,6 +28,7 @@ class CodeStream(NamedTuple):
     components: int
     complete: bool
     point_transform: int = 0
+    point_transform_at: int = 0
     signed: bool = False
 
 
@@ -92,5 +94,6 @@ def _jpeg(data: bytes, tail: bytes) -> CodeStream:
     if size is None:
         raise MammoError("bad_pixels", "the code stream does not tell its size")
     precision, rows, columns, components = size
-    transform = data[place + 4 + 2 * data[place + 4] + 3] & 0x0F if kind == "jpeg_lossless" else 0
-    return CodeStream(kind, rows, columns, precision, components, _ends(tail), transform)
+    at = place + 4 + 2 * data[place + 4] + 3
+    transform = data[at] & 0x0F if kind in ("jpeg_lossless", "jpeg_ls") else 0
+    return CodeStream(kind, rows, columns, precision, components, _ends(tail), transform, at)

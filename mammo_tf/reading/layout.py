@@ -90,6 +90,8 @@ def _as_compressed(file: DicomFile, shape: Layout) -> Layout:
     stream = read_code_stream(*ends_of(file, groups[0]))
     if stream.precision > shape.bits_allocated:
         return shape  # `check_pixels` refuses it
+    if stream.point_transform:
+        file.warnings.append(f"compression dropped the lowest {stream.point_transform} bits (point transform)")
     header = f"{'signed' if shape.signed else 'unsigned'} numbers of {shape.bits_stored} bits"
     found = f"the code stream holds {'signed' if stream.signed else 'unsigned'} numbers of {stream.precision} bits"
     whole_words = stream.precision == shape.bits_allocated

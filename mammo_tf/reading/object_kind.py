@@ -25,7 +25,7 @@ _PAGE = re.compile(r"\b(REPORTS?|CAD|SCREENS?|DOSE|SUMMARY|WORKSHEET|KEY IMAGES?
 _SURELY = ("report", "reports", "cad")  # whatever the class of the object; a "screen" may be short for screening
 _CUT_OUT = re.compile(r"\b(CROP(S|PED)?|CUT[ -]?OUTS?|PATCH(ES)?|THUMBNAILS?)\b", re.IGNORECASE)
 _MASK = re.compile(r"\b(ROIS?|MASKS?|SEGMENTATIONS?)\b", re.IGNORECASE)
-_TOMOSYNTHESIS = re.compile(r"\b(TOMO(SYNTHESIS)?|DBT|BREASTS?|MAMM(O|A|ARY|OGRA\w+))\b", re.IGNORECASE)
+_BREAST = re.compile(r"\b(TOMOS[IY]NT\w+|DBT|BREASTS?|MAMM(O|A|ARY|OGRA\w+))\b", re.IGNORECASE)
 _FILM_CONVERSIONS = ("DF", "SI")  # digitised film, scanned image
 _DRAWN_CONVERSIONS = ("DV", "DRW", "SYN")  # digitised video, drawing, synthetic
 _WORKSTATION = "WSD"
@@ -86,7 +86,7 @@ def _is_taken_for_film(file: DicomFile) -> bool:
 def _is_breast_ct(header: DataSet) -> bool:
     """Whether slices stored as CT are of a breast: by a word of the series, unless the body part is another."""
     part = header.text("BodyPartExamined").upper()
-    return part in ("", "BREAST") and bool(_word(header, _OF_THE_SERIES, _TOMOSYNTHESIS))
+    return part in ("", "BREAST") and bool(_word(header, _OF_THE_SERIES, _BREAST))
 
 
 def _says_breast(header: DataSet) -> bool:

@@ -73,8 +73,9 @@ def check_code_stream(head: bytes, tail: bytes, transfer_syntax: str, shape: Lay
         raise MammoError("bad_pixels", "the code streams of the frames differ in sign")
     if not stream.complete:
         raise MammoError("bad_pixels", "the code stream ends too early", "Fetch the file again")
-    if stream.point_transform:
-        raise MammoError("bad_pixels", "JPEG lossless with a point transform is not decoded rightly by pylibjpeg")
+    if stream.point_transform and (stream.kind == "jpeg_ls" or stream.point_transform >= stream.precision):
+        sentence = f"a point transform of {stream.point_transform} in {stream.kind} is not read"
+        raise MammoError("bad_pixels", sentence, "Decompress it with dcmdjpeg or dcmdjpls")
     return stream
 
 
@@ -129,6 +130,8 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
     if file.transfer_syntax not in CODE_STREAMS:
         return _native(data[: shape.frame_bytes], file, shape)
     stream = check_code_stream(data[:HEAD_BYTES], data[-TAIL_BYTES:], file.transfer_syntax, shape)
+    if stream.point_transform:
+        data = _without_point_transform(data, stream)
     options: dict[str, Any] = {
         "index": 0,
         "raw": True,
@@ -154,6 +157,23 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
     if decoded.shape != (shape.rows, shape.columns):
         raise MammoError("bad_pixels", "the decoded picture has another size than the header says")
     words = decoded.astype(f"u{shape.bits_allocated // 8}")
+    if stream.point_transform:
+        words = (words - _first_prediction(stream)) << stream.point_transform
     if stream.precision > shape.bits_stored and file.transfer_syntax in _LOSSLESS_WORDS:
         return _cut(words, shape)  # DCMTK codes whole words, with whatever lies next to the pixel
     return _signed(words, shape.bits_allocated if stream.signed else shape.bits_stored, shape)
+
+
+def _without_point_transform(data: bytes, stream: CodeStream) -> bytes:
+    """The same code stream of lossless JPEG without its point transform, which pylibjpeg decodes wrongly.
+
+    All predictors pass on what is added to their neighbours. So its samples are those before the shift to the left plus
+    the difference of what is predicted where there are no neighbours, `_first_prediction` (ITU-T T.81, H.1.2).
+    """
+    at = stream.point_transform_at
+    return data[:at] + bytes([data[at] & 0xF0]) + data[at + 1 :]
+
+
+def _first_prediction(stream: CodeStream) -> int:
+    """What is predicted for the first sample without the point transform, less what is with it."""
+    return (1 << stream.precision - 1) - (1 << stream.precision - stream.point_transform - 1)

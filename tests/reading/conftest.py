@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -24,7 +25,7 @@ def breast(peak: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture
-def write_dicom() -> Write:
+def write_dicom(monkeypatch: pytest.MonkeyPatch) -> Write:
     """Writes a mammogram: `write_dicom(path, pixels, bits, sop_class, drop=keywords, compress=..., **elements)`.
 
     Pixels are by default a breast of 12 bits. `compress` is a transfer syntax; `after` holds elements that are set
@@ -41,6 +42,8 @@ def write_dicom() -> Write:
         after: dict[str, Any] | None = None,
         **elements: Any,
     ) -> Dataset:
+        for mode in ("reading_validation_mode", "writing_validation_mode"):  # wrong words are wanted
+            monkeypatch.setattr(config.settings, mode, config.IGNORE)
         stored = breast(3000) if pixels is None else pixels
         made = Dataset()
         made.SOPClassUID, made.SOPInstanceUID = sop_class, generate_uid(entropy_srcs=["image", str(path)])
