@@ -296,7 +296,7 @@ def _unusual(grey_mean: float, scorer: Scorer) -> bool:
 
 
 def _warnings(table: pd.DataFrame, scorer: Scorer, run: _Run) -> list[str]:
-    warnings = doubts(run.told)
+    warnings = []
     means = table["grey_mean"].to_numpy()
     unusual = [mean for mean in means if _unusual(mean, scorer)]
     if unusual:
@@ -307,7 +307,7 @@ def _warnings(table: pd.DataFrame, scorer: Scorer, run: _Run) -> list[str]:
         )
     if len(table) > 2 and float(np.ptp(table["score"])) < SAME_SCORE:
         warnings.append(f"all {len(table)} pictures score {table['score'].iloc[0]:.4f}: the model tells none apart")
-    return warnings
+    return warnings + doubts(run.told)
 
 
 def _write_sheet(
