@@ -61,6 +61,7 @@ def _manifest_options(one: ArgumentParser) -> None:
 def manifest(options: Namespace) -> None:
     """Lists a collection into manifest.csv and rejects.csv."""
     with held():
+        from mammo_tf.reading import doubts
         from mammo_tf.reading.collections import collect
         from mammo_tf.study import write_manifest, write_rejects
 
@@ -76,6 +77,8 @@ def manifest(options: Namespace) -> None:
     write_manifest(table, output / "manifest.csv")
     if options.keep_identifiers:
         print(f"identifiers stand in {output / 'manifest.csv'} as the archive has them: keep it as safe as the archive")
+    if "warnings" in table:
+        print_all(doubts(text.split("; ") for text in table["warnings"]))
     images, files = counted(len(table), "image"), counted(rejected, "file")
     print(f"{images} in {output / 'manifest.csv'}, {files} in {output / 'rejects.csv'}")
 
@@ -146,5 +149,6 @@ def prepare(options: Namespace) -> None:
     root = options.root or Path(options.manifest).parent
     preprocessing = Preprocessing.preset(options.preset, (rows, columns))
     done = prepare_records(table, root, options.output, preprocessing, options.workers)
+    print_all(done.doubts)
     rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
     print(f"{counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")

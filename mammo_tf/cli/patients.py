@@ -65,6 +65,7 @@ def features(options: Namespace) -> None:
     )
     if done.sought:
         print(f"pectoral muscle taken off in {done.muscles} of {counted(done.sought, 'MLO view')}")
+    print_all(done.doubts)
     images, files = counted(len(done.table), "image"), counted(len(done.rejects), "file")
     print(f"{len(extraction.columns)} features of {images} in {done.output}, {files} in {done.rejects_path}")
 

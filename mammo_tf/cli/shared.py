@@ -8,12 +8,14 @@ import logging
 import math
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from mammo_tf.cli.interrupts import held
 from mammo_tf.errors import MammoError
+from mammo_tf.files import escaped
 
 BAD_INPUT = 2
 
@@ -76,7 +78,14 @@ def tensorflow_loaded() -> Iterator[None]:
 
 def print_all(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line)
+        print(printable(line))
+
+
+def printable(line: str) -> str:
+    r"""The line with control characters as `\x1b` and the bytes of a name that is no UTF-8 as `\xfc`: file names go
+    to the screen, and a terminal obeys what it is shown."""
+    hidden = (one for one in set(escaped(line)) if unicodedata.category(one) == "Cc" and one not in "\n\t")
+    return escaped(line).translate({ord(one): one.encode("unicode_escape").decode() for one in hidden})
 
 
 def counted(number: int, word: str) -> str:

@@ -134,6 +134,8 @@ def open_data(
         done = prepare(manifest, root or data.parent, folder / PREPARED, preprocessing, workers)
         if done.rejects:
             say(f"{len(done.rejects)} of {len(manifest)} images cannot be used: {folder / PREPARED / 'rejects.csv'}")
+        for line in done.doubts:
+            say(line)
         records = open_records(folder / PREPARED)
     check_leakage(records.rows)
     recipe.task.check_rows(records.rows, splits)

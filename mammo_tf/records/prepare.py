@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import zlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -19,6 +19,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import Kind, atomic_path, claim, digest, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.reading import doubts
 from mammo_tf.records.example import PreparedImage, encode
 from mammo_tf.records.index import FORMAT, INDEX
 from mammo_tf.records.prepare_image import prepare_image
@@ -30,10 +31,11 @@ RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its che
 
 
 class Prepared(NamedTuple):
-    """What `prepare` left: how many images, and which files could not be used."""
+    """What `prepare` left: how many images, which files could not be used, and lines about doubtful grey scales."""
 
     images: int
     rejects: tuple[Reject, ...]
+    doubts: tuple[str, ...]
 
 
 def prepare(
@@ -108,7 +110,11 @@ def _came_back(rejects: Iterable[Reject], root: str | Path) -> bool:
 def _already_there(folder: Path) -> Prepared:
     with (folder / "rejects.csv").open(encoding="utf-8", newline="") as stream:
         rejects = tuple(Reject(**row) for row in csv.DictReader(stream))
-    return Prepared(len(read_json(folder / INDEX)["examples"]), rejects)
+    return _prepared(read_json(folder / INDEX)["examples"], rejects)
+
+
+def _prepared(examples: Sequence[Mapping[str, Any]], rejects: tuple[Reject, ...]) -> Prepared:
+    return Prepared(len(examples), rejects, tuple(doubts(example.get("warnings", ()) for example in examples)))
 
 
 def _prepared_images(
@@ -139,7 +145,8 @@ def _write_shard(path: Path, images: Iterable[PreparedImage | Reject]) -> None:
                     writer.write(payload)
                     location = [offset + RECORD_HEADER_BYTES, len(payload), zlib.crc32(payload)]
                     mean = float(np.mean(image.picture, dtype=np.float64)) / 65535
-                    examples.append({"location": location, "mean": mean, "row": image.row})
+                    told = {"warnings": image.warnings} if image.warnings else {}
+                    examples.append({"location": location, "mean": mean, "row": image.row} | told)
                     offset += RECORD_HEADER_BYTES + len(payload) + RECORD_FOOTER_BYTES
         except tf.errors.ResourceExhaustedError as error:
             raise MammoError("disk_full", f"no space left to write {path}", "Free some space, run again") from error
@@ -176,4 +183,4 @@ def _finish(folder: Path, names: list[str], asked: Mapping[str, Any], size: tupl
     write_json(folder / INDEX, index)
     for name in names:
         (folder / f"{name}.json").unlink()
-    return Prepared(len(examples), tuple(rejects))
+    return _prepared(examples, tuple(rejects))

@@ -15,7 +15,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging.levels import as_uint16
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.warp import affine, invert, map_points
-from mammo_tf.reading import read
+from mammo_tf.reading import read, stored_bits_of
 from mammo_tf.records.example import PreparedImage
 from mammo_tf.study import Finding, findings_from_json, resolve_path
 
@@ -24,18 +24,19 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
     """Reads the row's file, runs the geometry half and carries the findings over.
 
     Args:
-        row: of a manifest; its laterality and view count before those of the file's header.
+        row: of a manifest; its laterality, view and stored_bits count before what the file says.
         root: the data root that the row's `path` is relative to.
         preprocessing: its geometry half is used.
 
     Raises:
-        MammoError: `file_missing`; those of `read`, `Preprocessing.geometry` and `finding_mask`.
+        MammoError: `file_missing`; those of `stored_bits_of`, `read`, `Preprocessing.geometry` and `finding_mask`.
     """
     path = resolve_path(str(row["path"]), root)
     if not path.is_file():
         raise MammoError("file_missing", f"{path} is not there")
     side, view = str(row.get("laterality") or "") or None, str(row.get("view") or "") or None
-    pixels = read(path, laterality=side, view=view).pixels
+    picture = read(path, laterality=side, view=view, stored_bits=stored_bits_of(row))
+    pixels = picture.pixels
     prepared = preprocessing.geometry(pixels)
     size = prepared.picture.shape
     findings = findings_from_json(str(row["findings"]))
@@ -47,6 +48,7 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
         affine=prepared.affine,
         row={key: None if pd.isna(value) else value for key, value in row.items()},
         stored_size=(pixels.shape[0], pixels.shape[1]),
+        warnings=picture.facts.warnings,
     )
 
 

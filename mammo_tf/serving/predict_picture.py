@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.reading import read
+from mammo_tf.reading import read, stored_bits_of
 from mammo_tf.serving.predict_inputs import Candidate, file_row
 
 
@@ -21,6 +21,7 @@ class PredictPicture(NamedTuple):
         grey_mean: its mean.
         affine: float64 `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         stored_size: rows and columns of the stored picture.
+        warnings: what was doubtful when it was read.
     """
 
     row: dict[str, Any]
@@ -28,13 +29,15 @@ class PredictPicture(NamedTuple):
     grey_mean: float
     affine: NDArray[np.float64]
     stored_size: tuple[int, int]
+    warnings: tuple[str, ...]
 
 
 def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture:
-    """Reads a candidate and runs the geometry half; errors as `read` and `Preprocessing.geometry`."""
-    picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
+    """Reads a candidate and runs the geometry half; errors as `stored_bits_of`, `read` and `Preprocessing.geometry`."""
+    bits = stored_bits_of(candidate.row)
+    picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view, stored_bits=bits)
     prepared = preprocessing.geometry(picture.pixels)
     row = candidate.row or file_row(picture.facts, candidate.place)
     grey_mean = float(prepared.picture.mean(dtype=np.float64))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
-    return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size)
+    return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size, picture.facts.warnings)

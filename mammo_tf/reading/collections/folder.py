@@ -1,4 +1,4 @@
-"""Any folder tree of DICOM, PNG, TIFF and PGM files, with an optional table of labels.
+"""Any folder tree of DICOM, PNG, TIFF, PGM and JPEG files, with an optional table of labels.
 
 `labels.csv` in the root (UTF-8, comma) has a column `path`, relative to the root with forward slashes, and any other
 columns of a manifest: `label`, `patient_id`, `laterality`, `view`, `age`, ... What it says counts before the header,
@@ -21,8 +21,9 @@ from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
 from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.grey_scale import small_doubt, stored_bits_of
 from mammo_tf.reading.read import inspect_file
-from mammo_tf.reading.tree import files_of, picture_digest, relative
+from mammo_tf.reading.tree import listed, picture_digest, relative
 from mammo_tf.study import LABELS, SPLITS, Reject
 
 TABLE = "labels.csv"
@@ -68,8 +69,9 @@ def rows(
             `path_twice`, `value_unknown`.
     """
     table_path = root / TABLE if labels is None else Path(labels)
-    files = files_of(root)
+    files, rejects = listed(root)
     table = read_labels(table_path) if labels is not None or table_path.is_file() else {}
+    yield from rejects
     kept: dict[str, str] = {}
     asked = [_Asked(path, table.pop(relative(path, root), {}), keep_identifiers) for path in files]
     tables = {path for path in files if _same(path, table_path)}
@@ -96,7 +98,8 @@ def rows(
 def inspect_asked(asked: _Asked) -> tuple[Facts, str]:
     """Facts and digest of a file; runs in a worker process. Errors as `inspect_file` and `picture_digest`."""
     path, told, keep = asked
-    return inspect_file(path, "default", told.get("laterality"), told.get("view"), keep), picture_digest(path)
+    side, view, bits = told.get("laterality"), told.get("view"), stored_bits_of(told)
+    return inspect_file(path, "default", side, view, keep, bits), picture_digest(path)
 
 
 def _same(path: Path, table: Path) -> bool:
@@ -130,7 +133,7 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifier
         "path": place,
         "model": facts.model,
         "frames": str(facts.frames),
-        "warnings": "; ".join(facts.warnings),
+        "warnings": "; ".join((*facts.warnings, *small_doubt(facts.rows, facts.columns))),
     }
     given = {name: identified(name.removesuffix("_id"), told[name]) for name in _IDENTIFIERS if told.get(name)}
     return row | told | given
