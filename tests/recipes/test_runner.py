@@ -264,6 +264,9 @@ def test_a_model_file_of_other_weights_is_written_anew(baseline: Path, records: 
     """As after another training in the same folder: what lies there together belongs together."""
     recipe = replace(BASELINE, name="none", phases=(), preparation=Preparation(preset="start", mean="start"))
     first = run(recipe, tmp_path / "run", records.folder, start=baseline)
+    own = load_model(baseline / "model.keras").card
+    assert first.card.training_domain == own.training_domain, "measured here, not trained here"
+    assert first.card.patients == own.patients
     other = end2end(input_shape=(128, 128, 3), width=1 / 32)
     save_model(tmp_path / "run" / "model.keras", other, first.card)
     again = run(recipe, tmp_path / "run", records.folder, start=baseline)
