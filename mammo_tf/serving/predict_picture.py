@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.reading import read
+from mammo_tf.reading.rows import read_file
 from mammo_tf.serving.predict_inputs import Candidate, file_row
 
 
@@ -31,8 +31,9 @@ class PredictPicture(NamedTuple):
 
 
 def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture:
-    """Reads a candidate and runs the geometry half; errors as `read` and `Preprocessing.geometry`."""
-    picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
+    """Reads a candidate and runs the geometry half; errors as `read_file` and `Preprocessing.geometry`."""
+    frame = int((candidate.row or {}).get("frame") or 0)
+    picture = read_file(candidate.file, frame, candidate.laterality, candidate.view)
     prepared = preprocessing.geometry(picture.pixels)
     row = candidate.row or file_row(picture.facts, candidate.place)
     grey_mean = float(prepared.picture.mean(dtype=np.float64))

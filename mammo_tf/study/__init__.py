@@ -1,11 +1,10 @@
 """What an image is: rows, labels, findings, splits, leakage."""
 
+from mammo_tf.study.cells import LABELS, SPLITS
 from mammo_tf.study.counts import count_table
 from mammo_tf.study.findings import Finding, findings_from_json, findings_to_json
 from mammo_tf.study.manifest import (
     COLUMNS,
-    LABELS,
-    SPLITS,
     UNLABELLED,
     make_manifest,
     positive,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mammo_tf.study.manifest import LABELS, SPLITS
+from mammo_tf.study.cells import LABELS, SPLITS
 
 
 def count_table(manifest: pd.DataFrame) -> list[str]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.study.manifest import LABELS, SPLITS, UNLABELLED, truth
+from mammo_tf.study.cells import LABELS, SPLITS
+from mammo_tf.study.manifest import UNLABELLED, truth
 
 AGE_BAND_YEARS = 5
 
