@@ -146,5 +146,6 @@ def prepare(options: Namespace) -> None:
     root = options.root or Path(options.manifest).parent
     preprocessing = Preprocessing.preset(options.preset, (rows, columns))
     done = prepare_records(table, root, options.output, preprocessing, options.workers)
+    print_all(done.remarks)
     rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
     print(f"{counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")

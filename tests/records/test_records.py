@@ -132,7 +132,7 @@ def test_files_that_cannot_be_used_are_listed(films: Path, tmp_path: Path) -> No
     os.link(films.parent / read_manifest(films)["path"][1], tmp_path / "gone.png")
     assert prepare(manifest, tmp_path, tmp_path / "out", LEGACY).images == 3, "a file that came back is read"
     (tmp_path / "gone.png").unlink()
-    manifest["path"] = "gone.png"
+    manifest["path"], manifest["split"] = "gone.png", "train"
     with pytest.raises(MammoError, match="none of 4 images can be used; the first: gone.png"):
         prepare(manifest, tmp_path, tmp_path / "none", LEGACY)
 
