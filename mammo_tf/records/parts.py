@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ from mammo_tf.records.sources import Stamps, changed
 from mammo_tf.study import Reject
 
 RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
-Part = dict[str, Any]  # what `<shard>.json` says: bytes, sha256, examples, rejects, files
+Part = dict[str, Any]  # what `<shard>.json` says
+KEYS = {"bytes": int, "sha256": str, "examples": list, "rejects": list, "files": dict}  # of a part
 
 
 class Made(NamedTuple):
@@ -48,13 +50,14 @@ def whole_parts(folder: Path, names: Sequence[str], root: str | Path) -> dict[st
     parts = _parts_of(index, names) if complete else _parts_beside(folder, names)
     if complete:
         _refuse_changed(folder, parts.values(), root)
-    whole = {}
-    for name, part in track(list(parts.items()), "verifying", unit="shard") if parts else ():
-        path = folder / f"{name}.tfrecord"
-        sound = path.is_file() and path.stat().st_size == part["bytes"] and digest(path) == part["sha256"]
-        if sound and not changed(part["files"], root):
-            whole[name] = part
-    return whole
+    checked = track(list(parts.items()), "verifying", unit="shard") if parts else ()
+    return {name: part for name, part in checked if _is_whole(folder / f"{name}.tfrecord", part, root)}
+
+
+def _is_whole(path: Path, part: Part, root: str | Path) -> bool:
+    if not path.is_file() or path.stat().st_size != part["bytes"] or digest(path) != part["sha256"]:
+        return False
+    return not changed(part["files"], root)
 
 
 def _refuse_changed(folder: Path, parts: Iterable[Part], root: str | Path) -> None:
@@ -70,25 +73,33 @@ def _refuse_changed(folder: Path, parts: Iterable[Part], root: str | Path) -> No
 
 
 def _parts_of(index: Mapping[str, Any], names: Sequence[str]) -> dict[str, Part]:
-    """What each shard's JSON file said, from the index of finished records."""
-    parts: dict[str, Part] = {
-        name: {**{key: shard[key] for key in ("bytes", "sha256", "rejects", "files")}, "examples": []}
-        for name, shard in zip(names, index["shards"], strict=True)
-    }
-    for example in index["examples"]:
-        number, *place = example["location"]
-        parts[names[number]]["examples"].append({**example, "location": place})
-    return parts
+    """What each shard's JSON file said, from the index of finished records; nothing if that is damaged."""
+    try:
+        parts: dict[str, Part] = {
+            name: {**{key: shard[key] for key in KEYS if key != "examples"}, "examples": []}
+            for name, shard in zip(names, index["shards"], strict=True)
+        }
+        for example in index["examples"]:
+            number, *place = example["location"]
+            parts[names[number]]["examples"].append({**example, "location": place})
+    except (KeyError, TypeError, ValueError, IndexError):
+        return {}
+    return parts if all(map(_is_part, parts.values())) else {}
 
 
 def _parts_beside(folder: Path, names: Sequence[str]) -> dict[str, Part]:
+    """What the shards' JSON files say; one that is not there yet, or damaged, is left out, and its shard made again."""
     parts = {}
     for name in names:
-        try:
-            parts[name] = read_json(folder / f"{name}.json")
-        except MammoError:  # not there yet, or damaged: the shard is made again
-            continue
+        with suppress(MammoError):
+            part = read_json(folder / f"{name}.json")
+            if _is_part(part):
+                parts[name] = part
     return parts
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, dict) and all(isinstance(part.get(key), kind) for key, kind in KEYS.items())
 
 
 def write_shard(path: Path, images: Iterable[Made]) -> Part:

@@ -20,6 +20,7 @@ ALIKE = "the patient's identifier differs from another's by blanks, case, '.0' o
 WARNINGS = (PLACEHOLDER, SIDE_OR_VIEW, ALIKE, NO_PATIENT, FOLDER)
 MOST_OF_A_VIEW = 12  # images of one side and view of a patient; a woman's screening years
 MOST_OF_A_VIEW_IN_AN_EXAM = 6
+FOUR_VIEWS = 4  # images of one patient alone that are no surprise
 FEWEST = 3  # patients or identifiers that make a pattern
 PATIENTS_OF_AN_EXAM = 5  # on average; more are numbers of visits, not names of exams
 
@@ -120,7 +121,7 @@ def _of_structure(images: pd.DataFrame) -> list[str]:
     if patients >= FEWEST and by_patient.size().max() == 1:
         return [f"every one of {patients} patients has one image", *_of_exams(images)]
     said = []
-    if patients == 1 and len(images) > 1 and by_patient.size().max() > _several_views(images):
+    if patients == 1 and len(images) > FOUR_VIEWS:
         said.append(f"all {len(images)} images are of one patient")
     for column, what in (("laterality", "sides"), ("view", "views")):
         known = images[images[column] != ""]
@@ -128,11 +129,6 @@ def _of_structure(images: pd.DataFrame) -> list[str]:
         if patients >= FEWEST and len(set(known[column])) > 1 and each.max() == 1:
             said.append(f"no patient has images of two {what}")
     return [*said, *_of_exams(images), *(_of_many(images) if patients > 1 else ())]
-
-
-def _several_views(images: pd.DataFrame) -> int:
-    """Images that one patient may have without a word: those of four views, or as many as there are sides and views."""
-    return max(4, len(images[["exam_id", "laterality", "view"]].drop_duplicates()))
 
 
 def _of_exams(images: pd.DataFrame) -> list[str]:

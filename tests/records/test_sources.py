@@ -130,7 +130,15 @@ def test_a_damaged_shard_is_mended(damage: str, roots: dict[str, Path], tmp_path
 
 def test_a_shard_that_a_power_cut_took_is_made_again(stopped: Path, roots: dict[str, Path]) -> None:
     (stopped / "part-00000-of-00002.tfrecord").write_bytes(b"")
-    (stopped / "part-00000-of-00002.json").read_text()
+    assert _prepare(roots["a"], stopped) == 4
+    assert len(open_records(stopped)) == 4
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"bytes": 1}'])
+def test_a_note_of_a_shard_that_lost_its_end_costs_that_shard(
+    content: str, stopped: Path, roots: dict[str, Path]
+) -> None:
+    (stopped / "part-00000-of-00002.json").write_text(content)
     assert _prepare(roots["a"], stopped) == 4
     assert len(open_records(stopped)) == 4
 
@@ -143,6 +151,9 @@ def test_an_index_that_is_not_one_is_told(roots: dict[str, Path], tmp_path: Path
         write_json(folder / "index.json", wrong)
         with pytest.raises(MammoError, match="index.json is not what was written"):
             open_records(folder)
+    write_json(folder / "index.json", {**index, "examples": None})
+    assert _prepare(roots["a"], folder) == 4, "prepared again"
+    assert read_json(folder / "index.json") == index
     older = {**index, "format": 1, "shards": [{**one} for one in index["shards"]]}
     write_json(folder / "index.json", older)
     assert len(open_records(folder)) == 4, "records of the format before are read"

@@ -31,8 +31,8 @@ def test_a_plain_archive_passes_in_silence() -> None:
     hashed = [hashlib.sha256(woman.encode()).hexdigest()[:20] for woman in women]
     assert not identity_line(_manifest((woman, "1", *view) for woman in hashed for view in VIEWS)), "visits by number"
     assert not identity_line(_manifest(("one", "e", *view) for view in VIEWS)), "one woman's four views"
-    years = [("one", f"e{year}", *view) for year in range(5) for view in VIEWS]
-    assert not identity_line(_manifest(years)), "one woman's years"
+    years = [(woman, f"{woman}{year}", *view) for woman in ("a", "b") for year in range(5) for view in VIEWS]
+    assert not identity_line(_manifest(years)), "years of two women"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_plain_archive_passes_in_silence() -> None:
         ([(str(w), "", "", "") for w in range(5)], "every one of 5 patients has one image"),
         ([(f"{w}x{s}", "", s, v) for w in range(4) for s, v in VIEWS], "no patient has images of two sides"),
         ([(f"{w}x{v}", "", s, v) for w in range(4) for s, v in VIEWS], "no patient has images of two views"),
-        ([("p", f"e{w}", s, v) for w in range(5) for s, v in VIEWS * 3], "all 60 images are of one patient"),
+        ([("p", f"e{w}", s, v) for w in range(5) for s, v in VIEWS], "all 20 images are of one patient"),
         ([("p", "", "", "") for _ in range(20)], "all 20 images are of one patient"),
         ([("a", "", "", "")] * 26 + [("b", "", "", "")] * 4, "one patient has 26 images of the same side and view"),
         ([("a", "e", "L", "CC")] * 7 + [("b", "f", "R", "CC")] * 2, "7 images of the same side and view in one exam"),
