@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, disk_errors
 from mammo_tf.guard import UNFORESEEN
 from mammo_tf.study import Reject, resolve_path
@@ -32,7 +33,7 @@ def file_stamp(row: Mapping[str, Any], root: str | Path) -> list[str | int] | No
         path = resolve_path(str(row["path"]), root)
         facts = path.stat()
         return [str(path.resolve()), facts.st_size, facts.st_mtime_ns]
-    except (OSError, ValueError):
+    except (OSError, ValueError, MammoError):
         return None
 
 

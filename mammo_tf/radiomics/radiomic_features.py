@@ -32,8 +32,8 @@ from mammo_tf.radiomics.feature_journal import Journal, ViewFeatures, file_stamp
 from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
-from mammo_tf.reading import doubts, read, stored_bits_of
-from mammo_tf.study import Reject, kept_rejects, resolve_path, write_rejects
+from mammo_tf.reading import doubts, read_row
+from mammo_tf.study import Reject, kept_rejects, write_rejects
 from mammo_tf.study.table_output import REJECTS, check_table_output
 
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
@@ -137,13 +137,9 @@ def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> V
     The row's spacing counts before that of the file's header.
 
     Raises:
-        MammoError: `file_missing`; those of `read` and `view_features`.
+        MammoError: those of `read_row` and `view_features`.
     """
-    path = resolve_path(str(row["path"]), root)
-    if not path.is_file():
-        raise MammoError("file_missing", f"{path} is not there")
-    side, view = row["laterality"] or None, row["view"] or None
-    picture = read(path, laterality=side, view=view, stored_bits=stored_bits_of(row))
+    picture = read_row(row, root)
     told = (float(row["spacing_row_mm"]), float(row["spacing_column_mm"]))
     spacing = picture.facts.spacing_mm if np.isnan(told).any() else told
     found = view_features(picture.pixels, row["view"] or picture.facts.view, spacing, extraction)
@@ -258,8 +254,7 @@ def _computed(
     with closing(each_file(work, rows, workers, "features")) as outcomes:
         for row, found in outcomes:
             place = str(row["path"])
-            path = resolve_path(place, root)
-            yield Reject.of(place, found, path) if isinstance(found, MammoError) else found
+            yield Reject.of(place, found, Path(root) / place) if isinstance(found, MammoError) else found
 
 
 def stored_extraction(table: str | Path) -> Extraction | None:

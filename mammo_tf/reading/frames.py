@@ -16,7 +16,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading.data_set import DataSet, holders, per_frame_groups
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.display import Display, choose_voi, display_rules, show
-from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.header_facts import header_facts
 from mammo_tf.reading.layout import Layout, layout
 from mammo_tf.reading.read import file_kind
@@ -52,6 +52,32 @@ def frames(
     path = Path(path)
     volume_facts(path, voi, laterality, view)
     return _folder_frames(path, stored, voi) if path.is_dir() else _file_frames(path, stored, voi)
+
+
+def frame(path: str | Path, number: int, laterality: str | None = None, view: str | None = None) -> Picture:
+    """One frame of a file as a viewer shows it; no other frame is decoded.
+
+    Args:
+        path: a DICOM file.
+        number: in true order, counted from 1.
+        laterality, view: as for `read`.
+
+    Returns:
+        `pixels` and facts as `read` gives them; the VOI is that of the first stored frame, as for `frames`.
+
+    Raises:
+        MammoError: `frame_missing`; those of `frames`.
+    """
+    path = Path(path)
+    facts = volume_facts(path, laterality=laterality, view=view)
+    if not 1 <= number <= facts.frames:
+        raise MammoError("frame_missing", f"frame {number} is asked for, and the file has {facts.frames}")
+    with refusals(path), open_dicom(path) as file:
+        shape = layout(file)
+        order, _ = frame_order(file.header, shape.frames)
+        rules = display_rules(file.header, shape, [])
+        (stored,) = stored_frames(file, shape, [order[number - 1]])
+        return Picture(show(stored, shape, rules, choose_voi(rules, "default")), facts)
 
 
 def volume_facts(

@@ -15,7 +15,7 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.recipes.start import SAY_MEAN
-from mammo_tf.records import Records, open_records, prepare
+from mammo_tf.records import Records, check_same_pictures, open_records, prepare
 from mammo_tf.study import SPLITS, check_leakage, read_manifest
 from mammo_tf.training import ModelFile
 
@@ -117,7 +117,8 @@ def open_data(
 
     Raises:
         MammoError: `geometry_differs` where the recipe names a preset and records were prepared in another way, and
-            what `read_manifest`, `prepare`, `open_records`, `check_leakage`, `Task.check_rows`, `geometry_of` raise.
+            what `read_manifest`, `prepare`, `open_records`, `check_leakage`, `check_same_pictures`, `Task.check_rows`
+            and `geometry_of` raise.
     """
     data = Path(data)
     splits = SPLITS if recipe.phases else ("test",)
@@ -134,10 +135,11 @@ def open_data(
         done = prepare(manifest, root or data.parent, folder / PREPARED, preprocessing, workers)
         if done.rejects:
             say(f"{len(done.rejects)} of {len(manifest)} images cannot be used: {folder / PREPARED / 'rejects.csv'}")
-        for line in done.doubts:
-            say(line)
+        for remark in done.remarks:
+            say(remark)
         records = open_records(folder / PREPARED)
     check_leakage(records.rows)
+    check_same_pictures(records)
     recipe.task.check_rows(records.rows, splits)
     return records, preprocessing
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import Facts, collections
-from mammo_tf.reading.collections.folder import TABLE, manifest_row, read_labels
+from mammo_tf.reading.collections.folder import TABLE, manifest_row
 from mammo_tf.reading.identity import keyed_hash
+from mammo_tf.reading.label_table import read_labels
 from mammo_tf.reading.tree import not_text
 from mammo_tf.study import Reject, read_manifest, resolve_path
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.reading import read, stored_bits_of
+from mammo_tf.reading import stored_bits_of
+from mammo_tf.reading.rows import read_file
 from mammo_tf.serving.predict_inputs import Candidate, file_row
 
 
@@ -33,9 +34,9 @@ class PredictPicture(NamedTuple):
 
 
 def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture:
-    """Reads a candidate and runs the geometry half; errors as `stored_bits_of`, `read` and `Preprocessing.geometry`."""
-    bits = stored_bits_of(candidate.row)
-    picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view, stored_bits=bits)
+    """Reads a candidate and runs the geometry half; errors as those of the three calls."""
+    frame, bits = int((candidate.row or {}).get("frame") or 0), stored_bits_of(candidate.row)
+    picture = read_file(candidate.file, frame, candidate.laterality, candidate.view, bits)
     prepared = preprocessing.geometry(picture.pixels)
     row = candidate.row or file_row(picture.facts, candidate.place)
     grey_mean = float(prepared.picture.mean(dtype=np.float64))

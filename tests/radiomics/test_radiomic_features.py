@@ -79,10 +79,11 @@ def test_every_other_file_has_a_reason(films: Path, tmp_path: Path) -> None:
     for name, picture in (("black", black), ("even", even)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
     cut.write_bytes((films.parent / table["path"].iloc[0]).read_bytes()[:500])
-    table.loc[rows[:4], "path"] = [str(tmp_path / f"{name}.png") for name in ("black", "even", "cut", "gone")]
+    (tmp_path / table["path"].iloc[4]).write_bytes((films.parent / table["path"].iloc[4]).read_bytes())
+    table.loc[rows[:4], "path"] = [f"{name}.png" for name in ("black", "even", "cut", "gone")]
     (tmp_path / "rejects.csv").write_text("path,code,reason\nother.dcm,truncated,it ends\n")
     known, manifest = table.assign(spacing_row_mm=0.4, spacing_column_mm=0.4), tmp_path / "manifest.csv"
-    done = extract_features(known, films.parent, tmp_path / "f.csv", Extraction("34", "inner"), source=manifest)
+    done = extract_features(known, tmp_path, tmp_path / "f.csv", Extraction("34", "inner"), source=manifest)
     assert len(done.table) == 1
     rejects = pd.read_csv(tmp_path / "rejects.csv").set_index("path")
     codes = {Path(path).stem: code for path, code in rejects["code"].items()}
@@ -90,12 +91,12 @@ def test_every_other_file_has_a_reason(films: Path, tmp_path: Path) -> None:
     assert codes == {
         "black": "mask_empty", "cut": "truncated", "even": "constant_pixels", "gone": "file_missing"
     }  # fmt: skip
-    assert "iske, ikur" in rejects.loc[str(tmp_path / "even.png"), "reason"]
+    assert "iske, ikur" in rejects.loc["even.png", "reason"]
     with pytest.raises(MammoError, match=r"none of 5 images gives features.*rejects.csv"):
-        extract_features(table, films.parent, tmp_path / "g.csv")
+        extract_features(table, tmp_path, tmp_path / "g.csv")
     codes = pd.read_csv(tmp_path / "rejects.csv")["code"]
     assert (codes == "spacing_unknown").sum() == 1 + 2  # of the film, and of those whose breast is not looked for
-    without = extract_features(table, films.parent, tmp_path / "h.csv", Extraction("32"))
+    without = extract_features(table, tmp_path, tmp_path / "h.csv", Extraction("32"))
     assert len(without.table) >= 1
 
 

@@ -132,7 +132,7 @@ def test_files_that_cannot_be_used_are_listed(films: Path, tmp_path: Path) -> No
     os.link(films.parent / read_manifest(films)["path"][1], tmp_path / "gone.png")
     assert prepare(manifest, tmp_path, tmp_path / "out", LEGACY).images == 3, "a file that came back is read"
     (tmp_path / "gone.png").unlink()
-    manifest["path"] = "gone.png"
+    manifest["path"], manifest["split"] = "gone.png", "train"
     with pytest.raises(MammoError, match="none of 4 images can be used; the first: gone.png"):
         prepare(manifest, tmp_path, tmp_path / "none", LEGACY)
 
@@ -178,5 +178,5 @@ def test_doubts_about_grey_scales_are_told_whenever_records_are_prepared(tmp_pat
         for _ in range(2):  # made, and found
             done = prepare(manifest, tmp_path, tmp_path / f"records{told}", Preprocessing.preset("legacy", (32, 32)))
             expected = [] if told else ["1 picture of 16 bits holds nothing above 4095"]
-            assert [line.split(":")[0] for line in done.doubts] == expected
+            assert [line.split(":")[0] for line in done.remarks] == expected
         assert open_records(tmp_path / f"records{told}").means[0] == pytest.approx(0.478 * pixel, abs=0.01)
