@@ -217,13 +217,19 @@ def _forest_row(axes: Axes, height: float, name: str, number: Mapping[str, Any],
     )
 
 
-def write_figures(table: pd.DataFrame, metrics: Metrics, folder: str | Path) -> tuple[Path, ...]:
+def write_figures(
+    table: pd.DataFrame,
+    metrics: Metrics,
+    folder: str | Path,
+    others: Mapping[str, tuple[pd.DataFrame, Metrics]] | None = None,
+) -> tuple[Path, ...]:
     """ROC curve with band and histogram of every split and level, as SVG and PNG.
 
     Args:
         table: predictions, as `read_predictions` gives them.
         metrics: as `compute_metrics` gives them.
         folder: made where missing; `roc_<split>_<level>.svg`, `histogram_<split>_<level>.svg` and their PNG.
+        others: name -> predictions and metrics of further models, whose curves are drawn with those of the first.
 
     Returns:
         The files written. A split of one class has no ROC curve.
@@ -241,12 +247,21 @@ def write_figures(table: pd.DataFrame, metrics: Metrics, folder: str | Path) -> 
             about = f"{split}, {len(scores.labels)} {PLURALS[level]}"
             if scores.both_classes:
                 name = Path(folder) / f"roc_{part}"
-                written += save_figure(roc_figure([scores]), name, f"ROC curve with 95 % band over patients: {about}")
+                models = [scores, *_others_at(others or {}, split, level)]
+                written += save_figure(roc_figure(models), name, f"ROC curve with 95 % band over patients: {about}")
             for one in MODEL_FIGURES:
                 figure = one.draw(scores)
                 if figure is not None:
                     written += save_figure(figure, Path(folder) / f"{one.name}_{part}", f"{one.title}: {about}")
     return tuple(written)
+
+
+def _others_at(others: Mapping[str, tuple[pd.DataFrame, Metrics]], split: str, level: str) -> list[Scores]:
+    """The scores of further models at a split and level that they have too."""
+    found = [
+        scores_at(name, table, metrics, split, level) for name, (table, metrics) in others.items() if split in metrics
+    ]
+    return [scores for scores in found if scores is not None]
 
 
 @dataclass(frozen=True)
