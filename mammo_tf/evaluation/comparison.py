@@ -205,11 +205,17 @@ def _delong_difference(labels: NDArray[np.int64], scores: NDArray[np.float64]) -
     return {**plain, "z": pair.z, "p": pair.p}
 
 
+def few_words(patients: int) -> str:
+    """Why so many patients of the rarer class allow no verdict."""
+    many = "1 patient" if patients == 1 else f"{patients} patients"
+    return f"the rarer class has {many}, and {FEWEST} are the least for a verdict"
+
+
 def _caution(number: Number, paired: Number) -> str:
     """Why a difference is not to be called one way or the other; empty where nothing speaks against it."""
     said = []
     if number["rarer_class"] < FEWEST:
-        said.append(f"the rarer class has {number['rarer_class']} patients, and {FEWEST} are the least for a verdict")
+        said.append(few_words(number["rarer_class"]))
     tests = [p for p in (number.get("p"), paired.get("p")) if p is not None]
     if len(tests) == 2 and number["rarer_class"] < FEW and min(tests) < LEVEL <= max(tests):
         said.append(f"p is {tests[0]:.3f} by the bootstrap and {tests[1]:.3f} by DeLong, so neither settles it")
