@@ -91,7 +91,9 @@ def _patient_model_options(one: ArgumentParser) -> None:
     one.add_argument("--rule", default="g_mean", help="operating point: g_mean, youden, sensitivity, specificity, cost")
     one.add_argument("--target", type=float, metavar="SHARE", help="for --rule sensitivity and specificity")
     one.add_argument("--miss-cost", type=float, default=1.0, metavar="C", help="for --rule cost")
-    one.add_argument("--prevalence", type=float, metavar="P", help="for --rule cost: where the model will work")
+    one.add_argument(
+        "--prevalence", type=float, metavar="P", help="where the model will work: PPV, NPV, recall rate; --rule cost"
+    )
     one.add_argument("--calibration", default="platt", metavar="METHOD", help="platt, isotonic, temperature or none")
     one.add_argument("--replicates", type=whole_number, default=2000, metavar="N", help="bootstrap resamples (2000)")
     one.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of resampling and folds (0)")
@@ -115,9 +117,12 @@ def patient_model(options: Namespace) -> None:
         folds=options.folds,
         seed=options.seed,
         keep=options.keep,
-        rule=OperatingRule(options.rule, options.target, options.miss_cost, options.prevalence),
+        rule=OperatingRule(
+            options.rule, options.target, options.miss_cost, options.prevalence if options.rule == "cost" else None
+        ),
         resampling=Resampling(options.replicates, options.seed, stratified=options.stratified),
         calibration=None if options.calibration == "none" else options.calibration,
+        prevalence=options.prevalence,
         as_run=options.as_run,
         workers=options.workers,
     )

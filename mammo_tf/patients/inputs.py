@@ -130,8 +130,8 @@ def features_and_predictions(features: str | Path, predictions: Sequence[str | P
     """
     table = _features(Path(features))
     scores = pd.concat([_scores(path) for path in predictions], ignore_index=True)
-    for name in ("image_id", "patient_id"):
-        if name not in scores:
+    for name, where in (("image_id", [scores]), ("patient_id", [scores, table])):
+        if not any(name in one for one in where):
             raise MammoError(
                 "column_missing", f"the predictions have no column {name!r}", "Score with mammo-tf predict"
             )

@@ -284,7 +284,9 @@ def test_sentences_say_what_agrees_and_what_survives() -> None:
     none = found["Radiomics add nothing to the baseline's AUC", "34 features"]
     assert (none["agree"], none["patients"], none["level"]) == (1, 1, "patient")
     assert "shows no difference, not that there is none" in none["sentence"]
-    seeds[2]["config_2_own_minus_baseline"] = {"image": {"auc_difference": clear["auc_difference"] | {"rarer_class": 4}}}
+    seeds[2]["config_2_own_minus_baseline"] = {
+        "image": {"auc_difference": clear["auc_difference"] | {"rarer_class": 4}}
+    }
     few = findings(seeds, (OWN,))[0]["sentence"]
     assert "No verdict: the rarer class has 4 patients" in few
     assert "survives" not in few
