@@ -49,7 +49,7 @@ class Cell:
         value: as it stands in the file; None where it does not exist.
         text: as shown.
         interval: shown behind it, may be empty.
-        why: why there is no value, or no interval; empty where there is one.
+        why: why there is no value or no interval, or what is to be held against it; empty where there is nothing.
     """
 
     value: float | None
@@ -62,9 +62,8 @@ def cell(number: Mapping[str, Any] | None, missing: str = "not in the file", for
     """A number of `metrics.json` or `comparison.json` as a cell."""
     if number is None or number.get("value") is None:
         return Cell(None, form.missing, "", str((number or {}).get("why", missing)))
-    return Cell(
-        float(number["value"]), value_text(number["value"], form), ends_text(number, form), number.get("why", "")
-    )
+    why = "; ".join(str(number[name]) for name in ("why", "caution") if number.get(name))
+    return Cell(float(number["value"]), value_text(number["value"], form), ends_text(number, form), why)
 
 
 @dataclass(frozen=True)

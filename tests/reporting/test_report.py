@@ -214,6 +214,9 @@ def test_a_level_that_is_not_there_is_left_out(predictions: Callable[..., pd.Dat
     text = render_report(Report("t", "l", (Entry("M", tmp_path / "predictions.csv", tmp_path / "metrics.json"),)))
     shown = {attributes.get("data-level") for _, attributes in Page(text).tags}
     assert shown == {None, "image", "exam", "patient"}
+    assert "Each model by itself" not in text, "one model has its scores beside its curve"
+    assert text.index("roc-image") < text.index("histogram-image") < text.index('id="limits"')
+    assert 'data-name="Sensitivity"' in text
 
 
 def test_numbers_of_other_predictions_are_pointed_out(run: Report, tmp_path: Path) -> None:
