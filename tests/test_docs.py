@@ -135,7 +135,7 @@ def workplace(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def _patients(part: str, count: int) -> pd.DataFrame:
     """A table of patients as the thesis's, with one feature."""
-    generator = np.random.default_rng(count)
+    generator = np.random.default_rng(list(part.encode()))  # other women in each
     table = pd.DataFrame({"id": [f"{part}-{number}" for number in range(count)], "age": 50})
     table["true_label"] = np.arange(count) % 2
     for view in ("L_CC", "L_MLO", "R_CC", "R_MLO"):
