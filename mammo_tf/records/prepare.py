@@ -130,7 +130,7 @@ def _prepared_images(
 
 
 def prepare_row(
-    row: Mapping[str, Any], prepared: Callable[..., PreparedImage], root: str, preprocessing: Preprocessing
+    row: Mapping[str, Any], prepared: Callable[..., PreparedImage | Reject], root: str, preprocessing: Preprocessing
 ) -> Made:
     """What `prepared` gives for a row, and the stamps that its files had before they were read."""
     stamps = stamps_of(row, root)

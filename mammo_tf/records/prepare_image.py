@@ -17,22 +17,30 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.warp import affine, invert, map_points
 from mammo_tf.reading import read_row, read_stored
 from mammo_tf.records.example import PreparedImage
-from mammo_tf.study import Finding, findings_from_json, resolve_path
+from mammo_tf.study import Finding, Reject, findings_from_json, resolve_path
 
 FRACTION_BITS = 4  # of coordinates that OpenCV draws
 
 
-def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Preprocessing) -> PreparedImage:
-    """Reads the row's file, runs the geometry half and carries the findings over.
+def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Preprocessing) -> PreparedImage | Reject:
+    """Reads the row's file, runs the geometry half and carries the findings over; a reject where it cannot be used.
 
     Args:
         row: of a manifest; its laterality, view and stored_bits count before what the file says.
         root: the data root that the row's `path` is relative to.
         preprocessing: its geometry half is used.
 
-    Raises:
-        MammoError: those of `read_row`, `Preprocessing.geometry` and `finding_mask`.
+    Returns:
+        The prepared image, or why there is none: the codes of `read_row`, `Preprocessing.geometry` and `finding_mask`.
     """
+    try:
+        return _prepared(row, root, preprocessing)
+    except MammoError as error:
+        place = str(row["path"])
+        return Reject.of(place, error, Path(root) / place)
+
+
+def _prepared(row: Mapping[str, Any], root: str | Path, preprocessing: Preprocessing) -> PreparedImage:
     picture = read_row(row, root)
     pixels = picture.pixels
     prepared = preprocessing.geometry(pixels)

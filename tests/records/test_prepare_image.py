@@ -15,8 +15,9 @@ from pydicom import dcmread
 from mammo_tf import reading
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
+from mammo_tf.records import PreparedImage
 from mammo_tf.records.prepare_image import prepare_image, reduced
-from mammo_tf.study import Finding, findings_to_json
+from mammo_tf.study import Finding, Reject, findings_to_json
 
 TRAITS = Path(__file__).parents[1] / "golden" / "dicom"
 STEPS = Preprocessing.preset("legacy", (100, 60))
@@ -44,9 +45,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _prepared(root: Path, finding: Finding) -> PreparedImage | Reject:
+    return prepare_image({"path": "film.png", "findings": findings_to_json([finding])}, root, STEPS)
+
+
 def _masks(root: Path, finding: Finding) -> np.ndarray:
-    row = {"path": "film.png", "findings": findings_to_json([finding])}
-    return prepare_image(row, root, STEPS).finding_masks[0]
+    found = _prepared(root, finding)
+    assert isinstance(found, PreparedImage)
+    return found.finding_masks[0]
 
 
 @pytest.mark.parametrize("shape", [{"mask": "right.png"}, {"mask": "mask.dcm"}, {"box": (80, 240, 120, 280)}])
@@ -72,8 +78,10 @@ def test_a_finding_lies_where_it_was_seen(shape: dict, root: Path) -> None:
     ],
 )
 def test_geometry_that_does_not_fit_is_refused(shape: dict, message: str, root: Path) -> None:
-    with pytest.raises(MammoError, match=message):
-        _masks(root, Finding("mass", "malignant", **shape))
+    found = _prepared(root, Finding("mass", "malignant", **shape))
+    assert isinstance(found, Reject)
+    assert found.path == "film.png"
+    assert message in found.reason
 
 
 def test_what_meets_the_picture_is_taken(root: Path) -> None:
