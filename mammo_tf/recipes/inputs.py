@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.geometry_steps import Fit, Resize
 from mammo_tf.imaging.intensity_steps import MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.recipes.start import SAY_MEAN
@@ -85,20 +89,27 @@ def with_auto_levels(preprocessing: Preprocessing) -> Preprocessing:
 def training_mean(records: Records, preprocessing: Preprocessing) -> float:
     """Mean of the training pictures on the scale on which the preprocessing subtracts it, rounded to 0.01.
 
+    Where every step before is a scaling the means of the records are scaled; else the steps are run on every picture.
+
     Raises:
-        MammoError: `mean_unknown` where a step before the subtraction is not a scaling, `split_empty`.
+        MammoError: `split_empty`.
     """
-    scale = 1.0
-    for step in preprocessing.intensity_steps:
-        if isinstance(step, SubtractMean):
-            break
-        if not isinstance(step, Scale):
-            raise MammoError("mean_unknown", f"no mean is known behind the step {step}", "Set preparation.mean")
-        scale *= step.levels * step.factor
-    means = records.means[records.positions("train")]
-    if not len(means):
+    positions = records.positions("train")
+    if not len(positions):
         raise MammoError("split_empty", "no image is in split train", "Run mammo-tf split")
-    return round(float(np.mean(means)) * scale, 2)
+    before = list(takewhile(lambda step: not isinstance(step, SubtractMean), preprocessing.intensity_steps))
+    if all(isinstance(step, Scale) for step in before):
+        scale = math.prod(step.levels * step.factor for step in before if isinstance(step, Scale))
+        return round(float(np.mean(records.means[positions])) * scale, 2)
+    means = [_mean_after(before, records.picture(int(position))) for position in positions]
+    return round(float(np.mean(means)), 2)
+
+
+def _mean_after(steps: Sequence[IntensityStep], picture: NDArray[np.uint16]) -> float:
+    values = (picture / np.float32(65535)).astype(np.float32)
+    for step in steps:
+        values = step.intensity(values)
+    return float(np.mean(values, dtype=np.float64))
 
 
 def open_data(
