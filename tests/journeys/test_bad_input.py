@@ -90,7 +90,7 @@ def test_sizes_settings_and_start_models(records: Records, tmp_path: Path, capsy
     assert "is not there" in fails(capsys, *run, "--start", tmp_path / "none.keras")
     assert "there are no images to run on" in fails(capsys, "run", FINE_TUNING)
     baseline = ("run", PIPELINES / "end2end_baseline.py", "--data", data, "-o", tmp_path / "run")
-    assert "was prepared by" in fails(capsys, *baseline)
+    assert "was prepared by" in fails(capsys, *baseline, "--set", "preparation.preset=default")
     small = ("--set", 'preparation={"rows": 100, "columns": 100, "preset": "legacy"}')
     assert "was prepared by" in fails(capsys, *baseline, *small)
     assert "are given together" in fails(capsys, *baseline, "--set", "preparation.rows=100")
