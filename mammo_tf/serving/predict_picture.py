@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.reading import stored_bits_of
-from mammo_tf.reading.rows import read_file
+from mammo_tf.reading import read_told
 from mammo_tf.serving.predict_inputs import Candidate, file_row
 
 
@@ -35,10 +34,9 @@ class PredictPicture(NamedTuple):
 
 def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture:
     """Reads a candidate and runs the geometry half; errors as those of the three calls."""
-    frame, bits = int((candidate.row or {}).get("frame") or 0), stored_bits_of(candidate.row)
-    picture = read_file(candidate.file, frame, candidate.laterality, candidate.view, bits)
+    picture = read_told(candidate.file, candidate.told, preprocessing.projection)
     prepared = preprocessing.geometry(picture.pixels)
-    row = candidate.row or file_row(picture.facts, candidate.place)
+    row = {**(candidate.row or file_row(picture.facts, candidate.place)), **candidate.part}
     grey_mean = float(prepared.picture.mean(dtype=np.float64))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size, picture.facts.warnings)

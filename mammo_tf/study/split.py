@@ -155,7 +155,8 @@ def check_leakage(manifest: pd.DataFrame) -> None:
                 f"{len(torn)} {what}(s) in more than one split, first {name!r} in {parts}",
                 "Split again with mammo-tf split (with --pairs, if there are pairs)",
             )
-    pictures = placed.assign(_picture=placed["path"] + " " + placed["frame"])
+    series = placed.get("series", "")  # of a folder that holds slices of several
+    pictures = placed.assign(_picture=placed["path"] + " " + placed["frame"] + " " + series)
     torn = pictures.groupby("_picture")["split"].nunique().loc[lambda parts: parts > 1]
     if len(torn):
         raise MammoError("picture_in_two_splits", f"the file {str(torn.index[0]).strip()} is in more than one split")
