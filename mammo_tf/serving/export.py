@@ -2,15 +2,15 @@
 
 Signatures:
 
-- `serving_default`: `png`, string `[batch]`, PNG bytes, grey, 8 or 16 bits, any size. Decodes, then runs the `geometry`
-  that a graph can do, `intensity` and the network.
+- `serving_default`: `png`, string `[batch]`, PNG bytes, grey, 8 or 16 bits, any size. Decodes (`png_in_graph`: what
+  `predict` refuses is refused), then runs the `geometry` that a graph can do, `intensity` and the network.
 - `serving_float`: `picture`, float32 `[batch, rows, columns]` in [0, 1], after `geometry`. Runs `intensity` and the
   network.
 
 Outputs of both: those that the task names, `score` float32 `[batch]` first. A classifier has `heatmap` float32
 `[batch, map rows, map columns]` where it has a class activation map (its mean plus the difference of the biases is the
 logit of the score), a network for segmentation `mask` float32 `[batch, rows, columns]`, the probability of every pixel.
-A graph cannot segment the breast: `serving_default` runs `Preprocessing.for_graph()`, and `bundle.json` says so.
+A batch of no picture has no score. A graph cannot segment the breast: `serving_default` runs `Preprocessing.for_graph()`, and `bundle.json` says so.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from mammo_tf.files import digest, disk_errors, source_revision, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import with_winograd
 from mammo_tf.models.flips import FLIPS
+from mammo_tf.serving.png_in_graph import decode_png
 from mammo_tf.training import Classification, ModelCard, ModelFile, Task, Threshold
 
 FORMAT = 2
@@ -166,27 +167,29 @@ def serving_functions(
     rows, columns = preprocessing.size or (None, None)
 
     def scored(pictures: Tensor) -> dict[str, Tensor]:
-        values = graph_preprocessing.intensity(preprocessing, pictures)
+        """Of no picture: no score. A convolution refuses an empty batch, so it is given a black one then."""
+        count = tf.shape(pictures)[0]
+        some = tf.pad(pictures, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0]])
+        values = graph_preprocessing.intensity(preprocessing, some)
         own, *further = tf.nest.flatten(network(values, training=False))
         if flips:
             mirrored = [own, *(back(values, axes) for axes in FLIPS.values())]
             own = tf.add_n(mirrored) / len(mirrored)
-        return task.named_outputs([own, *further])
+        return {name: output[:count] for name, output in task.named_outputs([own, *further]).items()}
 
     def back(values: Tensor, axes: tuple[int, ...]) -> Tensor:
         """The network's own output on mirrored pictures; one that is a picture itself is mirrored back."""
         given = tf.nest.flatten(network(tf.reverse(values, axes), training=False))[0]
         return tf.reverse(given, axes) if given.shape.rank == 4 else given
 
-    def prepared(png: Tensor) -> Tensor:
-        # Without dtype the decoder drops the lower 8 of 16 bits; with it, 8-bit pictures are raised by 257.
-        picture = tf.io.decode_png(png, channels=1, dtype=tf.uint16)[..., 0]
-        return graph_preprocessing.geometry(in_graph, picture)
+    def prepared(numbered: tuple[Tensor, Tensor]) -> Tensor:
+        png, number = numbered
+        return graph_preprocessing.geometry(in_graph, decode_png(png, number))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="png")])
     def serve_png(png: Tensor) -> dict[str, Tensor]:
         one = tf.TensorSpec([rows, columns], tf.float32)
-        return scored(tf.map_fn(prepared, png, fn_output_signature=one))
+        return scored(tf.map_fn(prepared, (png, tf.range(tf.size(png))), fn_output_signature=one))
 
     @tf.function(input_signature=[tf.TensorSpec([None, rows, columns], tf.float32, name="picture")])
     def serve_float(picture: Tensor) -> dict[str, Tensor]:
