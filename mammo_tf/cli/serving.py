@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from mammo_tf.cli.shared import Commands, counted, print_all, tensorflow_loaded, whole_number
@@ -19,6 +19,11 @@ def _export_options(one: ArgumentParser) -> None:
     one.add_argument("run", metavar="RUN|MODEL", help="run folder or .keras")
     one.add_argument("--name", metavar="N", help="name of the model (default: that of the run folder)")
     one.add_argument("--root", default="saved_models", metavar="DIR", help="where models lie (default saved_models)")
+    one.add_argument(
+        "--winograd", action=BooleanOptionalAction,
+        help="convolutions that a CPU computes faster; leave them out for a server with a GPU (default: where this "
+        "machine has none)",
+    )  # fmt: skip
 
 
 def export(options: Namespace) -> None:
@@ -29,7 +34,7 @@ def export(options: Namespace) -> None:
 
     given = Path(options.run)
     name = options.name or (given.resolve().name if given.is_dir() else given.stem)
-    print(export_bundle(load_start(given), options.root, name))
+    print(export_bundle(load_start(given), options.root, name, winograd=options.winograd))
 
 
 def _predict_options(one: ArgumentParser) -> None:

@@ -3,14 +3,14 @@
 Signatures:
 
 - `serving_default`: `png`, string `[batch]`, PNG bytes, grey, 8 or 16 bits, any size. Decodes (`png_in_graph`: what
-  `predict` refuses is refused), then runs the `geometry` that a graph can do, `intensity` and the network.
+  `predict` refuses is refused), then runs `geometry`, `intensity` and the network.
 - `serving_float`: `picture`, float32 `[batch, rows, columns]` in [0, 1], after `geometry`. Runs `intensity` and the
   network.
 
 Outputs of both: those that the task names, `score` float32 `[batch]` first. A classifier has `heatmap` float32
 `[batch, map rows, map columns]` where it has a class activation map (its mean plus the difference of the biases is the
 logit of the score), a network for segmentation `mask` float32 `[batch, rows, columns]`, the probability of every pixel.
-A batch of no picture has no score. A graph cannot segment the breast: `serving_default` runs `Preprocessing.for_graph()`, and `bundle.json` says so.
+A batch of no picture has no score.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def export_bundle(
     name: str = "end2end",
     thresholds: Sequence[Threshold] | None = None,
     flips: bool | None = None,
-    winograd: bool = True,
+    winograd: bool | None = None,
 ) -> Path:
     """Writes `root/name/<version>/`, version being the next whole number; whole or not there.
 
@@ -63,7 +63,8 @@ def export_bundle(
         flips: outputs are the mean over the picture as it is, left-right, up-down and both; four times the work; by
             default as the card says. A heat map is that of the picture as it is.
         winograd: compute convolutions of many channels by `models.with_winograd`: the same scores to 1e-6 in less time
-            on a CPU, in plain operations that every loader of SavedModels has. False for a server with a GPU.
+            on a CPU, in plain operations that every loader of SavedModels has. False for a server with a GPU; by
+            default True where TensorFlow sees no GPU. `bundle.json` says which.
 
     Returns:
         The version's folder.
@@ -81,6 +82,8 @@ def export_bundle(
         raise MammoError("name_wrong", f"{name!r} is not a name for a model", "Take letters, digits, _ and -")
     preprocessing = check_servable(model_file)
     card = served_card(model_file, thresholds, flips)
+    if winograd is None:
+        winograd = not tf.config.list_physical_devices("GPU")
     signatures, variables = serving_functions(
         model_file.model, task_of(model_file.card), preprocessing, card.flips, winograd
     )
@@ -91,7 +94,7 @@ def export_bundle(
         "name": name,
         "input_size": list(preprocessing.size or ()),
         "card": card.to_json(),
-        "graph_preprocessing": preprocessing.for_graph().to_json(),
+        "graph_preprocessing": preprocessing.to_json(),
         "winograd": winograd,
         "signatures": {key: _described(function) for key, function in signatures.items()},
         "versions": {package: installed_version(package) for package in ("mammo_tf", "tensorflow", "keras")},
@@ -163,7 +166,6 @@ def serving_functions(
     network = task.serving_network(model)
     if winograd:
         network = with_winograd(network)
-    in_graph = preprocessing.for_graph()
     rows, columns = preprocessing.size or (None, None)
 
     def scored(pictures: Tensor) -> dict[str, Tensor]:
@@ -184,7 +186,7 @@ def serving_functions(
 
     def prepared(numbered: tuple[Tensor, Tensor]) -> Tensor:
         png, number = numbered
-        return graph_preprocessing.geometry(in_graph, decode_png(png, number))
+        return graph_preprocessing.geometry(preprocessing, decode_png(png, number))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="png")])
     def serve_png(png: Tensor) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.reading import read
 from mammo_tf.reporting.manifest_sheet import manifest_sheet
-from mammo_tf.serving import export_bundle
+from mammo_tf.serving import export_bundle, open_bundle
 from mammo_tf.serving import predict as module
 from mammo_tf.serving.predict import predict
 from mammo_tf.study import read_manifest, write_manifest
@@ -74,6 +74,16 @@ def test_bundle_and_model_give_the_scores_of_keras(model, bundle, films, tmp_pat
         assert (table["label"] == "").all()
         assert table["image_id"].is_unique
         assert table["patient_id"].is_unique
+
+
+def test_what_is_served_is_what_was_measured(bundle, model, films):
+    """`serving_default` looks for the breast in the graph; a pixel of its outline may differ."""
+    files = sorted(films.parent.glob("*.png"))[:4]
+    scored = open_bundle(bundle).score_png([path.read_bytes() for path in files])
+    np.testing.assert_allclose(scored.score, keras_scores(model, files), rtol=0, atol=1e-3)
+    blank = cv2.imencode(".png", np.zeros((150, 140), np.uint16))[1].tobytes()
+    with pytest.raises(MammoError, match="no breast stands out"):
+        open_bundle(bundle).score_png([blank])
 
 
 def test_a_manifest_brings_labels_and_all_its_columns(bundle, films, tmp_path):

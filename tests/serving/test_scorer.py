@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -71,6 +72,14 @@ def test_a_bundle_computes_as_it_was_exported(wide):
     with pytest.raises(MammoError) as caught:
         open_scorer(wide["bundle"], winograd=False)
     assert caught.value.code == "winograd_exported"
+    assert "--no-winograd" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("asked", "gpus", "done"), [(None, 0, True), (None, 1, False), (True, 1, True)])
+def test_a_bundle_says_how_it_computes(served, tmp_path, monkeypatch, asked, gpus, done):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * gpus)
+    bundle = export_bundle(served["model_file"], tmp_path, winograd=asked)
+    assert json.loads((bundle / "assets.extra" / "bundle.json").read_text())["winograd"] is done
 
 
 def refused(path):
