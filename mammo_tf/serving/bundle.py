@@ -82,10 +82,14 @@ class Bundle:
             pictures: PNG files, grey, 8 or 16 bits, any size, bright is dense.
 
         Raises:
-            MammoError: `png_broken` for what is not such a PNG (`png_in_graph`), naming the picture.
+            MammoError: `png_broken` for what is not such a PNG (`png_in_graph`), naming the picture;
+                `signature_missing` for a bundle that was exported without `serving_default`.
         """
         if not pictures:
             return NOTHING
+        if PNG_SIGNATURE not in self.description["signatures"]:
+            sentence = f"{self.folder} was exported without {PNG_SIGNATURE}, whose scores were not those measured"
+            raise MammoError("signature_missing", sentence, "Prepare pictures and ask serving_float, as predict does")
         try:
             return self._run(PNG_SIGNATURE, png=tf.constant(list(pictures), tf.string))
         except tf.errors.InvalidArgumentError as error:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version as installed_version
@@ -30,11 +30,14 @@ import tensorflow as tf
 
 from mammo_tf.data import graph_preprocessing
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import to_json
 from mammo_tf.files import digest, disk_errors, source_revision, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import with_winograd
 from mammo_tf.models.flips import FLIPS
 from mammo_tf.serving.png_in_graph import decode_png
+from mammo_tf.serving.predict_inputs import Candidate
+from mammo_tf.serving.signature_gap import SignatureGap, measure_gap
 from mammo_tf.training import Classification, ModelCard, ModelFile, Task, Threshold
 
 FORMAT = 2
@@ -50,6 +53,9 @@ def export_bundle(
     thresholds: Sequence[Threshold] | None = None,
     flips: bool | None = None,
     winograd: bool | None = None,
+    validation: Sequence[Candidate] = (),
+    allow_gap: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Writes `root/name/<version>/`, version being the next whole number; whole or not there.
 
@@ -65,6 +71,11 @@ def export_bundle(
         winograd: compute convolutions of many channels by `models.with_winograd`: the same scores to 1e-6 in less time
             on a CPU, in plain operations that every loader of SavedModels has. False for a server with a GPU; by
             default True where TensorFlow sees no GPU. `bundle.json` says which.
+        validation: pictures of validation, on which both signatures are compared (`signature_gap`). What was found
+            stands in `bundle.json`; nothing, where there are no pictures.
+        allow_gap: write `serving_default` even where its scores are not those that were measured. Thresholds then say
+            that they are for `serving_float` alone.
+        say: is told the gap.
 
     Returns:
         The version's folder.
@@ -87,6 +98,12 @@ def export_bundle(
     signatures, variables = serving_functions(
         model_file.model, task_of(model_file.card), preprocessing, card.flips, winograd
     )
+    gap = _gap(signatures, preprocessing, validation, card.threshold("image"), say)
+    if gap is not None and gap.is_large:
+        card = replace(card, thresholds=tuple(replace(one, signature=FLOAT_SIGNATURE) for one in card.thresholds))
+        if not allow_gap:
+            say("that is too much: the bundle has no serving_default; --allow-gap puts it in nevertheless")
+            del signatures[PNG_SIGNATURE]
     module = tf.Module()
     module.variables_once = variables  # a module that holds the Keras model too would write each of them twice
     described = {
@@ -96,6 +113,7 @@ def export_bundle(
         "card": card.to_json(),
         "graph_preprocessing": preprocessing.to_json(),
         "winograd": winograd,
+        "gap": None if gap is None else to_json(gap),
         "signatures": {key: _described(function) for key, function in signatures.items()},
         "versions": {package: installed_version(package) for package in ("mammo_tf", "tensorflow", "keras")},
         "revision": source_revision(),
@@ -109,6 +127,20 @@ def export_bundle(
         digests = {path.relative_to(place.folder).as_posix(): digest(path) for path in files}
         write_json(place.folder / DESCRIPTION, {**described, "digests": digests})
     return place.folder
+
+
+def _gap(
+    signatures: dict[str, Any],
+    preprocessing: Preprocessing,
+    validation: Sequence[Candidate],
+    threshold: float | None,
+    say: Callable[[str], None],
+) -> SignatureGap | None:
+    gap = measure_gap(signatures, preprocessing, validation, threshold) if validation else None
+    why = f"none of {len(validation)} validation images can be read" if validation else "no validation images are there"
+    unknown = f"how far serving_default is from the full preprocessing is unknown: {why} (--data names them)"
+    say(unknown if gap is None else gap.words)
+    return gap
 
 
 def task_of(card: ModelCard) -> Task:

@@ -112,7 +112,7 @@ def test_saved_model_takes_any_size(tmp_path):
 
 
 def film(rows, columns, glow, seed):
-    """A breast at the left, uint16; a letter beyond it, a bright line along the top, a bar across it, film that glows."""
+    """A breast at the left, uint16, with a letter beyond it, a bright line on top, a bar across it, film that glows."""
     generator = np.random.default_rng(seed)
     down, across = np.mgrid[:rows, :columns]
     depth = np.clip(1 - ((down - 0.45 * rows) / (0.4 * rows)) ** 2 - (across / (0.7 * columns)) ** 2, 0, 1) ** 0.5
@@ -126,7 +126,7 @@ def film(rows, columns, glow, seed):
 
 
 def test_the_breast_is_where_numpy_finds_it():
-    """Films larger and smaller than what is looked at, flat and glowing; the breast touches the edge, and has a hole."""
+    """Films larger and smaller than what is looked at, flat and glowing, with a bar across and letters."""
     preprocessing = Preprocessing((CropBreast(), MaskBreast(), Fit(96, 64), MaskBreast()), CHANNELS)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.uint16)], autograph=False)
