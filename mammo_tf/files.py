@@ -247,10 +247,15 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def escaped(text: str) -> str:
+    r"""The text with bytes of file names that are no UTF-8 as `\xfc`, so that it can be written."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 text; the file is whole or not there."""
     with atomic_path(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(escaped(text), encoding="utf-8")
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -29,6 +29,8 @@ PAGES = [*DOCS, ROOT / "CHANGELOG.md", ROOT / "saved_models" / "README.md"]
 
 SHORT = (
     "mammo-tf manifest folder /archive -o study",
+    "mammo-tf manifest folder /archive -o hospital --labels export.csv --columns path=file,label=pathology "
+    "--values label=B:benign,M:malignant --reference-standard 'pathology, else 24 months of follow-up'",
     "mammo-tf split study/manifest.csv --fractions 70,10,20 --stratify age,label",
     "mammo-tf inspect study/manifest.csv",
     "mammo-tf prepare study/manifest.csv --root /archive -o prepared/target --size 1152x896 --workers 8",
@@ -119,6 +121,8 @@ def workplace(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     labels = sick.map({True: "malignant", False: "normal"})
     paths = table["path"].str.removeprefix("exams/")
     pd.DataFrame({"path": paths, "label": labels}).to_csv(tmp_path / "archive" / "labels.csv", index=False)
+    export = pd.DataFrame({"file": paths, "pathology": sick.map({True: "M", False: "B"})})
+    export.to_csv(tmp_path / "export.csv", index=False)
     shutil.copy(golden / "end2end" / "vgg16_512x1_w16.h5", tmp_path / "inbreast_vgg16_512x1.h5")
     (tmp_path / "pipelines").symlink_to(ROOT / "pipelines")
     scores = {"cancer": [0, 0, 1, 1] * 5, "p": [number % 7 / 7 for number in range(20)], "woman": range(20)}
@@ -131,7 +135,7 @@ def workplace(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def _patients(part: str, count: int) -> pd.DataFrame:
     """A table of patients as the thesis's, with one feature."""
-    generator = np.random.default_rng(count)
+    generator = np.random.default_rng(list(part.encode()))  # other women in each
     table = pd.DataFrame({"id": [f"{part}-{number}" for number in range(count)], "age": 50})
     table["true_label"] = np.arange(count) % 2
     for view in ("L_CC", "L_MLO", "R_CC", "R_MLO"):

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mammo_tf.cli.interrupts import held
-from mammo_tf.cli.shared import Commands, counted, numbers, print_all, seed_number, tensorflow_loaded, whole_number
+from mammo_tf.cli.shared import (
+    Commands,
+    counted,
+    numbers,
+    parsed_pairs,
+    print_all,
+    seed_number,
+    tensorflow_loaded,
+    whole_number,
+)
 from mammo_tf.errors import MammoError
+from mammo_tf.files import disk_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LARGEST = 20000  # pixels along a side
 
@@ -52,7 +66,16 @@ def _manifest_options(one: ArgumentParser) -> None:
     one.add_argument("collection", metavar="COLLECTION", help="folder, mini-mias, ...")
     one.add_argument("root", metavar="ROOT", help="where its files lie")
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="where the two tables go")
-    one.add_argument("--labels", metavar="FILE.csv", help="labels of a folder's files")
+    one.add_argument("--labels", metavar="FILE.csv", help="labels of a folder's files (default: its labels.csv)")
+    one.add_argument("--columns", metavar="OURS=THEIRS,...", help="columns of that table, label=pathology,path=file")
+    one.add_argument(
+        "--values", action="append", default=[], metavar="COLUMN=THEIRS:OURS,...",
+        help="words of that table, label=B:benign,M:malignant; may be repeated",
+    )  # fmt: skip
+    one.add_argument(
+        "--reference-standard", metavar="TEXT", default="",
+        help="what the labels rest on, kept with the manifest: BI-RADS, pathology, months of follow-up",
+    )  # fmt: skip
     one.add_argument(
         "--keep-identifiers", action="store_true", help="identifiers of a folder's files as they are, not hashed"
     )
@@ -61,23 +84,68 @@ def _manifest_options(one: ArgumentParser) -> None:
 def manifest(options: Namespace) -> None:
     """Lists a collection into manifest.csv and rejects.csv."""
     with held():
+        from mammo_tf.files import LOCK, locked
         from mammo_tf.reading.collections import collect
-        from mammo_tf.study import write_manifest, write_rejects
+        from mammo_tf.study import check_origin_output, read_manifest, write_rejects
 
     settings = {"labels": options.labels} if options.labels else {}
     settings |= {"keep_identifiers": True} if options.keep_identifiers else {}
-    table, rejects = collect(options.collection, options.root, **settings)
+    settings |= {"columns": parsed_pairs(options.columns, "--columns")} if options.columns else {}
+    settings |= {"values": _parsed_values(options.values)} if options.values else {}
     output = Path(options.output)
-    rejected = write_rejects(rejects, output / "rejects.csv")
-    if not len(table):
-        where = output / "rejects.csv"
-        files = counted(rejected, "file")
-        raise MammoError("nothing_usable", f"none of {files} of {options.root} can be used", f"See {where}")
-    write_manifest(table, output / "manifest.csv")
+    path = output / "manifest.csv"
+    check_origin_output(path)
+    before = read_manifest(path) if path.exists() else None
+    table, rejects = collect(options.collection, options.root, **settings)
+    with disk_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+    with locked(output / LOCK, output):
+        rejected = write_rejects(rejects, output / "rejects.csv")
+        if not len(table):
+            files, where = counted(rejected, "file"), output / "rejects.csv"
+            raise MammoError("nothing_usable", f"none of {files} of {options.root} can be used", f"See {where}")
+        remarks = _listed(table, path, before, options, settings)
     if options.keep_identifiers:
-        print(f"identifiers stand in {output / 'manifest.csv'} as the archive has them: keep it as safe as the archive")
-    images, files = counted(len(table), "image"), counted(rejected, "file")
-    print(f"{images} in {output / 'manifest.csv'}, {files} in {output / 'rejects.csv'}")
+        print(f"identifiers stand in {path} as the archive has them: keep it as safe as the archive")
+    print_all(remarks)
+    print(f"{counted(len(table), 'image')} in {path}, {counted(rejected, 'file')} in {output / 'rejects.csv'}")
+
+
+def _listed(
+    table: pd.DataFrame, path: Path, before: pd.DataFrame | None, options: Namespace, settings: dict[str, Any]
+) -> list[str]:
+    """Writes the manifest and where it comes from; what is to be said of it."""
+    from mammo_tf.files import digest
+    from mammo_tf.reading import doubts
+    from mammo_tf.study import Origin, identity_line, with_splits_of, write_manifest, write_origin
+
+    remarks = []
+    if before is not None:
+        table, kept = with_splits_of(table, before)
+        remarks = [f"{kept} from the {path.name} that was there"] if kept else []
+    write_manifest(table, path)
+    labels = Path(options.labels or Path(options.root) / "labels.csv")
+    told = labels.is_file() and options.collection == "folder"
+    origin = Origin(
+        options.collection, str(Path(options.root).resolve()), str(labels.resolve()) if told else "",
+        digest(labels) if told else "", settings.get("columns", {}), settings.get("values", {}),
+        options.reference_standard,
+    )  # fmt: skip
+    write_origin(origin, path)
+    found = doubts(text.split("; ") for text in table["warnings"]) if "warnings" in table else []
+    return [*remarks, *filter(None, [identity_line(table)]), *found]
+
+
+def _parsed_values(texts: list[str]) -> dict[str, dict[str, str]]:
+    """Every `--values COLUMN=THEIRS:OURS,...`; the last colon of a pair counts."""
+    values: dict[str, dict[str, str]] = {}
+    for text in texts:
+        column, equals, pairs = text.partition("=")
+        meant = [pair.rpartition(":") for pair in pairs.split(",") if pair]
+        if not (column.strip() and equals and meant and all(colon for _, colon, _ in meant)):
+            raise MammoError("option_wrong", f"--values {text!r} is not COLUMN=THEIRS:OURS,...")
+        values.setdefault(column.strip(), {}).update({theirs.strip(): ours.strip() for theirs, _, ours in meant})
+    return values
 
 
 def _inspect_options(one: ArgumentParser) -> None:
@@ -89,10 +157,13 @@ def _inspect_options(one: ArgumentParser) -> None:
 def inspect(options: Namespace) -> None:
     """Counts a manifest, draws its sheet, refuses leakage."""
     with held():
-        from mammo_tf.study import check_leakage, count_table, read_manifest
+        from mammo_tf.study import check_leakage, count_table, identity_line, read_manifest, read_origin
 
     table = read_manifest(options.manifest)
     print_all(count_table(table))
+    origin = read_origin(options.manifest)
+    print_all(origin.lines() if origin else ())
+    print_all(filter(None, [identity_line(table)]))
     if options.sheet:
         with held():
             from mammo_tf.reporting.manifest_sheet import manifest_sheet
@@ -114,13 +185,35 @@ def _split_options(one: ArgumentParser) -> None:
 def split(options: Namespace) -> None:
     """Fills the column split."""
     with held():
-        from mammo_tf.study import assign_splits, count_table, read_manifest, write_manifest
+        from mammo_tf.files import locked
+        from mammo_tf.study import (
+            assign_splits,
+            count_table,
+            identity_line,
+            read_manifest,
+            read_origin,
+            write_manifest,
+            write_origin,
+        )  # fmt: skip
 
     fractions = numbers(options.fractions, ",", 3, "--fractions")
     columns = [column for column in options.stratify.split(",") if column]
-    table = assign_splits(read_manifest(options.manifest), fractions, columns, options.pairs, options.seed)
-    write_manifest(table, options.output or options.manifest)
+    output = Path(options.output or options.manifest)
+    with locked(output.with_name(f".{output.name}.lock"), output):
+        before = read_manifest(options.manifest)
+        doubt = identity_line(before)
+        try:
+            table = assign_splits(before, fractions, columns, options.pairs, options.seed)
+        except MammoError as error:
+            if error.code != "too_few_patients" or not doubt:
+                raise
+            raise MammoError(error.code, f"{error.sentence}; {doubt}") from error
+        write_manifest(table, output)
+        origin = read_origin(options.manifest)
+        if origin is not None and output != Path(options.manifest):
+            write_origin(origin, output)
     print_all(count_table(table)[:6])
+    print_all(filter(None, [doubt]))
 
 
 def _prepare_options(one: ArgumentParser) -> None:
@@ -146,5 +239,6 @@ def prepare(options: Namespace) -> None:
     root = options.root or Path(options.manifest).parent
     preprocessing = Preprocessing.preset(options.preset, (rows, columns))
     done = prepare_records(table, root, options.output, preprocessing, options.workers)
+    print_all(done.remarks)
     rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
     print(f"{counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")

@@ -7,6 +7,7 @@ command that needs them.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import platform
@@ -19,7 +20,7 @@ from typing import Any
 import mammo_tf
 from mammo_tf.cli import data, experiments, installation, measuring, patients, serving, training
 from mammo_tf.cli.interrupts import noticed
-from mammo_tf.cli.shared import BAD_INPUT, Commands, Parser
+from mammo_tf.cli.shared import BAD_INPUT, Commands, Parser, printable
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import nearest
 
@@ -99,6 +100,9 @@ def _log_to_standard_error() -> logging.Handler:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code: 0, 2 for bad input (one line on standard error), 130 on Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the screen's encoding lacks are escaped
+            stream.reconfigure(errors="backslashreplace")
     options = _parsed(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     handler = _log_to_standard_error() if options.verbose else None
@@ -110,10 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MammoError as error:
         if options.verbose:
             traceback.print_exc()
-        print(f"mammo-tf: {error}", file=sys.stderr)
+        print(printable(f"mammo-tf: {error}"), file=sys.stderr)
         return BAD_INPUT
     except PermissionError as error:
-        print(f"mammo-tf: {error.filename} may not be read or written: {error.strerror}", file=sys.stderr)
+        sentence = f"mammo-tf: {error.filename} may not be read or written: {error.strerror}"
+        print(printable(sentence), file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         again = "run the same command again to resume" if options.resumable else "the same command starts over"

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from mammo_tf.cli.interrupts import held
-from mammo_tf.cli.shared import Commands, parsed_pairs, print_all, seed_number, whole_number
+from mammo_tf.cli.shared import Commands, columns_of, print_all, seed_number, whole_number
 from mammo_tf.errors import MammoError
 
 
@@ -26,7 +26,10 @@ def add(commands: Commands) -> None:
 def _evaluate_options(one: ArgumentParser) -> None:
     one.add_argument("predictions", metavar="FILE.csv", help="scores with labels, a row an image")
     one.add_argument("other", nargs="?", metavar="OTHER.csv", help="compared: OTHER minus FILE")
-    one.add_argument("--columns", default="", metavar="label=...,score=...,patient=...", help="names in the files")
+    one.add_argument(
+        "--columns", action="append", default=[], metavar="label=...,score=...,patient=...",
+        help="names in the files; given twice, in FILE and in OTHER",
+    )  # fmt: skip
     one.add_argument("--join", default="image_id", metavar="COLUMN", help="what tells which rows belong together")
     one.add_argument("--replicates", type=whole_number, default=2000, metavar="N", help="bootstrap resamples (2000)")
     one.add_argument("-o", "--output", metavar="DIR", help="write metrics, comparison and figures here")
@@ -36,7 +39,10 @@ def _evaluate_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--miss-cost", type=float, default=1.0, metavar="C", help="for --rule cost: a miss in false alarms"
     )
-    one.add_argument("--prevalence", type=float, metavar="P", help="for --rule cost: where the model will work")
+    one.add_argument(
+        "--prevalence", type=float, metavar="P", help="where the model will work: PPV, NPV, recall rate; --rule cost"
+    )
+    one.add_argument("--threshold", type=float, metavar="VALUE", help="a given one, at every level, in place of a rule")
     one.add_argument("--calibrate", metavar="METHOD", help="fitted on validation: platt, isotonic, temperature")
     one.add_argument("--validation", metavar="FILE.csv", help="validation predictions of FILE's model, if apart")
     one.add_argument("--threshold-split", default="validation", metavar="SPLIT", help="where it is chosen, never test")
@@ -46,7 +52,8 @@ def _evaluate_options(one: ArgumentParser) -> None:
     one.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of the resampling (0)")
     one.add_argument("--breast", default="mean", metavar="HOW", help="views to breast: mean, maximum, noisy_or")
     one.add_argument("--patient", default="maximum", metavar="HOW", help="breasts to patient: mean, maximum, noisy_or")
-    one.add_argument("--exam", metavar="HOW", help="measure exams too; breasts to exam: mean, maximum, noisy_or")
+    one.add_argument("--exam", metavar="HOW", help="breasts to exam, if not as --patient")
+    one.add_argument("--pool-exams", action="store_true", help="patients too where they have several exams: over all")
 
 
 def evaluate(options: Namespace) -> None:
@@ -55,26 +62,37 @@ def evaluate(options: Namespace) -> None:
         from mammo_tf.evaluation import OperatingRule, Resampling
         from mammo_tf.reporting.evaluating import evaluate_files, number_lines, subgroup_lines
 
+    columns = columns_of(options.columns, 1 if options.other is None else 2)
+    chosen = (options.rule, options.target, options.miss_cost) != ("g_mean", None, 1.0)
+    if options.threshold is not None and chosen:
+        raise MammoError(
+            "option_wrong", "--threshold is given, so no rule chooses one", "Leave --rule and its options out"
+        )
+    prevalence = options.prevalence if options.rule == "cost" else None
     found = evaluate_files(
-        options.predictions, options.other, parsed_pairs(options.columns, "--columns"), options.join, options.output,
+        options.predictions, options.other, columns[0], options.join, options.output,
         Resampling(options.replicates, options.seed, options.interval, options.stratified, options.images_too),
-        OperatingRule(options.rule, options.target, options.miss_cost, options.prevalence),
+        OperatingRule(options.rule, options.target, options.miss_cost, prevalence),
         options.threshold_split, [name for name in options.by.split(",") if name],
         {level: how for level in ("breast", "exam", "patient") if (how := getattr(options, level))},
-        options.calibrate, options.validation,
+        options.calibrate, options.validation, columns[-1], options.threshold, options.prevalence, options.pool_exams,
     )  # fmt: skip
     print_all(number_lines(found.metrics))
     print_all(subgroup_lines(found.subgroups))
     if found.comparison:
         print(f"{options.other} minus {options.predictions}:")
         print_all(number_lines(found.comparison))
+    print_all(f"note: {note}" for note in found.notes)
 
 
 def _ensemble_options(one: ArgumentParser) -> None:
     one.add_argument("predictions", nargs="+", metavar="FILE.csv", help="of each model")
     one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="the predictions of all")
     one.add_argument("--rule", default="mean", help="mean (default), mean_logit, mean_rank, maximum")
-    one.add_argument("--columns", default="", metavar="label=...,score=...", help="names in the files")
+    one.add_argument(
+        "--columns", action="append", default=[], metavar="label=...,score=...",
+        help="names in the files; given several times, in each of them",
+    )  # fmt: skip
     one.add_argument("--join", default="image_id", metavar="COLUMN", help="what tells which rows belong together")
 
 
@@ -83,8 +101,8 @@ def ensemble(options: Namespace) -> None:
     with held():
         from mammo_tf.evaluation import ensemble_predictions, read_predictions, write_predictions
 
-    columns = parsed_pairs(options.columns, "--columns")
-    tables = [read_predictions(path, columns) for path in options.predictions]
+    columns = columns_of(options.columns, len(options.predictions))
+    tables = [read_predictions(path, names) for path, names in zip(options.predictions, columns, strict=True)]
     if Path(options.output).resolve() in {Path(path).resolve() for path in options.predictions}:
         raise MammoError("not_a_file", f"{options.output} is one of the models' predictions", "Name another file")
     write_predictions(ensemble_predictions(tables, options.rule, options.join), options.output)

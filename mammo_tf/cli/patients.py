@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from mammo_tf.cli.interrupts import held
 from mammo_tf.cli.shared import (
     Commands,
+    columns_of,
     counted,
-    parsed_pairs,
     print_all,
     seed_number,
     settings,
@@ -65,6 +65,7 @@ def features(options: Namespace) -> None:
     )
     if done.sought:
         print(f"pectoral muscle taken off in {done.muscles} of {counted(done.sought, 'MLO view')}")
+    print_all(done.doubts)
     images, files = counted(len(done.table), "image"), counted(len(done.rejects), "file")
     print(f"{len(extraction.columns)} features of {images} in {done.output}, {files} in {done.rejects_path}")
 
@@ -76,7 +77,10 @@ def _patient_model_options(one: ArgumentParser) -> None:
         one.add_argument(f"--{split}", metavar="FILE.csv", help=f"a row a patient, those of {split}")
     one.add_argument("--features", metavar="FILE.csv", help="of images, as the command features writes them")
     one.add_argument("--predictions", nargs="+", default=[], metavar="FILE.csv", help="of the same images")
-    one.add_argument("--columns", default="", metavar="label=...,patient=...,pair=...", help="names in the tables")
+    one.add_argument(
+        "--columns", action="append", default=[], metavar="label=...,patient=...,pair=...",
+        help="names in the tables; given several times, in each of them",
+    )  # fmt: skip
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may be repeated")
     one.add_argument("--search", action="store_true", help="search settings by cross-validation that keeps pairs whole")
     one.add_argument("--grid", metavar="GRID.json", help="what to search (default: the published ranges)")
@@ -88,7 +92,9 @@ def _patient_model_options(one: ArgumentParser) -> None:
     one.add_argument("--rule", default="g_mean", help="operating point: g_mean, youden, sensitivity, specificity, cost")
     one.add_argument("--target", type=float, metavar="SHARE", help="for --rule sensitivity and specificity")
     one.add_argument("--miss-cost", type=float, default=1.0, metavar="C", help="for --rule cost")
-    one.add_argument("--prevalence", type=float, metavar="P", help="for --rule cost: where the model will work")
+    one.add_argument(
+        "--prevalence", type=float, metavar="P", help="where the model will work: PPV, NPV, recall rate; --rule cost"
+    )
     one.add_argument("--calibration", default="platt", metavar="METHOD", help="platt, isotonic, temperature or none")
     one.add_argument("--replicates", type=whole_number, default=2000, metavar="N", help="bootstrap resamples (2000)")
     one.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of resampling and folds (0)")
@@ -112,9 +118,12 @@ def patient_model(options: Namespace) -> None:
         folds=options.folds,
         seed=options.seed,
         keep=options.keep,
-        rule=OperatingRule(options.rule, options.target, options.miss_cost, options.prevalence),
+        rule=OperatingRule(
+            options.rule, options.target, options.miss_cost, options.prevalence if options.rule == "cost" else None
+        ),
         resampling=Resampling(options.replicates, options.seed, stratified=options.stratified),
         calibration=None if options.calibration == "none" else options.calibration,
+        prevalence=options.prevalence,
         as_run=options.as_run,
         workers=options.workers,
     )
@@ -138,21 +147,21 @@ def patient_model(options: Namespace) -> None:
 def _patient_inputs(options: Namespace) -> PatientInputs:
     from mammo_tf.patients.inputs import features_and_predictions, one_table, three_tables
 
-    columns = parsed_pairs(options.columns, "--columns")
     files = [getattr(options, split) for split in SPLITS]
     ways = [bool(options.table), any(files), bool(options.features or options.predictions)]
     if sum(ways) != 1:
         remedy = "Give --table, or --train --validation --test, or --features and --predictions"
         raise MammoError("option_wrong", f"{'no' if not any(ways) else 'more than one'} source of patients", remedy)
+    columns = columns_of(options.columns, max(1, sum(map(bool, files))))
     if options.table:
-        return one_table(options.table, columns)
+        return one_table(options.table, columns[0])
     if any(files):
         if not options.train:
             raise MammoError("option_wrong", "there is no --train", "Name the patients to train on")
         return three_tables(files[0], files[1], files[2], columns)
     if not (options.features and options.predictions):
         raise MammoError("option_wrong", "--features and --predictions belong together", "Give both")
-    if columns:
+    if options.columns:
         raise MammoError("option_wrong", "--columns names columns of a table of patients", "Leave it out")
     return features_and_predictions(options.features, options.predictions)
 

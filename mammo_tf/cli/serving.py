@@ -86,7 +86,7 @@ def predict(options: Namespace) -> None:
     )  # fmt: skip
     print_all(report.warnings)
     if report.passed_over:
-        print(f"passed over as documents: {', '.join(report.passed_over)}")
+        print_all([f"passed over as documents: {', '.join(report.passed_over)}"])
     sheets = "".join(f", sheet {path}" for path in report.sheets)
     images, files = counted(report.images, "image"), counted(report.rejects, "file")
     print(f"{images} in {report.output}, {files} in {report.rejects_path}{sheets}")

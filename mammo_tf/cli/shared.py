@@ -8,12 +8,14 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from mammo_tf.cli.interrupts import held
 from mammo_tf.errors import MammoError
+from mammo_tf.files import escaped
 
 BAD_INPUT = 2
 
@@ -76,7 +78,14 @@ def tensorflow_loaded() -> Iterator[None]:
 
 def print_all(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line)
+        print(printable(line))
+
+
+def printable(line: str) -> str:
+    r"""The line with control characters as `\x1b` and the bytes of a name that is no UTF-8 as `\xfc`: file names go
+    to the screen, and a terminal obeys what it is shown."""
+    hidden = (one for one in set(escaped(line)) if unicodedata.category(one) == "Cc" and one not in "\n\t")
+    return escaped(line).translate({ord(one): one.encode("unicode_escape").decode() for one in hidden})
 
 
 def counted(number: int, word: str) -> str:
@@ -87,7 +96,24 @@ def parsed_pairs(text: str, what: str) -> dict[str, str]:
     pairs = [part.split("=", 1) for part in text.split(",") if part]
     if any(len(pair) != 2 for pair in pairs):
         raise MammoError("option_wrong", f"{what} {text!r} is not NAME=VALUE,...")
+    names = [name.strip() for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise MammoError("option_wrong", f"{what} {text!r} names one of its columns twice", "Leave one of them out")
     return {name.strip(): value.strip() for name, value in pairs}
+
+
+def columns_of(texts: Sequence[str], files: int) -> list[dict[str, str]]:
+    """The columns of every file: one `--columns` is of all of them, several are of one each, in order.
+
+    Args:
+        texts: what stands behind `--columns`, as often as it was given.
+        files: how many there are.
+    """
+    if len(texts) > 1 and len(texts) != files:
+        sentence = f"--columns is given {len(texts)} times for {files} {'file' if files == 1 else 'files'}"
+        raise MammoError("option_wrong", sentence, "Give it once for all, or once for each file in their order")
+    found = [parsed_pairs(text, "--columns") for text in texts] or [{}]
+    return found if len(found) == files else found * files
 
 
 def settings(texts: Iterable[str]) -> list[tuple[str, str]]:

@@ -106,7 +106,7 @@ class PatchSampling:
     Attributes:
         classes: class number of a finding's label, or of `kind/label`; background is 0.
         rows, columns: of a patch, in prepared pixels.
-        lesion_patches, background_patches, jitter: see `data.Patches`.
+        lesion_patches, background_patches, jitter, background_overlap: see `data.Patches`.
     """
 
     kind: ClassVar[str] = "patches"
@@ -116,10 +116,14 @@ class PatchSampling:
     lesion_patches: int = 6
     background_patches: int = 3
     jitter: float = 0.25
+    background_overlap: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.classes or min(self.classes.values()) < 1:
             raise MammoError("recipe_wrong", "classes of patches are numbered from 1 on; background is 0")
+        if not 0 <= self.background_overlap <= 1:
+            value = f"{self.background_overlap:g}"
+            raise MammoError("recipe_wrong", f"background_overlap of patches lies between 0 and 1, not at {value}")
 
     @property
     def class_count(self) -> int:
@@ -137,16 +141,27 @@ class PatchSampling:
     def plans(
         self, records: Records, cases: Mapping[str, Cases], augmentation: Augmentation, balanced: bool, seed: int
     ) -> tuple[Plan, Plan]:
-        """See `PlanMaker`; errors as `patch_sheets`.
+        """See `PlanMaker`.
+
+        Raises:
+            MammoError: `no_background` where no picture of a split has room for it; those of `patch_sheets`.
 
         Patches are balanced by how many are cut from a picture, so `balanced` changes nothing.
         """
 
         def plan(split: str, augmentation: Augmentation, shuffle: bool) -> Patches:
             sheets = patch_sheets(records, cases[split].positions, self.classes, seed)
-            return Patches(
+            made = Patches(
                 sheets, (self.rows, self.columns), records.size, self.lesion_patches, self.background_patches,
-                self.jitter, augmentation, shuffle=shuffle, seed=seed,
+                self.jitter, augmentation, shuffle, seed, self.background_overlap,
             )  # fmt: skip
+            if self.background_patches and not made.has_background:
+                raise MammoError(
+                    "no_background",
+                    f"no picture of split {split} has room for background of {self.rows}x{self.columns} pixels",
+                    "List normal pictures too, make patches smaller, or let them share more with findings "
+                    "(background_overlap)",
+                )
+            return made
 
         return plan(TRAIN, augmentation, True), plan(VALIDATION, NO_AUGMENTATION, False)

@@ -48,6 +48,7 @@ class Resampling:
         method: "percentile" or "bca".
         stratified: positive and negative patients keep their numbers, where a class is rare.
         also_cases: the interval that resamples images next to each, as the thesis did, for comparison.
+        units: what is resampled, for the reader: patients, unless nobody says who they are.
 
     Raises:
         MammoError: `method_unknown`, `replicates_wrong`.
@@ -58,6 +59,7 @@ class Resampling:
     method: str = "percentile"
     stratified: bool = False
     also_cases: bool = False
+    units: str = "patients"
 
     def __post_init__(self) -> None:
         _check_method(self.method)
@@ -67,7 +69,7 @@ class Resampling:
     def words(self, patients: NDArray[Any]) -> str:
         """For the reader of a number."""
         within = " within each class" if self.stratified else ""
-        return f"bootstrap over {len(set(patients))} patients{within}, {self.replicates} resamples, {self.method}"
+        return f"bootstrap over {len(set(patients))} {self.units}{within}, {self.replicates} resamples, {self.method}"
 
     def strata(self, labels: NDArray[np.int64], groups: NDArray[Any] | None) -> NDArray[np.int64] | None:
         """Whether the patient of each case has a positive case, where that is asked for."""

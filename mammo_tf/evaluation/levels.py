@@ -44,7 +44,7 @@ class Level:
         within: columns that tell the coarser units apart in which the cases lie.
         parts: finer levels, the nearest first; the first that a table tells is taken.
         several: the level exists only where an image has several rows.
-        asked: the level is measured only where its aggregate is named.
+        partly: one row that is filled in tells the level; empty cells are then one unit of the coarser one.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Level:
     within: tuple[str, ...] = ()
     parts: tuple[Parts, ...] = ()
     several: bool = False
-    asked: bool = False
+    partly: bool = False
 
 
 LEVELS = (
@@ -73,10 +73,10 @@ LEVELS = (
     Level(
         "exam", "exams", ("exam_id",), ("patient_id",),
         (Parts("breast", "maximum", "of the exam's breasts"), Parts("image", "maximum", "of the exam's images")),
-        asked=True,
+        partly=True,
     ),
     Level(
-        "patient", "patients", (), ("patient_id",),
+        "patient", "patients", ("patient_id",), ("patient_id",),
         (Parts("breast", "maximum", "of the breasts"), Parts("image", "maximum", "of the images")),
     ),
 )  # fmt: skip
@@ -100,25 +100,57 @@ def check_aggregates(aggregates: Mapping[str, str]) -> None:
             raise MammoError("aggregate_unknown", f"{aggregate!r} is unknown", f"Known are {', '.join(AGGREGATES)}")
 
 
-def measured_levels(table: pd.DataFrame, aggregates: Mapping[str, str] = DEFAULT_AGGREGATES) -> tuple[Level, ...]:
-    """The levels that a table tells and that are wanted, finest first.
+def measured_levels(table: pd.DataFrame, pool_exams: bool = False) -> tuple[Level, ...]:
+    """The levels that are measured, finest first: those that a table tells.
+
+    The level patient is left out where each patient has one image, which makes it the level image, and where a patient
+    has several exams: an old false alarm would speak for a cancer of today.
 
     Args:
         table: as `read_predictions` gives it.
-        aggregates: level -> aggregate; a level that is measured only where it is asked for is asked for by this.
+        pool_exams: measure patients although some have several exams, over all of them.
     """
+    return tuple(
+        level
+        for level in LEVELS
+        if _is_told(table, level)
+        and (level.name != "patient" or (has_several_images(table) and (pool_exams or not has_several_exams(table))))
+    )
+
+
+def has_several_images(table: pd.DataFrame) -> bool:
+    """Whether a patient who is named has more than one image; False where no patient is named."""
+    if not _is_filled(table, "patient_id"):
+        return False
+    images = table.drop_duplicates("image_id") if "image_id" in table else table
+    return bool(images["patient_id"].duplicated().any())
+
+
+def has_several_exams(table: pd.DataFrame) -> bool:
+    """Whether a patient has more than one exam within a split."""
+    if "patient_id" not in table or "exam_id" not in table:
+        return False
+    exams = with_identity(table)[["split", "patient_id", "exam_id"]].drop_duplicates()
+    return bool(exams.duplicated(["split", "patient_id"]).any())
+
+
+def aggregates_in_force(
+    table: pd.DataFrame, aggregates: Mapping[str, str] = DEFAULT_AGGREGATES, pool_exams: bool = False
+) -> dict[str, str]:
+    """Level -> aggregate of the measured levels that are put together of finer ones, defaults filled in."""
     check_aggregates(aggregates)
-    return tuple(level for level in LEVELS if _is_told(table, level) and (not level.asked or level.name in aggregates))
-
-
-def aggregates_in_force(table: pd.DataFrame, aggregates: Mapping[str, str] = DEFAULT_AGGREGATES) -> dict[str, str]:
-    """Level -> aggregate of the levels of a table that are put together of finer ones, defaults filled in."""
     found = {}
-    for level in measured_levels(table, aggregates):
+    for level in measured_levels(table, pool_exams):
         parts = parts_of(table, level)
         if parts is not None:
-            found[level.name] = aggregates.get(level.name, parts.aggregate)
+            found[level.name] = _aggregate(level, parts, aggregates)
     return found
+
+
+def _aggregate(level: Level, parts: Parts, aggregates: Mapping[str, str]) -> str:
+    """How a level's parts are put together; of an exam, if nothing is said, as of a patient."""
+    named = aggregates.get("patient", parts.aggregate) if level.name == "exam" else parts.aggregate
+    return aggregates.get(level.name, named)
 
 
 def parts_of(table: pd.DataFrame, level: Level) -> Parts | None:
@@ -129,7 +161,7 @@ def parts_of(table: pd.DataFrame, level: Level) -> Parts | None:
 def how_words(table: pd.DataFrame, level: Level, aggregates: Mapping[str, str]) -> str:
     """`, mean of a breast's views`, for the reader of a number; empty where the cases are the rows."""
     parts = parts_of(table, level)
-    return "" if parts is None else f", {aggregates.get(level.name, parts.aggregate)} {parts.words}"
+    return "" if parts is None else f", {_aggregate(level, parts, aggregates)} {parts.words}"
 
 
 def at_level(
@@ -139,26 +171,30 @@ def at_level(
 
     A case is positive if one of its parts is: a breast if one of its views is, a patient if one of the breasts is. Its
     score is the aggregate of the parts' scores. A patient's is taken over her breasts (over the images, where the
-    laterality is not known), whether exams are looked at or not.
+    laterality is not known), those of all exams.
 
     Args:
         table: as `read_predictions` gives it. Several rows of an image are its patches or frames where a column
             `patch_seed` or `frame` tells them apart; an image of one row counts as one patch, one frame.
         level: "patch", "frame", "image", "breast", "exam" or "patient".
         aggregates: level -> "mean", "maximum", or "noisy_or" (1 - product of 1 - p: one suspicious view is enough, two
-            are more; for probabilities); a level that is not named takes its own default.
+            are more; for probabilities); a level that is not named takes its own default, an exam that of the patient.
 
     Returns:
         One row a case, with the columns that tell it apart (`case_columns`) as well; None where the table does not tell
         the level.
 
     Raises:
-        MammoError: `level_unknown`, `aggregate_unknown`, `score_outside`.
+        MammoError: `level_unknown`, `aggregate_unknown`, `score_outside`, `score_not_finite`.
     """
     check_aggregates(aggregates)
     wanted = level_named(level)
     if not _is_told(table, wanted):
         return None
+    finite = np.isfinite(table["score"].to_numpy(np.float64))
+    if not finite.all():  # a mean or a maximum would pass it over
+        sentence = f"{int((~finite).sum())} of {len(table)} scores are not finite numbers"
+        raise MammoError("score_not_finite", sentence, "Score these images again, or leave them out")
     cases = _cases(with_identity(table), wanted, aggregates)
     columns = case_columns(table, wanted)
     shown = columns[-1:] if wanted.name == "image" else columns
@@ -173,16 +209,28 @@ def case_columns(table: pd.DataFrame, level: Level) -> tuple[str, ...]:
     present = with_identity(table.iloc[:0])
     within = [column for column in level.within if column in present]
     told = [column for column in level.told_by if column in (telling(table) if level.several else table)]
-    told = [column for column in told if level.several or _is_filled(table, column)][:1]
+    told = [column for column in told if level.several or level.partly or _is_filled(table, column)][:1]
     return tuple(dict.fromkeys([*within, *told]))
 
 
 def with_identity(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with an `image_id` (its place, where it has none), and "" for an exam that is not known."""
+    """A table with an `image_id` (its place, where it has none), and "" for an exam that is not known.
+
+    Where no patient is named, every exam is a patient of its own, or every image where exams are not named either.
+    """
     found = table
     if "image_id" not in found:
         found = found.assign(image_id=np.arange(len(found)))
+    if "patient_id" not in found:
+        found = found.assign(patient_id=found[resampled_column(found)])
     return found.assign(exam_id=found["exam_id"].fillna("")) if "exam_id" in found else found
+
+
+def resampled_column(table: pd.DataFrame) -> str:
+    """The column whose units are resampled: `patient_id`, else `exam_id` where every row has one, else `image_id`."""
+    if "patient_id" in table:
+        return "patient_id"
+    return "exam_id" if _is_filled(table, "exam_id") else "image_id"
 
 
 def _cases(table: pd.DataFrame, level: Level, aggregates: Mapping[str, str]) -> pd.DataFrame:
@@ -191,7 +239,7 @@ def _cases(table: pd.DataFrame, level: Level, aggregates: Mapping[str, str]) -> 
     if parts is None:
         return table
     finer = _cases(table, BY_NAME[parts.level], aggregates)
-    return _grouped(finer, case_columns(table, level), aggregates.get(level.name, parts.aggregate))
+    return _grouped(finer, case_columns(table, level), _aggregate(level, parts, aggregates))
 
 
 def _grouped(cases: pd.DataFrame, columns: tuple[str, ...], aggregate: str) -> pd.DataFrame:
@@ -211,7 +259,13 @@ def _grouped(cases: pd.DataFrame, columns: tuple[str, ...], aggregate: str) -> p
 def _is_told(table: pd.DataFrame, level: Level) -> bool:
     if level.several:
         return any(column in telling(table) for column in level.told_by)
-    return not level.told_by or any(_is_filled(table, column) for column in level.told_by)
+    if not level.told_by:
+        return True
+    if resampled_column(table) == "image_id":
+        return False  # nobody says which images go together
+    if level.partly:
+        return any(column in table and (table[column].fillna("") != "").any() for column in level.told_by)
+    return any(_is_filled(table, column) for column in level.told_by)
 
 
 def has_several_rows(table: pd.DataFrame) -> bool:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
+
+STORED_DIGITS = 9  # of scores in predictions.csv: a float32 survives
+MOST_DIGITS = 12  # behind the point; what is smaller is written with an exponent
+ROUGHLY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -16,11 +21,13 @@ class Form:
         between: of the ends of an interval.
         signed: a sign before positive values too; without it a value that rounds to zero has none either.
         typographic: the minus is one, not a hyphen, and a value that rounds to zero never has a sign.
+        end_digits: of the ends of an interval; None: as of the value.
         cases: how the interval that resamples cases is written; empty leaves it out.
         missing: of a number that does not exist; `{why}` is why.
     """
 
     digits: int = 3
+    end_digits: int | None = None
     between: str = " to "
     signed: bool = False
     typographic: bool = False
@@ -29,7 +36,7 @@ class Form:
 
 
 PLAIN = Form()
-LINE = Form(cases="[images resampled: {ends}]")
+LINE = Form(cases="[{cases} resampled: {ends}]")
 DIFFERENCE = Form(signed=True)
 LEGEND = Form(between="–", missing="none")
 REPORT = Form(between="–", typographic=True, missing="—")
@@ -38,7 +45,7 @@ REPORT_DIFFERENCE = Form(signed=True, typographic=True, missing="—")
 TABLE = Form(cases="[{ends}]", missing="-")
 TABLE_DIFFERENCE = Form(signed=True, cases="[{ends}]", missing="-")
 TABLE_PLAIN = Form(missing="-")
-SIX_DIGITS = Form(digits=6)
+SIX_DIGITS = Form(digits=6, end_digits=3)
 
 
 def value_text(value: float, form: Form = PLAIN) -> str:
@@ -59,6 +66,8 @@ def ends_text(ends: Mapping[str, Any], form: Form = PLAIN) -> str:
         form: how.
     """
     low, high = ends.get("low"), ends.get("high")
+    if form.end_digits is not None:
+        form = replace(form, digits=form.end_digits)
     return "" if low is None or high is None else f"{value_text(low, form)}{form.between}{value_text(high, form)}"
 
 
@@ -80,23 +89,60 @@ def number_text(number: Mapping[str, Any] | None, form: Form = PLAIN) -> str:
     return f"{text} {form.cases.replace('{ends}', cases)}" if form.cases and cases else text
 
 
-def number_line(number: Mapping[str, Any]) -> str:
-    """`0.812 (0.745 to 0.873), n 312`, with p and q of a test, why there is no interval, or why there is no number."""
-    text = number_text(number, LINE)
+def number_line(number: Mapping[str, Any], cases: str = "images") -> str:
+    """`0.812 (0.745 to 0.873), n 312`, with p and q of a test, why there is no interval, or why there is no number.
+
+    Args:
+        number: of `metrics.json` or `comparison.json`.
+        cases: what its cases are; the interval that resamples patients as if they were cases is not shown twice.
+    """
+    form = replace(LINE, cases="" if cases == "patients" else LINE.cases.replace("{cases}", cases))
+    text = number_text(number, form)
     if number.get("value") is None:
         return text
-    why = f" ({number['why']})" if number.get("why") else ""
-    tests = "".join(f", {name} {number[name]:.3g}" for name in ("p", "q") if number.get(name) is not None)
-    return f"{text}{why}, n {number['n']}{tests}"
+    said = "".join(f" ({number[name]})" for name in ("why", "caution") if number.get(name))
+    q = f", q {number['q']:.3g}" if number.get("q") is not None else ""
+    p = f", p {_p_digits(number)}" if number.get("p") is not None else ""
+    return f"{text}{said}, n {number['n']}{p}{q}"
 
 
-def p_text(p: float | None) -> str:
-    """`0.034`, `< 0.001`, or a dash where there is none."""
+def _p_digits(number: Mapping[str, Any]) -> str:
+    p, least = number["p"], number.get("p_least", 0.0)
+    return f"{p:.3g}, the least that so many resamples can give" if p <= least else f"{p:.3g}"
+
+
+def p_text(p: float | None, least: float = 0.0) -> str:
+    """`0.034`, `< 0.001`, or a dash where there is none; `≤ 0.020` where resamples can give none below.
+
+    Args:
+        p: of a test.
+        least: the smallest that it could have been; 0 where there is no such limit.
+    """
     if p is None:
         return "—"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    if p < 0.001:
+        return "< 0.001"
+    return f"≤ {p:.3f}" if p <= least else f"{p:.3f}"
 
 
 def threshold_text(threshold: float) -> str:
-    """A threshold with three digits behind the point, three digits in all where it is tiny."""
-    return f"{threshold:.3f}" if abs(threshold) >= 0.01 or threshold == 0 else f"{threshold:.3g}"
+    """A threshold with three digits behind the point, and with more where it needs them.
+
+    The text is never above the threshold, and below it by a millionth of what is left to 0 or 1 at most, so that it
+    calls the case whose score the threshold is.
+    """
+    room = min(abs(threshold), abs(1 - threshold)) or abs(threshold)
+    exact = Decimal(repr(float(threshold)))
+    for digits in range(3, MOST_DIGITS):
+        text = exact.quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR)
+        if abs(float(text) - float(exact)) <= ROUGHLY * room:
+            return f"{text:f}"
+    return f"{threshold:.{STORED_DIGITS}g}"
+
+
+def threshold_line(number: Mapping[str, Any]) -> str:
+    """`0.253412, n 312`, the cases it was chosen on; `0.25, given`, or why there is none."""
+    if number.get("value") is None:
+        return number_text(number)
+    chosen_on = f"n {number['n']}" if number["n"] else "given"
+    return f"{threshold_text(number['value'])}, {chosen_on}"

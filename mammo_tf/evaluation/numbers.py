@@ -14,6 +14,8 @@ from mammo_tf.evaluation.intervals import Interval, Resampling
 from mammo_tf.evaluation.levels import BY_NAME, DEFAULT_AGGREGATES, check_aggregates
 from mammo_tf.files import read_json
 
+NO_WIDTH = 1e-12  # of an interval: what is below is rounding
+ALIKE = "every resample gives the same"
 NOT_SPLITS = ("aggregates", "remarks")  # keys that stand next to the splits
 
 
@@ -33,8 +35,11 @@ class Number(TypedDict):
         n: how many cases the number is a share of; all cases where it is not a share.
         how: how value and interval were made, for a reader. Nothing is to be parsed out of it.
         why: why there is no value, or no interval where there could have been one.
+        caution: what is to be held against the value.
         cases_resampled: the interval that resamples cases as if each were a patient of its own.
         z, p: of the test of a difference.
+        p_least: the smallest p that so many resamples can give.
+        rarer_class: how many patients the rarer class has, where a verdict hangs on it.
         q: p, adjusted for the comparisons that were made with it.
     """
 
@@ -44,9 +49,12 @@ class Number(TypedDict):
     n: int
     how: str
     why: NotRequired[str]
+    caution: NotRequired[str]
     cases_resampled: NotRequired[Ends]
     z: NotRequired[float | None]
     p: NotRequired[float | None]
+    p_least: NotRequired[float]
+    rarer_class: NotRequired[int]
     q: NotRequired[float | None]
 
 
@@ -149,9 +157,30 @@ def missing_number(n: int, how: str, why: str) -> Number:
 
 
 def interval_number(found: Interval, n: int, how: str, left_out: str = "of one class") -> Number:
-    """An interval as a number; `how` says of how many resamples it is not, and what is wrong with them."""
+    """An interval as a number; `how` says of how many resamples it is not, and what is wrong with them.
+
+    One without width is none: that every resample gives the same says nothing of other patients.
+    """
     note = f"; {found.discarded} resamples {left_out} left out" if found.discarded else ""
-    return plain_number(found.value, found.low, found.high, n, how + note)
+    number = plain_number(found.value, found.low, found.high, n, how + note)
+    if len(found.replicates) > 1 and (np.ptp(found.replicates) <= NO_WIDTH or found.high - found.low <= NO_WIDTH):
+        number["low"] = number["high"] = None
+        number["why"] = f"no interval: {ALIKE}"
+    return number
+
+
+def with_exact_ends(number: Number, ends: tuple[float, float], words: str) -> None:
+    """Gives a number whose resamples are all alike the ends of an exact interval instead.
+
+    Args:
+        number: as `interval_number` gives it; one that has an interval, or no value, is left alone.
+        ends: low and high.
+        words: how they were made, for the reader.
+    """
+    if number.get("why") == f"no interval: {ALIKE}":
+        number["low"], number["high"] = ends
+        number["how"] = f"{number['how']}; {ALIKE}, so the interval is {words}"
+        del number["why"]
 
 
 def number_of(compute: Callable[[], Interval], n: int, how: str) -> Number:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.cells import label_numbers, score_numbers
 from mammo_tf.evaluation.levels import SEVERAL, has_several_rows, telling
 from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import Finding, findings_from_json
@@ -31,6 +32,7 @@ SHORT_NAMES = {
     "pair": "pair_id",
     "breast": "breast_id",
 }
+IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id", "breast_id")
 SCORE_DIGITS = 9  # a float32 survives
 
 
@@ -45,7 +47,12 @@ def make_predictions(rows: pd.DataFrame, labels: ArrayLike, scores: ArrayLike) -
     Returns:
         The columns `COLUMNS`; where rows tell findings, `finding_kind` and `finding_size_mm` of the largest as well;
         then columns that a manifest need not have (`compression_force`).
+
+    Raises:
+        MammoError: `score_not_finite`.
     """
+    if not np.isfinite(np.asarray(scores, np.float64)).all():
+        raise MammoError("score_not_finite", "a score is not a finite number", "Look at the model and at its training")
     table = rows[[column for column in COLUMNS if column in rows]].reset_index(drop=True).copy()
     table["label"] = np.asarray(labels, np.int64)
     table["score"] = np.asarray(scores, np.float64)
@@ -108,9 +115,10 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
             `patient`, `image`, `exam`, `pair` stand for `patient_id` and so on.
 
     Returns:
-        The file's rows with our columns where it has them: `label` int64 (0 or 1), `score` float64, the rest text.
-        Without `patient_id` (or where it is empty in all rows) every row is a patient of its own; without `split` all
-        rows are `test`. An image has one row, or several that a column `frame` or `patch_seed` tells apart.
+        The file's rows with our columns where it has them: `label` int64 (0 or 1), `score` float64, the rest text
+        without blanks around it. A column of identifiers that is empty in all rows is left out: nothing is invented.
+        Without `split` all rows are `test`. An image has one row, or several that a column `frame` or `patch_seed`
+        tells apart.
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`,
@@ -126,23 +134,24 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
         if name not in (*COLUMNS, "breast_id", *SEVERAL):
             raise MammoError("column_unknown", f"--columns names {ours!r}", f"Known are {', '.join(COLUMNS)}")
         if theirs not in stored:
-            raise MammoError(
-                "column_missing", f"{path} has no column {theirs!r}", f"It has {', '.join(map(str, stored))}"
-            )
+            remedy = f"It has {', '.join(map(str, stored))}; --columns once for each file names those of each"
+            raise MammoError("column_missing", f"{path} has no column {theirs!r}", remedy)
         table[name] = stored[theirs]
     for name in ("label", "score"):
         if name not in table:
             remedy = f"Say which it is with --columns {name}=...; the file has {', '.join(table.columns)}"
             raise MammoError("column_missing", f"{path} has no column {name!r}", remedy)
-    table["label"] = _numbers(table, "label", path, lines).astype(np.int64)
-    table["score"] = _numbers(table, "score", path, lines)
+    table["label"] = label_numbers(table["label"], str(path), lines)
+    table["score"] = score_numbers(table["score"], str(path), lines)
+    text = [column for column in table if column not in ("label", "score")]
+    for column in text:
+        table[column] = table[column].str.strip()
+    table = table.drop(columns=[name for name in IDENTIFIERS if name in table and not (table[name] != "").any()])
     _check_images(table, path)
-    unnamed = table["patient_id"].str.strip() == "" if "patient_id" in table else pd.Series(True, index=table.index)
-    if unnamed.any() and not unnamed.all():
-        sentence = f"{path}, row {lines[int(unnamed.argmax())]}: patient_id is empty, and not everywhere"
+    if "patient_id" in table and (table["patient_id"] == "").any():
+        row = lines[int((table["patient_id"] == "").argmax())]
+        sentence = f"{path}, row {row}: patient_id is empty, and not everywhere"
         raise MammoError("patient_missing", sentence, "Name every patient, or leave the column out")
-    if unnamed.all():
-        table["patient_id"] = table.get("image_id", pd.Series([f"{path.name} {line}" for line in lines]))
     if "split" not in table or not (table["split"] != "").any():
         table["split"] = "test"
     return table
@@ -164,13 +173,3 @@ def _check_images(table: pd.DataFrame, path: Path) -> None:
             value = pairs.loc[pairs["image_id"].duplicated(), "image_id"].iloc[0]
             sentence = f"{path}: the rows of image_id {value!r} differ in {column}"
             raise MammoError("image_shared", sentence, "Give every row of an image the same one")
-
-
-def _numbers(table: pd.DataFrame, name: str, path: Path, lines: Sequence[int]) -> pd.Series[float]:
-    numbers = pd.to_numeric(table[name].replace({"True": "1", "False": "0"}), errors="coerce").astype("float64")
-    wrong = np.flatnonzero(~np.isfinite(numbers) if name == "score" else ~numbers.isin((0, 1)))
-    if len(wrong):
-        rule = "a finite number" if name == "score" else "0 or 1"
-        value = table[name].iloc[wrong[0]]
-        raise MammoError(f"{name}_wrong", f"{path}, row {lines[wrong[0]]}: {name} {value!r} is not {rule}")
-    return numbers

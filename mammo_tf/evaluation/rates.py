@@ -5,15 +5,17 @@ What stands here appears in `metrics.json`, in the report and in `mammo-tf evalu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.intervals import Interval, Resampling, bca_levels, group_numbers, resamples
-from mammo_tf.evaluation.numbers import Number, Numbers, interval_number, missing_number
+from mammo_tf.evaluation.numbers import Number, Numbers, interval_number, missing_number, with_exact_ends
+from mammo_tf.evaluation.proportions import clopper_pearson
 
 Counts = NDArray[np.float64]
 OfCounts = Callable[[Counts, Counts, Counts, Counts], Counts]
@@ -59,6 +61,7 @@ class Rate:
         of: value of true positives, false positives, true negatives, false negatives, arrays of one shape; nan where
             its denominator is 0.
         cases: how many cases it is a share of, of the same counts.
+        is_share: whether it is a share of them, which has an exact interval where it is 0 or 1.
         note: what a reader must know of it, behind how it was made.
         without: why there is no value, where there is none.
     """
@@ -67,21 +70,64 @@ class Rate:
     title: str
     of: OfCounts
     cases: OfCounts = _everyone
+    is_share: bool = True
     note: str = ""
     without: str = "its denominator is 0 here"
 
 
 HERE = "at this sample's prevalence"
-NO_CLASS = "there is no case of this class"
+NO_CLASS, NOT_CALLED = "there is no case of this class", "no case is called positive"
+ALL_CALLED = "no case is called negative"
+ELSEWHERE = "_at_stated_prevalence"  # names of what `rates_elsewhere` makes end in it
 RATES = (
     Rate("sensitivity", "Sensitivity", lambda tp, fp, tn, fn: share(tp, tp + fn), _positives, without=NO_CLASS),
     Rate("specificity", "Specificity", lambda tp, fp, tn, fn: share(tn, tn + fp), _negatives, without=NO_CLASS),
     Rate("accuracy", "Accuracy", lambda tp, fp, tn, fn: share(tp + tn, tp + fp + tn + fn)),
-    Rate("ppv", "PPV", lambda tp, fp, tn, fn: share(tp, tp + fp), _called, HERE, "no case is called positive"),
-    Rate("npv", "NPV", lambda tp, fp, tn, fn: share(tn, tn + fn), _spared, HERE, "no case is called negative"),
-    Rate("f1", "F1", lambda tp, fp, tn, fn: share(2 * tp, 2 * tp + fp + fn), note=HERE, without=NO_CLASS),
-    Rate("matthews", "Matthews' coefficient", _matthews, note=HERE, without="labels or calls are of one kind only"),
+    Rate("ppv", "PPV", lambda tp, fp, tn, fn: share(tp, tp + fp), _called, note=HERE, without=NOT_CALLED),
+    Rate("npv", "NPV", lambda tp, fp, tn, fn: share(tn, tn + fn), _spared, note=HERE, without=ALL_CALLED),
+    Rate("recall_rate", "Recall rate", lambda tp, fp, tn, fn: share(tp + fp, tp + fp + tn + fn), note=HERE),
+    Rate("prevalence", "Prevalence here", lambda tp, fp, tn, fn: share(tp + fn, tp + fp + tn + fn)),
+    Rate("f1", "F1", lambda tp, fp, tn, fn: share(2 * tp, 2 * tp + fp + fn), _everyone, False, HERE, NO_CLASS),
+    Rate(
+        "matthews", "Matthews' coefficient", _matthews, _everyone, False, HERE, "labels or calls are of one kind only"
+    ),
 )
+
+
+def rates_elsewhere(prevalence: float) -> tuple[Rate, ...]:
+    """PPV, NPV and recall rate where another share of cases is positive: sensitivity and specificity are taken along.
+
+    Args:
+        prevalence: that share, between 0 and 1.
+
+    Raises:
+        MammoError: `prevalence_wrong`.
+    """
+    if not 0 < prevalence < 1:
+        remedy = "Give a share above 0 and below 1, such as 0.005"
+        raise MammoError("prevalence_wrong", f"a prevalence of {prevalence:g} does not exist", remedy)
+
+    def shares(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> tuple[Counts, Counts]:
+        return prevalence * share(tp, tp + fn), (1 - prevalence) * share(fp, tn + fp)
+
+    def ppv(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+        hits, alarms = shares(tp, fp, tn, fn)
+        return share(hits, hits + alarms)
+
+    def npv(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+        hits, alarms = shares(tp, fp, tn, fn)
+        return share(1 - prevalence - alarms, 1 - hits - alarms)
+
+    def recall(tp: Counts, fp: Counts, tn: Counts, fn: Counts) -> Counts:
+        hits, alarms = shares(tp, fp, tn, fn)
+        return hits + alarms
+
+    note = f"at a prevalence of {prevalence:g}, as stated"
+    return (
+        Rate(f"ppv{ELSEWHERE}", "PPV", ppv, _everyone, False, note, NOT_CALLED),
+        Rate(f"npv{ELSEWHERE}", "NPV", npv, _everyone, False, note, ALL_CALLED),
+        Rate(f"recall_rate{ELSEWHERE}", "Recall rate", recall, _everyone, False, note, NO_CLASS),
+    )
 
 
 def rate_numbers(
@@ -90,6 +136,7 @@ def rate_numbers(
     threshold: float,
     patients: NDArray[Any],
     resampling: Resampling,
+    further: Sequence[Rate] = (),
 ) -> Numbers:
     """Every rate of `RATES` at a threshold, patients resampled with all their cases; one resampling for all rates.
 
@@ -102,12 +149,13 @@ def rate_numbers(
         threshold: fixed.
         patients: `[n]`.
         resampling: how intervals are made.
+        further: rates next to those of `RATES`.
     """
     found: Numbers = {}
     over_patients = _Counted(labels, scores >= threshold, patients, resampling)
     over_cases = _Counted(labels, scores >= threshold, None, resampling) if resampling.also_cases else None
-    for rate in RATES:
-        number = over_patients.number(rate, f"at the fixed threshold; {resampling.words(patients)}")
+    for rate in (*RATES, *further):
+        number = over_patients.number(rate, f"at the threshold; {resampling.words(patients)}")
         if over_cases is not None and number["value"] is not None:
             beside = over_cases.number(rate, "")
             number["cases_resampled"] = {"low": beside["low"], "high": beside["high"]}
@@ -126,6 +174,7 @@ class _Counted:
         resampling: Resampling,
     ) -> None:
         self.resampling = resampling
+        self.units = "cases" if groups is None else resampling.units
         numbers = group_numbers(groups, len(labels))
         positive = labels == 1
         kinds = (positive & called, ~positive & called, ~positive & ~called, positive & ~called)
@@ -150,6 +199,10 @@ class _Counted:
         if undefined > MOST_UNDEFINED:
             number["low"] = number["high"] = None
             number["why"] = f"no interval: {undefined:.0%} of the resamples have no value"
+        elif rate.is_share and value in (0, 1):
+            units = int((rate.cases(*self.of_patients) > 0).sum())
+            exact = clopper_pearson(round(value * units), units)
+            with_exact_ends(number, exact, f"Clopper and Pearson's, of {units} independent {self.units}")
         return number
 
     def _interval(self, rate: Rate, value: float, usable: NDArray[np.float64], drawn: int) -> Interval:

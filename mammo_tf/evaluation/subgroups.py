@@ -17,7 +17,13 @@ from mammo_tf.evaluation.levels import (
     parts_of,
     with_identity,
 )
-from mammo_tf.evaluation.metrics import check_threshold_split, numbers_at, threshold_of
+from mammo_tf.evaluation.metrics import (
+    check_threshold_split,
+    given_threshold,
+    named_units,
+    numbers_at,
+    threshold_of,
+)
 from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule
 
@@ -34,6 +40,7 @@ def subgroup_metrics(
     resampling: Resampling = OVER_PATIENTS,
     rule: OperatingRule = G_MEAN,
     threshold_split: str = "validation",
+    threshold: float | None = None,
 ) -> dict[str, dict[str, Numbers]]:
     """`{split: {value: {metric: number}}}`: numbers of every value of a column, at the threshold of all cases.
 
@@ -46,7 +53,7 @@ def subgroup_metrics(
         column: what to split by; cases of a breast or patient take the value of their first positive image, else of
             their first image. An empty value is "unknown".
         level: as for `at_level`; a table without laterality has no breasts.
-        aggregates, resampling, rule, threshold_split: as for `compute_metrics`.
+        aggregates, resampling, rule, threshold_split, threshold: as for `compute_metrics`.
 
     Raises:
         MammoError: `column_missing`, `level_unknown`, `threshold_on_test`.
@@ -55,14 +62,17 @@ def subgroup_metrics(
         raise MammoError("column_missing", f"the predictions have no column {column!r}", "Name one that they have")
     check_threshold_split(threshold_split)
     cases = _cases(table, column, level, aggregates)
-    threshold = threshold_of(cases[cases["split"] == threshold_split], threshold_split, rule)
+    resampling = named_units(table, resampling)
+    chosen = cases[cases["split"] == threshold_split]
+    point = threshold_of(chosen, threshold_split, rule) if threshold is None else given_threshold(threshold)
     found: dict[str, dict[str, Numbers]] = {}
     for split, part in cases.groupby("split", sort=False):
         for value in ordered_values(part, column):
             members = part["value"] == value
             if column in OF_LESIONS:
                 members |= part["label"] == 0
-            found.setdefault(str(split), {})[value] = numbers_at(part[members], threshold, resampling)
+            here = split == threshold_split and threshold is None
+            found.setdefault(str(split), {})[value] = numbers_at(part[members], point, resampling, chosen_here=here)
     return found
 
 

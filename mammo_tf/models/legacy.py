@@ -1,12 +1,13 @@
-"""Published Keras 2 full-model files: arrays are read by group and name, nothing in the file is executed.
+"""Published full-model files of Keras 2, and what Keras 3 saved again as `.h5`: arrays by name, nothing is executed.
 
 The architecture comes from our own builders. The stored configuration is read as data, to tell which of the known
-networks the file holds; a file that is not one of them, or not wholly, is refused.
+networks the file holds; a file that is not one of them, or not wholly, is refused by the name of the layer.
 """
 
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
@@ -17,7 +18,9 @@ import keras
 import numpy as np
 
 from mammo_tf.errors import MammoError
+from mammo_tf.files import DAMAGED
 from mammo_tf.models.end2end import BODY, end2end, patch_classifier
+from mammo_tf.models.legacy_layers import MODELS, check_layers, stored_layers
 from mammo_tf.models.rebuild import named_layers
 
 REMEDY = "Known are the End2End files (VGG16 or ResNet50; tops 512x1 and 512-512-1024x2; patch classifiers)"
@@ -56,12 +59,15 @@ def read_legacy(path: str | Path) -> LegacyImport:
     node indices that point at a node that is not there, old key spellings, optimiser state (left out and said so).
 
     Raises:
-        MammoError: `file_missing`, `not_a_legacy_file`, `weights_only`, `network_unknown`, `array_missing`,
-            `array_unused`, `shape_differs`, `not_finite`.
+        MammoError: `file_missing`, `not_a_legacy_file`, `weights_only`, `network_unknown`, `layer_unexpected`,
+            `array_missing`, `array_unused`, `shape_differs`, `not_finite`.
     """
     path = Path(path)
     if not path.is_file():
         raise MammoError("file_missing", f"{path} is not there")
+    if zipfile.is_zipfile(path):
+        sentence = f"{path} is a Keras 3 file (.keras) already"
+        raise MammoError("not_a_legacy_file", sentence, "Give it to mammo-tf run --start as it is")
     try:
         with h5py.File(path, "r") as file:
             if "model_weights" not in file or "model_config" not in file.attrs:
@@ -71,9 +77,10 @@ def read_legacy(path: str | Path) -> LegacyImport:
             version = _text(file.attrs.get("keras_version", "unknown"))
             arrays = _arrays(file["model_weights"])
             left_out = tuple(name for name in ("optimizer_weights",) if name in file)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except DAMAGED as error:
         raise MammoError("not_a_legacy_file", f"{path} cannot be read as a Keras 2 file: {error}") from error
-    model = _build(config, arrays, path)
+    model = _build(config, arrays, path, version)
+    check_layers(stored_layers(config), model, path)
     return LegacyImport(model, tuple(_assign(model, arrays, path)), version, left_out)
 
 
@@ -98,25 +105,23 @@ def _arrays(weights: h5py.Group) -> dict[tuple[str, str, str], np.ndarray]:
     return arrays
 
 
-def _layers(config: dict[str, Any]) -> list[dict[str, Any]]:
-    inner = config.get("config", {})
-    return list(inner.get("layers", [])) if isinstance(inner, dict) else []
-
-
-def _build(config: dict[str, Any], arrays: dict[tuple[str, str, str], np.ndarray], path: Path) -> keras.Model:
+def _build(
+    config: dict[str, Any], arrays: dict[tuple[str, str, str], np.ndarray], path: Path, version: str
+) -> keras.Model:
     try:
-        outer = {layer["config"]["name"]: layer for layer in _layers(config)}
-        nested = [layer for layer in outer.values() if layer["class_name"] in ("Model", "Functional")]
-        inner = {layer["config"]["name"]: layer for layer in _layers(nested[0])} if nested else outer
+        outer = {layer["config"]["name"]: layer for layer in stored_layers(config)}
+        nested = [layer for layer in outer.values() if layer["class_name"] in MODELS]
+        inner = {layer["config"]["name"]: layer for layer in stored_layers(nested[0])} if nested else outer
         backbone = _backbone(inner)
         group = nested[0]["config"]["name"] if nested else None
         stem = "block1_conv1" if backbone == "vgg16" else "conv1"
         kernel = next(array for key, array in arrays.items() if key[1:] == (stem, "kernel"))
         width, channels = kernel.shape[3] / 64, kernel.shape[2]
         first = next(layer for layer in outer.values() if layer["class_name"] == "InputLayer")
-        size = first["config"]["batch_input_shape"][1:3]
+        size = (first["config"].get("batch_input_shape") or first["config"]["batch_shape"])[1:3]
     except (KeyError, IndexError, StopIteration, TypeError) as error:
-        raise MammoError("network_unknown", f"{path} holds a network that is not End2End", REMEDY) from error
+        sentence = f"{path} (written by Keras {version}) holds a network that is not End2End"
+        raise MammoError("network_unknown", sentence, REMEDY) from error
     if group is None:
         classes = next((array.shape[1] for key, array in arrays.items() if key[0] == "dense_1" and array.ndim == 2), 0)
         if not classes:

@@ -12,6 +12,8 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
+from mammo_tf.evaluation.identities import spelled_alike
+from mammo_tf.patients.doubles import check_patients_once
 from mammo_tf.patients.table import (
     VIEWS,
     PatientTable,
@@ -69,16 +71,22 @@ def three_tables(
     train: str | Path,
     validation: str | Path | None = None,
     test: str | Path | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Sequence[Mapping[str, str]] = ({},),
 ) -> PatientInputs:
     """A file for each split; what a column split in them says does not count.
 
+    Args:
+        train, validation, test: the files, of which the first must be there.
+        columns: as for `read_patient_table`, once for all files or once for each that is given.
+
     Raises:
         MammoError: as `read_patient_table`; `column_missing` where a file lacks a column of the first;
-            `patient_split` where a patient with the same numbers stands in two files.
+            `patient_split` where a patient with the same numbers stands in two files, whatever she is called.
     """
     given = {"train": train, "validation": validation, "test": test}
-    tables = {name: read_patient_table(path, columns) for name, path in given.items() if path is not None}
+    files = [(name, path) for name, path in given.items() if path is not None]
+    each = list(columns) * len(files) if len(columns) == 1 else columns
+    tables = {name: read_patient_table(path, one) for (name, path), one in zip(files, each, strict=True)}
     names = tables["train"].names
     parts = []
     for split, table in tables.items():
@@ -102,21 +110,12 @@ def three_tables(
 
 
 def _same_identifiers(table: PatientTable) -> tuple[str, ...]:
-    """A note where files share identifiers, as numbers that begin again do; an error where patients are the same."""
-    seen: dict[str, int] = {}
-    shared = []
-    for row, patient in enumerate(table.patients):
-        before = seen.setdefault(str(patient), row)
-        if before == row:
-            continue
-        if np.array_equal(table.values[before], table.values[row], equal_nan=True):
-            sentence = f"patient {str(patient)!r} is in {table.splits[before]} and in {table.splits[row]}"
-            raise MammoError("patient_split", sentence, "Leave the patient out of one of them")
-        shared.append(str(patient))
+    """A note where files share identifiers, as numbers that begin again do."""
+    shared = pd.Series(spelled_alike(table.patients)).duplicated().sum()
     if not shared:
         return ()
-    words = "patient identifier stands" if len(shared) == 1 else "patient identifiers stand"
-    return (f"{len(shared)} {words} in more than one file, with other numbers: taken for other patients",)
+    words = "patient identifier stands" if shared == 1 else "patient identifiers stand"
+    return (f"{shared} {words} in more than one file, with other numbers: taken for other patients",)
 
 
 def features_and_predictions(features: str | Path, predictions: Sequence[str | Path]) -> PatientInputs:
@@ -131,8 +130,8 @@ def features_and_predictions(features: str | Path, predictions: Sequence[str | P
     """
     table = _features(Path(features))
     scores = pd.concat([_scores(path) for path in predictions], ignore_index=True)
-    for name in ("image_id", "patient_id"):
-        if name not in scores:
+    for name, where in (("image_id", [scores]), ("patient_id", [scores, table])):
+        if not any(name in one for one in where):
             raise MammoError(
                 "column_missing", f"the predictions have no column {name!r}", "Score with mammo-tf predict"
             )
@@ -259,7 +258,7 @@ def _left_out(scores: pd.Series[str], features: pd.Series[str]) -> tuple[str, ..
 
 
 def _checked(inputs: PatientInputs, where: str) -> PatientInputs:
-    """Every split is a known one, there is something to train on, and no pair is torn apart."""
+    """Every split is a known one, there is something to train on, nobody is in two of them, and no pair is torn."""
     table = inputs.table
     unknown = sorted(set(table.splits.tolist()) - {*SPLITS, ""})
     if unknown:
@@ -267,6 +266,7 @@ def _checked(inputs: PatientInputs, where: str) -> PatientInputs:
     if not (table.splits == "train").any():
         remedy = "Give a column split (mammo-tf split), or one file a split"
         raise MammoError("split_missing", f"{where} has no patient in the split train", remedy)
+    check_patients_once(table)
     notes = list(inputs.notes)
     if table.filled:
         notes.append(

@@ -22,6 +22,7 @@ from mammo_tf.evaluation.calibration import METHODS
 from mammo_tf.evaluation.intervals import OVER_PATIENTS
 from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.evaluation.operating import G_MEAN
+from mammo_tf.evaluation.rates import rates_elsewhere
 from mammo_tf.fields import convert, set_fields, to_json, unknown_field
 from mammo_tf.files import LOCK, Kind, atomic_path, claim, disk_errors, read_json, write_json
 from mammo_tf.patients.classifier import (
@@ -35,7 +36,15 @@ from mammo_tf.patients.classifier import (
     with_threshold,
 )
 from mammo_tf.patients.inputs import PatientInputs
-from mammo_tf.patients.rows import Row, as_run_numbers, compared, make_row, plain_scores, write_rows
+from mammo_tf.patients.rows import (
+    Row,
+    as_run_numbers,
+    compared,
+    make_row,
+    notes_on,
+    plain_scores,
+    write_rows,
+)
 from mammo_tf.patients.search import BOOSTING_GRID, FOREST_GRID, Found, Grid, grid_points, grid_search
 from mammo_tf.patients.store import PatientModel, save_patient_model
 from mammo_tf.patients.table import PatientTable
@@ -61,6 +70,7 @@ class PatientRequest:
         rule: how the operating point is chosen, on validation.
         resampling: how intervals are made, over patients.
         calibration: "platt", "isotonic", "temperature", fitted on validation; None for none.
+        prevalence: of positives where the model will work: PPV, NPV and recall rate are given for it as well.
         as_run: show the numbers at a threshold chosen on test next to the others, as the thesis did.
         workers: processes of the search.
     """
@@ -73,6 +83,7 @@ class PatientRequest:
     rule: OperatingRule = G_MEAN
     resampling: Resampling = OVER_PATIENTS
     calibration: str | None = "platt"
+    prevalence: float | None = None
     as_run: bool = False
     workers: int = 1
 
@@ -86,6 +97,8 @@ class PatientRequest:
             raise MammoError(
                 "settings_wrong", f"the seed is {self.seed!r}", f"Take a whole number from 0 to {SEEDS - 1}"
             )
+        if self.prevalence is not None:
+            rates_elsewhere(self.prevalence)
         for name, grid in self.grids.items():
             grid_points(grid, self.settings[name])  # a wrong one is told before the work
 
@@ -143,7 +156,9 @@ def _fitted(inputs: PatientInputs, folder: Path, request: PatientRequest, say: S
     fitted = {name: fit_classifier(train, settings[name]) for name in MODELS}
     scores = {name: classifier.scores(inputs.table) for name, classifier in fitted.items()}
     rows = {
-        name: make_row(name, inputs.table, values, request.rule, request.resampling, request.calibration)
+        name: make_row(
+            name, inputs.table, values, request.rule, request.resampling, request.calibration, request.prevalence
+        )
         for name, values in (scores | plain_scores(inputs.table)).items()
     }
     if inputs.frame is not None:
@@ -160,7 +175,7 @@ def _fitted(inputs: PatientInputs, folder: Path, request: PatientRequest, say: S
     write_json(folder / "comparison.json", {name: one.to_json() for name, one in comparison.items()})
     write_rows(folder, rows, [request.keep])
     save_patient_model(_model(fitted[request.keep], kept, inputs, request), folder / "model")
-    return PatientFit(rows, comparison, as_run, settings, folder / "model", (*inputs.notes, *_notes(kept)))
+    return PatientFit(rows, comparison, as_run, settings, folder / "model", (*inputs.notes, *notes_on(kept, rows)))
 
 
 def _forget(folder: Path, as_run: bool, patients: bool) -> None:
@@ -231,16 +246,6 @@ def _model(classifier: PatientClassifier, row: Row, inputs: PatientInputs, reque
         "no_calibration_because": row.why_not,
     }
     return PatientModel(chosen, inputs.extraction, row.calibration, f"{request.rule.words}, on validation", facts=facts)
-
-
-def _notes(kept: Row) -> list[str]:
-    notes = []
-    if kept.threshold is None:
-        why = next(iter(kept.metrics.values()))["patient"]["threshold"].get("why", "validation has none")
-        notes.append(f"the model has no threshold and decides nothing: {why}")
-    if kept.calibration is None:
-        notes.append(f"{kept.name} has no calibration: {kept.why_not}")
-    return notes
 
 
 def request_settings(changes: Iterable[tuple[str, str]]) -> dict[str, Settings]:

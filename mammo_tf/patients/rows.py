@@ -24,9 +24,11 @@ from mammo_tf.evaluation import (
     write_predictions,
 )
 from mammo_tf.evaluation.metrics import numbers_at, threshold_of
-from mammo_tf.evaluation.number_text import SIX_DIGITS, number_text
+from mammo_tf.evaluation.number_text import SIX_DIGITS, number_text, threshold_text
 from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.evaluation.predictions import COLUMNS
+from mammo_tf.evaluation.rates import ELSEWHERE
+from mammo_tf.evaluation.suspicions import score_notes
 from mammo_tf.patients.table import PatientTable
 from mammo_tf.reporting import roc_figure, scores_at
 from mammo_tf.reporting.palette import save_figure
@@ -73,6 +75,7 @@ def make_row(
     rule: OperatingRule,
     resampling: Resampling,
     method: str | None,
+    prevalence: float | None = None,
 ) -> Row:
     """Scores of all patients to numbers; threshold and calibration are of the split validation.
 
@@ -82,6 +85,7 @@ def make_row(
         scores: float64 `[patients]`.
         rule, resampling: as for `compute_metrics`.
         method: of the calibration; None for none.
+        prevalence: share of positives for which PPV, NPV and recall rate are given as well.
 
     Raises:
         MammoError: `method_unknown`, `operating_rule_wrong`.
@@ -89,8 +93,9 @@ def make_row(
     predictions = _predictions(table, scores)
     calibration, why_not = _calibration(predictions, method)
     found = compute_metrics(
-        predictions, "validation", resampling=resampling, rule=rule, calibration=method if calibration else None
-    )
+        predictions, "validation", resampling=resampling, rule=rule, calibration=method if calibration else None,
+        prevalence=prevalence,
+    )  # fmt: skip
     # a line is a patient, so the level image is the patient's, and nothing was aggregated on the way
     metrics = Metrics({split: {"patient": levels["image"]} for split, levels in found.items()}, {})
     if calibration is not None:
@@ -127,7 +132,7 @@ def as_run_numbers(row: Row, rule: OperatingRule, resampling: Resampling) -> Num
     cases = row.predictions[row.predictions["split"] == "test"]
     threshold = threshold_of(cases, "test", rule)
     threshold["how"] += "; a threshold chosen on test makes its rates too good"
-    return numbers_at(cases, threshold, resampling)
+    return numbers_at(cases, threshold, resampling, chosen_here=True)
 
 
 def compared(rows: Mapping[str, Row], resampling: Resampling) -> dict[str, Metrics]:
@@ -181,10 +186,28 @@ def table_lines(rows: Mapping[str, Row], as_run: Mapping[str, Any] | None = None
     return lines
 
 
+def prevalence_lines(name: str, row: Row) -> list[str]:
+    """PPV, NPV and recall rate at the threshold on test: here, and at the prevalence that was stated."""
+    numbers = row.metrics.get("test", {}).get("patient", {})
+    lines = []
+    for ending, where in (("", "this table's prevalence, {here}"), (ELSEWHERE, "the stated prevalence")):
+        found = [numbers.get(f"{rate}{ending}") for rate in ("ppv", "npv", "recall_rate")]
+        if all(one is not None for one in found):
+            words = ", ".join(
+                f"{title} {number_text(one)}" for title, one in zip(("PPV", "NPV", "recall rate"), found, strict=True)
+            )
+            here = _plain(numbers["prevalence"])
+            point = threshold_text(row.threshold or 0.0)
+            lines.append(f"{name} at the threshold {point} on test: {words}, at {where.format(here=here)}")
+    return lines
+
+
 def _numbers_line(numbers: Mapping[str, Mapping[str, Any]]) -> str:
     area = numbers["auc"]
     text = number_text(area, SIX_DIGITS)
-    rates = [_plain(numbers.get(name)) for name in ("sensitivity", "specificity", "threshold")]
+    rates = [_plain(numbers.get(name)) for name in ("sensitivity", "specificity")]
+    point = numbers.get("threshold", {}).get("value")
+    rates.append("-" if point is None else threshold_text(point))
     errors = [_before_after(numbers, name) for name in ("ece", "brier")]
     return f"{area['n']:6d}  {text:32s}{rates[0]:12s} {rates[1]:12s}{rates[2]:10s} {errors[0]:14s} {errors[1]}"
 
@@ -209,3 +232,15 @@ def comparison_lines(comparison: Mapping[str, Metrics]) -> list[str]:
         if split is not None:
             lines.append(f"{split}: " + answer(name.replace("_", " "), "patient", splits[split]["patient"]))
     return lines
+
+
+def notes_on(kept: Row, rows: Mapping[str, Row]) -> list[str]:
+    """What a reader must know of the rows, and of the one whose classifier is stored."""
+    notes = [f"{name}, {note}" for name, row in rows.items() for note in score_notes(row.predictions, row.metrics)]
+    notes += prevalence_lines(kept.name, kept)
+    if kept.threshold is None:
+        why = next(iter(kept.metrics.values()))["patient"]["threshold"].get("why", "validation has none")
+        notes.append(f"the model has no threshold and decides nothing: {why}")
+    if kept.calibration is None:
+        notes.append(f"{kept.name} has no calibration: {kept.why_not}")
+    return notes

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.cells import label_numbers, number_remedy
 from mammo_tf.study.table import read_table
 
 VIEWS = ("L_CC", "L_MLO", "R_CC", "R_MLO")
@@ -111,9 +112,9 @@ def patient_table(
     given = _given(frame, dict(columns or {}), where)
     names = _column_names([str(name) for name in frame.columns], where)
     values = np.stack([_numbers(frame, name, where) for name in names], axis=1)
-    label = _label(frame, given["label"], where)
+    label = label_numbers(frame[given["label"]], where, range(2, len(frame) + 2))
     patients, pairs = _who(frame, given, where)
-    splits = frame[given["split"]].astype(str).to_numpy(str) if "split" in given else np.full(len(frame), "")
+    splits = _text(frame[given["split"]]) if "split" in given else np.full(len(frame), "")
     filled = _fill_missing_views(values, names, patients, where)
     return PatientTable(tuple(names), values, label, patients, _groups(patients, pairs), pairs, splits, filled)
 
@@ -143,16 +144,23 @@ def _who(frame: pd.DataFrame, given: Mapping[str, str], where: str) -> tuple[NDA
     Where `id` stands there twice and a column `group` tells its rows apart, it names the pair, not the patient.
     """
     rows = np.array([str(number) for number in range(len(frame))])
-    patients = frame[given["patient"]].astype(str).to_numpy(str) if "patient" in given else rows
-    pairs = frame[given["pair"]].astype(str).to_numpy(str) if "pair" in given else np.full(len(frame), "")
+    patients = _text(frame[given["patient"]]) if "patient" in given else rows
+    pairs = _text(frame[given["pair"]]) if "pair" in given else np.full(len(frame), "")
     twice = pd.Series(patients).duplicated()
     if twice.any():
         if given["patient"] == "id" and "group" in frame and not frame.duplicated(["id", "group"]).any():
-            members = (frame["id"].astype(str) + " " + frame["group"].astype(str)).to_numpy(str)
+            members = np.char.add(np.char.add(patients, " "), _text(frame["group"]))
             return members, pairs if "pair" in given else patients
         value = str(patients[twice.argmax()])
-        raise MammoError("patient_twice", f"{where} has patient {value!r} twice", "One row a patient")
+        remedy = (
+            "One row a patient; the members of a matched pair with one id need a column group that tells them apart"
+        )
+        raise MammoError("patient_twice", f"{where} has patient {value!r} twice", remedy)
     return patients, pairs
+
+
+def _text(cells: pd.Series[Any]) -> NDArray[np.str_]:
+    return cells.astype(str).str.strip().to_numpy(str)
 
 
 def _groups(patients: NDArray[np.str_], pairs: NDArray[np.str_]) -> NDArray[np.str_]:
@@ -191,7 +199,7 @@ def _numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
     if len(wrong):
         sentence = f"{where}, row {wrong[0] + 2}: {name} {text.iloc[wrong[0]]!r} is not a finite number"
         remedy = f"Fix the row, or leave its {'age' if name == 'age' else 'whole view'} empty"
-        raise MammoError("feature_not_finite", sentence, remedy)
+        raise MammoError("feature_not_finite", sentence, number_remedy(text.iloc[wrong[0]]) or remedy)
     most = OLDEST if name == "age" else 1.0
     outside = np.flatnonzero((numbers < 0) | (numbers > most))
     if len(outside) and name in ("age", *SCORES):
@@ -201,15 +209,6 @@ def _numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
             raise MammoError("age_wrong", f"{told} is not a number of years from 0 to {OLDEST:g}", remedy)
         raise MammoError("score_outside", f"{told} lies outside 0 to 1", "Give the network's scores as probabilities")
     return numbers
-
-
-def _label(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.int64]:
-    numbers = pd.to_numeric(frame[name].replace({"True": "1", "False": "0"}), errors="coerce")
-    wrong = np.flatnonzero(~numbers.isin((0, 1)))
-    if len(wrong):
-        value = frame[name].iloc[wrong[0]]
-        raise MammoError("label_wrong", f"{where}, row {wrong[0] + 2}: label {value!r} is not 0 or 1")
-    return numbers.to_numpy(np.int64)
 
 
 def _fill_missing_views(

@@ -9,19 +9,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, disk_errors
 from mammo_tf.guard import UNFORESEEN
 from mammo_tf.study import Reject, resolve_path
 
-JOURNAL_FORMAT = 3  # 1 did not tell which file a line is of, 2 did not tell remedies
+JOURNAL_FORMAT = 4  # 1 did not tell which file a line is of, 2 did not tell remedies, 3 no warnings
 RETRIED = ("file_missing", UNFORESEEN)  # after a kill: it may have come back, or go well this time
 
 
 class ViewFeatures(NamedTuple):
-    """Features of one picture by name, and whether a pectoral muscle was taken off (None where none was sought)."""
+    """Features of one picture by name, whether a pectoral muscle was taken off (None where none was sought), and what
+    was doubtful when the picture was read."""
 
     values: dict[str, float]
     muscle: bool | None
+    warnings: tuple[str, ...] = ()
 
 
 def file_stamp(row: Mapping[str, Any], root: str | Path) -> list[str | int] | None:
@@ -30,7 +33,7 @@ def file_stamp(row: Mapping[str, Any], root: str | Path) -> list[str | int] | No
         path = resolve_path(str(row["path"]), root)
         facts = path.stat()
         return [str(path.resolve()), facts.st_size, facts.st_mtime_ns]
-    except (OSError, ValueError):
+    except (OSError, ValueError, MammoError):
         return None
 
 
@@ -65,7 +68,7 @@ class Journal:
     def _take(self, line: bytes) -> None:
         """Takes over what a line says of a picture that is the same file still; of a damaged line nothing."""
         try:
-            number, stamp, muscle, values, reject = json.loads(line.decode())
+            number, stamp, muscle, values, warnings, reject = json.loads(line.decode())
         except (ValueError, TypeError, RecursionError):
             return
         if type(number) is not int or not 0 <= number < len(self.stamps):
@@ -73,14 +76,16 @@ class Journal:
         if stamp is None or stamp != self.stamps[number]:  # gone, or another file
             return
         if reject is None and _are_features(values, self.columns) and muscle in (None, True, False):
-            self.known[number] = ViewFeatures(values, muscle)
+            if _are_words(warnings):
+                self.known[number] = ViewFeatures(values, muscle, tuple(warnings))
         elif _is_reject(reject) and reject[1] not in RETRIED:
             self.known[number] = Reject(*reject)
 
     def _line(self, number: int) -> str:
         outcome = self.known[number]
-        found = [None, None, list(outcome)] if isinstance(outcome, Reject) else [outcome.muscle, outcome.values, None]
-        return json.dumps([number, self.stamps[number], *found])
+        if isinstance(outcome, Reject):
+            return json.dumps([number, self.stamps[number], None, None, None, outcome])
+        return json.dumps([number, self.stamps[number], outcome.muscle, outcome.values, outcome.warnings, None])
 
     def note(self, number: int, outcome: ViewFeatures | Reject) -> None:
         self.known[number] = outcome
@@ -97,8 +102,8 @@ def _are_features(values: Any, columns: Sequence[str]) -> bool:
 
 def _is_reject(fields: Any) -> bool:
     """Whether fields of a line make a `Reject`."""
-    return (
-        isinstance(fields, list)
-        and len(fields) == len(Reject._fields)
-        and all(isinstance(field, str) for field in fields)
-    )
+    return _are_words(fields) and len(fields) == len(Reject._fields)
+
+
+def _are_words(fields: Any) -> bool:
+    return isinstance(fields, list) and all(isinstance(field, str) for field in fields)

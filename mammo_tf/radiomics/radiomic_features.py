@@ -32,8 +32,8 @@ from mammo_tf.radiomics.feature_journal import Journal, ViewFeatures, file_stamp
 from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
-from mammo_tf.reading import read
-from mammo_tf.study import Reject, kept_rejects, resolve_path, write_rejects
+from mammo_tf.reading import doubts, read_row
+from mammo_tf.study import Reject, kept_rejects, write_rejects
 from mammo_tf.study.table_output import REJECTS, check_table_output
 
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
@@ -137,15 +137,13 @@ def row_features(row: Mapping[str, Any], root: str, extraction: Extraction) -> V
     The row's spacing counts before that of the file's header.
 
     Raises:
-        MammoError: `file_missing`; those of `read` and `view_features`.
+        MammoError: those of `read_row` and `view_features`.
     """
-    path = resolve_path(str(row["path"]), root)
-    if not path.is_file():
-        raise MammoError("file_missing", f"{path} is not there")
-    picture = read(path, laterality=row["laterality"] or None, view=row["view"] or None)
+    picture = read_row(row, root)
     told = (float(row["spacing_row_mm"]), float(row["spacing_column_mm"]))
     spacing = picture.facts.spacing_mm if np.isnan(told).any() else told
-    return view_features(picture.pixels, row["view"] or picture.facts.view, spacing, extraction)
+    found = view_features(picture.pixels, row["view"] or picture.facts.view, spacing, extraction)
+    return found._replace(warnings=picture.facts.warnings)
 
 
 class Extracted(NamedTuple):
@@ -155,6 +153,7 @@ class Extracted(NamedTuple):
         table: a row an image.
         rejects: files that cannot be used.
         output, rejects_path, settings_path: the files.
+        doubts: lines about doubtful grey scales.
         sought, muscles: MLO views in which a pectoral muscle was looked for, and found and taken off.
     """
 
@@ -163,6 +162,7 @@ class Extracted(NamedTuple):
     output: Path
     rejects_path: Path
     settings_path: Path
+    doubts: tuple[str, ...]
     sought: int
     muscles: int
 
@@ -226,7 +226,7 @@ def _extracted(
         if isinstance(outcome, Reject):
             rejects.append(outcome)
         else:
-            found.append(({name: row[name] for name in IDENTITY} | outcome.values, outcome.muscle))
+            found.append(({name: row[name] for name in IDENTITY} | outcome.values, outcome))
     rejects_path = output.with_name(REJECTS)
     came_along = source is not None and Path(source).resolve().parent == output.resolve().parent
     before = kept_rejects(rejects_path, {str(row["path"]) for row in rows}) if came_along else []
@@ -236,14 +236,15 @@ def _extracted(
         sentence = f"none of {len(rejects)} images gives features{first}"
         raise MammoError("nothing_usable", sentence, f"See {rejects_path}")
     table = pd.DataFrame([row for row, _ in found], columns=[*IDENTITY, *extraction.columns])
-    sought = sum(muscle is not None for _, muscle in found)
-    muscles = sum(muscle is True for _, muscle in found)
+    sought = sum(outcome.muscle is not None for _, outcome in found)
+    muscles = sum(outcome.muscle is True for _, outcome in found)
     with atomic_path(output) as beside:
         table.to_csv(beside, index=False, lineterminator="\n")
     settings_path = output.with_suffix(".json")
     write_json(settings_path, asked | {"images": len(table), "mlo_views": sought, "pectoral_taken_off": muscles})
     journal.path.unlink(missing_ok=True)
-    return Extracted(table, tuple(rejects), output, rejects_path, settings_path, sought, muscles)
+    told = tuple(doubts(outcome.warnings for _, outcome in found))
+    return Extracted(table, tuple(rejects), output, rejects_path, settings_path, told, sought, muscles)
 
 
 def _computed(
@@ -253,8 +254,7 @@ def _computed(
     with closing(each_file(work, rows, workers, "features")) as outcomes:
         for row, found in outcomes:
             place = str(row["path"])
-            path = resolve_path(place, root)
-            yield Reject.of(place, found, path) if isinstance(found, MammoError) else found
+            yield Reject.of(place, found, Path(root) / place) if isinstance(found, MammoError) else found
 
 
 def stored_extraction(table: str | Path) -> Extraction | None:

@@ -3,6 +3,11 @@
 from mammo_tf.reading import collections
 from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.frames import frames, volume_facts
+from mammo_tf.reading.grey_scale import doubts, stored_bits_of
 from mammo_tf.reading.read import inspect_file, read, read_stored
+from mammo_tf.reading.rows import read_row
 
-__all__ = ["Facts", "Picture", "collections", "frames", "inspect_file", "read", "read_stored", "volume_facts"]
+__all__ = [
+    "Facts", "Picture", "collections", "doubts", "frames", "inspect_file", "read", "read_row", "read_stored",
+    "stored_bits_of", "volume_facts",
+]  # fmt: skip

@@ -17,7 +17,9 @@ _FRAMES = {0xC0: "jpeg", 0xC1: "jpeg", 0xC2: "jpeg", 0xC3: "jpeg_lossless", 0xF7
 
 
 class CodeStream(NamedTuple):
-    """Kind (jpeg, jpeg_lossless, jpeg_ls, jpeg_2000), size in pixels, bits of a sample, and whether it ends well."""
+    """Kind (jpeg, jpeg_lossless, jpeg_ls, jpeg_2000), size in pixels, bits of a sample, whether it ends well, the point
+    transform of lossless JPEG and JPEG-LS and the place of its byte, and whether samples have a sign (JPEG 2000 alone
+    tells)."""
 
     kind: str
     rows: int
@@ -26,6 +28,8 @@ class CodeStream(NamedTuple):
     components: int
     complete: bool
     point_transform: int = 0
+    point_transform_at: int = 0
+    signed: bool = False
 
 
 def read_code_stream(data: bytes, tail: bytes) -> CodeStream:
@@ -55,9 +59,13 @@ def _ends(tail: bytes) -> bool:
 
 def _jpeg_2000(data: bytes, tail: bytes, start: int) -> CodeStream:
     right, bottom, left, top = struct.unpack_from(">4L", data, start + 8)
-    components, depth = struct.unpack_from(">HB", data, start + 40)
-    precision = (depth & 0x7F) + 1
-    return CodeStream("jpeg_2000", bottom - top, right - left, precision, components, _ends(tail))
+    (components,) = struct.unpack_from(">H", data, start + 40)
+    depths = {struct.unpack_from(">B", data, start + 42 + 3 * component)[0] for component in range(components)}
+    if len(depths) != 1:
+        raise MammoError("bad_pixels", "the components of the code stream differ in depth or sign")
+    (depth,) = depths
+    precision, signed = (depth & 0x7F) + 1, depth >= 0x80
+    return CodeStream("jpeg_2000", bottom - top, right - left, precision, components, _ends(tail), signed=signed)
 
 
 def _jpeg(data: bytes, tail: bytes) -> CodeStream:
@@ -86,5 +94,6 @@ def _jpeg(data: bytes, tail: bytes) -> CodeStream:
     if size is None:
         raise MammoError("bad_pixels", "the code stream does not tell its size")
     precision, rows, columns, components = size
-    transform = data[place + 4 + 2 * data[place + 4] + 3] & 0x0F if kind == "jpeg_lossless" else 0
-    return CodeStream(kind, rows, columns, precision, components, _ends(tail), transform)
+    at = place + 4 + 2 * data[place + 4] + 3
+    transform = data[at] & 0x0F if kind in ("jpeg_lossless", "jpeg_ls") else 0
+    return CodeStream(kind, rows, columns, precision, components, _ends(tail), transform, at)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.data_set import DataSet, holders
-from mammo_tf.reading.stored import Layout
+from mammo_tf.reading.layout import Layout
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _ROWS_AT_ONCE = 256

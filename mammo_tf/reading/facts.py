@@ -16,7 +16,7 @@ class Facts:
         path: the file (or the folder of slices) that it was read from.
         rows, columns: size in pixels.
         frames: number of frames; more than 1 is a volume.
-        bits: bits stored of a pixel.
+        bits: bits stored of a pixel; those of white in a picture without a header.
         modality: FFDM, DBT or FILM.
         laterality: L or R, the patient's.
         view: CC, MLO, ML, LM, LMO, XCCL, XCCM, FB, SIO, ISO, AT, CV.

@@ -1,7 +1,7 @@
 """Frames of a volume in their true order: a multi-frame file, or a folder of one slice each.
 
-Order, first that is told: dimension index (in-stack position), image position along the normal of the slices,
-instance number (folders only), stored order with a warning (golden/dicom/dbt).
+Order, first that is told: dimension index (in-stack position), image position along the normal of the slices, in
+folders slice location and instance number, stored order with a warning (golden/dicom/dbt).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading.data_set import DataSet, holders, per_frame_groups
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.display import Display, choose_voi, display_rules, show
-from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.header_facts import header_facts
+from mammo_tf.reading.layout import Layout, layout
 from mammo_tf.reading.read import file_kind
-from mammo_tf.reading.stored import Layout, check_pixels, layout, stored_frames
+from mammo_tf.reading.stored import check_pixels, stored_frames
 
 _NEAR_MM = 1e-4
 _STACK_POINTERS = (0x00209057, 0x00200032)  # In-Stack Position Number, Image Position (Patient)
@@ -51,6 +52,32 @@ def frames(
     path = Path(path)
     volume_facts(path, voi, laterality, view)
     return _folder_frames(path, stored, voi) if path.is_dir() else _file_frames(path, stored, voi)
+
+
+def frame(path: str | Path, number: int, laterality: str | None = None, view: str | None = None) -> Picture:
+    """One frame of a file as a viewer shows it; no other frame is decoded.
+
+    Args:
+        path: a DICOM file.
+        number: in true order, counted from 1.
+        laterality, view: as for `read`.
+
+    Returns:
+        `pixels` and facts as `read` gives them; the VOI is that of the first stored frame, as for `frames`.
+
+    Raises:
+        MammoError: `frame_missing`; those of `frames`.
+    """
+    path = Path(path)
+    facts = volume_facts(path, laterality=laterality, view=view)
+    if not 1 <= number <= facts.frames:
+        raise MammoError("frame_missing", f"frame {number} is asked for, and the file has {facts.frames}")
+    with refusals(path), open_dicom(path) as file:
+        shape = layout(file)
+        order, _ = frame_order(file.header, shape.frames)
+        rules = display_rules(file.header, shape, [])
+        (stored,) = stored_frames(file, shape, [order[number - 1]])
+        return Picture(show(stored, shape, rules, choose_voi(rules, "default")), facts)
 
 
 def volume_facts(
@@ -148,7 +175,7 @@ def _slices(folder: Path) -> tuple[list[Path], bool]:
     files = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     if not files:
         raise MammoError("not_a_volume", f"{folder} is empty")
-    positions, numbers, belongings, normal = [], [], set(), None
+    positions, locations, numbers, belongings, normal = [], [], [], set(), None
     for path in files:
         with refusals(path):
             if file_kind(path) != "dicom":
@@ -161,6 +188,7 @@ def _slices(folder: Path) -> tuple[list[Path], bool]:
                     raise MammoError("not_a_volume", f"{path} holds {shape.frames} frames", "Read the file itself")
                 normal = _normal([header]) if normal is None else normal
                 positions.append(header.decimals("ImagePositionPatient"))
+                locations.append(header.decimals("SliceLocation")[:1])
                 numbers.append(header.decimals("InstanceNumber")[:1])
                 belongings.add((header.text("SeriesInstanceUID"), shape))
     if len(belongings) > 1:
@@ -168,8 +196,9 @@ def _slices(folder: Path) -> tuple[list[Path], bool]:
             "not_a_volume", f"{folder} holds slices of more than one series or size", "Put one volume into a folder"
         )
     keys: list[float] | None = _along(normal if normal is not None else np.zeros(3), positions)
-    if keys is None and all(numbers) and len({number[0] for number in numbers}) == len(files):
-        keys = [number[0] for number in numbers]
+    for told in (locations, numbers):
+        if keys is None and all(told) and len({number[0] for number in told}) == len(files):
+            keys = [number[0] for number in told]
     if keys is None:
         return files, len(files) == 1
     return [files[place] for place in sorted(range(len(files)), key=keys.__getitem__)], True
@@ -179,13 +208,15 @@ def _folder_facts(folder: Path, voi: str, laterality: str | None, view: str | No
     files, known = _slices(folder)
     with refusals(files[0]), open_dicom(files[0]) as file:
         facts = header_facts(file, layout(file), voi, laterality, view)
-        first = file.header.decimals("ImagePositionPatient")
+        first, location = file.header.decimals("ImagePositionPatient"), file.header.decimals("SliceLocation")[:1]
         normal = _normal([file.header])
         thickness = file.header.decimals("SliceThickness")[:1]
     distance = facts.slice_distance_mm
     if distance is None and len(files) > 1:
         with refusals(files[1]), open_dicom(files[1]) as file:
             depths = _along(normal, [first, file.header.decimals("ImagePositionPatient")])
+            locations = [*location, *file.header.decimals("SliceLocation")[:1]]
+            depths = locations if depths is None and len(set(locations)) == 2 else depths
         # Without positions the thickness of a slice stands in; multi-frame objects write that of the breast there.
         distance = next(iter(thickness), None) if depths is None else abs(depths[1] - depths[0])
     doubt = () if known else ("nothing tells the order of the slices: order of the file names",)

@@ -9,18 +9,20 @@ import re
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import codes
-from mammo_tf.reading.data_set import DataSet, holders, per_frame_groups
+from mammo_tf.reading.data_set import DataSet, holders
 from mammo_tf.reading.dicom_file import DicomFile
 from mammo_tf.reading.display import choose_voi, display_rules
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.identity import keyed_hash
-from mammo_tf.reading.stored import Layout
+from mammo_tf.reading.layout import Layout
+from mammo_tf.reading.object_kind import code, is_synthetic, object_modality, refuse_unusual
+from mammo_tf.reading.side_and_view import laterality_of, view_of
 
 # Contact views have 1.0 to 1.1, magnification views 1.5 and more.
 MAGNIFIED_FROM = 1.3
+_NOT_SCREENING = "Leave it out: screening views alone are read"
 _NAME_LETTERS = 3
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-_FREE_TEXT = ("SeriesDescription", "ViewName", "ProtocolName")
 
 
 def header_facts(
@@ -44,17 +46,17 @@ def header_facts(
         MammoError: `wrong_modality`, `projections`, `for_processing`, `quality_control`, `specimen`,
             `magnification`, `spot`, `implant_displaced`, `tangential`, `implant`, `laterality_missing`,
             `laterality_both`, `laterality_contradictory`, `view_missing`, `view_contradictory`, `bad_value`,
-            `voi_unknown`, `value_unknown`.
+            `voi_unknown`, `value_unknown`, `screen_capture`, `cut_out`, `roi_mask`, `container`.
     """
     check_given(laterality, view)
     header, warnings = file.header, file.warnings
-    modality = _modality(file, shape.frames)
-    _refuse_unusual(file)
+    modality = object_modality(file, shape.frames)
+    refuse_unusual(file, shape.bits_stored)
     modifiers = _modifiers(header)
     magnification = _magnification(header)
     _refuse_diagnostic(header, modifiers, magnification)
-    side = _laterality(header, laterality, warnings)
-    view_word = _view(header, view, warnings)
+    side = laterality_of(header, laterality, warnings)
+    view_word = view_of(header, view, warnings)
     spacing, source = _spacing(header, magnification, warnings)
     rules = display_rules(header, shape, warnings)
     burned_in = _yes(header, "BurnedInAnnotation")
@@ -91,7 +93,7 @@ def header_facts(
         photometric=shape.photometric,
         flipped=_yes(header, "FieldOfViewHorizontalFlip"),
         partial=_yes(header, "PartialView"),
-        synthetic_2d=_synthetic(image_type),
+        synthetic_2d=is_synthetic(image_type),
         burned_in=burned_in,
         age=_age(header),
         image_id=identified("image", header.text("SOPInstanceUID") or file.meta.text("MediaStorageSOPInstanceUID")),
@@ -121,76 +123,21 @@ def _yes(header: DataSet, keyword: str) -> bool | None:
     return {"YES": True, "NO": False}.get(header.text(keyword).upper())
 
 
-def _synthetic(image_type: list[str]) -> bool:
-    return any(word in ("TOMO_2D", "GENERATED_2D") for word in image_type)
-
-
-def _says_breast(header: DataSet) -> bool:
-    if header.text("BodyPartExamined").upper() == "BREAST" or header.text("PositionerType").upper() == "MAMMOGRAPHIC":
-        return True
-    regions = [holder.sequence("AnatomicRegionSequence") for holder in holders(header, "FrameAnatomySequence")]
-    return any(_code(item) in codes.BREAST_CODES for region in regions for item in region)
-
-
-def _code(item: DataSet) -> tuple[str, str]:
-    return item.text("CodingSchemeDesignator").upper(), item.text("CodeValue")
-
-
-def _modality(file: DicomFile, frames: int) -> str:
-    header, sop_class, word = file.header, file.sop_class, file.header.text("Modality").upper()
-    if sop_class in codes.PROJECTION_CLASSES:
-        raise MammoError("projections", "raw projections of a tomosynthesis, not its slices")
-    if sop_class == codes.TOMOSYNTHESIS_CLASS:
-        return "DBT"
-    digitised = header.text("ConversionType").upper() == "DF"
-    breast = _says_breast(header)
-    image_type = header.texts("ImageType")
-    if word == "MG" or (not word and sop_class in codes.MAMMOGRAPHY_CLASSES):
-        if digitised:
-            return "FILM"
-        slices = "TOMOSYNTHESIS" in image_type and not _synthetic(image_type)
-        return "DBT" if slices or frames > 1 else "FFDM"
-    if breast and (word == "RG" or (not word and digitised)):
-        return "FILM"
-    if breast and word in ("DX", "CR"):
-        return "FFDM"
-    if not word and sop_class in codes.DIGITAL_XRAY_CLASSES:
-        # Stripped headers of public collections look like this; without side and view they are refused below.
-        file.warnings.append("nothing in the header says that this is a breast")
-        return "FFDM"
-    raise MammoError("wrong_modality", "the header does not say that this is a mammogram")
-
-
-def _refuse_unusual(file: DicomFile) -> None:
-    header = file.header
-    if file.sop_class in codes.PROCESSING_CLASSES or header.text("PresentationIntentType").upper() == "FOR PROCESSING":
-        raise MammoError("for_processing", "raw data for processing, not for presentation")
-    if _yes(header, "QualityControlImage"):
-        raise MammoError("quality_control", "a quality control image, not a patient")
-    views = [codes.VIEW_OF_CODE.get(_code(item)) for item in header.sequence("ViewCodeSequence")]
-    if codes.SPECIMEN in views or header.sequence("SpecimenDescriptionSequence") or _free_text(header, "SPECIMEN"):
-        raise MammoError("specimen", "a tissue specimen, not a breast")
-
-
-def _free_text(header: DataSet, word: str) -> bool:
-    return any(word in text.upper() for keyword in _FREE_TEXT for text in header.texts(keyword))
-
-
 def _refuse_diagnostic(header: DataSet, modifiers: tuple[str, ...], magnification: float | None) -> None:
     refused = [word for word in codes.REFUSED_MODIFIERS if word in modifiers]
     if magnification is not None and magnification > MAGNIFIED_FROM:
-        raise MammoError("magnification", f"a magnification view (factor {magnification:g})")
+        raise MammoError("magnification", f"a magnification view (factor {magnification:g})", _NOT_SCREENING)
     if refused:
-        raise MammoError(refused[0], f"a diagnostic view: {refused[0].replace('_', ' ')}")
+        raise MammoError(refused[0], f"a diagnostic view: {refused[0].replace('_', ' ')}", _NOT_SCREENING)
     if any("SPOT" in text.upper() for text in header.texts("PaddleDescription")):
-        raise MammoError("spot", "a spot compression view, by its paddle")
+        raise MammoError("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
     if _yes(header, "BreastImplantPresent"):
-        raise MammoError("implant", "the header says that there is an implant")
+        raise MammoError("implant", "the header says that there is an implant", _NOT_SCREENING)
 
 
 def _modifiers(header: DataSet) -> tuple[str, ...]:
     items = [m for view in header.sequence("ViewCodeSequence") for m in view.sequence("ViewModifierCodeSequence")]
-    words = (codes.MODIFIER_OF_CODE.get(_code(item)) for item in items)
+    words = (codes.MODIFIER_OF_CODE.get(code(item)) for item in items)
     return tuple(dict.fromkeys(word for word in words if word))
 
 
@@ -200,40 +147,6 @@ def _magnification(header: DataSet) -> float | None:
             if factor > 0:
                 return factor
     return None
-
-
-def _laterality(header: DataSet, given: str | None, warnings: list[str]) -> str:
-    frames = (*header.sequence("SharedFunctionalGroupsSequence"), *per_frame_groups(header))
-    anatomy = [item for group in frames for item in group.sequence("FrameAnatomySequence")]
-    words = [header.text("ImageLaterality"), header.text("Laterality")]
-    words += [item.text("FrameLaterality") for item in anatomy]
-    said = sorted({word.upper() for word in words if word.upper() in ("L", "R", "B")})
-    if given:
-        if said and said != [given]:
-            warnings.append("the laterality given is not that of the header")
-        return given
-    if len(said) > 1:
-        raise MammoError("laterality_contradictory", f"the header says laterality {' and '.join(said)}")
-    if said == ["B"]:
-        raise MammoError("laterality_both", "the picture shows both breasts")
-    if not said:
-        raise MammoError("laterality_missing", "the header has no laterality", "Give laterality and view in a table")
-    return said[0]
-
-
-def _view(header: DataSet, given: str | None, warnings: list[str]) -> str:
-    position = header.text("ViewPosition").upper()
-    coded = [codes.VIEW_OF_CODE.get(_code(item), "") for item in header.sequence("ViewCodeSequence")[:1]]
-    said = list(dict.fromkeys(word for word in (position, *coded) if word in codes.VIEW_WORDS))
-    if given:
-        if said and said != [given]:
-            warnings.append("the view given is not that of the header")
-        return given
-    if len(said) > 1:
-        raise MammoError("view_contradictory", f"the header says view {' and '.join(said)}")
-    if not said:
-        raise MammoError("view_missing", "the header has no view that is known", "Give laterality and view in a table")
-    return said[0]
 
 
 def _spacing(

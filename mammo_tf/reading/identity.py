@@ -38,7 +38,7 @@ def keyed_hash(kind: str, value: str) -> str:
             key = _stored_key(key_path())
         except RuntimeError as error:  # nobody's home
             raise MammoError("key_unusable", "the user has no folder for a key", f"Set {VARIABLE}") from error
-    return hmac.new(key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()[:DIGITS]
+    return hmac.new(key, f"{kind}\0{value}".encode(errors="surrogateescape"), hashlib.sha256).hexdigest()[:DIGITS]
 
 
 def key_fingerprint() -> str:

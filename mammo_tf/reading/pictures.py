@@ -1,58 +1,118 @@
-"""PNG, TIFF and PGM: grey pictures of 8 or 16 bits, by OpenCV, without conversion."""
+"""PNG, TIFF, PGM and JPEG: grey pictures of 8 to 16 bits, without conversion; polarity and scale by the container."""
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.stored import MOST_PIXELS
+from mammo_tf.reading import pgm, png, tiff
+from mammo_tf.reading.code_stream import TAIL_BYTES, read_code_stream
+from mammo_tf.reading.grey_scale import LOSSY, full_scale, inverted_doubt, unused_bits_doubt
+from mammo_tf.reading.layout import MOST_PIXELS
+from mammo_tf.reading.picture_head import Head, cut_short
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_TIFF = (b"II*\0", b"MM\0*")
-_PGM = (b"P5", b"P2")
-_TIFF_WIDTH, _TIFF_LENGTH = 256, 257
+_JPEG = b"\xff\xd8\xff"
+_EXIF, _EXIF_BEGINS = b"\xff\xe1", b"Exif\0\0"
+_UPRIGHT = 1
+
+
+class GreyPicture(NamedTuple):
+    """A picture as its file has it.
+
+    Attributes:
+        values: uint8 or uint16 `[rows, columns]`; 0 is black, whatever the file's polarity.
+        white: the value that is white, 1 to 65535.
+        warnings: what is doubtful.
+    """
+
+    values: np.ndarray
+    white: int
+    warnings: tuple[str, ...]
+
+    @property
+    def bits(self) -> int:
+        """Bits of a value; those of white."""
+        return self.white.bit_length()
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """float32 `[rows, columns]` in [0, 1], computed in float64."""
+        table = (np.arange(1 << 8 * self.values.itemsize, dtype=np.float64) / self.white).astype(np.float32)
+        return table[self.values]
 
 
 def picture_kind(head: bytes) -> str:
-    """`png`, `tiff` or `pgm` by the first bytes of a file, "" for anything else."""
-    if head.startswith(_PNG):
+    """`png`, `tiff`, `pgm` or `jpeg` by the first bytes of a file, "" for anything else."""
+    if head.startswith(png.MAGIC):
         return "png"
-    if head.startswith(_TIFF):
+    if head.startswith(tiff.MAGIC):
         return "tiff"
-    return "pgm" if head[:2] in _PGM and head[2:3].isspace() else ""
+    if head.startswith(_JPEG):
+        return "jpeg"
+    return "pgm" if head[:2] in pgm.MAGIC and head[2:3].isspace() else ""
 
 
-def read_picture(path: str | Path) -> np.ndarray:
-    """The grey values as stored, uint8 or uint16 `[rows, columns]`.
+def read_picture(path: str | Path, stored_bits: int | None = None) -> GreyPicture:
+    """The grey values of a file and what they mean.
 
-    A PGM whose largest value is neither 255 nor 65535 is stretched to that of its type.
+    Args:
+        path: a PNG, TIFF, PGM or JPEG file.
+        stored_bits: of how many bits the values are, by a table; counts before what the file states.
 
     Raises:
-        MammoError: `truncated`, `bad_pixels`, `colour` (unless the three channels are equal), `volume` (a TIFF of
-            several pages), `too_large`.
+        MammoError: `truncated`, `bad_pixels`, `bad_value`, `colour` (unless the three channels are equal), `volume` (a
+            TIFF of several pages, an animation), `turned` (not stored upright), `too_large`.
     """
     data = Path(path).read_bytes()
     kind = picture_kind(data[:16])
     if kind == "pgm":
-        return _pgm(data)
-    rows, columns = _png_size(data) if kind == "png" else _tiff_size(data)
-    if rows * columns > MOST_PIXELS:
-        raise MammoError("too_large", f"{rows} x {columns} pixels are declared, more than any mammogram has")
-    if kind == "tiff" and _tiff_pages(data) > 1:
-        raise MammoError("volume", "the TIFF has several pages", "Save one picture a file")
+        values, white = pgm.read_pgm(data)
+        head = Head("PGM", values.shape[0], values.shape[1], 8 * values.itemsize)
+        if stored_bits:
+            white = full_scale(int(values.max()), head.depth, stored_bits, None)
+    else:
+        head = {"png": png.png_head, "tiff": tiff.tiff_head, "jpeg": _jpeg_head}[kind](data)
+        values = _decoded(data, head)
+        stated, warnings = _stated_bits(values, head)
+        head = head._replace(warnings=head.warnings + warnings)
+        white = full_scale(int(values.max()), head.depth, stored_bits, stated)
+    scale = [] if stored_bits else unused_bits_doubt(int(values.max()), white)
+    if head.turned:
+        values = np.subtract(white, values, dtype=values.dtype)
+    picture = GreyPicture(values, white, (*head.warnings, *([LOSSY] if head.lossy else []), *scale))
+    return picture._replace(warnings=(*picture.warnings, *inverted_doubt(picture.pixels)))
+
+
+def _stated_bits(values: np.ndarray, head: Head) -> tuple[int | None, tuple[str, ...]]:
+    """Of how many bits the values are by the file's own word, and what is doubtful about it."""
+    bits = head.stated_bits
+    if head.kind != "PNG" or bits is None or png.is_spread(values, bits):
+        return (bits if head.kind == "TIFF" else None), ()
+    if values.max() >= 1 << bits:
+        return None, (f"the PNG says that {bits} bits are significant, and its values have more: {head.depth} count",)
+    return bits, ()
+
+
+def _decoded(data: bytes, head: Head) -> np.ndarray:
+    kind = head.kind
+    if head.rows * head.columns > MOST_PIXELS:
+        raise MammoError("too_large", f"{head.rows} x {head.columns} pixels are declared, more than any mammogram has")
+    if head.orientation != _UPRIGHT:
+        sentence = f"the {kind} says that it is to be turned before it is shown (orientation {head.orientation})"
+        raise MammoError("turned", sentence, "Save it upright")
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         pixels = None
-    if pixels is None or pixels.shape[:2] != (rows, columns):
-        raise MammoError("bad_pixels", f"the {kind.upper()} cannot be decoded", "Save it again as PNG")
+    if pixels is None or pixels.shape[:2] != (head.rows, head.columns):
+        raise MammoError("bad_pixels", f"the {kind} cannot be decoded", "Save it again as PNG")
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise MammoError("bad_pixels", f"the {kind.upper()} holds {pixels.dtype}, not 8 or 16 bits")
-    return _grey(pixels)
+        raise MammoError("bad_pixels", f"the {kind} holds {pixels.dtype}, not 8 or 16 bits")
+    return _grey(pixels) >> (8 * pixels.itemsize - head.depth)
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
@@ -65,90 +125,28 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[..., 0])
 
 
-def _cut_short(kind: str) -> MammoError:
-    return MammoError("truncated", f"the {kind} ends too early", "Fetch the file again")
+def _jpeg_head(data: bytes) -> Head:
+    """The head of a JPEG file.
+
+    Raises:
+        MammoError: `truncated`; `bad_pixels` for more than 8 bits and processes that are not read; `colour`.
+    """
+    stream = read_code_stream(data, data.rstrip(b"\0\r\n")[-TAIL_BYTES:])
+    if stream.kind != "jpeg" or stream.precision != 8:
+        sentence = f"the JPEG is {stream.kind.replace('_', ' ')} of {stream.precision} bits, not one of 8 bits"
+        raise MammoError("bad_pixels", sentence, "Save it again as PNG")
+    if stream.components not in (1, 3):
+        raise MammoError("colour", "the picture is in colour")
+    if not stream.complete:
+        raise cut_short("JPEG")
+    return Head("JPEG", stream.rows, stream.columns, lossy=True, orientation=_jpeg_orientation(data))
 
 
-def _png_size(data: bytes) -> tuple[int, int]:
-    place = len(_PNG)
-    try:
-        while data[place + 4 : place + 8] != b"IEND":
-            (length,) = struct.unpack_from(">L", data, place)
-            place += length + 12
-        columns, rows = struct.unpack_from(">LL", data, 16)
-    except struct.error:
-        raise _cut_short("PNG") from None
-    return rows, columns
-
-
-def _tiff_directory(data: bytes, order: str, place: int) -> tuple[dict[int, int], int]:
-    (count,) = struct.unpack_from(f"{order}H", data, place)
-    values = {}
-    for entry in range(place + 2, place + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(f"{order}HH", data, entry)
-        (values[tag],) = struct.unpack_from(f"{order}H" if kind == 3 else f"{order}L", data, entry + 8)
-    return values, struct.unpack_from(f"{order}L", data, place + 2 + 12 * count)[0]
-
-
-def _tiff_size(data: bytes) -> tuple[int, int]:
-    order = "<" if data[:2] == b"II" else ">"
-    try:
-        values, _ = _tiff_directory(data, order, struct.unpack_from(f"{order}L", data, 4)[0])
-    except struct.error:
-        raise _cut_short("TIFF") from None
-    return values.get(_TIFF_LENGTH, 0), values.get(_TIFF_WIDTH, 0)
-
-
-def _tiff_pages(data: bytes) -> int:
-    order = "<" if data[:2] == b"II" else ">"
-    (place,) = struct.unpack_from(f"{order}L", data, 4)
-    seen: set[int] = set()
-    try:
-        while place and place not in seen:
-            seen.add(place)
-            _, place = _tiff_directory(data, order, place)
-    except struct.error:
-        raise _cut_short("TIFF") from None
-    return len(seen)
-
-
-def _pgm(data: bytes) -> np.ndarray:
-    words: list[bytes] = []
-    place = 0
-    while len(words) < 4:
-        while data[place : place + 1].isspace():
-            place += 1
-        if data[place : place + 1] == b"#":
-            place = data.find(b"\n", place) + 1 or len(data)
-            continue
-        begin = place
-        while place < len(data) and not data[place : place + 1].isspace():
-            place += 1
-        if begin == place:
-            raise _cut_short("PGM")
-        words.append(data[begin:place])
-    if not all(word.isdigit() and len(word) < 10 for word in words[1:]):
-        raise MammoError("bad_pixels", "the PGM's head holds something that is not a number")
-    columns, rows, largest = map(int, words[1:])
-    if not 0 < largest < 65536 or not 0 < rows * columns <= MOST_PIXELS:
-        raise MammoError("bad_pixels", f"the PGM declares {rows} x {columns} pixels up to {largest}")
-    values = _pgm_values(data[place + 1 :], words[0] == b"P2", largest)
-    if len(values) < rows * columns:
-        raise _cut_short("PGM")
-    pixels = values[: rows * columns].reshape(rows, columns)
-    full = 65535 if largest > 255 else 255
-    if pixels.max() > largest or pixels.min() < 0:
-        raise MammoError("bad_pixels", f"the PGM holds values beyond its largest, {largest}")
-    if largest != full:
-        pixels = np.round(pixels.astype(np.float64) * full / largest)
-    return pixels.astype(np.uint16 if largest > 255 else np.uint8)
-
-
-def _pgm_values(data: bytes, in_words: bool, largest: int) -> np.ndarray:
-    if in_words:
-        try:
-            return np.array([int(word) for word in data.split()], dtype=np.int64)
-        except (ValueError, OverflowError):
-            raise MammoError("bad_pixels", "the PGM holds something that is not a number") from None
-    dtype = np.dtype(">u2") if largest > 255 else np.dtype("u1")
-    return np.frombuffer(data, dtype, len(data) // dtype.itemsize)
+def _jpeg_orientation(data: bytes) -> int:
+    place = 2
+    while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] != b"\xda":
+        length = int.from_bytes(data[place + 2 : place + 4], "big")
+        if data[place : place + 2] == _EXIF and data[place + 4 : place + 10] == _EXIF_BEGINS:
+            return png.exif_orientation(data[place + 10 : place + 2 + length])
+        place += 2 + max(2, length)
+    return _UPRIGHT

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.dicom_file import is_dicom, open_dicom, refusals
-from mammo_tf.reading.display import choose_voi, display_rules, show
+from mammo_tf.reading.display import Display, display_rules, show
 from mammo_tf.reading.facts import Facts, Picture
+from mammo_tf.reading.grey_scale import full_scale, inverted_doubt, unused_bits_doubt
 from mammo_tf.reading.header_facts import check_given, header_facts
 from mammo_tf.reading.identity import keyed_hash
-from mammo_tf.reading.pictures import picture_kind, read_picture
-from mammo_tf.reading.stored import check_pixels, layout, stored_frames
+from mammo_tf.reading.layout import Layout, layout
+from mammo_tf.reading.pictures import GreyPicture, picture_kind, read_picture
+from mammo_tf.reading.stored import check_pixels, stored_frames
 
 _HEAD_BYTES = 140
 # Chest wall: share of the columns looked at, share of bright pixels in them, and what is bright.
@@ -22,7 +25,7 @@ _BAND, _EMPTY_BELOW, _FULL_ABOVE, _TISSUE_ABOVE = 0.05, 0.02, 0.4, 0.02
 
 
 def file_kind(path: str | Path) -> str:
-    """`dicom` or `picture` (PNG, TIFF, PGM), told by content.
+    """`dicom` or `picture` (PNG, TIFF, PGM, JPEG), told by content.
 
     Raises:
         MammoError: `file_missing`, `not_a_file`, `unreadable`, `not_dicom`.
@@ -39,7 +42,7 @@ def file_kind(path: str | Path) -> str:
         # A file that calls itself DICOM and is not was renamed by mistake: golden/dicom/hostile, picture.png.dcm.
         if picture_kind(head) and path.suffix.lower() not in (".dcm", ".dicom"):
             return "picture"
-        raise MammoError("not_dicom", "neither a DICOM file nor a PNG, TIFF or PGM", "Leave it out")
+        raise MammoError("not_dicom", "neither a DICOM file nor a PNG, TIFF, PGM or JPEG", "Leave it out")
 
 
 def inspect_file(
@@ -48,15 +51,17 @@ def inspect_file(
     laterality: str | None = None,
     view: str | None = None,
     keep_identifiers: bool = False,
+    stored_bits: int | None = None,
 ) -> Facts:
     """Facts of a picture or volume; of a DICOM file no pixel is decoded.
 
     Args:
-        path: a DICOM, PNG, TIFF or PGM file.
+        path: a DICOM, PNG, TIFF, PGM or JPEG file.
         voi: which VOI `facts.voi` names; see `read`.
         laterality, view: what a table says of the file (L or R; CC, MLO, ...); counts before the header, so that
             files with stripped headers can be taken.
         keep_identifiers: as for `header_facts`.
+        stored_bits: as for `read`.
 
     Raises:
         MammoError: as `read`, but for what only shows when pixels are decoded.
@@ -64,38 +69,48 @@ def inspect_file(
     path = Path(path)
     with refusals(path):
         if file_kind(path) == "picture":
-            return _picture_facts(path, read_picture(path), laterality, view)
+            return _picture_facts(path, read_picture(path, stored_bits), laterality, view)
         with open_dicom(path) as file:
             shape = layout(file)
             check_pixels(file, shape)
             return header_facts(file, shape, voi, laterality, view, keep_identifiers)
 
 
-def read(path: str | Path, voi: str = "default", laterality: str | None = None, view: str | None = None) -> Picture:
+def read(
+    path: str | Path,
+    voi: str = "default",
+    laterality: str | None = None,
+    view: str | None = None,
+    stored_bits: int | None = None,
+) -> Picture:
     """One picture as a viewer shows it, with its facts.
 
     Args:
-        path: a DICOM, PNG, TIFF or PGM file. PNG, TIFF, PGM: 8 bits are divided by 255, 16 bits by 65535.
+        path: a DICOM, PNG, TIFF, PGM or JPEG file. Of pictures, black and white are what the file states (TIFF
+            photometric interpretation and MaxSampleValue, PNG significant bits, largest value of a PGM), else 0 and
+            255 or 65535.
         voi: `default` (a table before a window, the first of each), `lut1`, `window2`, ..., or `none`.
         laterality, view: as for `inspect_file`.
+        stored_bits: of how many bits the values are, by a table: white is 2**stored_bits - 1. It counts before what the
+            file states, and in a DICOM file where no VOI is applied.
 
     Returns:
         `pixels` float32 `[rows, columns]` in [0, 1], bright is dense, padding 0; computed in float64
-        (golden/dicom/display).
+        (golden/dicom/display). `facts.warnings` tells too what only the pixels show.
 
     Raises:
         MammoError: `volume` for a file of several frames; `file_missing`, `not_a_file`, `unreadable`; `not_dicom`,
             `not_an_image`, `truncated`, `bad_structure`, `too_deep`, `too_large`, `unknown_syntax`, `bad_value`,
-            `no_pixels`, `bad_pixels`, `colour`; `voi_unknown`; `laterality_picture` where the picture lies the other
-            way round than the header says; and those of `header_facts`.
+            `no_pixels`, `bad_pixels`, `colour`, `turned`; `voi_unknown`; `laterality_picture` where the picture lies
+            the other way round than the header says; and those of `header_facts`.
     """
     path = Path(path)
     with refusals(path):
         if file_kind(path) == "picture":
-            grey = read_picture(path)
+            grey = read_picture(path, stored_bits)
             if voi not in ("default", "none"):
                 raise MammoError("voi_unknown", f"there is no VOI {voi!r} in a picture", "There are default, none")
-            return Picture(_scaled(grey), _picture_facts(path, grey, laterality, view))
+            return Picture(grey.pixels, _picture_facts(path, grey, laterality, view))
         with open_dicom(path) as file:
             shape = layout(file)
             check_pixels(file, shape)
@@ -104,7 +119,8 @@ def read(path: str | Path, voi: str = "default", laterality: str | None = None, 
                 raise MammoError("volume", f"a volume of {shape.frames} frames", "Read it with reading.frames")
             rules = display_rules(file.header, shape, [])
             (stored,) = stored_frames(file, shape, [0])
-            pixels = show(stored, shape, rules, choose_voi(rules, voi))
+            scale, doubt = _scale(stored, shape, rules, facts.voi, stored_bits)
+            pixels = show(stored, scale, rules, facts.voi)
             # Films have borders and letters, mosaics may miss the chest wall: only whole digital pictures can tell.
             tells = laterality is None and facts.modality == "FFDM" and not facts.partial
             if tells and chest_wall_contradicts(pixels, file.header.texts("PatientOrientation")):
@@ -113,11 +129,29 @@ def read(path: str | Path, voi: str = "default", laterality: str | None = None, 
                     "the chest wall lies at the other side than Patient Orientation says",
                     "Give laterality and view in a table",
                 )
-            return Picture(pixels, facts)
+            return Picture(pixels, replace(facts, warnings=(*facts.warnings, *doubt, *inverted_doubt(pixels))))
+
+
+def _scale(
+    stored: np.ndarray, shape: Layout, rules: Display, voi: str, stored_bits: int | None
+) -> tuple[Layout, list[str]]:
+    """The layout that tells white where no VOI does, and what is doubtful about it."""
+    if voi != "none" or shape.signed or rules.modality_table is not None:
+        return shape, []
+    largest = int(stored.max())
+    if rules.padding is not None:
+        low, high = rules.padding
+        largest = int(stored.max(initial=0, where=(stored < low) | (stored > high)))
+    if stored_bits is None:
+        return shape, unused_bits_doubt(largest, (1 << shape.bits_stored) - 1)
+    full_scale(largest, shape.bits_stored, stored_bits, None)
+    return shape._replace(bits_stored=stored_bits), []
 
 
 def read_stored(path: str | Path) -> np.ndarray:
     """The stored integers before any table; what the header says of the patient does not matter here.
+
+    Of pictures without a header 0 is black, whatever the polarity of the file.
 
     Returns:
         `[rows, columns]`, or `[frames, rows, columns]` in stored order if there are several; (u)int8 or (u)int16.
@@ -128,7 +162,7 @@ def read_stored(path: str | Path) -> np.ndarray:
     path = Path(path)
     with refusals(path):
         if file_kind(path) == "picture":
-            return read_picture(path)
+            return read_picture(path).values
         with open_dicom(path) as file:
             shape = layout(file)
             check_pixels(file, shape)
@@ -141,22 +175,17 @@ def read_stored(path: str | Path) -> np.ndarray:
             return volume
 
 
-def _scaled(grey: np.ndarray) -> np.ndarray:
-    full = np.iinfo(grey.dtype).max
-    table = (np.arange(full + 1, dtype=np.float64) / full).astype(np.float32)
-    return table[grey]
-
-
-def _picture_facts(path: Path, grey: np.ndarray, laterality: str | None, view: str | None) -> Facts:
+def _picture_facts(path: Path, grey: GreyPicture, laterality: str | None, view: str | None) -> Facts:
     check_given(laterality, view)
     return Facts(
         path=path,
-        rows=grey.shape[0],
-        columns=grey.shape[1],
-        bits=8 * grey.dtype.itemsize,
+        rows=grey.values.shape[0],
+        columns=grey.values.shape[1],
+        bits=grey.bits,
         laterality=laterality or "",
         view=view or "",
         image_id=keyed_hash("image", str(path)),
+        warnings=grey.warnings,
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from pydicom.encaps import encapsulate
@@ -14,13 +13,11 @@ from pydicom.pixels import get_decoder
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.code_stream import HEAD_BYTES, TAIL_BYTES, CodeStream, read_code_stream
-from mammo_tf.reading.dicom_file import CODE_STREAMS, RLE, DicomFile, PixelElement
+from mammo_tf.reading.dicom_file import CODE_STREAMS, RLE, DicomFile
+from mammo_tf.reading.fragments import ends_of, fragments_of_frames, joined, pixels_of
+from mammo_tf.reading.layout import Layout
 from mammo_tf.reading.rle import decode_rle, segment_bounds
 
-# The largest mammograms have about 35 million pixels (film at 43 micrometres).
-MOST_PIXELS = 100_000_000
-MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
-_COLOUR = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 # Named, so that the answer does not hang on what else is installed (Pillow, GDCM).
 _PLUGINS = {"jpeg_ls": "pyjpegls"}
 _LOSSLESS_WORDS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80")
@@ -30,85 +27,13 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module=r"pydicom|mammo_tf\.reading\.stored")
 
 
-class Layout(NamedTuple):
-    """The picture's shape and how a pixel lies in its word (bits counted from 0)."""
-
-    rows: int
-    columns: int
-    frames: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
-    photometric: str
-
-    @property
-    def dtype(self) -> np.dtype:
-        """What stored values are handed out as: (u)int8 or (u)int16."""
-        return np.dtype(f"{'i' if self.signed else 'u'}{self.bits_allocated // 8}")
-
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes of one uncompressed frame."""
-        return self.rows * self.columns * (self.bits_allocated // 8)
-
-
-def layout(file: DicomFile) -> Layout:
-    """Reads and checks the image pixel module.
-
-    Raises:
-        MammoError: `no_pixels`, `colour`, `bad_value`, `bad_pixels` (a size that cannot be), `too_large`.
-    """
-    header, pixels = file.header, file.pixels
-    if pixels is None or pixels.length == 0:
-        raise MammoError("no_pixels", "the file has no pixel data")
-    numbers = {
-        name: header.unsigned(name)
-        for name in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
-    }
-    photometric, samples = header.text("PhotometricInterpretation"), header.unsigned("SamplesPerPixel")
-    if photometric in _COLOUR and samples in (1, 3):
-        raise MammoError("colour", "the picture is in colour")
-    if photometric not in MONOCHROME or samples not in (1, None):
-        raise MammoError("bad_value", "Photometric Interpretation or Samples per Pixel is not that of a grey picture")
-    missing = [name for name in ("Rows", "Columns", "BitsAllocated") if numbers[name] is None]
-    if missing:
-        raise MammoError("bad_value", f"{missing[0]} is missing")
-    rows, columns, allocated = numbers["Rows"] or 0, numbers["Columns"] or 0, numbers["BitsAllocated"] or 0
-    stored = allocated if numbers["BitsStored"] is None else numbers["BitsStored"]
-    high = stored - 1 if numbers["HighBit"] is None else numbers["HighBit"]
-    if allocated not in (8, 16):
-        raise MammoError("bad_value", f"{allocated} bits allocated; 8 and 16 are read")
-    if not 1 <= stored <= allocated or not stored - 1 <= high < allocated:
-        raise MammoError("bad_value", f"{stored} bits stored up to bit {high} of {allocated}")
-    if numbers["PixelRepresentation"] not in (0, 1, None):
-        raise MammoError("bad_value", "Pixel Representation is neither 0 nor 1")
-    if rows == 0 or columns == 0:
-        raise MammoError("bad_pixels", f"the picture has {rows} rows and {columns} columns")
-    if rows * columns > MOST_PIXELS:
-        raise MammoError("bad_pixels", f"{rows} x {columns} pixels are declared, more than any mammogram has")
-    signed = numbers["PixelRepresentation"] == 1
-    return Layout(rows, columns, _frames(file), allocated, stored, high, signed, photometric)
-
-
-def _frames(file: DicomFile) -> int:
-    text = file.header.text("NumberOfFrames")
-    if not text:
-        return 1
-    if not text.lstrip("+-").isdecimal():
-        raise MammoError("bad_value", "Number of Frames is not a number")
-    if int(text) < 1:
-        raise MammoError("bad_pixels", f"Number of Frames is {int(text)}")
-    return int(text)
-
-
 def check_pixels(file: DicomFile, shape: Layout) -> None:
     """Compares what the header declares with the pixels that are there; decodes nothing.
 
     Raises:
         MammoError: `bad_pixels`.
     """
-    pixels = _pixels(file)
+    pixels = pixels_of(file)
     if pixels.fragments is None:
         due = shape.frame_bytes * shape.frames
         if pixels.length < due:
@@ -118,12 +43,12 @@ def check_pixels(file: DicomFile, shape: Layout) -> None:
         if pixels.representation == "OW" and shape.bits_allocated == 8 and file.header.form.big_endian:
             raise MammoError("bad_pixels", "8-bit pixels lie in big endian words, which is not read")
         return
-    groups = _fragments_of_frames(file, pixels, shape.frames)
+    groups = fragments_of_frames(file, pixels, shape.frames)
     if file.transfer_syntax in CODE_STREAMS:
-        head, tail = _ends(file, groups[0])
+        head, tail = ends_of(file, groups[0])
         check_code_stream(head, tail, file.transfer_syntax, shape)
     elif file.transfer_syntax == RLE:
-        head, _ = _ends(file, groups[0])
+        head, _ = ends_of(file, groups[0])
         segment_bounds(head, sum(length for _, length in groups[0]), shape.bits_allocated // 8)
 
 
@@ -144,10 +69,13 @@ def check_code_stream(head: bytes, tail: bytes, transfer_syntax: str, shape: Lay
         )
     if stream.precision > shape.bits_allocated:
         raise MammoError("bad_pixels", f"the code stream has {stream.precision} bits of {shape.bits_allocated}")
+    if stream.signed and not shape.signed:
+        raise MammoError("bad_pixels", "the code streams of the frames differ in sign")
     if not stream.complete:
         raise MammoError("bad_pixels", "the code stream ends too early", "Fetch the file again")
-    if stream.point_transform:
-        raise MammoError("bad_pixels", "JPEG lossless with a point transform is not decoded rightly by pylibjpeg")
+    if stream.point_transform and (stream.kind == "jpeg_ls" or stream.point_transform >= stream.precision):
+        sentence = f"a point transform of {stream.point_transform} in {stream.kind} is not read"
+        raise MammoError("bad_pixels", sentence, "Decompress it with dcmdjpeg or dcmdjpls")
     return stream
 
 
@@ -160,56 +88,14 @@ def stored_frames(file: DicomFile, shape: Layout, order: Iterable[int]) -> Itera
     Raises:
         MammoError: `bad_pixels`.
     """
-    pixels = _pixels(file)
-    groups = None if pixels.fragments is None else _fragments_of_frames(file, pixels, shape.frames)
+    pixels = pixels_of(file)
+    groups = None if pixels.fragments is None else fragments_of_frames(file, pixels, shape.frames)
     for index in order:
         if groups is None:
             file.stream.seek(pixels.offset + index * shape.frame_bytes)
             yield _native(file.stream.read(shape.frame_bytes), file, shape)
         else:
-            yield _compressed(_joined(file, groups[index]), file, shape)
-
-
-def _pixels(file: DicomFile) -> PixelElement:
-    if file.pixels is None:
-        raise MammoError("no_pixels", "the file has no pixel data")
-    return file.pixels
-
-
-def _joined(file: DicomFile, fragments: list[tuple[int, int]]) -> bytes:
-    parts = []
-    for offset, length in fragments:
-        file.stream.seek(offset)
-        parts.append(file.stream.read(length))
-    return b"".join(parts)
-
-
-def _ends(file: DicomFile, fragments: list[tuple[int, int]]) -> tuple[bytes, bytes]:
-    """The first and the last bytes of a frame, as many as a code stream's check needs."""
-    if len(fragments) > 1:
-        data = _joined(file, fragments)
-        return data[:HEAD_BYTES], data[-TAIL_BYTES:]
-    ((offset, length),) = fragments
-    file.stream.seek(offset)
-    head = file.stream.read(min(length, HEAD_BYTES))
-    file.stream.seek(offset + max(0, length - TAIL_BYTES))
-    return head, file.stream.read(min(length, TAIL_BYTES))
-
-
-def _fragments_of_frames(file: DicomFile, pixels: PixelElement, frames: int) -> list[list[tuple[int, int]]]:
-    fragments = list(pixels.fragments or ())
-    if frames == 1:
-        return [fragments]
-    if len(fragments) == frames:
-        return [[fragment] for fragment in fragments]
-    offsets = list(pixels.offset_table) or file.header.integers("ExtendedOffsetTable", "Q")
-    begins = {start: place for place, start in enumerate(pixels.starts)}
-    if len(offsets) != frames or any(offset not in begins for offset in offsets):
-        raise MammoError("bad_pixels", f"{len(fragments)} fragments cannot be shared out among {frames} frames")
-    places = [*(begins[offset] for offset in offsets), len(fragments)]
-    if sorted(set(places)) != places:
-        raise MammoError("bad_pixels", "the offset table does not rise")
-    return [fragments[low:high] for low, high in pairwise(places)]
+            yield _compressed(joined(file, groups[index]), file, shape)
 
 
 def _native(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
@@ -244,6 +130,8 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
     if file.transfer_syntax not in CODE_STREAMS:
         return _native(data[: shape.frame_bytes], file, shape)
     stream = check_code_stream(data[:HEAD_BYTES], data[-TAIL_BYTES:], file.transfer_syntax, shape)
+    if stream.point_transform:
+        data = _without_point_transform(data, stream)
     options: dict[str, Any] = {
         "index": 0,
         "raw": True,
@@ -269,6 +157,23 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
     if decoded.shape != (shape.rows, shape.columns):
         raise MammoError("bad_pixels", "the decoded picture has another size than the header says")
     words = decoded.astype(f"u{shape.bits_allocated // 8}")
+    if stream.point_transform:
+        words = (words - _first_prediction(stream)) << stream.point_transform
     if stream.precision > shape.bits_stored and file.transfer_syntax in _LOSSLESS_WORDS:
         return _cut(words, shape)  # DCMTK codes whole words, with whatever lies next to the pixel
-    return _signed(words, shape.bits_stored, shape)
+    return _signed(words, shape.bits_allocated if stream.signed else shape.bits_stored, shape)
+
+
+def _without_point_transform(data: bytes, stream: CodeStream) -> bytes:
+    """The same code stream of lossless JPEG without its point transform, which pylibjpeg decodes wrongly.
+
+    All predictors pass on what is added to their neighbours. So its samples are those before the shift to the left plus
+    the difference of what is predicted where there are no neighbours, `_first_prediction` (ITU-T T.81, H.1.2).
+    """
+    at = stream.point_transform_at
+    return data[:at] + bytes([data[at] & 0xF0]) + data[at + 1 :]
+
+
+def _first_prediction(stream: CodeStream) -> int:
+    """What is predicted for the first sample without the point transform, less what is with it."""
+    return (1 << stream.precision - 1) - (1 << stream.precision - stream.point_transform - 1)

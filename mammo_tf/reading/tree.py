@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 from mammo_tf.errors import MammoError
+from mammo_tf.files import escaped
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.read import file_kind
+from mammo_tf.study import Reject
 
 _CHUNK_BYTES = 1 << 20
 
@@ -35,15 +37,35 @@ def files_of(root: str | Path) -> list[Path]:
     return sorted(files)
 
 
+def listed(root: str | Path) -> tuple[list[Path], list[Reject]]:
+    """The files of `files_of` whose names can be written, and the rejects of the others. Errors as `files_of`."""
+    root = Path(root)
+    files = files_of(root)
+    rejects = [not_text(relative(path, root)) for path in files]
+    return [path for path, reject in zip(files, rejects, strict=True) if reject is None], list(filter(None, rejects))
+
+
 def relative(path: Path, root: Path) -> str:
     """The path of a file below the data root as manifests and rejects write it, with forward slashes."""
     return path.relative_to(root).as_posix()
 
 
+def not_text(place: str) -> Reject | None:
+    """The reject `path_not_text` of a file whose path has bytes that are no UTF-8, with them escaped; else None.
+
+    A table in UTF-8 cannot name such a file. Archives that were packed in another encoding unpack to such names.
+    """
+    written = escaped(place)
+    if written == place:
+        return None
+    reason, remedy = "the path is not UTF-8, so no table can name the file", "Rename it, or unpack its archive again"
+    return Reject(written, "path_not_text", reason, remedy)
+
+
 def picture_digest(path: str | Path) -> str:
     """SHA-256 of the pixels as they are written in the file, so that a copy under another identifier is known again.
 
-    Of a PNG, TIFF or PGM it is that of the file. The same picture in another compression has another digest.
+    Of a PNG, TIFF, PGM or JPEG it is that of the file. The same picture in another compression has another digest.
 
     Raises:
         MammoError: as `read`, but for what only shows when pixels are decoded.

@@ -47,7 +47,13 @@ def compare_with_start(trained: Trained, recipe: Recipe, after: Measured, say: S
         )
         say(remarks[-1])
     evaluation = recipe.evaluation
-    comparison = compare(parts[0], parts[1], aggregates=evaluation.aggregates, resampling=evaluation.resampling)
+    comparison = compare(
+        parts[0],
+        parts[1],
+        aggregates=evaluation.aggregates,
+        resampling=evaluation.resampling,
+        pool_exams=evaluation.pool_exams,
+    )
     comparison = replace(comparison, remarks=remarks)
     write_json(trained.folder / "comparison.json", comparison.to_json())
     _count(trained, before, recipe, folder)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.geometry_steps import Fit, Resize
 from mammo_tf.imaging.intensity_steps import MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.recipes.start import SAY_MEAN
-from mammo_tf.records import Records, open_records, prepare
+from mammo_tf.records import Records, check_same_pictures, open_records, prepare
 from mammo_tf.study import SPLITS, check_leakage, read_manifest
 from mammo_tf.training import ModelFile
 
@@ -85,20 +89,27 @@ def with_auto_levels(preprocessing: Preprocessing) -> Preprocessing:
 def training_mean(records: Records, preprocessing: Preprocessing) -> float:
     """Mean of the training pictures on the scale on which the preprocessing subtracts it, rounded to 0.01.
 
+    Where every step before is a scaling the means of the records are scaled; else the steps are run on every picture.
+
     Raises:
-        MammoError: `mean_unknown` where a step before the subtraction is not a scaling, `split_empty`.
+        MammoError: `split_empty`.
     """
-    scale = 1.0
-    for step in preprocessing.intensity_steps:
-        if isinstance(step, SubtractMean):
-            break
-        if not isinstance(step, Scale):
-            raise MammoError("mean_unknown", f"no mean is known behind the step {step}", "Set preparation.mean")
-        scale *= step.levels * step.factor
-    means = records.means[records.positions("train")]
-    if not len(means):
+    positions = records.positions("train")
+    if not len(positions):
         raise MammoError("split_empty", "no image is in split train", "Run mammo-tf split")
-    return round(float(np.mean(means)) * scale, 2)
+    before = list(takewhile(lambda step: not isinstance(step, SubtractMean), preprocessing.intensity_steps))
+    if all(isinstance(step, Scale) for step in before):
+        scale = math.prod(step.levels * step.factor for step in before if isinstance(step, Scale))
+        return round(float(np.mean(records.means[positions])) * scale, 2)
+    means = [_mean_after(before, records.picture(int(position))) for position in positions]
+    return round(float(np.mean(means)), 2)
+
+
+def _mean_after(steps: Sequence[IntensityStep], picture: NDArray[np.uint16]) -> float:
+    values = (picture / np.float32(65535)).astype(np.float32)
+    for step in steps:
+        values = step.intensity(values)
+    return float(np.mean(values, dtype=np.float64))
 
 
 def open_data(
@@ -117,7 +128,8 @@ def open_data(
 
     Raises:
         MammoError: `geometry_differs` where the recipe names a preset and records were prepared in another way, and
-            what `read_manifest`, `prepare`, `open_records`, `check_leakage`, `Task.check_rows`, `geometry_of` raise.
+            what `read_manifest`, `prepare`, `open_records`, `check_leakage`, `check_same_pictures`, `Task.check_rows`
+            and `geometry_of` raise.
     """
     data = Path(data)
     splits = SPLITS if recipe.phases else ("test",)
@@ -134,8 +146,11 @@ def open_data(
         done = prepare(manifest, root or data.parent, folder / PREPARED, preprocessing, workers)
         if done.rejects:
             say(f"{len(done.rejects)} of {len(manifest)} images cannot be used: {folder / PREPARED / 'rejects.csv'}")
+        for remark in done.remarks:
+            say(remark)
         records = open_records(folder / PREPARED)
     check_leakage(records.rows)
+    check_same_pictures(records)
     recipe.task.check_rows(records.rows, splits)
     return records, preprocessing
 

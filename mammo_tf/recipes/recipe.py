@@ -124,8 +124,11 @@ class Evaluation:
 
     Attributes:
         flips: mean over four flips of each picture.
-        breast, patient: aggregates, "mean", "maximum" or "noisy_or".
+        breast, exam, patient: aggregates, "mean", "maximum" or "noisy_or"; `exam` takes that of `patient` where it is
+            not named.
+        pool_exams: measure patients although some have several exams.
         replicates, interval, stratified: of the bootstrap over patients, see `evaluation.Resampling`.
+        images_too: next to each, the interval that takes every image for a patient of its own, as the thesis had it.
         operating_point: how the threshold is chosen on validation.
         calibration: "platt", "isotonic" or "temperature", fitted on validation and stored with the model; "" for none.
         mean: what is subtracted in evaluation and afterwards, if it is not what was subtracted in training.
@@ -134,9 +137,12 @@ class Evaluation:
     flips: bool = False
     breast: str = "mean"
     patient: str = "maximum"
+    exam: str | None = None
+    pool_exams: bool = False
     replicates: int = 2000
     interval: str = "percentile"
     stratified: bool = False
+    images_too: bool = False
     operating_point: OperatingRule = OperatingRule()
     calibration: str = ""
     mean: float | None = None
@@ -145,17 +151,19 @@ class Evaluation:
         calibrations = ("", *CALIBRATIONS)
         _check(self.calibration in calibrations, f"calibrations are {', '.join(CALIBRATIONS)}, or empty")
         _check(self.interval in METHODS, f"intervals are {', '.join(METHODS)}")
-        _check(self.breast in AGGREGATES and self.patient in AGGREGATES, f"aggregates are {', '.join(AGGREGATES)}")
+        aggregates = set(self.aggregates.values())
+        _check(aggregates <= set(AGGREGATES), f"aggregates are {', '.join(AGGREGATES)}")
 
     @property
     def aggregates(self) -> dict[str, str]:
         """How scores of views and of breasts are put together, by level."""
-        return {"breast": self.breast, "patient": self.patient}
+        exam = {} if self.exam is None else {"exam": self.exam}
+        return {"breast": self.breast, **exam, "patient": self.patient}
 
     @property
     def resampling(self) -> Resampling:
         """How intervals are made."""
-        return Resampling(self.replicates, method=self.interval, stratified=self.stratified)
+        return Resampling(self.replicates, method=self.interval, stratified=self.stratified, also_cases=self.images_too)
 
 
 @dataclass(frozen=True)

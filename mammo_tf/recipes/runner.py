@@ -21,7 +21,7 @@ from mammo_tf.recipes.results import RunResult, Trained
 from mammo_tf.recipes.run_folder import claim
 from mammo_tf.recipes.scores import measured, trained_card
 from mammo_tf.recipes.start import check_channels, check_start, fitting, load_start
-from mammo_tf.records import Records
+from mammo_tf.records import Records, open_records
 from mammo_tf.study import SPLITS, UNLABELLED
 from mammo_tf.training import Material, ModelCard, ModelFile, Stage, fit_stage, make_strategy, save_model, write_log
 from mammo_tf.training.devices import check_shared, replicas
@@ -160,14 +160,15 @@ def _trained(
 
 
 def digest_of_input(path: Path) -> str:
-    """What tells records, a run's model or a file from any other: SHA-256.
+    """What tells records (by what they hold), a run's model or a file from any other: SHA-256.
 
     Raises:
-        MammoError: `file_missing`.
+        MammoError: `file_missing`; those of `open_records`.
     """
-    for inside in ("index.json", "model.keras"):
-        if (path / inside).is_file():
-            return digest(path / inside)
+    if (path / "index.json").is_file():
+        return open_records(path).digest
+    if (path / "model.keras").is_file():
+        return digest(path / "model.keras")
     if not path.is_file():
         raise MammoError("file_missing", f"{path} is not there or holds no records and no model")
     return digest(path)

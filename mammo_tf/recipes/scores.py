@@ -121,7 +121,7 @@ def metrics_of(table: pd.DataFrame, recipe: Recipe) -> Metrics:
     evaluation = recipe.evaluation
     metrics = compute_metrics(
         table, aggregates=evaluation.aggregates, resampling=evaluation.resampling,
-        rule=evaluation.operating_point, calibration=evaluation.calibration or None,
+        rule=evaluation.operating_point, calibration=evaluation.calibration or None, pool_exams=evaluation.pool_exams,
     )  # fmt: skip
     splits = {split: dict(levels) for split, levels in metrics.items()}
     for split, levels in recipe.task.measure(table, evaluation.resampling).items():

@@ -25,6 +25,7 @@ class PreparedImage:
         affine: float64 `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         row: the manifest row, JSON values.
         stored_size: rows and columns of the stored picture; (0, 0) in records of earlier versions, which do not tell.
+        warnings: what was doubtful when it was read; not stored with the picture.
     """
 
     picture: NDArray[np.uint16]
@@ -33,6 +34,7 @@ class PreparedImage:
     affine: NDArray[np.float64]
     row: dict[str, Any]
     stored_size: tuple[int, int] = (0, 0)
+    warnings: tuple[str, ...] = ()
 
 
 def encode(image: PreparedImage) -> bytes:

@@ -6,7 +6,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,9 @@ from mammo_tf.records.example import PreparedImage, decode, decode_picture
 from mammo_tf.study import make_manifest
 
 INDEX = "index.json"
-FORMAT = 1
-REMEDY = "Prepare the images again"
+FORMAT = 2
+READ = (1, 2)  # 1 did not tell root, files and pictures
+REMEDY = "Prepare the images again, by the same mammo-tf prepare"
 
 
 class Location(NamedTuple):
@@ -47,6 +48,7 @@ class Records:
         shards: file names.
         digests: SHA-256 of each shard.
         digest: SHA-256 over everything.
+        pictures: of each example what tells equal pictures; "" where that is not known.
     """
 
     folder: Path
@@ -58,6 +60,7 @@ class Records:
     shards: tuple[str, ...]
     digests: tuple[str, ...]
     digest: str
+    pictures: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.locations)
@@ -103,16 +106,24 @@ def open_records(folder: str | Path) -> Records:
     """Opens a folder that `prepare` left.
 
     Raises:
-        MammoError: `records_missing`, `records_unfinished`, `records_format`, `record_damaged` where a shard is gone or
-            has another length. Every payload is checked against its CRC-32 when it is read; `verify` checks all.
+        MammoError: `records_missing`, `records_unfinished`, `records_format`, `json_broken`, `record_damaged` where the
+            index is not one, or a shard is gone or has another length. Every payload is checked against its CRC-32 when
+            it is read; `verify` checks all.
     """
     folder = Path(folder)
     if not (folder / INDEX).is_file():
         raise MammoError("records_missing", f"{folder} holds no prepared images", "Make them with mammo-tf prepare")
-    index = read_json(folder / INDEX)
-    if index.get("format") != FORMAT:
-        found = index.get("format")
-        raise MammoError("records_format", f"{folder} has the format {found}, this reads {FORMAT}", REMEDY)
+    try:
+        return _opened(folder, read_json(folder / INDEX))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise MammoError("record_damaged", f"{folder / INDEX} is not what was written", REMEDY) from error
+
+
+def _opened(folder: Path, index: dict[str, Any]) -> Records:
+    found = index["format"]
+    if found not in READ:
+        readable = " and ".join(map(str, READ))
+        raise MammoError("records_format", f"{folder} has the format {found}, this reads {readable}", REMEDY)
     if not index["complete"]:
         raise MammoError("records_unfinished", f"{folder} is not finished", "Run the same mammo-tf prepare again")
     for shard in index["shards"]:
@@ -131,6 +142,7 @@ def open_records(folder: str | Path) -> Records:
         shards=tuple(shard["name"] for shard in index["shards"]),
         digests=tuple(shard["sha256"] for shard in index["shards"]),
         digest=index["digest"],
+        pictures=tuple(example.get("picture", "") for example in examples),
     )
 
 

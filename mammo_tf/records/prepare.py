@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import zlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import Kind, atomic_path, claim, digest, read_json, text_digest, write_json
+from mammo_tf.files import Kind, claim, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.records.example import PreparedImage, encode
+from mammo_tf.reading import doubts
+from mammo_tf.records.doubles import same_pictures
+from mammo_tf.records.example import PreparedImage
 from mammo_tf.records.index import FORMAT, INDEX
+from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
 from mammo_tf.records.prepare_image import prepare_image
-from mammo_tf.study import Reject, resolve_path, write_rejects
+from mammo_tf.records.sources import stamps_of
+from mammo_tf.study import Reject, check_leakage, write_rejects
 
 EXAMPLES_PER_SHARD = 64
+DIGESTED = ("bytes", "sha256")
 RECORDS = Kind(INDEX, "records", "images prepared from another manifest or in another way", "other_records")
-RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
 
 
 class Prepared(NamedTuple):
-    """What `prepare` left: how many images, and which files could not be used."""
+    """What `prepare` left: how many images, which files could not be used, and what is doubtful, a line each."""
 
     images: int
     rejects: tuple[Reject, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def prepare(
@@ -47,47 +49,52 @@ def prepare(
     """Reads every image of the manifest, runs the geometry half and writes records, `index.json` and `rejects.csv`.
 
     A shard appears by rename when it is whole. Run again after a kill it makes the shards that are missing, and ends
-    with the bytes of a run that was never stopped.
+    with the bytes of a run that was never stopped. Run again on finished records it makes shards that are lost or
+    damaged, and those with a refused file that has changed since.
 
     Args:
         manifest: rows as `read_manifest` gives them.
-        root: data root of the manifest's paths.
+        root: data root of the manifest's paths. It, and what its files hold, belong to the request.
         folder: where the records go; made, or left by the same request earlier.
         preprocessing: must end in one size for every picture.
         workers: processes that read and resize, see `guard`.
         examples_per_shard: images in a shard.
 
     Raises:
-        MammoError: `size_open` if the pictures would differ in size, `other_records` if the folder answers another
-            request, `folder_busy` while another process prepares into it, `nothing_usable` if no image can be used,
-            `disk_full`, `read_only`.
+        MammoError: `size_open` if the pictures would differ in size, `folder_missing` for the root, `other_records` if
+            the folder answers another request, `files_changed` if finished records hold images whose files have
+            changed since, `folder_busy` while another process prepares into it, `nothing_usable` if no image can be
+            used, `disk_full`, `read_only`; those of `check_leakage`.
     """
     folder = Path(folder)
     if preprocessing.size is None:
         raise MammoError("size_open", "the preprocessing leaves pictures of different sizes", "End it in resize or fit")
+    if not Path(root).is_dir():
+        raise MammoError("folder_missing", f"the data root {root} is not there", "Name it with --root")
+    check_leakage(manifest)
     rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
     asked = {
         "preprocessing": preprocessing.to_json(),
         "examples_per_shard": examples_per_shard,
         "manifest": text_digest(manifest.to_csv(index=False)),
+        "root": str(Path(root).resolve()),
     }
+    shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
+    names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
     unfinished = {"complete": False}
     with claim(folder, RECORDS, {"format": FORMAT, "asked": asked}, unfinished) as again:
         complete = again and bool(read_json(folder / INDEX).get("complete"))
         _tidy(folder, complete)
-        if complete:
-            before = _already_there(folder)
-            if not _came_back(before.rejects, root):
-                return before
-            write_json(folder / INDEX, {"format": FORMAT, "asked": asked} | unfinished)
-        shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
-        names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
-        unwritten = [number for number, name in enumerate(names) if not _written(folder / f"{name}.json", root)]
-        missing = [row for number in unwritten for row in shards[number]]
-        with closing(_prepared_images(missing, root, preprocessing, workers)) as images:
-            for number in unwritten:
-                _write_shard(folder / names[number], islice(images, len(shards[number])))
-        return _finish(folder, names, asked, preprocessing.size)
+        parts = whole_parts(folder, names, root) if again else {}
+        if not (complete and len(parts) == len(names)):
+            if complete:
+                for name, part in parts.items():
+                    write_json(folder / f"{name}.json", part)
+                write_json(folder / INDEX, {"format": FORMAT, "asked": asked} | unfinished)
+            missing = {name: shard for name, shard in zip(names, shards, strict=True) if name not in parts}
+            parts |= _made(missing, folder, root, preprocessing, workers)
+            _finish(folder, {name: parts[name] for name in names}, asked, preprocessing.size)
+        return _left([parts[name] for name in names])
 
 
 def _tidy(folder: Path, complete: bool) -> None:
@@ -96,64 +103,46 @@ def _tidy(folder: Path, complete: bool) -> None:
         left_behind.unlink()
 
 
-def _written(part: Path, root: str | Path) -> bool:
-    """Whether a shard is whole, and none of its rejected files has come back since."""
-    return part.is_file() and not _came_back([Reject(*reject) for reject in read_json(part)["rejects"]], root)
-
-
-def _came_back(rejects: Iterable[Reject], root: str | Path) -> bool:
-    return any(reject.code == "file_missing" and resolve_path(reject.path, root).is_file() for reject in rejects)
-
-
-def _already_there(folder: Path) -> Prepared:
-    with (folder / "rejects.csv").open(encoding="utf-8", newline="") as stream:
-        rejects = tuple(Reject(**row) for row in csv.DictReader(stream))
-    return Prepared(len(read_json(folder / INDEX)["examples"]), rejects)
+def _made(
+    missing: Mapping[str, list[dict[str, Any]]],
+    folder: Path,
+    root: str | Path,
+    preprocessing: Preprocessing,
+    workers: int,
+) -> dict[str, Part]:
+    rows = [row for shard in missing.values() for row in shard]
+    with closing(_prepared_images(rows, root, preprocessing, workers)) as images:
+        return {name: write_shard(folder / name, islice(images, len(shard))) for name, shard in missing.items()}
 
 
 def _prepared_images(
     rows: list[dict[str, Any]], root: str | Path, preprocessing: Preprocessing, workers: int
-) -> Generator[PreparedImage | Reject]:
-    """Prepared images in the order of the rows, from worker processes; a file that cannot be used is a reject."""
-    work = partial(prepare_image, root=str(root), preprocessing=preprocessing)
+) -> Generator[Made]:
+    """What becomes of the rows, in order, from worker processes; a file that cannot be used is a reject."""
+    work = partial(prepare_row, prepared=prepare_image, root=str(root), preprocessing=preprocessing)
     with closing(each_file(work, rows, workers, "preparing")) as outcomes:
         for row, found in outcomes:
-            place = str(row["path"])
-            path = resolve_path(place, root)
-            yield Reject.of(place, found, path) if isinstance(found, MammoError) else found
+            if isinstance(found, MammoError):
+                place = str(row["path"])
+                yield Made(Reject.of(place, found, Path(root) / place), stamps_of(row, root))
+            else:
+                yield found
 
 
-def _write_shard(path: Path, images: Iterable[PreparedImage | Reject]) -> None:
-    """Writes `<path>.tfrecord`, then `<path>.json` that says the shard is done and is gone once the index is whole."""
-    import tensorflow as tf
-
-    examples, rejects, offset = [], [], 0
-    with atomic_path(path.with_suffix(".tfrecord")) as beside:
-        try:
-            with tf.io.TFRecordWriter(str(beside)) as writer:
-                for image in images:
-                    if isinstance(image, Reject):
-                        rejects.append(list(image))
-                        continue
-                    payload = encode(image)
-                    writer.write(payload)
-                    location = [offset + RECORD_HEADER_BYTES, len(payload), zlib.crc32(payload)]
-                    mean = float(np.mean(image.picture, dtype=np.float64)) / 65535
-                    examples.append({"location": location, "mean": mean, "row": image.row})
-                    offset += RECORD_HEADER_BYTES + len(payload) + RECORD_FOOTER_BYTES
-        except tf.errors.ResourceExhaustedError as error:
-            raise MammoError("disk_full", f"no space left to write {path}", "Free some space, run again") from error
-        sha256 = digest(beside)
-    part = {"sha256": sha256, "bytes": offset, "examples": examples, "rejects": rejects}
-    write_json(path.with_suffix(".json"), part)
+def prepare_row(
+    row: Mapping[str, Any], prepared: Callable[..., PreparedImage | Reject], root: str, preprocessing: Preprocessing
+) -> Made:
+    """What `prepared` gives for a row, and the stamps that its files had before they were read."""
+    stamps = stamps_of(row, root)
+    return Made(prepared(row, root=root, preprocessing=preprocessing), stamps)
 
 
-def _finish(folder: Path, names: list[str], asked: Mapping[str, Any], size: tuple[int, int]) -> Prepared:
-    parts = [read_json(folder / f"{name}.json") for name in names]
-    rejects = [Reject(*reject) for part in parts for reject in part["rejects"]]
+def _finish(folder: Path, parts: Mapping[str, Part], asked: Mapping[str, Any], size: tuple[int, int]) -> None:
+    """Writes `rejects.csv` and the index, then removes what the shards' JSON files said before."""
+    rejects = [Reject(*reject) for part in parts.values() for reject in part["rejects"]]
     examples = [
         {**example, "location": [number, *example["location"]]}
-        for number, part in enumerate(parts)
+        for number, part in enumerate(parts.values())
         for example in part["examples"]
     ]
     write_rejects(rejects, folder / "rejects.csv")
@@ -161,19 +150,27 @@ def _finish(folder: Path, names: list[str], asked: Mapping[str, Any], size: tupl
         first = f"; the first: {rejects[0].sentence}" if rejects else ""
         raise MammoError("nothing_usable", f"none of {len(rejects)} images can be used{first}", "See rejects.csv")
     shards = [
-        {
-            "name": f"{name}.tfrecord",
-            "examples": len(part["examples"]),
-            "bytes": part["bytes"],
-            "sha256": part["sha256"],
-        }
-        for name, part in zip(names, parts, strict=True)
+        {"name": f"{name}.tfrecord", "examples": len(part["examples"])}
+        | {key: part[key] for key in ("bytes", "sha256")}
+        for name, part in parts.items()
     ]
+    content = {key: value for key, value in asked.items() if key != "root"}
     index = {
-        "format": FORMAT, "complete": True, "asked": asked, "size": list(size), "shards": shards,
-        "digest": text_digest(json.dumps([asked, shards], sort_keys=True)), "examples": examples,
+        "format": FORMAT, "complete": True, "asked": asked, "size": list(size),
+        "shards": [
+            shard | {"rejects": part["rejects"], "files": part["files"]}
+            for shard, part in zip(shards, parts.values(), strict=True)
+        ],
+        "digest": text_digest(json.dumps([content, shards], sort_keys=True)), "examples": examples,
     }  # fmt: skip
     write_json(folder / INDEX, index)
-    for name in names:
-        (folder / f"{name}.json").unlink()
-    return Prepared(len(examples), tuple(rejects))
+    for name in parts:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+
+
+def _left(parts: list[Part]) -> Prepared:
+    examples = [example for part in parts for example in part["examples"]]
+    rejects = tuple(Reject(*reject) for part in parts for reject in part["rejects"])
+    remarks = same_pictures([one["row"] for one in examples], [one["picture"] for one in examples])
+    remarks += doubts(example.get("warnings", ()) for example in examples)
+    return Prepared(len(examples), rejects, tuple(remarks))

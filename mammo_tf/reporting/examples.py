@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import DAMAGED
+from mammo_tf.imaging.breast import segment
 from mammo_tf.imaging.levels import as_uint16
 from mammo_tf.study import Finding
 
@@ -45,7 +46,8 @@ class Example:
 def example_figure(example: Example, name: str = "example", rows: int = 560, strongest: float | None = None) -> Markup:
     """An `<svg>` of layers: the picture once, findings as outlines, the map as a second, transparent picture.
 
-    Grey levels run from 0 to the 99.9th percentile of the picture. Of the map the positive part is shown.
+    Grey levels run from 0 to the 99.9th percentile of the picture. Of the map the positive part within the breast is
+    shown; all of it where no breast stands out.
 
     Args:
         example: what to show.
@@ -56,7 +58,8 @@ def example_figure(example: Example, name: str = "example", rows: int = 560, str
     Raises:
         MammoError: `file_missing`, `picture_broken`, `heatmap_broken`.
     """
-    pixels = _read_picture(example.picture)
+    stored = _read_picture(example.picture)
+    pixels = stored.astype(np.float64)
     height, width = pixels.shape
     white = max(float(np.percentile(pixels, 99.9)), 1.0)
     if height > rows:
@@ -69,7 +72,7 @@ def example_figure(example: Example, name: str = "example", rows: int = 560, str
     shape, total = "example single", width
     if example.heatmap is not None:
         values = _read_map(example.heatmap)
-        heat = _data(_heat(values, strongest or map_maximum(example), height, width))
+        heat = _data(_heat(values, strongest or map_maximum(example), segment(stored)))
         shift = round(width * (1 + GAP))
         shape, total = "example", shift + width
         layers.append(
@@ -97,13 +100,13 @@ def fitting_rows(examples: Sequence[Example], budget: int) -> int:
     return 160
 
 
-def _read_picture(path: Path) -> NDArray[np.float64]:
+def _read_picture(path: Path) -> NDArray[np.uint16]:
     if not Path(path).is_file():
         raise MammoError("file_missing", f"the example picture {path} is not there")
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
         raise MammoError("picture_broken", f"{path} is not a grey PNG of 8 or 16 bits")
-    return as_uint16(pixels).astype(np.float64)
+    return as_uint16(pixels)
 
 
 def _read_map(path: Path) -> NDArray[np.float32]:
@@ -118,11 +121,14 @@ def _read_map(path: Path) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
-def _heat(values: NDArray[np.float32], strongest: float, height: int, width: int) -> NDArray[np.uint8]:
-    """BGRA uint8: one colour, its opacity the positive part of the map as a share of `strongest`."""
+def _heat(values: NDArray[np.float32], strongest: float, breast: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """BGRA uint8: one colour, its opacity the positive part of the map as a share of `strongest`, 0 off the breast."""
+    height, width = breast.shape
     share = np.maximum(values, 0) / strongest if strongest > 0 else np.zeros_like(values)
     size = (max(1, round(HEAT_ROWS * width / height)), HEAT_ROWS)
     smooth = np.clip(cv2.resize(share, size, interpolation=cv2.INTER_CUBIC), 0, 1)
+    if breast.any():
+        smooth = smooth * cv2.resize(breast.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     layer = np.empty((*smooth.shape, 4), np.uint8)
     layer[..., :3] = HEAT[::-1]
     layer[..., 3] = np.round(smooth * OPACITY * 255)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,8 +40,10 @@ from mammo_tf.reporting.palette import (
     save_figure,
 )
 from mammo_tf.reporting.scores import PLURALS, Scores, scores_at
+from mammo_tf.reporting.short_names import short_names
 
 BINS = 24
+LEGEND_LETTERS, FOREST_LETTERS = 38, 44
 AXIS = replace(REPORT_DIFFERENCE, digits=2)
 TIP_FORM = Form(digits=2, between="–")
 LINE_POINTS = 600  # a curve is drawn at no more points than this
@@ -75,11 +76,12 @@ def roc_figure(
         for other in behind:
             if other.both_classes:
                 axes.plot(*_roc_points(other), color=MUTED, linewidth=0.7, alpha=0.45)
-        for model, number in zip(models, numbers, strict=True):
-            label = f"{_short(model.name)}  {number_text(model.numbers.get('auc', {}), LEGEND)}"
+        names = short_names([model.name for model in models], LEGEND_LETTERS)
+        for model, number, name in zip(models, numbers, names, strict=True):
+            label = f"{name}  {number_text(model.numbers.get('auc', {}), LEGEND)}"
             style: dict[str, Any] = {"color": colour_of(number), "linestyle": dash_of(number)}
             if not model.both_classes:
-                axes.plot([], [], label=f"{_short(model.name)}  one class only, no curve", **style)
+                axes.plot([], [], label=f"{name}  one class only, no curve", **style)
                 continue
             axes.plot(*_roc_points(model), label=label, **style)
             band = roc_band(model.labels, model.scores, model.patients, replicates=BAND_REPLICATES if bands else 0)
@@ -93,10 +95,6 @@ def roc_figure(
         axes.set_aspect("equal")
         figure.legend(loc="outside lower left", handlelength=2.6, labelspacing=0.35)
     return figure
-
-
-def _short(name: str) -> str:
-    return textwrap.shorten(name, 38, placeholder="…")
 
 
 def _roc_points(model: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -191,8 +189,9 @@ def forest_figure(names: Sequence[str], differences: Sequence[Mapping[str, Any]]
     with drawing(0.75 + 0.5 * len(names)) as figure:
         axes = figure.add_subplot()
         axes.axvline(0, color=MUTED, linewidth=0.9)
-        for row, (name, number) in enumerate(zip(names, differences, strict=True)):
-            _forest_row(axes, -row, name, number, reach)
+        titles = short_names(names, FOREST_LETTERS)
+        for row, (name, title, number) in enumerate(zip(names, titles, differences, strict=True)):
+            _forest_row(axes, -row, name, title, number, reach)
         axes.set(xlim=(-reach, reach), ylim=(0.72 - len(names), 0.72), yticks=[], xlabel="Difference of AUC")
         axes.spines["left"].set_visible(False)
         axes.grid(visible=False, axis="y")
@@ -200,9 +199,8 @@ def forest_figure(names: Sequence[str], differences: Sequence[Mapping[str, Any]]
     return figure
 
 
-def _forest_row(axes: Axes, height: float, name: str, number: Mapping[str, Any], reach: float) -> None:
+def _forest_row(axes: Axes, height: float, name: str, title: str, number: Mapping[str, Any], reach: float) -> None:
     behind = {"facecolor": PAPER, "linewidth": 0, "pad": 1.5}
-    title = textwrap.shorten(name, 44, placeholder="…")
     axes.text(-reach, height + 0.32, title, ha="left", va="center", color=INK, bbox=behind)
     if number.get("value") is None:
         axes.text(reach, height + 0.32, "none", ha="right", va="center", color=MUTED, bbox=behind)
@@ -217,13 +215,19 @@ def _forest_row(axes: Axes, height: float, name: str, number: Mapping[str, Any],
     )
 
 
-def write_figures(table: pd.DataFrame, metrics: Metrics, folder: str | Path) -> tuple[Path, ...]:
+def write_figures(
+    table: pd.DataFrame,
+    metrics: Metrics,
+    folder: str | Path,
+    others: Mapping[str, tuple[pd.DataFrame, Metrics]] | None = None,
+) -> tuple[Path, ...]:
     """ROC curve with band and histogram of every split and level, as SVG and PNG.
 
     Args:
         table: predictions, as `read_predictions` gives them.
         metrics: as `compute_metrics` gives them.
         folder: made where missing; `roc_<split>_<level>.svg`, `histogram_<split>_<level>.svg` and their PNG.
+        others: name -> predictions and metrics of further models, whose curves are drawn with those of the first.
 
     Returns:
         The files written. A split of one class has no ROC curve.
@@ -241,12 +245,21 @@ def write_figures(table: pd.DataFrame, metrics: Metrics, folder: str | Path) -> 
             about = f"{split}, {len(scores.labels)} {PLURALS[level]}"
             if scores.both_classes:
                 name = Path(folder) / f"roc_{part}"
-                written += save_figure(roc_figure([scores]), name, f"ROC curve with 95 % band over patients: {about}")
+                models = [scores, *_others_at(others or {}, split, level)]
+                written += save_figure(roc_figure(models), name, f"ROC curve with 95 % band over patients: {about}")
             for one in MODEL_FIGURES:
                 figure = one.draw(scores)
                 if figure is not None:
                     written += save_figure(figure, Path(folder) / f"{one.name}_{part}", f"{one.title}: {about}")
     return tuple(written)
+
+
+def _others_at(others: Mapping[str, tuple[pd.DataFrame, Metrics]], split: str, level: str) -> list[Scores]:
+    """The scores of further models at a split and level that they have too."""
+    found = [
+        scores_at(name, table, metrics, split, level) for name, (table, metrics) in others.items() if split in metrics
+    ]
+    return [scores for scores in found if scores is not None]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
-from mammo_tf.reading import read
+from mammo_tf.reading import read_row
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.study import Reject
 
@@ -42,8 +42,8 @@ def manifest_sheet(manifest: pd.DataFrame, root: str | Path, path: str | Path) -
 
 
 def row_thumbnail(row: Mapping[Any, Any], root: Path) -> NDArray[np.uint8]:
-    """The picture of a manifest row as a sheet shows it; errors as `read`."""
-    return thumbnail(read(root / row["path"], laterality=row["laterality"] or None, view=row["view"] or None).pixels)
+    """The picture of a manifest row as a sheet shows it; errors as `read_row`."""
+    return thumbnail(read_row(row, root).pixels)
 
 
 def picture_title(row: Mapping[Any, Any], more: str = "") -> str:

@@ -167,6 +167,7 @@ def _level(level: str, models: dict[int, Scores], differences: Sequence[tuple[Co
                 "one": one,
                 "difference": cell(numbers.get("auc_difference"), form=REPORT_DIFFERENCE),
                 "p": numbers.get("auc_difference", {}).get("p"),
+                "p_least": numbers.get("auc_difference", {}).get("p_least", 0.0),
                 "q": numbers.get("auc_difference", {}).get("q"),
                 "delong": cell(numbers.get("auc_difference_delong"), form=REPORT_DIFFERENCE),
                 "p_delong": numbers.get("auc_difference_delong", {}).get("p"),

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path
+from mammo_tf.imaging.breast import segment
 from mammo_tf.reporting.palette import INK, MUTED, NEGATIVE, PAPER, POSITIVE, RULE, drawing
+from mammo_tf.reporting.short_names import middle_out, short_names
 from mammo_tf.study import Reject
 
 ACROSS, DOWN = 6, 4  # pictures on a page
@@ -27,6 +29,7 @@ PICTURE_HEIGHT, TITLE_HEIGHT, LINE, BAR = 2.3, 0.35, 0.19, 0.035
 MARGIN = 0.15
 DPI = 130
 THUMBNAIL_ROWS = round(PICTURE_HEIGHT * DPI)
+NAME_LETTERS = 36  # of a file's name below its picture
 LISTED = 40  # refusals that are written out
 HEAT = "#ffb03b"
 HEAT_SHARES = (0.5, 0.8)  # of the map's maximum, where the contours run
@@ -39,7 +42,7 @@ class SheetPicture:
     Attributes:
         thumbnail: uint8 `[rows, columns]`, white 255; see `thumbnail`.
         title: what it is, such as `L MLO`; short.
-        name: of the file; of a long one the middle is left out.
+        name: of the file; a long one is shortened so that it still differs from the others.
         score: in [0, 1], or None where nothing was scored.
         heatmap: float32 `[map rows, map columns]` over the whole picture, class activation; or None.
         note: a warning, short.
@@ -133,16 +136,11 @@ def _closing_lines(rejects: Sequence[Reject], remark: str, letters: int) -> list
     if rejects:
         lines += ["", f"Not used: {len(rejects)}"]
         for reject in rejects[:LISTED]:
-            line = f"{_middle_out(reject.path, letters // 2)}: {reject.reason} [{reject.code}]"
+            line = f"{middle_out(reject.path, letters // 2)}: {reject.reason} [{reject.code}]"
             lines.append(textwrap.shorten(line, letters, placeholder=" ..."))
         if len(rejects) > LISTED:
             lines.append(f"and {len(rejects) - LISTED} more")
     return lines
-
-
-def _middle_out(text: str, length: int) -> str:
-    half = (length - 3) // 2
-    return text if len(text) <= length else f"{text[:half]}...{text[-half:]}"
 
 
 def _write_page(
@@ -156,13 +154,14 @@ def _write_page(
     down = -(-len(pictures) // across)
     height = 2 * MARGIN + TITLE_HEIGHT + down * CELL_HEIGHT + len(lines) * LINE
     width = 2 * MARGIN + across * CELL_WIDTH
+    names = short_names([picture.name for picture in pictures], NAME_LETTERS)
     with drawing(height, width) as figure:
         figure.set_layout_engine("none")
         _write(figure, MARGIN, MARGIN, heading, fontsize=11, weight="bold")
         for place, picture in enumerate(pictures):
             left = MARGIN + place % across * CELL_WIDTH
             top = MARGIN + TITLE_HEIGHT + place // across * CELL_HEIGHT
-            _draw(figure, left, top, picture, threshold)
+            _draw(figure, left, top, picture, names[place], threshold)
         top = MARGIN + TITLE_HEIGHT + down * CELL_HEIGHT
         for number, line in enumerate(lines):
             _write(
@@ -190,7 +189,7 @@ def _fill(figure: Figure, left: float, top: float, width: float, height: float, 
     figure.add_artist(Rectangle(corner, *size, color=colour, lw=0))
 
 
-def _draw(figure: Figure, left: float, top: float, picture: SheetPicture, threshold: float | None) -> None:
+def _draw(figure: Figure, left: float, top: float, picture: SheetPicture, name: str, threshold: float | None) -> None:
     rows, columns = picture.thumbnail.shape
     room = CELL_WIDTH - 0.1
     scale = min(PICTURE_HEIGHT / rows, room / columns)
@@ -208,18 +207,23 @@ def _draw(figure: Figure, left: float, top: float, picture: SheetPicture, thresh
         shown = f"{picture.score:.3f}"
         _write(figure, left + room, below, shown, ha="right", fontsize=9, weight="bold", color=colour)
         _draw_bar(figure, left, below + 0.19, room, picture.score, threshold)
-    _write(figure, left, below + 0.26, _middle_out(picture.name, 30), fontsize=6.5, color=MUTED)
+    _write(figure, left, below + 0.26, name, fontsize=6.5, color=MUTED)
     note = textwrap.shorten(picture.note, 44, placeholder=" ...")
     _write(figure, left, below + 0.38, note, fontsize=6.5, color=POSITIVE)
 
 
 def _draw_heat(axes: Any, picture: SheetPicture) -> None:
-    """Contours of the positive part of the map, brought to the thumbnail's size."""
+    """Contours of the positive part of the map within the breast, brought to the thumbnail's size."""
     if picture.heatmap is None or min(picture.heatmap.shape) < 2 or picture.heatmap.max() <= 0:
         return
     rows, columns = picture.thumbnail.shape
     # INTER_CUBIC puts each map point at the centre of the square that it stands for.
     smooth = cv2.resize(picture.heatmap.astype(np.float32), (columns, rows), interpolation=cv2.INTER_CUBIC)
+    breast = segment(picture.thumbnail)
+    if breast.any():
+        smooth = np.where(breast, smooth, np.float32(0))
+    if smooth.max() <= 0:
+        return
     levels = [share * float(smooth.max()) for share in HEAT_SHARES]
     axes.contour(smooth, levels=levels, colors=HEAT, linewidths=(0.7, 1.2), antialiased=True)
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.bands import auc_interval
+from mammo_tf.evaluation.levels import with_identity
 from mammo_tf.evaluation.number_text import (
     REPORT,
     REPORT_DIFFERENCE,
@@ -21,7 +22,7 @@ from mammo_tf.evaluation.number_text import (
     threshold_text,
     value_text,
 )
-from mammo_tf.evaluation.numbers import plain_number
+from mammo_tf.evaluation.numbers import interval_number
 from mammo_tf.evaluation.subgroups import OF_LESIONS, banded, ordered_values
 from mammo_tf.evaluation.titles import title_of
 from mammo_tf.reporting.scores import PLURALS, Numbers, Scores
@@ -48,7 +49,7 @@ class Cell:
         value: as it stands in the file; None where it does not exist.
         text: as shown.
         interval: shown behind it, may be empty.
-        why: why there is no value, or no interval; empty where there is one.
+        why: why there is no value or no interval, or what is to be held against it; empty where there is nothing.
     """
 
     value: float | None
@@ -61,9 +62,8 @@ def cell(number: Mapping[str, Any] | None, missing: str = "not in the file", for
     """A number of `metrics.json` or `comparison.json` as a cell."""
     if number is None or number.get("value") is None:
         return Cell(None, form.missing, "", str((number or {}).get("why", missing)))
-    return Cell(
-        float(number["value"]), value_text(number["value"], form), ends_text(number, form), number.get("why", "")
-    )
+    why = "; ".join(str(number[name]) for name in ("why", "caution") if number.get(name))
+    return Cell(float(number["value"]), value_text(number["value"], form), ends_text(number, form), why)
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,8 @@ def answer(name: str, level: str, numbers: Numbers) -> str:
         return f"{sentence}, without an interval, so nothing is shown."
     ends = ends_text(number, REPORT_DIFFERENCE)
     sentence += f" (95 % interval {ends}, paired, patients resampled, {number['n']} {PLURALS[level]})"
+    if number.get("caution"):
+        return f"{sentence}. No verdict: {number['caution']}."
     if low > 0:
         return f"{sentence}. The interval lies above zero."
     if high < 0:
@@ -204,10 +206,11 @@ def _subgroup(table: pd.DataFrame | None, column: str, value: str) -> tuple[Cell
     part = table[members | (table["label"] == 0)] if column in OF_LESIONS else table[members]
     labels = part["label"].to_numpy(np.int64)
     try:
-        found = auc_interval(labels, part["score"], part["patient_id"].to_numpy(str), SUBGROUP_REPLICATES)
+        patients = with_identity(part)["patient_id"].to_numpy(str)
+        found = auc_interval(labels, part["score"], patients, SUBGROUP_REPLICATES)
     except MammoError:
         return Cell(None, "—", "", "one class only"), len(part), int(labels.sum())
-    number = plain_number(found.value, found.low, found.high, len(part), "")
+    number = interval_number(found, len(part), "")
     return cell(number), len(part), int(labels.sum())
 
 

@@ -25,6 +25,7 @@ from mammo_tf.files import disk_errors
 from mammo_tf.guard import each_file, start_workers
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.reading import doubts
 from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
@@ -169,6 +170,7 @@ class _Run:
         self.rejects: list[Reject] = []
         self.pictures: list[SheetPicture] = []
         self.network_seconds = 0.0
+        self.told: list[tuple[str, ...]] = []
         self._seen: dict[str, str] = {}
 
     def take(self, batch: Sequence[PredictPicture | Reject]) -> None:
@@ -182,6 +184,7 @@ class _Run:
             else:
                 self._seen[item.row["image_id"]] = item.row["path"]
                 usable.append(item)
+                self.told.append(item.warnings)
         if not usable:
             return
         began = time.perf_counter()
@@ -304,7 +307,7 @@ def _warnings(table: pd.DataFrame, scorer: Scorer, run: _Run) -> list[str]:
         )
     if len(table) > 2 and float(np.ptp(table["score"])) < SAME_SCORE:
         warnings.append(f"all {len(table)} pictures score {table['score'].iloc[0]:.4f}: the model tells none apart")
-    return warnings
+    return warnings + doubts(run.told)
 
 
 def _write_sheet(

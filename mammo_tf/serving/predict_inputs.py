@@ -9,8 +9,10 @@ from typing import Any
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import Facts, collections
-from mammo_tf.reading.collections.folder import TABLE, manifest_row, read_labels
+from mammo_tf.reading.collections.folder import TABLE, manifest_row
 from mammo_tf.reading.identity import keyed_hash
+from mammo_tf.reading.label_table import read_labels
+from mammo_tf.reading.tree import not_text
 from mammo_tf.study import Reject, read_manifest, resolve_path
 
 DOCUMENTS = (".csv", ".htm", ".html", ".json", ".log", ".md", ".pdf", ".rst", ".txt", ".xml", ".yaml", ".yml")
@@ -74,8 +76,16 @@ def find_inputs(inputs: str | Path | Sequence[str | Path], root: str | Path | No
         if path.is_dir():
             _add_folder(found, path, alone=len(paths) == 1)
         else:
-            found.candidates.append(Candidate(path, path.as_posix()))
+            _add(found, Candidate(path, path.as_posix()))
     return found
+
+
+def _add(found: Inputs, candidate: Candidate) -> None:
+    reject = not_text(candidate.place)
+    if reject is None:
+        found.candidates.append(candidate)
+    else:
+        found.rejects.append(reject)
 
 
 def file_row(facts: Facts, place: str) -> dict[str, Any]:
@@ -107,7 +117,7 @@ def _add_folder(found: Inputs, folder: Path, alone: bool) -> None:
         words = told.get(place, {})
         named["path"] = shown(place)
         candidate = Candidate(folder / place, shown(place), named, words.get("laterality"), words.get("view"))
-        found.candidates.append(candidate)
+        _add(found, candidate)
     for reject in rejects:
         name = Path(reject.path)
         is_document = name.suffix.lower() in DOCUMENTS or name.name.startswith(".")

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mammo_tf.imaging.levels import as_uint16
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.reading import read
+from mammo_tf.reading import Picture, stored_bits_of
+from mammo_tf.reading.rows import read_file
 from mammo_tf.serving.predict_inputs import Candidate, file_row
 
 
@@ -23,6 +24,7 @@ class PredictPicture(NamedTuple):
         grey_mean: its mean.
         affine: float64 `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         stored_size: rows and columns of the stored picture.
+        warnings: what was doubtful when it was read.
     """
 
     row: dict[str, Any]
@@ -30,20 +32,26 @@ class PredictPicture(NamedTuple):
     grey_mean: float
     affine: NDArray[np.float64]
     stored_size: tuple[int, int]
+    warnings: tuple[str, ...]
 
 
 def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture:
-    """Reads a candidate and runs the geometry half; errors as `read` and `Preprocessing.geometry`."""
-    picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
+    """Reads a candidate and runs the geometry half; errors as those of the three calls."""
+    picture = _read(candidate)
     prepared = preprocessing.geometry(picture.pixels)
     row = candidate.row or file_row(picture.facts, candidate.place)
     grey_mean = float(prepared.picture.mean(dtype=np.float64))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
-    return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size)
+    return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size, picture.facts.warnings)
 
 
 def prepare_both(candidate: Candidate, preprocessing: Preprocessing) -> tuple[NDArray[np.float32], bytes]:
     """The picture after the geometry half, and as the PNG file that a client of a server sends; errors as above."""
-    picture = read(candidate.file, laterality=candidate.laterality, view=candidate.view)
+    picture = _read(candidate)
     _, encoded = cv2.imencode(".png", as_uint16(picture.pixels), [cv2.IMWRITE_PNG_COMPRESSION, 1])
     return preprocessing.geometry(picture.pixels).picture, encoded.tobytes()
+
+
+def _read(candidate: Candidate) -> Picture:
+    frame, bits = int((candidate.row or {}).get("frame") or 0), stored_bits_of(candidate.row)
+    return read_file(candidate.file, frame, candidate.laterality, candidate.view, bits)

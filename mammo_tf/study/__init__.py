@@ -1,11 +1,11 @@
 """What an image is: rows, labels, findings, splits, leakage."""
 
+from mammo_tf.study.cells import LABELS, SPLITS
 from mammo_tf.study.counts import count_table
 from mammo_tf.study.findings import Finding, findings_from_json, findings_to_json
+from mammo_tf.study.identities import identity_line
 from mammo_tf.study.manifest import (
     COLUMNS,
-    LABELS,
-    SPLITS,
     UNLABELLED,
     make_manifest,
     positive,
@@ -14,28 +14,35 @@ from mammo_tf.study.manifest import (
     truth,
     write_manifest,
 )
+from mammo_tf.study.origin import Origin, check_origin_output, read_origin, write_origin
 from mammo_tf.study.rejects import Reject, kept_rejects, write_rejects
-from mammo_tf.study.split import assign_splits, check_classes, check_leakage
+from mammo_tf.study.split import assign_splits, check_classes, check_leakage, with_splits_of
 
 __all__ = [
     "COLUMNS",
-    "LABELS",
-    "SPLITS",
     "Finding",
+    "LABELS",
+    "Origin",
     "Reject",
+    "SPLITS",
+    "UNLABELLED",
     "assign_splits",
     "check_classes",
     "check_leakage",
+    "check_origin_output",
     "count_table",
     "findings_from_json",
     "findings_to_json",
+    "identity_line",
     "kept_rejects",
     "make_manifest",
     "positive",
-    "truth",
-    "UNLABELLED",
     "read_manifest",
+    "read_origin",
     "resolve_path",
+    "truth",
+    "with_splits_of",
     "write_manifest",
+    "write_origin",
     "write_rejects",
 ]

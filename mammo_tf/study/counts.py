@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mammo_tf.study.manifest import LABELS, SPLITS
+from mammo_tf.study.cells import LABELS, SPLITS
 
 
 def count_table(manifest: pd.DataFrame) -> list[str]:
@@ -23,4 +23,16 @@ def count_table(manifest: pd.DataFrame) -> list[str]:
             unknown = len(manifest) - int(known.sum())
             shown = ", ".join(f"{value} {count}" for value, count in known.items())
             lines.append(f"{column}: {shown}" + (f", unknown {unknown}" if unknown else ""))
-    return lines
+    return [*lines, *_months(manifest)]
+
+
+def _months(manifest: pd.DataFrame) -> list[str]:
+    """How long before its diagnosis a malignant image was taken, where a manifest tells."""
+    if "months_to_diagnosis" not in manifest:
+        return []
+    months = manifest.loc[manifest["label"] == "malignant", "months_to_diagnosis"]
+    known = months.dropna()
+    if known.empty:
+        return [f"months_to_diagnosis: unknown for all {len(months)} malignant images"]
+    told = f"{known.min():g} to {known.max():g}, median {known.median():g}"
+    return [f"months_to_diagnosis: {told}, known for {len(known)} of {len(months)} malignant images"]

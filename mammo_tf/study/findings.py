@@ -68,11 +68,19 @@ def findings_from_json(text: str) -> tuple[Finding, ...]:
     if not text.strip():
         return ()
     try:
-        return tuple(_finding(row) for row in json.loads(text))
+        return tuple(_finding(row) for row in json.loads(text, object_pairs_hook=_once))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise MammoError(
             "findings_broken", f"findings {text[:80]!r} cannot be read: {error}", "See docs/manifest.md for the form"
         ) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object none of whose keys stands there twice."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return row
 
 
 def _finding(row: dict[str, Any]) -> Finding:
@@ -84,7 +92,10 @@ def _finding(row: dict[str, Any]) -> Finding:
         raise ValueError(f"more than one shape: {', '.join(shapes)}")
     if row["label"] not in FINDING_LABELS:
         raise ValueError(f"label {row['label']!r} is not one of {', '.join(FINDING_LABELS)}")
-    if not isinstance(shapes.get("mask", ""), str):
+    if not isinstance(row["kind"], str):
+        raise ValueError("a kind is a text")
+    mask = shapes.get("mask", "masks/a.png")
+    if not isinstance(mask, str) or not mask.strip():
         raise ValueError("a mask is a path")
     for shape, length in (("box", 4), ("circle", 3)):
         if shape in shapes:
@@ -102,4 +113,9 @@ def _finding(row: dict[str, Any]) -> Finding:
     ]
     if any(abs(number) > FARTHEST or number != number for number in numbers):
         raise ValueError(f"a coordinate is not a number up to {FARTHEST}")
+    x0, y0, x1, y1 = shapes.get("box", (0, 0, 1, 1))
+    if not (x0 < x1 and y0 < y1):
+        raise ValueError("a box is x0, y0, x1, y1 and ends one past its last pixel, so x1 > x0 and y1 > y0")
+    if shapes.get("circle", (0, 0, 1))[2] <= 0:
+        raise ValueError("a circle is x, y and a radius above 0")
     return Finding(kind=str(row["kind"]), label=str(row["label"]), **shapes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os.path
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,16 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path
-from mammo_tf.study.findings import findings_from_json
+from mammo_tf.study.cells import RANGES, WORDS, check_cells, leaves_root, outside
 from mammo_tf.study.table import csv_rows
 
-NUMBERS = ("age", "spacing_row_mm", "spacing_column_mm")
+NUMBERS = tuple(RANGES)
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "label", "age", "density",
     "manufacturer", "site", "spacing_row_mm", "spacing_column_mm", "path", "frame", "split", "findings",
 )  # fmt: skip
 REQUIRED = ("image_id", "patient_id", "label", "path")
-LABELS = ("normal", "benign", "high_risk", "malignant")
-SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
-_ALLOWED: Mapping[str, tuple[str, ...]] = {
-    "label": (*LABELS, ""),
-    "laterality": ("L", "R", ""),
-    "modality": ("FFDM", "DBT", "FILM", ""),
-    "density": ("A", "B", "C", "D", ""),
-    "split": (*SPLITS, ""),
-}
 
 
 def make_manifest(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -60,8 +52,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_twice`, `manifest_empty`,
-            `value_unknown`, `value_missing`, `number_expected`, `image_id_twice`, `findings_broken`; each names the
-            line of the file.
+            `value_missing`, `image_id_twice`, those of `check_cells`; each names the line of the file.
     """
     path = Path(path)
     header, body = csv_rows(path, f"the manifest {path} is not there")
@@ -75,45 +66,23 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     if not body:
         raise MammoError("manifest_empty", f"{path} has no rows")
     table = pd.DataFrame([row for _, row in body], columns=header, dtype="str")
-    _check(table, [line for line, _ in body], path)
-    return make_manifest(dict(zip(header, row, strict=True)) for _, row in body)
+    lines = [line for line, _ in body]
+    _check_identifiers(table, lines, path)
+    check_cells(table, lines, path, WORDS)
+    return make_manifest({str(name): cell for name, cell in row.items()} for row in table.to_dict("records"))
 
 
-def _check(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
+def _check_identifiers(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
     for column in REQUIRED:
-        empty = np.flatnonzero(table[column] == "")
+        empty = np.flatnonzero(table[column].str.strip() == "")
         if len(empty) and column != "label":
             raise MammoError("value_missing", f"{path}, row {lines[empty[0]]}: {column} is empty")
-    for column, allowed in _ALLOWED.items():
-        if column in table:
-            wrong = np.flatnonzero(~table[column].isin(allowed))
-            if len(wrong):
-                value = table[column].iloc[wrong[0]]
-                raise MammoError(
-                    "value_unknown",
-                    f"{path}, row {lines[wrong[0]]}: {column} {value!r} is unknown",
-                    f"Known are {', '.join(word for word in allowed if word)}, or nothing",
-                )
-    for column in NUMBERS:
-        if column in table:
-            numbers = pd.to_numeric(table[column].replace("", "nan"), errors="coerce")
-            wrong = np.flatnonzero(numbers.isna() & (table[column] != ""))
-            if len(wrong):
-                value = table[column].iloc[wrong[0]]
-                raise MammoError(
-                    "number_expected", f"{path}, row {lines[wrong[0]]}: {column} {value!r} is not a number"
-                )
     doubled = np.flatnonzero(table["image_id"].duplicated())
     if len(doubled):
         raise MammoError(
             "image_id_twice",
             f"{path}, row {lines[doubled[0]]}: image_id {table['image_id'].iloc[doubled[0]]!r} stands there twice",
         )
-    for line, text in zip(lines, table.get("findings", pd.Series("", index=table.index)), strict=True):
-        try:
-            findings_from_json(text)
-        except MammoError as error:
-            raise MammoError(error.code, f"{path}, row {line}: {error.sentence}", error.remedy) from error
 
 
 def write_manifest(table: pd.DataFrame, path: str | Path) -> None:
@@ -127,8 +96,16 @@ def write_manifest(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def resolve_path(row_path: str, root: str | Path) -> Path:
-    """The file of a row: `path` is relative to the data root (by default the folder of the manifest)."""
-    return Path(root) / row_path
+    """The file of a row: `path` is relative to the data root (by default the folder of the manifest).
+
+    A link inside the root may lead anywhere: whoever may write into the root decides what it holds.
+
+    Raises:
+        MammoError: `path_outside` for a path that is absolute or goes up by `..` out of the root.
+    """
+    if leaves_root(row_path):
+        raise outside(f"path {row_path!r}")
+    return Path(root) / os.path.normpath(row_path)
 
 
 def truth(
@@ -148,7 +125,7 @@ def truth(
         known = ", ".join(map(str, manifest.columns))
         raise MammoError("column_missing", f"the manifest has no column {column!r}", f"It has {known}")
     wanted = set(positives)
-    allowed = [word for word in _ALLOWED.get(column, ()) if word]
+    allowed = WORDS.get(column, ())
     unknown = sorted(wanted - set(allowed)) if allowed else []
     if unknown:
         sentence = f"positive {column} {unknown[0]!r} is unknown"

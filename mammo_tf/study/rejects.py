@@ -7,10 +7,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from mammo_tf.errors import MammoError
-from mammo_tf.files import atomic_path
+from mammo_tf.files import atomic_path, escaped
 
 
 class Reject(NamedTuple):
@@ -52,10 +50,15 @@ BEFORE = Reject._fields[:3]  # the columns of lists that earlier versions wrote
 
 
 def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
-    """Writes `rejects.csv` (UTF-8, the columns of `Reject`, sorted by path) and returns how many there are."""
-    rows = sorted(rejects)
-    with atomic_path(path) as beside:
-        pd.DataFrame(rows, columns=list(Reject._fields)).to_csv(beside, index=False)
+    r"""Writes `rejects.csv` (UTF-8, the columns of `Reject`, sorted by path) and returns how many there are.
+
+    Bytes of file names that are no UTF-8 are written as `\xfc`.
+    """
+    rows = [[escaped(text) for text in reject] for reject in sorted(rejects)]
+    with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
+        is_broken = any("\r" in text for row in rows for text in row)  # unquoted it would end its row
+        writer = csv.writer(stream, quoting=csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL, lineterminator="\n")
+        writer.writerows([Reject._fields, *rows])
     return len(rows)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.study.manifest import LABELS, SPLITS, UNLABELLED, truth
+from mammo_tf.study.cells import LABELS, SPLITS
+from mammo_tf.study.manifest import UNLABELLED, truth
 
 AGE_BAND_YEARS = 5
 
@@ -102,6 +103,35 @@ def _strata(
             first = keyed.groupby("_unit")[column].first()
             columns.append([str(first[name]) for name in names])
     return [tuple(values) for values in zip(*columns, strict=True)] if columns else [()] * len(names)
+
+
+def with_splits_of(manifest: pd.DataFrame, before: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """A manifest that is listed again keeps its splits; patients that are new have none yet.
+
+    Args:
+        manifest: the new rows; a split that they tell counts.
+        before: the rows of the manifest that is replaced.
+
+    Returns:
+        The rows with splits, and a line that says what became of them; "" where there were none.
+    """
+    placed = before[before["split"] != ""]
+    if placed.empty:
+        return manifest, ""
+    of_image = dict(zip(placed["image_id"], placed["split"], strict=True))
+    of_patient = dict(zip(placed["patient_id"], placed["split"], strict=True))
+    result = manifest.copy()
+    result["split"] = [
+        told or of_image.get(image) or of_patient.get(patient, "")
+        for told, image, patient in zip(manifest["split"], manifest["image_id"], manifest["patient_id"], strict=True)
+    ]
+    patients = set(result.loc[result["split"] != "", "patient_id"]) & set(of_patient)
+    unplaced = set(result.loc[result["split"] == "", "patient_id"])
+    gone = set(of_patient) - set(result["patient_id"])
+    said = [f"kept the splits of {len(patients)} of {len(of_patient)} patients"]
+    said += [f"{len(gone)} are not there any more"] if gone else []
+    said += [f"{len(unplaced)} have no split yet (mammo-tf split gives everyone a new one)"] if unplaced else []
+    return result, ", ".join(said)
 
 
 def check_leakage(manifest: pd.DataFrame) -> None:

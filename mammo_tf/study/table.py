@@ -35,7 +35,7 @@ def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str
 
     Raises:
         MammoError: `file_missing`, `csv_broken` for another encoding or separator, a broken quote, or a row with more
-            or fewer fields than the header (a decimal comma makes one more); `column_twice`.
+            or fewer fields than the header (a decimal comma makes one more); `column_twice`; `column_unnamed`.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,7 +46,7 @@ def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str
     except (UnicodeDecodeError, csv.Error) as error:
         sentence = f"{path} is not a CSV file in UTF-8: {error}"
         raise MammoError("csv_broken", sentence, "Save it as CSV with commas, UTF-8") from error
-    header = rows[0] if rows else []
+    header = [name.strip() for name in rows[0]] if rows else []
     if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
         raise MammoError("csv_broken", f"{path} has another separator than the comma", "Save it with commas")
     doubled = sorted({column for column in header if column and header.count(column) > 1})
@@ -57,4 +57,18 @@ def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str
         if len(row) != len(header):
             sentence = f"{path}, row {line}: {len(row)} fields, the header has {len(header)}"
             raise MammoError("csv_broken", sentence, "Numbers have a decimal point; text with a comma stands in quotes")
-    return header, body
+    return _named(header, body, path)
+
+
+def _named(
+    header: list[str], body: list[tuple[int, list[str]]], path: Path
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Without columns that have neither a name nor a cell, as spreadsheets leave them."""
+    unnamed = {place for place, name in enumerate(header) if not name}
+    for line, row in body if unnamed else ():
+        told = [place for place in unnamed if row[place].strip()]
+        if told:
+            sentence = f"{path}, row {line}: column {min(told) + 1} has a value and no name"
+            raise MammoError("column_unnamed", sentence, "Name it in the first row, or remove it")
+    named = [place for place in range(len(header)) if place not in unnamed]
+    return [header[place] for place in named], [(line, [row[place] for place in named]) for line, row in body]

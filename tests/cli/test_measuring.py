@@ -67,6 +67,80 @@ def test_evaluate_refuses_in_one_line(words: str, says: str, files: Path, capsys
     assert error.count("\n") == 1
 
 
+def test_a_given_threshold_and_a_stated_prevalence(files: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["evaluate", f"{files}/one.csv", "--threshold", "0.6", "--prevalence", "0.005", "--replicates", "20"]
+    assert main(words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    test = pd.read_csv(files / "one.csv")
+    sensitivity = (test.loc[test["label"] == 1, "score"] >= 0.6).mean()
+    recall = 0.005 * sensitivity + 0.995 * (test.loc[test["label"] == 0, "score"] >= 0.6).mean()
+    for part in (
+        "test image threshold 0.600, given test", f"sensitivity {sensitivity:.3f} (",
+        "test image prevalence 0.500 (", f"recall_rate_at_stated_prevalence {recall:.3f} (",
+    ):  # fmt: skip
+        assert part in shown
+    for wrong, says in (("nan", "not a finite number"), ("inf", "not a finite number")):
+        assert main(["evaluate", f"{files}/one.csv", "--threshold", wrong]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_splits_of_other_names_are_explained_once(files: Path, capsys: pytest.CaptureFixture) -> None:
+    table = pd.read_csv(files / "one.csv").assign(split=["val"] * 40 + ["test"] * 40)
+    table.to_csv(files / "val.csv", index=False)
+    assert main(["evaluate", f"{files}/val.csv", "--replicates", "20"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("no row is called 'validation'") == 1
+    assert "The file has 'val', 'test': --threshold-split val" in shown
+    assert "there are no cases" not in shown
+    assert main(["evaluate", f"{files}/one.csv", "--calibrate", "platt"]) == 2
+    assert "no row is called 'validation', to fit platt on" in capsys.readouterr().err
+    table.assign(split="holdout").to_csv(files / "hold.csv", index=False)
+    assert main(["evaluate", f"{files}/hold.csv", "--replicates", "20", "--threshold-split", "holdout"]) == 0
+    assert capsys.readouterr().out.count("threshold chosen here: too good") > 3
+
+
+def test_the_rows_that_are_measured_choose_no_threshold_under_other_names(
+    files: Path, capsys: pytest.CaptureFixture
+) -> None:
+    table = pd.read_csv(files / "one.csv")
+    table[["label", "score"]].to_csv(files / "bare.csv", index=False, float_format="%.5f")
+    named = table.assign(image_id="x" + table["image_id"].astype(str), patient_id="y" + table["patient_id"].astype(str))
+    named.to_csv(files / "named.csv", index=False)
+    for copy in ("bare", "named"):
+        assert main(["evaluate", f"{files}/one.csv", "--validation", f"{files}/{copy}.csv"]) == 2
+        assert "the threshold would be chosen on what is measured" in capsys.readouterr().err
+
+
+def test_columns_of_each_file_and_what_two_files_share(files: Path, capsys: pytest.CaptureFixture) -> None:
+    two = pd.read_csv(files / "two.csv").iloc[20:]
+    two = two.rename(columns={"label": "cancer", "score": "p", "patient_id": "woman", "image_id": "file"})
+    two.to_csv(files / "theirs.csv", index=False)
+    words = ["evaluate", f"{files}/one.csv", f"{files}/theirs.csv", "--replicates", "20"]
+    assert main(words) == 2
+    assert "has no column 'label'" in capsys.readouterr().err
+    ours, theirs = "label=label", "label=cancer,score=p,patient=woman,image=file"
+    assert main([*words, "--columns", ours, "--columns", theirs, "-o", f"{files}/out"]) == 0
+    shown = capsys.readouterr().out
+    assert "compared are 60 rows, joined by image_id: FILE has 20 more that OTHER lacks, OTHER 0" in shown
+    assert "theirs.csv" in (files / "out" / "figures" / "roc_test_image.svg").read_text(), "both curves are drawn"
+    assert json.loads((files / "out" / "other_metrics.json").read_text())["test"]["image"]["auc"]["n"] == 60
+    for columns, says in (
+        (["--columns", ours] * 3, "given 3 times for 2 files"),
+        (["--columns", "label=a,label=b"], "names one of its columns twice"),
+    ):
+        assert main([*words, *columns]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_an_ensemble_of_files_without_patients(files: Path, capsys: pytest.CaptureFixture) -> None:
+    for number, name in enumerate(("one", "two")):
+        table = pd.read_csv(files / f"{name}.csv").drop(columns="patient_id")
+        table.rename(columns={"score": f"score_{number}"}).to_csv(files / f"bare_{number}.csv", index=False)
+    words = ["ensemble", f"{files}/bare_0.csv", f"{files}/bare_1.csv", "--join", "image_id", "-o", f"{files}/both.csv"]
+    assert main([*words, "--columns", "score=score_0", "--columns", "score=score_1"]) == 0
+    assert "patient_id" not in pd.read_csv(files / "both.csv")
+
+
 def test_an_ensemble(files: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["ensemble", f"{files}/one.csv", f"{files}/two.csv", "-o", f"{files}/both.csv"]) == 0
     assert "2 models, 80 images, mean" in capsys.readouterr().out
@@ -130,14 +204,18 @@ def test_a_sample_size_needs_a_prevalence(words: str, capsys: pytest.CaptureFixt
     assert "prevalence does not lie between 0 and 1" in capsys.readouterr().err
 
 
-def test_exams_are_measured_where_they_are_asked_for(files: Path, capsys: pytest.CaptureFixture) -> None:
-    table = pd.read_csv(files / "one.csv").assign(exam_id=lambda rows: rows["patient_id"], laterality="L")
+def test_exams_are_measured_and_pooled_where_that_is_asked_for(files: Path, capsys: pytest.CaptureFixture) -> None:
+    table = pd.read_csv(files / "one.csv").assign(exam_id=lambda rows: rows["image_id"])
     table.to_csv(files / "exams.csv", index=False)
     assert main(["evaluate", f"{files}/exams.csv", "--replicates", "20"]) == 0
-    assert " exam " not in capsys.readouterr().out
-    assert main(["evaluate", f"{files}/exams.csv", "--replicates", "20", "--exam", "mean", "-o", f"{files}/out"]) == 0
-    assert "test       exam     auc " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "test       exam     auc " in shown
+    assert "test       patient " not in shown
+    assert "note: patients have several exams" in shown
+    words = ["--replicates", "20", "--exam", "mean", "--pool-exams", "-o", f"{files}/out"]
+    assert main(["evaluate", f"{files}/exams.csv", *words]) == 0
+    assert "test       patient  auc " in capsys.readouterr().out
     stored = json.loads((files / "out" / "metrics.json").read_text())
-    assert stored["aggregates"] == {"breast": "mean", "exam": "mean", "patient": "maximum"}
+    assert stored["aggregates"] == {"exam": "mean", "patient": "maximum"}
     assert main(["evaluate", f"{files}/exams.csv", "--exam", "median"]) == 2
     assert "'median' is unknown" in capsys.readouterr().err

@@ -46,25 +46,43 @@ def test_two_patients_are_never_one_case() -> None:
     assert {value: numbers["auc"]["n"] for value, numbers in found.items()} == {"u": 1, "v": 2}
 
 
-def test_an_exam_is_measured_where_it_is_asked_for_and_changes_no_other_level() -> None:
-    assert [level.name for level in measured_levels(TWO_EXAMS)] == ["image", "breast", "patient"]
+def test_an_exam_is_the_case_and_patients_are_pooled_over_exams_only_where_that_is_asked_for() -> None:
+    assert [level.name for level in measured_levels(TWO_EXAMS)] == ["image", "breast", "exam"]
+    one_exam = TWO_EXAMS.assign(exam_id="x")
+    assert [level.name for level in measured_levels(one_exam)] == ["image", "breast", "exam", "patient"]
+    assert "exam" not in [level.name for level in measured_levels(TWO_EXAMS.assign(exam_id=""))]
+    partly = TWO_EXAMS.assign(exam_id=["x", "x", "x", "", "", "z"])
+    assert cases(partly, "exam")["score"].tolist() == pytest.approx([0.4, 0.5, 0.7]), "no name is one exam of a patient"
     plain = compute_metrics(TWO_EXAMS, resampling=FEW)
+    assert plain["test"]["exam"]["auc"]["how"].startswith("bootstrap over 2 patients")
     for how, expected in (("maximum", [0.4, 0.5, 0.7]), ("mean", [0.25, 0.4, 0.7])):
         exams = cases(TWO_EXAMS, "exam", {"exam": how})
         assert exams["score"].tolist() == pytest.approx(expected)
         assert exams["label"].tolist() == [1, 0, 0]
-        metrics = compute_metrics(TWO_EXAMS, aggregates={"exam": how}, resampling=FEW)
+        metrics = compute_metrics(TWO_EXAMS, aggregates={"exam": how}, resampling=FEW, pool_exams=True)
         assert list(metrics["test"]) == ["image", "breast", "exam", "patient"]
         assert metrics.aggregates == {"breast": "mean", "exam": how, "patient": "maximum"}
-        assert {name: metrics["test"][name] for name in plain["test"]} == plain["test"]
+        assert metrics["test"]["image"] == plain["test"]["image"]
+        assert metrics["test"]["patient"]["auc"]["n"] == 2
         assert metrics["test"]["exam"]["auc"]["how"].endswith(f", {how} of the exam's breasts")
     assert at_level(TWO_EXAMS.drop(columns="exam_id"), "exam") is None
+    assert aggregates_in_force(TWO_EXAMS, {"patient": "mean"})["exam"] == "mean", "as the patient, if nothing is said"
+    both = compare(TWO_EXAMS, TWO_EXAMS, resampling=FEW)
+    assert list(both["test"]) == ["image", "breast", "exam"]
+
+
+def test_a_score_that_is_no_number_is_not_passed_over_by_a_mean() -> None:
+    for wrong in (float("nan"), float("inf")):
+        table = TWO_EXAMS.assign(score=[0.2, wrong, 0.1, 0.3, 0.5, 0.7])
+        with pytest.raises(MammoError, match="1 of 6 scores are not finite") as caught:
+            compute_metrics(table, resampling=FEW)
+        assert caught.value.code == "score_not_finite"
 
 
 def test_what_is_put_together_is_said_as_it_is() -> None:
     metrics = compute_metrics(TWO_EXAMS, aggregates={"breast": "noisy_or"}, resampling=FEW)
     assert metrics["test"]["breast"]["auc"]["how"].endswith(", noisy_or of a breast's views")
-    sideless = compute_metrics(TWO_EXAMS.drop(columns="laterality"), resampling=FEW)
+    sideless = compute_metrics(TWO_EXAMS.drop(columns=["laterality", "exam_id"]), resampling=FEW)
     assert sideless.aggregates == {"patient": "maximum"}
     assert sideless["test"]["patient"]["auc"]["how"].endswith(", maximum of the images")
 
@@ -77,18 +95,18 @@ VOLUMES = table_of(
 
 
 def test_frames_and_patches_are_levels_where_a_column_tells_them_apart() -> None:
-    assert [level.name for level in measured_levels(VOLUMES)] == ["frame", "image", "breast", "patient"]
+    assert [level.name for level in measured_levels(VOLUMES)] == ["frame", "image", "breast", "exam"]
     assert cases(VOLUMES, "frame")["score"].tolist() == [0.2, 0.8, 0.3, 0.1]
     assert cases(VOLUMES, "image")["score"].tolist() == [0.8, 0.3], "an image has the maximum of its frames"
     patches = VOLUMES.rename(columns={"frame": "patch_seed"})
-    assert [level.name for level in measured_levels(patches)] == ["patch", "image", "breast", "patient"]
+    assert [level.name for level in measured_levels(patches)] == ["patch", "image", "breast", "exam"]
     assert cases(patches, "image")["score"].tolist() == pytest.approx([0.5, 0.2]), "the mean of its patches"
     assert aggregates_in_force(patches, {"image": "maximum"})["image"] == "maximum"
     both = pd.concat([VOLUMES.assign(patch_seed="1"), VOLUMES.assign(patch_seed="2", score=0.0)])
     assert [level.name for level in measured_levels(both)][:3] == ["patch", "frame", "image"]
     assert cases(both, "image")["score"].tolist() == pytest.approx([0.4, 0.15])
     one_frame = VOLUMES.drop_duplicates("image_id")
-    assert [level.name for level in measured_levels(one_frame)] == ["image", "breast", "patient"]
+    assert [level.name for level in measured_levels(one_frame)] == ["image", "breast", "exam"]
 
 
 def test_volumes_and_single_pictures_may_stand_in_one_file(tmp_path: Path) -> None:

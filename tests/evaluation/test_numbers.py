@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Metrics, compute_metrics, read_metrics
@@ -13,12 +16,14 @@ from mammo_tf.evaluation.number_text import (
     DIFFERENCE,
     LEGEND,
     REPORT_DIFFERENCE,
+    SIX_DIGITS,
     TABLE,
     TABLE_DIFFERENCE,
     ends_text,
     number_line,
     number_text,
     p_text,
+    threshold_text,
     value_text,
 )
 from mammo_tf.files import write_json
@@ -101,3 +106,34 @@ def test_signs() -> None:
 @pytest.mark.parametrize(("p", "text"), [(None, "—"), (0.0004, "< 0.001"), (0.0341, "0.034"), (1.0, "1.000")])
 def test_p(p: float | None, text: str) -> None:
     assert p_text(p) == text
+
+
+def test_the_floor_of_p_is_told_and_a_caution_stands_behind_the_number() -> None:
+    assert p_text(0.0198, 2 / 101) == "≤ 0.020"
+    floor = {**NUMBER, "p": 2 / 101, "p_least": 2 / 101, "caution": "few"}
+    assert number_line(floor) == (
+        "0.712 (0.640 to 0.784) (few), n 9, p 0.0198, the least that so many resamples can give"
+    )  # fmt: skip
+    beside = {**NUMBER, "cases_resampled": {"low": 0.66, "high": 0.75}}
+    assert "[breasts resampled: 0.660 to 0.750]" in number_line(beside, "breasts")
+    assert "resampled" not in number_line(beside, "patients")
+    assert number_text({"value": 0.7527942, "low": 0.6412, "high": 0.8634}, SIX_DIGITS) == "0.752794 (0.641 to 0.863)"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "text"),
+    [
+        (0.5, "0.500"), (0.50012, "0.50012"), (0.99997, "0.99997"), (0.9999999871, "0.9999999871"), (1.0, "1.000"),
+        (float(np.float32(0.3)), "0.300"), (0.25341239, "0.2534123"), (25.0, "25.000"), (-1.5, "-1.500"),
+        (0.0, "0.000"), (3.2e-6, "0.0000032"),
+    ],
+)  # fmt: skip
+def test_a_threshold_has_the_digits_that_it_needs(threshold: float, text: str) -> None:
+    assert threshold_text(threshold) == text
+
+
+@given(st.floats(-50, 50).filter(lambda value: abs(value) > 1e-6))
+def test_a_shown_threshold_calls_its_own_case(threshold: float) -> None:
+    shown = float(threshold_text(threshold))
+    assert shown <= threshold
+    assert threshold - shown <= 1e-6 * abs(threshold)

@@ -30,7 +30,8 @@ def test_by_hand() -> None:
     counts = (8, 5, 85, 2)
     expected = {
         "sensitivity": 8 / 10, "specificity": 85 / 90, "accuracy": 93 / 100, "ppv": 8 / 13, "npv": 85 / 87,
-        "f1": 16 / 23, "matthews": (8 * 85 - 5 * 2) / (13 * 10 * 90 * 87) ** 0.5,
+        "recall_rate": 13 / 100, "prevalence": 10 / 100, "f1": 16 / 23,
+        "matthews": (8 * 85 - 5 * 2) / (13 * 10 * 90 * 87) ** 0.5,
     }  # fmt: skip
     assert list(BY_NAME) == list(expected)
     for name, answer in expected.items():

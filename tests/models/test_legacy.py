@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models import flip_averaged, import_legacy, patch_body, read_legacy
+from mammo_tf.models import end2end, flip_averaged, import_legacy, patch_body, patch_classifier, read_legacy
 
 WHOLE = {
     "vgg16_512x1_w16": (2e-5, 1e-4),
@@ -115,7 +117,73 @@ def test_code_in_the_configuration_is_never_run(damaged: Path) -> None:
             {"name": "evil", "class_name": "Lambda", "config": {"name": "evil", "function": ["boom", None, None]}}
         )
         file.attrs["model_config"] = np.bytes_(json.dumps(config))
-    assert import_legacy(damaged).count_params() > 0
+    with pytest.raises(MammoError, match=r"holds the layer evil \(Lambda\)"):
+        import_legacy(damaged)
+
+
+def _outer(layers: list, name: str) -> dict:
+    return next(layer for layer in layers if layer["config"]["name"] == name)
+
+
+def _lambda_for_dropout(layers: list) -> None:
+    layers[layers.index(_outer(layers, "dropout_1"))]["class_name"] = "Lambda"
+
+
+def _other_activation(layers: list) -> None:
+    _outer(layers, "activation_2")["config"]["activation"] = "tanh"
+
+
+def _other_stride_inside(layers: list) -> None:
+    _outer(_outer(layers, "model_1")["config"]["layers"], "block1_pool")["config"]["strides"] = [1, 1]
+
+
+def _rewired(layers: list) -> None:
+    _outer(layers, "conv2d_2")["inbound_nodes"][0][0][0] = "dropout_1"
+
+
+def _left_out(layers: list) -> None:
+    layers.remove(_outer(layers, "dense_1"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_lambda_for_dropout, r"holds the layer dropout_1 \(Lambda\), where dropout_1 \(Dropout\) is known"),
+        (_other_activation, "holds the layer activation_2 with activation 'tanh', where 'relu' is known"),
+        (_other_stride_inside, r"holds the layer block1_pool with strides \[1, 1\], where \(2, 2\) is known"),
+        (_rewired, "feeds the layer conv2d_2 from dropout_1, where max_pooling2d_1 is known"),
+        (_left_out, r"lacks the layer dense_1 \(Dense\)"),
+    ],
+)
+def test_a_network_that_is_another_one_is_refused_by_its_layer(change: Any, told: str, damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        change(config["config"]["layers"])
+        file.attrs["model_config"] = np.bytes_(json.dumps(config))
+    with pytest.raises(MammoError, match=told) as caught:
+        import_legacy(damaged)
+    assert caught.value.code == "layer_unexpected"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "top"), [("vgg16", "512x1"), ("resnet50_padded", "512-512-1024x2"), ("vgg16", "")]
+)
+def test_what_keras_3_saved_again_is_read(backbone: str, top: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(3)
+    if top:
+        model = end2end(backbone, top, (128, 128, 3), 1 / 64, dropout=0.25)
+    else:
+        model = patch_classifier(backbone, (64, 64, 3), 3, 1 / 64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.save(tmp_path / "again.h5")
+    model.save(tmp_path / "again.keras")
+    found = read_legacy(tmp_path / "again.h5")
+    assert found.keras_version == keras.__version__
+    for old, new in zip(model.get_weights(), found.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    with pytest.raises(MammoError, match="is a Keras 3 file .* already. Give it to mammo-tf run --start"):
+        read_legacy(tmp_path / "again.keras")
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

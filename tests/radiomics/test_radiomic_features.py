@@ -29,7 +29,7 @@ from mammo_tf.radiomics.radiomic_features import (
 )
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.reading import read
-from mammo_tf.study import read_manifest
+from mammo_tf.study import make_manifest, read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_inner_region_and_the_set_without_spacing(study: Path) -> None:
     pixels = read(study.parent / row["path"]).pixels
     found = view_features(pixels, "CC", None, Extraction("32", "inner"))
     expected = features(as_uint16(pixels), inner_breast(segment(pixels)), None, "32")
-    assert found == (expected, None)
+    assert found == (expected, None, ())
     assert tuple(found.values) == FEATURES_32
 
 
@@ -79,10 +79,11 @@ def test_every_other_file_has_a_reason(films: Path, tmp_path: Path) -> None:
     for name, picture in (("black", black), ("even", even)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
     cut.write_bytes((films.parent / table["path"].iloc[0]).read_bytes()[:500])
-    table.loc[rows[:4], "path"] = [str(tmp_path / f"{name}.png") for name in ("black", "even", "cut", "gone")]
+    (tmp_path / table["path"].iloc[4]).write_bytes((films.parent / table["path"].iloc[4]).read_bytes())
+    table.loc[rows[:4], "path"] = [f"{name}.png" for name in ("black", "even", "cut", "gone")]
     (tmp_path / "rejects.csv").write_text("path,code,reason\nother.dcm,truncated,it ends\n")
     known, manifest = table.assign(spacing_row_mm=0.4, spacing_column_mm=0.4), tmp_path / "manifest.csv"
-    done = extract_features(known, films.parent, tmp_path / "f.csv", Extraction("34", "inner"), source=manifest)
+    done = extract_features(known, tmp_path, tmp_path / "f.csv", Extraction("34", "inner"), source=manifest)
     assert len(done.table) == 1
     rejects = pd.read_csv(tmp_path / "rejects.csv").set_index("path")
     codes = {Path(path).stem: code for path, code in rejects["code"].items()}
@@ -90,12 +91,12 @@ def test_every_other_file_has_a_reason(films: Path, tmp_path: Path) -> None:
     assert codes == {
         "black": "mask_empty", "cut": "truncated", "even": "constant_pixels", "gone": "file_missing"
     }  # fmt: skip
-    assert "iske, ikur" in rejects.loc[str(tmp_path / "even.png"), "reason"]
+    assert "iske, ikur" in rejects.loc["even.png", "reason"]
     with pytest.raises(MammoError, match=r"none of 5 images gives features.*rejects.csv"):
-        extract_features(table, films.parent, tmp_path / "g.csv")
+        extract_features(table, tmp_path, tmp_path / "g.csv")
     codes = pd.read_csv(tmp_path / "rejects.csv")["code"]
     assert (codes == "spacing_unknown").sum() == 1 + 2  # of the film, and of those whose breast is not looked for
-    without = extract_features(table, films.parent, tmp_path / "h.csv", Extraction("32"))
+    without = extract_features(table, tmp_path, tmp_path / "h.csv", Extraction("32"))
     assert len(without.table) >= 1
 
 
@@ -111,6 +112,19 @@ def test_a_size_that_no_pixel_has_is_a_reject_of_its_row(study: Path, tmp_path: 
         assert f"a pixel of {size:g} x {size:g} mm" in told[path]
     without = extract_features(table, study.parent, tmp_path / "g.csv", Extraction("32"))  # nothing there is in mm
     assert (len(without.table), without.rejects) == (7, ())
+
+
+def test_doubts_of_pictures_are_told_at_the_end(tmp_path: Path) -> None:
+    rows, shaded = [], np.add.outer(np.arange(120), np.arange(90)) * 15 + 300
+    for name, bits in (("a", ""), ("b", ""), ("c", "12"), ("d", "9")):
+        half = np.where(np.arange(90) < 60, shaded, 0).astype(np.uint16)
+        cv2.imwrite(str(tmp_path / f"{name}.png"), half)
+        rows.append({"image_id": name, "patient_id": name, "label": "", "path": f"{name}.png", "stored_bits": bits})
+    done = extract_features(make_manifest(rows), tmp_path, tmp_path / "f.csv", Extraction("32"))
+    assert [line.split(":")[0] for line in done.doubts] == ["2 pictures of 16 bits hold nothing above 4095"]
+    means = done.table.set_index("image_id")["iavg"]
+    assert means["c"] == pytest.approx(means["a"] * 65535 / 4095, rel=1e-3)
+    assert [reject.code for reject in done.rejects] == ["bad_value"]
 
 
 def test_a_killed_extraction_goes_on(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,17 +240,20 @@ def test_damaged_lines_of_a_journal_are_computed_anew(killed: tuple[Path, list[i
     manifest, noted = killed
     table, root, part = read_manifest(manifest), manifest.parent, manifest.with_name("f.csv.part")
     head, first, second, third = part.read_bytes().splitlines()
-    number, stamp, muscle, values, _ = json.loads(second)
+    number, stamp, muscle, values, _, _ = json.loads(second)
     names = list(values)
     wrong = [
-        5, None, "words", {}, [], [number], [99, stamp, muscle, values, None], [-7, stamp, muscle, values, None],
-        [[1], stamp, muscle, values, None], [number, stamp, muscle, None, None], [number, stamp, muscle, 5, None],
-        [number, stamp, muscle, dict.fromkeys(names[1:], 1.0), None], [number, stamp, "yes", values, None],
-        [number, stamp, muscle, dict.fromkeys(names, "1"), None],
-        [number, stamp, muscle, dict.fromkeys(names, float("nan")), None],
-        [number, stamp, None, None, ["a"]], [number, stamp, None, None, 5], [number, stamp, None, None, [1, 2, 3, 4]],
-        [number, stamp, None, None, [table["path"][1], "file_missing", "not there", ""]],
-        [number, stamp, None, None, [table["path"][1], "unforeseen", "OSError: a disk that was away", ""]],
+        5, None, "words", {}, [], [number], [99, stamp, muscle, values, [], None],
+        [-7, stamp, muscle, values, [], None], [[1], stamp, muscle, values, [], None],
+        [number, stamp, muscle, None, [], None], [number, stamp, muscle, 5, [], None],
+        [number, stamp, muscle, dict.fromkeys(names[1:], 1.0), [], None], [number, stamp, "yes", values, [], None],
+        [number, stamp, muscle, dict.fromkeys(names, "1"), [], None],
+        [number, stamp, muscle, dict.fromkeys(names, float("nan")), [], None],
+        [number, stamp, muscle, values, None, None], [number, stamp, muscle, values, [5], None],
+        [number, stamp, None, None, None, ["a"]], [number, stamp, None, None, None, 5],
+        [number, stamp, None, None, None, [1, 2, 3, 4]],
+        [number, stamp, None, None, None, [table["path"][1], "file_missing", "not there", ""]],
+        [number, stamp, None, None, None, [table["path"][1], "unforeseen", "OSError: a disk that was away", ""]],
     ]  # fmt: skip
     bytes_ = [second[:60] + b"\xff\xfe" + second[60:], b"\xff\xfe\x00", b"[" * 100_000, b""]
     part.write_bytes(b"\n".join([head, first, *(json.dumps(line).encode() for line in wrong), *bytes_, third]))

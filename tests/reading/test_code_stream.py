@@ -10,7 +10,7 @@ import pytest
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.code_stream import read_code_stream
 from mammo_tf.reading.dicom_file import CODE_STREAMS, open_dicom
-from mammo_tf.reading.stored import layout
+from mammo_tf.reading.layout import layout
 
 CODECS = Path(__file__).parents[1] / "golden" / "dicom" / "codecs"
 CASES = json.loads((CODECS / "expected.json").read_text())

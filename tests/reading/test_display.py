@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mammo_tf import reading
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.display import Display, shown_values
-from mammo_tf.reading.stored import Layout
+from mammo_tf.reading.layout import Layout
 
 DISPLAY = Path(__file__).parents[1] / "golden" / "dicom" / "display"
 CASES = json.loads((DISPLAY / "expected.json").read_text())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
 from mammo_tf import reading
@@ -76,3 +79,36 @@ def test_what_is_wrong_shows_before_the_first_frame() -> None:
     with pytest.raises(MammoError) as caught:
         reading.frames(DBT / "README.md")
     assert caught.value.code == "not_dicom"
+
+
+@pytest.mark.parametrize("words", ["L CC Breast Tomosynthesis", "MAMMO_DBT", "Tomosintesis mama", ""])
+@pytest.mark.parametrize("drop", [("ImagePositionPatient", "InstanceNumber"), ("ImagePositionPatient",)])
+def test_slices_stored_as_ct_that_only_say_slice_location(words: str, drop: tuple[str, ...], tmp_path: Path) -> None:
+    for path in (DBT / "ct_per_slice").iterdir():
+        made = pydicom.dcmread(path)
+        made.SliceLocation = float(made.ImagePositionPatient[2])
+        made.Modality, made.SeriesDescription, made.ImageType = "CT", words, ["DERIVED", "SECONDARY", "AXIAL"]
+        for keyword in (*drop, "BodyPartExamined", "SliceThickness", "ImageOrientationPatient"):
+            if keyword in made:
+                delattr(made, keyword)
+        made.save_as(tmp_path / path.name)
+    if not words:
+        with pytest.raises(MammoError) as caught:
+            reading.frames(tmp_path)
+        assert caught.value.code == "wrong_modality"
+        return
+    facts = reading.volume_facts(tmp_path)
+    assert (facts.modality, facts.laterality, facts.view, facts.frames) == ("DBT", "L", "CC", 8)
+    assert facts.slice_distance_mm == pytest.approx(CASES["ct_per_slice/"]["slice_distance_mm"])
+    np.testing.assert_array_equal(np.stack(list(reading.frames(tmp_path, stored=True))), VOLUME)
+
+
+def test_a_ct_of_another_part_stays_one(write_dicom: Callable[..., Any], tmp_path: Path) -> None:
+    for number, words in enumerate(("CT CHEST", "breast cancer staging")):
+        write_dicom(
+            tmp_path / f"{number}.dcm", sop_class="1.2.840.10008.5.1.4.1.1.2", Modality="CT", SeriesDescription=words,
+            BodyPartExamined="CHEST",
+        )  # fmt: skip
+        with pytest.raises(MammoError) as caught:
+            reading.inspect_file(tmp_path / f"{number}.dcm")
+        assert caught.value.code == "wrong_modality"

@@ -1,7 +1,9 @@
-"""PNG, TIFF and PGM."""
+"""PNG, PGM and JPEG; what all pictures have in common. TIFF has a file of its own."""
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import pytest
 
 from mammo_tf import reading
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.grey_scale import LOSSY
 
 RNG = np.random.default_rng(0)
 EIGHT = RNG.integers(0, 256, (37, 21), dtype=np.uint8)
@@ -59,17 +62,95 @@ def test_colour_is_refused_unless_the_channels_are_equal(channels: int, tmp_path
 def test_pgm_with_another_largest_value(largest: int, tmp_path: Path) -> None:
     values = RNG.integers(0, largest + 1, (5, 7))
     path = tmp_path / "picture.pgm"
+    due = (values / largest).astype(np.float32)
     words = values.astype(">u2" if largest > 255 else "u1").tobytes()
-    path.write_bytes(b"P5\n# a comment\n7 5\n%d\n" % largest + words)
-    np.testing.assert_allclose(reading.read(path).pixels, values / largest, atol=0.5 / 255 if largest < 256 else 1e-5)
-    path.write_text(f"P2 7 5 {largest} " + " ".join(map(str, values.ravel())))
-    np.testing.assert_allclose(reading.read(path).pixels, values / largest, atol=0.5 / 255 if largest < 256 else 1e-5)
+    for text in (
+        b"P5\n# a comment\n7 5\n%d\n" % largest + words,
+        f"P2 7 5 {largest} {' '.join(map(str, values.ravel()))}".encode(),
+    ):
+        path.write_bytes(text)
+        np.testing.assert_array_equal(reading.read(path).pixels, due)
+        np.testing.assert_array_equal(reading.read_stored(path), values)
 
 
-@pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
+def png_with(values: np.ndarray, name: bytes, content: bytes) -> bytes:
+    """A PNG with one more chunk behind its head."""
+    whole = cv2.imencode(".png", values)[1].tobytes()
+    chunk = struct.pack(">L", len(content)) + name + content + struct.pack(">L", zlib.crc32(name + content))
+    return whole[:33] + chunk + whole[33:]
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_significant_bits_of_a_png_tell_the_scale(bits: int, tmp_path: Path) -> None:
+    """PNG wants such values spread over the sample; writers that leave them at its bottom exist."""
+    path, white = tmp_path / "a.png", (1 << bits) - 1
+    values = RNG.integers(0, white + 1, (37, 21), dtype=np.uint16)
+    repeated = values << (16 - bits) | values >> (2 * bits - 16)
+    for stored, due in (
+        (values, values / white),
+        (repeated, repeated / 65535),
+        (values << (16 - bits), (values << (16 - bits)) / 65535),
+        (np.round(values * (65535 / white)).astype(np.uint16), values / white),
+    ):
+        path.write_bytes(png_with(stored, b"sBIT", bytes([bits])))
+        picture = reading.read(path)
+        np.testing.assert_allclose(picture.pixels, due, atol=1e-5)
+        assert picture.facts.warnings == ()
+    path.write_bytes(png_with(SIXTEEN, b"sBIT", bytes([bits])))
+    picture = reading.read(path)
+    np.testing.assert_array_equal(picture.pixels, (SIXTEEN / 65535).astype(np.float32))
+    assert "its values have more" in picture.facts.warnings[0]
+
+
+def test_a_gamma_of_a_png_does_not_change_its_values(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_with(SIXTEEN, b"gAMA", struct.pack(">L", 45455)))
+    np.testing.assert_array_equal(reading.read_stored(tmp_path / "a.png"), SIXTEEN)
+
+
+def test_an_animation_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_with(EIGHT, b"acTL", struct.pack(">LL", 2, 0)))
+    assert code_of(tmp_path / "a.png") == "volume"
+
+
+SMOOTH = np.add.outer(np.arange(40), 2 * np.arange(30)).astype(np.uint8)
+
+
+def test_a_grey_jpeg_is_read_and_called_lossy(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    for progressive in (0, 1):
+        cv2.imwrite(str(path), SMOOTH, [cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])
+        picture = reading.read(path)
+        np.testing.assert_allclose(picture.pixels, SMOOTH / 255, atol=1.5 / 255)
+        assert LOSSY in picture.facts.warnings
+        assert picture.facts == reading.inspect_file(path)
+    path.write_bytes(path.read_bytes() + b"\0\0")
+    assert reading.read_stored(path).shape == SMOOTH.shape
+
+
+def test_a_colour_jpeg_is_refused_unless_its_channels_are_equal(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), np.dstack([SMOOTH] * 3))
+    np.testing.assert_allclose(reading.read(path).pixels, SMOOTH / 255, atol=0.03)
+    cv2.imwrite(str(path), np.dstack([SMOOTH, SMOOTH // 2, SMOOTH]))
+    assert code_of(path) == "colour"
+
+
+EXIF_TURNED = b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHLHH", 274, 3, 1, 6, 0) + bytes(4)
+
+
+def test_pictures_that_are_to_be_turned_are_refused(tmp_path: Path) -> None:
+    jpeg = cv2.imencode(".jpg", SMOOTH)[1].tobytes()
+    block = b"Exif\0\0" + EXIF_TURNED
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:])
+    (tmp_path / "a.png").write_bytes(png_with(EIGHT, b"eXIf", EXIF_TURNED))
+    for name in ("a.jpg", "a.png"):
+        assert code_of(tmp_path / name) == "turned"
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "pgm", "jpg"])
 def test_no_cut_of_a_picture_passes_or_crashes(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / "cut"
-    whole = cv2.imencode(f".{suffix}", SIXTEEN)[1].tobytes()
+    whole = cv2.imencode(f".{suffix}", EIGHT if suffix == "jpg" else SIXTEEN)[1].tobytes()
     for length in [*range(1, 60), *range(60, len(whole) - 1, 97), len(whole) - 1]:
         path.write_bytes(whole[:length])
         assert code_of(path) in ("truncated", "bad_pixels", "not_dicom")

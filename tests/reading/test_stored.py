@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLossless, JPEGLosslessSV1
 
 from mammo_tf import reading
 
@@ -43,3 +49,19 @@ def test_a_coded_file_is_a_picture_or_a_volume(name: str) -> None:
 def test_stored_values_of_a_bit_layout(name: str) -> None:
     stored = reading.read_stored(DISPLAY / f"{name.removesuffix('/stored')}.dcm")
     np.testing.assert_array_equal(stored, LAYOUTS[name])
+
+
+POINT_TRANSFORM = np.load(CODECS.parent / "point_transform" / "streams.npz")
+
+
+@pytest.mark.parametrize("name", [name for name in POINT_TRANSFORM if "transform" in name])
+def test_a_point_transform_drops_the_lowest_bits(name: str, write_dicom: Callable[..., Any], tmp_path: Path) -> None:
+    ((kind, predictor, transform),) = re.findall(r"(\w+)_predictor(\d)_transform(\d)", name)
+    pixels, bits = POINT_TRANSFORM[kind], int(transform)
+    made = write_dicom(tmp_path / "a.dcm", pixels, int(kind[1:]))
+    made.file_meta.TransferSyntaxUID = JPEGLosslessSV1 if predictor == "1" else JPEGLossless
+    made.PixelData = encapsulate([POINT_TRANSFORM[name].tobytes()])
+    made["PixelData"].VR = "OB"
+    pydicom.dcmwrite(tmp_path / "a.dcm", made, enforce_file_format=True)
+    np.testing.assert_array_equal(reading.read_stored(tmp_path / "a.dcm"), (pixels >> bits) << bits)
+    assert any(f"lowest {bits} bits" in warning for warning in reading.inspect_file(tmp_path / "a.dcm").warnings)

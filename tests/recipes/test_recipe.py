@@ -67,6 +67,18 @@ def test_the_source_is_trained_as_the_text_says() -> None:
     assert (stage.stop_patience, stage.optimizer) == (10, "adam")
 
 
+def test_how_scores_become_numbers_is_a_field() -> None:
+    recipe = load_recipe(PIPELINES / "end2end_baseline.py")
+    assert recipe.evaluation.aggregates == {"breast": "mean", "patient": "maximum"}
+    assert not recipe.evaluation.resampling.also_cases
+    for path, text in (("evaluation.exam", "noisy_or"), ("evaluation.images_too", "true")):
+        recipe = set_field(recipe, path, text)
+    assert recipe.evaluation.aggregates["exam"] == "noisy_or"
+    assert recipe.evaluation.resampling.also_cases
+    with pytest.raises(MammoError, match="aggregates are mean, maximum, noisy_or"):
+        set_field(recipe, "evaluation.exam", "median")
+
+
 def test_auto_levels_are_a_field() -> None:
     recipe = set_field(load_recipe(PIPELINES / "end2end_baseline.py"), "preparation.auto_levels", "true")
     steps = geometry_of(recipe, None, None).intensity_steps

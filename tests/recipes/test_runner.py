@@ -19,6 +19,7 @@ from mammo_tf.evaluation import auc, read_metrics, read_predictions
 from mammo_tf.fields import set_fields
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
+from mammo_tf.imaging.intensity_steps import HistogramLookup
 from mammo_tf.models import End2End, PatchClassifier, description_of, end2end, weights_digest
 from mammo_tf.recipes import (
     Evaluation,
@@ -34,6 +35,7 @@ from mammo_tf.recipes import (
     train,
 )
 from mammo_tf.recipes.environment import environment
+from mammo_tf.recipes.inputs import training_mean, with_auto_levels
 from mammo_tf.recipes.proof import known_patients, read_proof
 from mammo_tf.recipes.report import finish_run, report_run
 from mammo_tf.recipes.scores import trained_card
@@ -264,6 +266,9 @@ def test_a_model_file_of_other_weights_is_written_anew(baseline: Path, records: 
     """As after another training in the same folder: what lies there together belongs together."""
     recipe = replace(BASELINE, name="none", phases=(), preparation=Preparation(preset="start", mean="start"))
     first = run(recipe, tmp_path / "run", records.folder, start=baseline)
+    own = load_model(baseline / "model.keras").card
+    assert first.card.training_domain == own.training_domain, "measured here, not trained here"
+    assert first.card.patients == own.patients
     other = end2end(input_shape=(128, 128, 3), width=1 / 32)
     save_model(tmp_path / "run" / "model.keras", other, first.card)
     again = run(recipe, tmp_path / "run", records.folder, start=baseline)
@@ -384,6 +389,20 @@ def test_a_start_model_of_another_preset_and_size_is_scored_as_it_came(
     assert set(again.comparison.remarks) <= set(lines)
     assert read_metrics(tmp_path / "records" / "comparison.json").remarks == again.comparison.remarks
     assert "is not measured as it came" in report_run(tmp_path / "records").read_text()
+
+
+def test_a_training_mean_is_known_behind_any_step(records: Records) -> None:
+    """Behind a scaling from the means of the records; behind anything else from the pictures themselves."""
+    plain = Preprocessing.preset("legacy", records.size)
+    scaled = training_mean(records, plain)
+    pictures = [records.picture(int(position)) for position in records.positions("train")]
+    assert scaled == pytest.approx(np.mean([picture.mean() for picture in pictures]) * 0.003891, abs=0.006)
+    assert training_mean(records, with_auto_levels(plain)) == pytest.approx(
+        np.mean([picture.mean() / picture.max() * 255 for picture in pictures]), abs=0.006
+    )
+    halved = HistogramLookup(tuple(level / 2 for level in range(4096)), 4095)
+    matched = Preprocessing(plain.geometry_steps, (halved, *plain.intensity_steps))
+    assert training_mean(records, matched) == pytest.approx(scaled / 2, abs=0.02)
 
 
 def test_patients_that_a_start_model_knows_prove_nothing(baseline: Path, records: Records, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from mammo_tf.files import digest, read_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.resize import resize
 from mammo_tf.records import Records, open_records, prepare, verify
-from mammo_tf.study import read_manifest
+from mammo_tf.study import make_manifest, read_manifest
 
 LEGACY = Preprocessing.preset("legacy", (128, 128))
 
@@ -132,7 +132,7 @@ def test_files_that_cannot_be_used_are_listed(films: Path, tmp_path: Path) -> No
     os.link(films.parent / read_manifest(films)["path"][1], tmp_path / "gone.png")
     assert prepare(manifest, tmp_path, tmp_path / "out", LEGACY).images == 3, "a file that came back is read"
     (tmp_path / "gone.png").unlink()
-    manifest["path"] = "gone.png"
+    manifest["path"], manifest["split"] = "gone.png", "train"
     with pytest.raises(MammoError, match="none of 4 images can be used; the first: gone.png"):
         prepare(manifest, tmp_path, tmp_path / "none", LEGACY)
 
@@ -168,3 +168,15 @@ def test_what_is_no_folder_of_records_is_told(tmp_path: Path, records: Records, 
     index = read_json(records.folder / "index.json")
     assert index["complete"]
     assert sum(shard["examples"] for shard in index["shards"]) == len(records)
+
+
+def test_doubts_about_grey_scales_are_told_whenever_records_are_prepared(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.add.outer(np.arange(90), np.arange(70)).astype(np.uint16) * 25)
+    manifest = make_manifest([{"image_id": "a", "patient_id": "a", "label": "normal", "path": "a.png"}])
+    for told, pixel in (("", 1 / 16), ("12", 1.0)):
+        manifest["stored_bits"] = told
+        for _ in range(2):  # made, and found
+            done = prepare(manifest, tmp_path, tmp_path / f"records{told}", Preprocessing.preset("legacy", (32, 32)))
+            expected = [] if told else ["1 picture of 16 bits holds nothing above 4095"]
+            assert [line.split(":")[0] for line in done.remarks] == expected
+        assert open_records(tmp_path / f"records{told}").means[0] == pytest.approx(0.478 * pixel, abs=0.01)

@@ -52,6 +52,18 @@ def test_layers(example: Example) -> None:
     assert root.get("aria-label") == "A title. malignant mass"
 
 
+def test_nothing_glows_off_the_breast(tmp_path: Path) -> None:
+    pixels = np.zeros((240, 180), np.uint16)
+    cv2.ellipse(pixels, (0, 120), (100, 100), 0, 0, 360, 30000, -1)
+    cv2.imwrite(str(tmp_path / "breast.png"), pixels)
+    values = np.zeros((8, 6), np.float32)
+    values[3, 1], values[0, 5], values[7, 5] = 1.0, 1.0, 0.8
+    np.save(tmp_path / "map.npy", values)
+    _, heat = pictures_of(example_figure(Example(tmp_path / "breast.png", tmp_path / "map.npy", "t", 0.5)))
+    assert heat[36:48, 10:24, 3].max() > 150
+    assert heat[..., 3][:, 50:].max() == 0
+
+
 def test_maps_share_a_scale(example: Example) -> None:
     own, common = (pictures_of(example_figure(example, "e", strongest=top))[1][..., 3].max() for top in (None, 8.0))
     assert abs(int(own) - 2 * int(common)) < 12

@@ -89,7 +89,7 @@ def test_every_number_of_the_tables_stands_in_the_files(run: Report, page: Page)
     expected: list[float] = []
     for entry in run.entries:
         levels = json.loads(entry.metrics.read_text())["test"]
-        assert set(levels) == {"image", "breast", "patient"}
+        assert set(levels) == {"image", "breast", "exam", "patient"}
         for numbers in levels.values():
             expected += [number["value"] for number in numbers.values() if number["value"] is not None]
     for numbers in json.loads((run.root / "comparison.json").read_text())["test"].values():
@@ -110,7 +110,8 @@ def test_interval_and_answer_are_those_of_the_files(run: Report, page: Page) -> 
             for name in ("auc", "sensitivity", "specificity", "accuracy"):
                 assert f"{numbers[name]['low']:.3f}–{numbers[name]['high']:.3f}" in words
             for name in ("ppv", "f1", "sensitivity_at_95_specificity", "brier"):
-                assert f"{numbers[name]['low']:.3f} to {numbers[name]['high']:.3f}" in words
+                if numbers[name]["low"] is not None:
+                    assert f"{numbers[name]['low']:.3f} to {numbers[name]['high']:.3f}" in words
     for level, numbers in json.loads((run.root / "comparison.json").read_text())["test"].items():
         low, value, high = (numbers["auc_difference"][name] for name in ("low", "value", "high"))
         assert low > 0, "the fixture is made so"
@@ -212,7 +213,10 @@ def test_a_level_that_is_not_there_is_left_out(predictions: Callable[..., pd.Dat
     )
     text = render_report(Report("t", "l", (Entry("M", tmp_path / "predictions.csv", tmp_path / "metrics.json"),)))
     shown = {attributes.get("data-level") for _, attributes in Page(text).tags}
-    assert shown == {None, "image", "patient"}
+    assert shown == {None, "image", "exam", "patient"}
+    assert "Each model by itself" not in text, "one model has its scores beside its curve"
+    assert text.index("roc-image") < text.index("histogram-image") < text.index('id="limits"')
+    assert 'data-name="Sensitivity"' in text
 
 
 def test_numbers_of_other_predictions_are_pointed_out(run: Report, tmp_path: Path) -> None:
@@ -287,7 +291,7 @@ def test_several_comparisons_have_q_beside_p_and_in_a_file(run: Report, tmp_path
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     shown, words = page.values(), "".join(page.text)
     for levels in (one["levels"] for one in adjusted):
-        assert set(levels) == {"image", "breast", "patient"}
+        assert set(levels) == {"image", "breast", "exam", "patient"}
         for numbers in levels.values():
             assert numbers["auc_difference"]["q"] >= numbers["auc_difference"]["p"]
             assert numbers["auc_difference"]["q"] in shown

@@ -42,18 +42,34 @@ def test_the_same_bytes_each_time(tmp_path):
 
 
 def colours(tmp_path, **more):
-    (page,) = write_sheet(tmp_path / "sheet.png", [picture(0, **more)], "colours", threshold=0.5)
+    (page,) = write_sheet(tmp_path / "sheet.png", [picture(8, **more)], "colours", threshold=0.5)
     return read(page).astype(int)
 
 
 def test_the_heat_map_is_a_contour_around_its_peak(tmp_path):
     peak = np.zeros((9, 7), np.float32)
-    peak[6, 2] = 3.0
+    peak[5, 1] = 3.0
     with_map = np.argwhere(np.abs(colours(tmp_path, heatmap=peak) - colours(tmp_path)).sum(axis=2) > 60)
     # The picture is 2.3 inches high at 130 dots, under margin and heading; its width keeps the aspect.
     rows, columns = with_map.mean(axis=0)
-    assert abs(rows - 130 * (0.15 + 0.35 + 2.3 * 6.5 / 9)) < 8
-    assert abs(columns - 130 * (0.15 + 2.3 * 224 / 288 * 2.5 / 7)) < 8
+    assert abs(rows - 130 * (0.15 + 0.35 + 2.3 * 5.5 / 9)) < 8
+    assert abs(columns - 130 * (0.15 + 2.3 * 224 / 288 * 1.5 / 7)) < 8
+
+
+def test_nothing_is_drawn_off_the_breast(tmp_path):
+    off = np.zeros((9, 7), np.float32)
+    off[0, 6] = off[8, 6] = 3.0
+    np.testing.assert_array_equal(colours(tmp_path, heatmap=off), colours(tmp_path))
+
+
+def test_captions_of_a_sheet_differ(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr("mammo_tf.reporting.sheet._write", lambda figure, x, y, text, **style: written.append(text))
+    names = [f"a_very_long_collection_name/patient_{number:03d}/view_of_the_left_breast.dcm" for number in range(12)]
+    write_sheet(tmp_path / "s.png", [SheetPicture(picture(0).thumbnail, "L CC", name) for name in names], "twelve")
+    shown = [text for text in written if "..." in text]
+    assert len(set(shown)) == 12
+    assert all(f"patient_{number:03d}" in text for number, text in enumerate(shown))
 
 
 @pytest.mark.parametrize("heatmap", [np.full((1, 1), 2.0, np.float32), -np.ones((9, 7), np.float32)])

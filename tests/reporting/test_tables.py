@@ -22,6 +22,13 @@ def test_answer_says_what_the_interval_allows(low: float, high: float, said: str
     assert "12 images" in answer("A against B", "image", {"auc_difference": number})
 
 
+def test_too_few_patients_get_no_verdict() -> None:
+    number = {"value": 0.1, "low": 0.01, "high": 0.2, "n": 12, "how": "", "caution": "the rarer class has 4 patients"}
+    said = answer("A against B", "image", {"auc_difference": number})
+    assert said.endswith("No verdict: the rarer class has 4 patients.")
+    assert "lies above" not in said
+
+
 def test_answer_without_a_number_says_why() -> None:
     assert "all negative" in answer("A", "breast", {"auc_difference": {"value": None, "why": "all negative"}})
     alone = {"value": 0.1, "low": None, "high": None, "n": 4}

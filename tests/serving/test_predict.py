@@ -178,9 +178,10 @@ def test_another_polarity_is_told(model, films, tmp_path):
         cv2.imwrite(str(tmp_path / f"{number}.png"), 65535 - picture)
         picture[number] += 1
     report = predict(tmp_path / "m.keras", tmp_path, tmp_path / "p.csv", sheet=tmp_path / "s.png")
-    assert len(report.warnings) == 2
+    assert len(report.warnings) == 3
     assert "3 of 3 pictures are much brighter or darker" in report.warnings[0]
     assert "all 3 pictures score" in report.warnings[1]
+    assert "the background of 3 pictures is the brightest part" in report.warnings[2]
 
 
 def refused(*arguments, **more):

@@ -24,12 +24,13 @@ from mammo_tf.study import (
 
 ROW = {"image_id": "a", "patient_id": "p", "label": "normal", "path": "a.dcm"}
 words = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(str.strip)
+places = words.filter(lambda text: text[0] not in "/\\" and ":" not in text and "." not in text)
 
 
 @given(
     rows=st.lists(
         st.fixed_dictionaries(
-            {"patient_id": words, "path": words, "label": st.sampled_from(["normal", "malignant", ""])},
+            {"patient_id": words, "path": places, "label": st.sampled_from(["normal", "malignant", ""])},
             optional={
                 "age": st.none() | st.floats(0, 120),
                 "spacing_row_mm": st.floats(0.01, 1.0),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mammo_tf.evaluation.comparison import FEWEST, few_words
 from mammo_tf.evaluation.number_text import DIFFERENCE, ends_text, value_text
 from mammo_tf.experiments.end2end.recipes import FAMILIES
 from mammo_tf.experiments.end2end.rows import PUBLISHED
@@ -110,6 +111,10 @@ def _finding(claim: Claim, here: str, level: str, numbers: list[Mapping[str, Any
         counts = (sum(side != 0 for side in patients), sum(side != 0 for side in images))
     mean = round(sum(values) / len(values), 6)
     low, high = round(min(values), 6), round(max(values), 6)
+    few = min([FEWEST, *(int(number.get("rarer_class", FEWEST)) for number in numbers)])
+    if few < FEWEST:
+        words = f"Here, {here}, AUC per {level}: {value_text(mean, DIFFERENCE)}. No verdict: {few_words(few)}."
+        return Finding(claim.name, here, level, len(values), agree, *counts, mean, low, high, words)
     words = _words(
         claim, here, level, len(values), agree, counts, (mean, low, high), sum(side < 0 for side in patients)
     )

@@ -29,6 +29,10 @@ SYNTHETIC = (
     "A synthetic study with conspicuous findings: it shows what the machinery does and how sure one can be, and says "
     "nothing about women."
 )
+SMOKE_BANNER = (
+    "**A smoke run: few patients and few steps, to see that every part works. No number here says anything about a "
+    "method, and none is to be quoted.**"
+)
 HOW = (
     "AUC per image, as the thesis has it, per breast (mean of its views) and per patient (maximum of the breasts; a "
     "row with radiomics has one score a patient). Thresholds: largest G-mean on validation, at the same level. (Ends) "
@@ -77,6 +81,7 @@ def gathered(found: Mapping[int, Mapping[str, Any]], size: ThesisSize, synthetic
         "about": {
             "data": "synthetic" if synthetic else "collections",
             "command": _command(list(found), size, synthetic),
+            "smoke": _is_smoke(size),
             "revision": machine["revision"],
             "packages": machine["packages"],
             "devices": machine["devices"],
@@ -105,11 +110,15 @@ def _command(seeds: Sequence[int], size: ThesisSize, synthetic: bool) -> str:
     words = ["mammo-tf tables", *(f"--seed {seed}" for seed in seeds)]
     if not synthetic:
         words.append("--target ... --start-1 ... --start-2 ...")
-    elif replace(size, pairs=SMOKE.pairs) == SMOKE:
+    elif _is_smoke(size):
         words.append("--smoke")
     elif size.pairs != PHANTOM.pairs:
         words.append(f"--pairs {size.pairs}")
     return " ".join(words)
+
+
+def _is_smoke(size: ThesisSize) -> bool:
+    return replace(size, pairs=SMOKE.pairs) == SMOKE
 
 
 def _plain(levels: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +159,8 @@ def tables_text(tables: Mapping[str, Any]) -> str:
     many = "one seed" if len(about["seeds"]) == 1 else f"{len(about['seeds'])} seeds"
     lines = ["# The thesis's tables", ""]
     lines += [f"`{about['command']}`, {many}, revision {about['revision'][:7] or 'unknown'}.", ""]
+    if about.get("smoke"):
+        lines += [SMOKE_BANNER, ""]
     if about["data"] == "synthetic":
         lines += [SYNTHETIC, ""]
     lines += [about["how"], "", "## What the thesis says, and what these runs say", ""]

@@ -30,7 +30,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.read import inspect_file
-from mammo_tf.reading.tree import files_of, relative
+from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import LABELS, Finding, Reject, findings_to_json
 
 TABLE = "info.txt"
@@ -64,11 +64,12 @@ def rows(root: Path) -> Iterator[dict[str, Any] | Reject]:
     Raises:
         MammoError: `folder_missing`, `folder_empty`, `table_missing`, `table_broken`.
     """
-    files = files_of(root)
+    files, rejects = listed(root)
     tables = [path for path in files if path.name.lower() == TABLE]
     if not tables:
         raise MammoError("table_missing", f"{root} has no Info.txt", "It comes with the films of mini-MIAS")
     table = read_info(tables[0])
+    yield from rejects
     films = []
     for path in files:
         place = relative(path, root)

@@ -284,6 +284,13 @@ def test_sentences_say_what_agrees_and_what_survives() -> None:
     none = found["Radiomics add nothing to the baseline's AUC", "34 features"]
     assert (none["agree"], none["patients"], none["level"]) == (1, 1, "patient")
     assert "shows no difference, not that there is none" in none["sentence"]
+    seeds[2]["config_2_own_minus_baseline"] = {
+        "image": {"auc_difference": clear["auc_difference"] | {"rarer_class": 4}}
+    }
+    few = findings(seeds, (OWN,))[0]["sentence"]
+    assert "No verdict: the rarer class has 4 patients" in few
+    assert "survives" not in few
+    assert "agrees" not in few
 
 
 def test_rows_that_were_not_run_are_left_out(tmp_path: Path) -> None:
@@ -298,6 +305,9 @@ def test_rows_that_were_not_run_are_left_out(tmp_path: Path) -> None:
     text = tables_text(gathered({3: numbers | {"counts": {}}}, COLLECTIONS, False))
     assert "Radiomics" not in text
     assert "nothing about women" not in text
+    assert "A smoke run" not in text
+    smoke = tables_text(gathered({3: numbers | {"counts": {}}}, SMOKE, True))
+    assert "A smoke run: few patients" in smoke.split("## ")[0]
 
 
 def test_bad_options_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

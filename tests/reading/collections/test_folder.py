@@ -10,10 +10,13 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from pydicom import dcmread
+from pydicom.uid import generate_uid
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import collections
 from mammo_tf.study import read_manifest, write_manifest
+from mammo_tf.study.identities import FOLDER, NO_PATIENT, SIDE_OR_VIEW
 
 TRAITS = Path(__file__).parents[2] / "golden" / "dicom" / "traits"
 CASES = json.loads((TRAITS / "expected.json").read_text())
@@ -99,6 +102,19 @@ def test_a_table_elsewhere(root: Path, tmp_path: Path) -> None:
         ("path,label\na.dcm,benign\na.dcm,benign\n", "path_twice"),
         ("path,label\na.dcm\n", "csv_broken"),
         ("", "column_missing"),
+        ("path,label,label\na.dcm,malignant,normal\n", "column_twice"),
+        ("path;label\na.dcm;benign\n", "csv_broken"),
+        ("path\tlabel\na.dcm\tbenign\n", "csv_broken"),
+        ('path,age\na.dcm,"53,5"\n', "number_expected"),
+        ("path,age\na.dcm,-1\n", "number_range"),
+        ("path,spacing_row_mm\na.dcm,0.07 mm\n", "number_expected"),
+        ('path,findings\na.dcm,"[{""kind"":""mass"",""label"":""MALIGNANT""}]"\n', "findings_broken"),
+        ("path,image_id\na.dcm,1\nb,1\n", "image_id_twice"),
+        ("path,view\na.dcm,cranio\n", "value_unknown"),
+        ("path,label\n/data/a.dcm,benign\n", "path_outside"),
+        ("path,label\n\\a.dcm,benign\n", "path_outside"),
+        ("path,label,\na.dcm,benign,x\n", "column_unnamed"),
+        ("path,label\nx/a.dcm,benign\ny/b.dcm,benign\n", "labels_unmatched"),
     ],
 )
 def test_a_broken_table_is_one_clear_line(text: str, code: str, root: Path) -> None:
@@ -117,3 +133,52 @@ def test_golden_traits_get_their_decisions() -> None:
             continue
         assert (name in set(table["path"])) == (case["decision"] == "accept"), name
         assert codes.get(name) == case.get("code")
+
+
+def test_a_hospitals_own_columns_and_words_are_mapped(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "export.csv").write_text(
+        "Datei,Pathologie,Alter,Patientin,label\na.dcm,M,053Y,Jane,x\nwoman\\l.png,B,61,Jane,y\nb,,018M,Mary,z\n"
+    )
+    columns = {"path": "Datei", "label": "Pathologie", "age": "Alter", "patient": "Patientin"}
+    values = {"label": {"B": "benign", "M": "malignant"}}
+    (root / "b").unlink()
+    table, _ = collections.collect("folder", root, labels=tmp_path / "export.csv", columns=columns, values=values)
+    rows = table.set_index("path")
+    assert rows["label"].to_dict() == {"a.dcm": "malignant", "woman/l.png": "benign", "woman/r.pgm": ""}
+    assert rows["age"].iloc[:2].tolist() == [53, 61]
+    assert rows.loc["a.dcm", "patient_id"] == rows.loc["woman/l.png", "patient_id"]
+    assert rows.loc["a.dcm", "Pathologie"] == "M"
+    assert "Patientin" not in rows, "an identifier travels as a hash alone"
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "message"),
+    [
+        ({"label": "Befund"}, {}, "has no column 'Befund'. It has path, label"),
+        ({"lable": "label"}, {}, "--columns names 'lable'.* Did you mean label"),
+        ({}, {"label": {"B": "bening"}}, "--values label=B:bening: 'bening' is unknown. Did you mean benign"),
+        ({}, {"density": {"1": "A"}}, "has no column 'density' for --values"),
+        ({}, {"label": {"B": "benign"}}, "row 2: label 'M' is unknown. .*; --values maps others"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_told(columns: dict, values: dict, message: str, root: Path) -> None:
+    (root / "labels.csv").write_text("path,label\na.dcm,M\nb,B\n")
+    with pytest.raises(MammoError, match=message):
+        collections.collect("folder", root, columns=columns, values=values)
+
+
+def test_who_is_whose_is_weighed(root: Path, tmp_path: Path) -> None:
+    (root / "labels.csv").unlink()
+    for number, side in enumerate("LRLR"):
+        file = dcmread(root / "a.dcm")
+        file.PatientID, file.PatientName = f"W{number // 2}_{side}", f"W{number // 2}_{side}"
+        file.SOPInstanceUID = generate_uid()
+        file.PixelData = bytes(reversed(range(number + 2))) + file.PixelData[number + 2 :]
+        file.save_as(root / f"w{number}.dcm")
+    shutil.copy(root / "woman" / "l.png", root / "alone.png")
+    (root / "woman" / "l.png").write_bytes((root / "woman" / "r.pgm").read_bytes() + b" ")
+    rows = collections.collect("folder", root)[0].set_index("path")
+    assert (rows.loc[[f"w{n}.dcm" for n in range(4)], "warnings"].str.contains(SIDE_OR_VIEW)).all()
+    assert NO_PATIENT in rows.loc["alone.png", "warnings"]
+    assert FOLDER in rows.loc["woman/r.pgm", "warnings"]
+    assert SIDE_OR_VIEW not in rows.loc["a.dcm", "warnings"]

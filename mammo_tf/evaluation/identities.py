@@ -1,0 +1,145 @@
+"""Who is who in a table of predictions: patients who are not named, doubled by spelling, or in two splits at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.levels import has_several_exams, has_several_images, resampled_column
+
+WITHOUT = "intervals are too short where a patient has several images"
+_PERSON = re.compile(
+    r"(patient|subject|woman|person|participant|client|mrn|pid|pat)s?(id|no|nr|num|number|key|code|hash|name)?"
+)
+_NUMBER = re.compile(r"0*(\d+)(?:\.0+)?")
+
+
+def spelled_alike(names: Iterable[str]) -> list[str]:
+    """Names as they compare: without case and blanks; numbers without leading zeros and a `.0` behind them.
+
+    Spreadsheets change all of these, so names that differ in nothing else may well be one patient's.
+    """
+    plain = ("".join(str(name).split()).casefold() for name in names)
+    return [number[1] if (number := _NUMBER.fullmatch(name)) else name for name in plain]
+
+
+def check_patients_apart(table: pd.DataFrame, threshold_split: str) -> None:
+    """Nobody on whom a threshold is chosen is measured with it, however the name is spelled.
+
+    Args:
+        table: as `read_predictions` gives it; without patients, images are looked at if their names are no numbers.
+        threshold_split: where thresholds are chosen; whom a model was trained on is not asked here.
+
+    Raises:
+        MammoError: `patient_split`.
+    """
+    column = "patient_id" if "patient_id" in table else "image_id"
+    if column not in table:
+        return
+    chosen = table["split"] == threshold_split
+    measured = ~chosen & (table["split"] != "train")
+    both = _shared(table.loc[chosen, column], table.loc[measured, column])
+    if column == "image_id" and all(name.isdecimal() for name in spelled_alike(both)):
+        return  # numbers that begin again in every file
+    if both:
+        ours, theirs = min(both.items())
+        word = column.removesuffix("_id")
+        told = f"{word} {ours!r}" + (f" (also spelled {theirs!r})" if theirs != ours else "")
+        sentence = f"{told} is in {threshold_split}, where thresholds are chosen, and in another split"
+        raise MammoError("patient_split", sentence, f"Leave the {word} out of one of them")
+
+
+def _shared(first: pd.Series, second: pd.Series) -> dict[str, str]:
+    """Name in the first -> name in the second, of those that are in both, however they are spelled."""
+    theirs = dict(zip(spelled_alike(second), second, strict=True))
+    return {str(name): str(theirs[key]) for name, key in zip(first, spelled_alike(first), strict=True) if key in theirs}
+
+
+def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool_exams: bool = False) -> list[str]:
+    """What a reader must know of the patients of a table, one line each.
+
+    Args:
+        table: as `read_predictions` gives it.
+        threshold_split: is looked at by `check_patients_apart`.
+        pool_exams: as for `measured_levels`.
+    """
+    if "patient_id" not in table:
+        return [_unnamed(table)]
+    notes = []
+    if not has_several_images(table):
+        sentence = "every image has a patient_id of its own, so each counts as a patient and there is no level patient"
+        notes.append(f"{sentence}; if that is not so, {WITHOUT}{_remedy(table)}")
+    notes += _spellings(table)
+    if has_several_exams(table) and not pool_exams:
+        notes.append(
+            "patients have several exams: each exam is a case, and there is no level patient; --pool-exams adds it"
+        )
+    for first, second in combinations(dict.fromkeys(table["split"]), 2):
+        if threshold_split in (first, second) and "train" not in (first, second):
+            continue
+        one, other = (table.loc[table["split"] == split, "patient_id"] for split in (first, second))
+        if both := _shared(one.drop_duplicates(), other.drop_duplicates()):
+            count = "1 patient is" if len(both) == 1 else f"{len(both)} patients are"
+            notes.append(
+                f"{count} both in {first!r} and in {second!r}, such as {min(both)!r}: that is no test of a model"
+            )
+    return notes
+
+
+def _unnamed(table: pd.DataFrame) -> str:
+    unit = "exam" if resampled_column(table) == "exam_id" else "row"
+    return (
+        f"no patient column: every {unit} counts as a patient, and there is no level patient; {WITHOUT}{_remedy(table)}"
+    )
+
+
+def _remedy(table: pd.DataFrame) -> str:
+    """How to name the patients; a column that looks as if it did, and does not tell every row apart, is named."""
+    for column in table:
+        words = re.sub(r"[^a-z]", "", str(column).casefold())
+        values = table[column].astype(str).str.strip()
+        if column != "patient_id" and _PERSON.fullmatch(words) and 1 < values.nunique() < len(table):
+            return f". Name it with --columns patient={column}"
+    return ". Name it with --columns patient=..."
+
+
+def _spellings(table: pd.DataFrame) -> list[str]:
+    names = pd.Series(table["patient_id"].unique(), dtype="object")
+    alike = pd.Series(spelled_alike(names))
+    doubled = names[alike.duplicated(keep=False)]
+    if doubled.empty:
+        return []
+    first, second = names[alike == alike[doubled.index[0]]].iloc[:2]
+    return [f"patient_id {first!r} and {second!r} differ in their spelling alone, and are taken for two patients"]
+
+
+def fitted_together(table: pd.DataFrame, apart: pd.DataFrame, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
+    """Two files of one model as one table, and what a reader must know of it.
+
+    Where one of them names no patients or images, each of its rows is one of its own.
+
+    Args:
+        table, apart: as `read_predictions` gives them.
+        path: of the second.
+    """
+    notes, tables = [], [table, apart]
+    if ("patient_id" in table) != ("patient_id" in apart):
+        notes.append(f"patients are named in one of FILE and {path} only: whether they are others cannot be told")
+    for column in ("image_id", "patient_id"):
+        if (column in table) != (column in apart):
+            word = column.removesuffix("_id")
+            tables = [
+                one
+                if column in one
+                else one.assign(**{column: [f"{word} {number} of {place}" for number in range(len(one))]})
+                for place, one in enumerate(tables, 1)
+            ]
+    for column in ("laterality", "exam_id", "breast_id"):
+        if (column in table) != (column in apart):
+            notes.append(f"{column} is in one of FILE and {path} only: levels that it tells are left out")
+    return pd.concat(tables, ignore_index=True), notes

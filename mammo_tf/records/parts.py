@@ -1,0 +1,142 @@
+"""Shards while records are made: which are whole, and which have to be made (again)."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import atomic_path, digest, read_json, write_json
+from mammo_tf.progress import track
+from mammo_tf.records.example import PreparedImage, encode
+from mammo_tf.records.index import INDEX
+from mammo_tf.records.sources import Stamps, changed
+from mammo_tf.study import Reject
+
+RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
+Part = dict[str, Any]  # what `<shard>.json` says
+KEYS = {"bytes": int, "sha256": str, "examples": list, "rejects": list, "files": dict}  # of a part
+
+
+class Made(NamedTuple):
+    """What became of a row: its prepared image or why there is none, and the stamps of its files before."""
+
+    outcome: PreparedImage | Reject
+    files: Stamps
+
+
+def whole_parts(folder: Path, names: Sequence[str], root: str | Path) -> dict[str, Part]:
+    """The shards of the same request that need no work, by name: bytes as they were written, from files as they are.
+
+    A shard that is lost, cut or changed is left out, and so is one with a reject whose file has changed since. While
+    records are made, so is one with an image whose file has changed.
+
+    Args:
+        folder: of the records, claimed.
+        names: of all its shards.
+        root: data root.
+
+    Raises:
+        MammoError: `files_changed` where finished records hold an image whose file has changed, or is gone.
+    """
+    index = read_json(folder / INDEX)
+    complete = bool(index.get("complete"))
+    parts = _parts_of(index, names) if complete else _parts_beside(folder, names)
+    if complete:
+        _refuse_changed(folder, parts.values(), root)
+    checked = track(list(parts.items()), "verifying", unit="shard") if parts else ()
+    return {name: part for name, part in checked if _is_whole(folder / f"{name}.tfrecord", part, root)}
+
+
+def _is_whole(path: Path, part: Part, root: str | Path) -> bool:
+    if not path.is_file() or path.stat().st_size != part["bytes"] or digest(path) != part["sha256"]:
+        return False
+    return not changed(part["files"], root)
+
+
+def _refuse_changed(folder: Path, parts: Iterable[Part], root: str | Path) -> None:
+    used: Stamps = {}
+    for part in parts:
+        refused = {reject[0] for reject in part["rejects"]} - {example["row"]["path"] for example in part["examples"]}
+        used |= {place: stamp for place, stamp in part["files"].items() if place not in refused}
+    differ = changed(used, root)
+    if differ:
+        sentence = f"{len(differ)} of {len(used)} files are not those that {folder} was prepared from"
+        remedy = "Put them back, name another folder, or remove this one"
+        raise MammoError("files_changed", f"{sentence}, first {differ[0]}", remedy)
+
+
+def _parts_of(index: Mapping[str, Any], names: Sequence[str]) -> dict[str, Part]:
+    """What each shard's JSON file said, from the index of finished records; nothing if that is damaged."""
+    try:
+        parts: dict[str, Part] = {
+            name: {**{key: shard[key] for key in KEYS if key != "examples"}, "examples": []}
+            for name, shard in zip(names, index["shards"], strict=True)
+        }
+        for example in index["examples"]:
+            number, *place = example["location"]
+            parts[names[number]]["examples"].append({**example, "location": place})
+    except (KeyError, TypeError, ValueError, IndexError):
+        return {}
+    return parts if all(map(_is_part, parts.values())) else {}
+
+
+def _parts_beside(folder: Path, names: Sequence[str]) -> dict[str, Part]:
+    """What the shards' JSON files say; one that is not there yet, or damaged, is left out, and its shard made again."""
+    parts = {}
+    for name in names:
+        with suppress(MammoError):
+            part = read_json(folder / f"{name}.json")
+            if _is_part(part):
+                parts[name] = part
+    return parts
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, dict) and all(isinstance(part.get(key), kind) for key, kind in KEYS.items())
+
+
+def write_shard(path: Path, images: Iterable[Made]) -> Part:
+    """Writes `<path>.tfrecord`, then `<path>.json` that says the shard is done and is gone once the index is whole."""
+    import tensorflow as tf
+
+    examples: list[dict[str, Any]] = []
+    rejects: list[list[str]] = []
+    files: Stamps = {}
+    offset = 0
+    with atomic_path(path.with_suffix(".tfrecord")) as beside:
+        try:
+            with tf.io.TFRecordWriter(str(beside)) as writer:
+                for image, stamps in images:
+                    files |= stamps
+                    if isinstance(image, Reject):
+                        rejects.append(list(image))
+                        continue
+                    payload = encode(image)
+                    writer.write(payload)
+                    examples.append(_example(image, offset, payload))
+                    offset += RECORD_HEADER_BYTES + len(payload) + RECORD_FOOTER_BYTES
+        except tf.errors.ResourceExhaustedError as error:
+            raise MammoError("disk_full", f"no space left to write {path}", "Free some space, run again") from error
+        sha256 = digest(beside)
+    part = {"sha256": sha256, "bytes": offset, "examples": examples, "rejects": rejects, "files": files}
+    write_json(path.with_suffix(".json"), part)
+    return part
+
+
+def _example(image: PreparedImage, offset: int, payload: bytes) -> dict[str, Any]:
+    """What the index says of an image; `picture` tells equal pictures, "" for one that is all of one grey."""
+    plain = image.picture.min() == image.picture.max()
+    return {
+        "location": [offset + RECORD_HEADER_BYTES, len(payload), zlib.crc32(payload)],
+        "mean": float(np.mean(image.picture, dtype=np.float64)) / 65535,
+        "picture": "" if plain else hashlib.sha256(image.picture.astype("<u2").tobytes()).hexdigest()[:32],
+        "row": image.row,
+        **({"warnings": image.warnings} if image.warnings else {}),
+    }

@@ -1,0 +1,144 @@
+"""Cells of a user's table as values: known words, numbers in their range, places inside the data root, findings.
+
+Whatever reads a table of images asks here first, so that a cell is told by file, row, column and value while the user
+still knows the table, and nothing of it fails later.
+"""
+
+from __future__ import annotations
+
+import math
+import os.path
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pandas as pd
+
+from mammo_tf.errors import MammoError
+from mammo_tf.study.findings import findings_from_json
+
+LABELS = ("normal", "benign", "high_risk", "malignant")
+SPLITS = ("train", "validation", "test")
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "label": LABELS,
+    "laterality": ("L", "R"),
+    "modality": ("FFDM", "DBT", "FILM"),
+    "density": ("A", "B", "C", "D"),
+    "split": SPLITS,
+}
+RANGES: Mapping[str, tuple[float, float]] = {
+    "age": (0, 130),
+    "spacing_row_mm": (0.001, 10),
+    "spacing_column_mm": (0.001, 10),
+    "months_to_diagnosis": (0, 1200),
+}
+YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}  # of an age as DICOM writes it, 053Y
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_AGE_STRING = re.compile(r"([0-9]{1,3})([YMWD])", re.IGNORECASE)
+
+
+def check_cells(table: pd.DataFrame, lines: Sequence[int], path: Path, words: Mapping[str, Sequence[str]]) -> None:
+    """Holds every cell of a table to its column, and writes numbers in one way, in place.
+
+    Args:
+        table: cells as text, empty where nothing is known; columns that are not known here are left alone.
+        lines: number of each row in the file.
+        path: of the file, for messages.
+        words: what a column may say.
+
+    Raises:
+        MammoError: `value_unknown`, `number_expected`, `number_range`, `path_outside`, `findings_broken`; each names
+            file, row, column and value.
+    """
+    checks: dict[str, Callable[[str], str]] = {
+        **{column: _one_of(column, known) for column, known in words.items()},
+        **{column: _number_of(column) for column in RANGES},
+        "frame": frame_number,
+        "path": _inside,
+        "findings": _findings,
+    }
+    for column in [name for name in checks if name in table]:
+        cells = []
+        for line, cell in zip(lines, table[column], strict=True):
+            try:
+                cells.append(checks[column](cell) if cell.strip() else "")
+            except MammoError as error:
+                raise MammoError(error.code, f"{path}, row {line}: {error.sentence}", error.remedy) from error
+        table[column] = pd.Series(cells, index=table.index, dtype="str")
+
+
+def _one_of(column: str, known: Sequence[str]) -> Callable[[str], str]:
+    def check(cell: str) -> str:
+        if cell not in known:
+            remedy = f"Known are {', '.join(known)}, or nothing"
+            raise MammoError("value_unknown", f"{column} {cell!r} is unknown", remedy)
+        return cell
+
+    return check
+
+
+def _number_of(column: str) -> Callable[[str], str]:
+    return lambda cell: repr(number_of(column, cell))
+
+
+def number_of(column: str, cell: str) -> float:
+    """The number in a cell of one of the columns in `RANGES`; an age may be an age string of DICOM (`053Y`, `018M`).
+
+    Raises:
+        MammoError: `number_expected`, `number_range`.
+    """
+    text, (low, high) = cell.strip(), RANGES[column]
+    aged = _AGE_STRING.fullmatch(text) if column == "age" else None
+    if aged:
+        number = int(aged[1]) * YEARS[aged[2].upper()]
+    elif _NUMBER.fullmatch(text):
+        number = float(text)
+    else:
+        comma = _NUMBER.fullmatch(text.replace(",", ".", 1))
+        remedy = "Write it with a decimal point" if comma else "Write the number alone, or leave the cell empty"
+        raise MammoError("number_expected", f"{column} {cell!r} is not a number", remedy)
+    if not math.isfinite(number) or not low <= number <= high:
+        sentence = f"{column} {cell!r} is not within {low:g} to {high:g}"
+        raise MammoError("number_range", sentence, "Correct it, or leave the cell empty")
+    return number
+
+
+def in_range(column: str, number: float | None) -> float | str:
+    """A number that a header tells, or "" where it cannot be."""
+    low, high = RANGES[column]
+    return number if number is not None and low <= number <= high else ""
+
+
+def frame_number(cell: str) -> str:
+    """The number of a frame, counted from 1; errors `number_expected`, `number_range`."""
+    found = re.fullmatch(r"([0-9]{1,9})(\.0*)?", cell.strip())
+    if found is None:
+        raise MammoError("number_expected", f"frame {cell!r} is not a whole number", "Frames are counted from 1")
+    if int(found[1]) < 1:
+        raise MammoError("number_range", f"frame {cell!r} is not a frame", "Frames are counted from 1")
+    return str(int(found[1]))
+
+
+def leaves_root(place: str) -> bool:
+    """Whether a path of a table points out of the data root: absolute (of any system), or up by `..`."""
+    if PurePosixPath(place).is_absolute() or PureWindowsPath(place).drive or place.startswith("\\"):
+        return True
+    return any(os.path.normpath(text).split("/")[0] == ".." for text in (place, place.replace("\\", "/")))
+
+
+def _inside(cell: str) -> str:
+    if leaves_root(cell):
+        raise outside(f"path {cell!r}")
+    return cell
+
+
+def _findings(cell: str) -> str:
+    for finding in findings_from_json(cell):
+        if finding.mask is not None and leaves_root(finding.mask):
+            raise outside(f"findings: mask {finding.mask!r}")
+    return cell
+
+
+def outside(what: str) -> MammoError:
+    """The error for a path that leaves the data root."""
+    return MammoError("path_outside", f"{what} leaves the data root", "Write paths relative to the root, inside it")

@@ -1,0 +1,117 @@
+"""Who is who: patients who are not named, spelled otherwise, in two splits; rows that are copies under other names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import Resampling, compute_metrics, read_predictions
+from mammo_tf.evaluation.copies import check_rows_apart, copied_rows
+from mammo_tf.evaluation.identities import check_patients_apart, patient_notes, spelled_alike
+
+FEW = Resampling(20)
+
+
+def read(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    table.to_csv(folder / "p.csv", index=False)
+    return read_predictions(folder / "p.csv")
+
+
+@pytest.mark.parametrize(
+    ("names", "alike"),
+    [
+        (["P 1", "p1 ", "P1"], True), (["7", "007", "7.0"], True), (["a", "b"], False), (["10", "1"], False),
+        (["P1", "P1.0"], False), (["1.5", "1"], False),
+    ],
+)  # fmt: skip
+def test_what_a_spreadsheet_changes_makes_no_other_name(names: list[str], alike: bool) -> None:
+    assert (len(set(spelled_alike(names))) == 1) == alike
+
+
+def test_without_patients_there_is_no_level_patient_and_nobody_is_invented(
+    metrics_table: pd.DataFrame, tmp_path: Path
+) -> None:
+    named = metrics_table.drop(columns="exam_id")
+    table = read(named.rename(columns={"patient_id": "PatientID"}), tmp_path)
+    assert "patient_id" not in table
+    found = compute_metrics(table, resampling=FEW)["test"]
+    assert list(found) == ["image"], "nobody says which images make up a breast"
+    assert found["image"]["auc"]["how"].startswith("bootstrap over 160 images (no patient is named)")
+    assert found["image"]["sensitivity"]["how"].startswith("at the threshold; bootstrap over 160 images")
+    (note,) = patient_notes(table)
+    assert "no patient column: every row counts as a patient" in note
+    assert note.endswith("--columns patient=PatientID")
+    exams = read(named.drop(columns="patient_id").assign(exam_id=named["patient_id"]), tmp_path)
+    told = compute_metrics(exams, resampling=FEW)["test"]
+    assert list(told) == ["image", "breast", "exam"]
+    assert told["image"]["auc"]["how"].startswith("bootstrap over 40 exams (no patient is named)")
+
+
+def test_a_patient_for_every_image_is_told(metrics_table: pd.DataFrame, tmp_path: Path) -> None:
+    table = read(metrics_table.assign(Subject_No=metrics_table["patient_id"], patient_id=range(240)), tmp_path)
+    assert "patient" not in compute_metrics(table, resampling=FEW)["test"]
+    (note,) = patient_notes(table)
+    assert "every image has a patient_id of its own" in note
+    assert note.endswith("--columns patient=Subject_No")
+
+
+def test_identifiers_are_read_without_blanks_and_one_spelling_more_is_told(
+    metrics_table: pd.DataFrame, tmp_path: Path
+) -> None:
+    blanks = metrics_table.assign(patient_id=metrics_table["patient_id"] + [" ", ""] * 120)
+    assert read(blanks, tmp_path)["patient_id"].nunique() == 60
+    upper = metrics_table.assign(
+        patient_id=[name.upper() if row % 2 else name for row, name in enumerate(metrics_table["patient_id"])]
+    )
+    notes = patient_notes(upper)
+    assert any("'p0' and 'P0' differ in their spelling alone" in note for note in notes)
+
+
+@pytest.mark.parametrize("spelled", [str.upper, "{} ".format, "{}\t".format])
+def test_nobody_is_on_both_sides_of_a_threshold_by_another_spelling(
+    metrics_table: pd.DataFrame, spelled: object
+) -> None:
+    test = metrics_table["split"] == "test"
+    names = metrics_table["patient_id"].where(~test, metrics_table["patient_id"].str.replace("p2", "p1"))
+    table = metrics_table.assign(patient_id=names.where(~test, names.map(spelled)))
+    with pytest.raises(MammoError, match="is in validation, where thresholds are chosen, and in another split"):
+        check_patients_apart(table, "validation")
+
+
+def test_the_same_women_in_other_splits_are_told(metrics_table: pd.DataFrame) -> None:
+    table = metrics_table.replace({"split": {"validation": "val"}}).replace({"patient_id": {"p30": "p3"}})
+    notes = patient_notes(table)
+    assert "1 patient is both in 'val' and in 'test', such as 'p3': that is no test of a model" in notes
+
+
+@pytest.mark.parametrize("decimals", [3, 4, 9])
+def test_the_same_rows_under_other_names_choose_no_threshold(metrics_table: pd.DataFrame, decimals: int) -> None:
+    test = metrics_table[metrics_table["split"] == "test"]
+    copy = test.assign(split="validation", patient_id="x" + test["patient_id"], score=test["score"].round(decimals))
+    with pytest.raises(MammoError, match=r"1\d\d rows of 'test' have label and score") as caught:
+        check_rows_apart(pd.concat([test, copy.sample(frac=1, random_state=0)]), "validation")
+    assert caught.value.code == "threshold_on_test"
+    if decimals == 3:
+        return  # a few of so coarse scores may be chance
+    part = pd.concat([copy.iloc[:20], metrics_table[metrics_table["split"] == "validation"]])
+    (note,) = check_rows_apart(pd.concat([test, part]), "validation")
+    assert "are they the same images?" in note
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([2, 3, 4, 9]), st.integers(20, 300))
+def test_other_rows_are_no_copies_however_coarse_their_scores_are(seed: int, decimals: int, rows: int) -> None:
+    generator = np.random.default_rng(seed)
+    first, second = (
+        pd.DataFrame({"label": np.arange(rows) % 2, "score": np.round(generator.beta(2, 3, rows), decimals)})
+        for _ in range(2)
+    )
+    assert copied_rows(first, second) < 0.5 * rows
+    grid = first.assign(score=np.round(first["score"] * 20) / 20)
+    assert copied_rows(grid, grid) == 0 or rows < 45, "scores on a grid say nothing"

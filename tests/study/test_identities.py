@@ -1,0 +1,97 @@
+"""Identities are weighed: what a real archive looks like passes in silence, what cannot be is said in one line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mammo_tf.study import identity_line, make_manifest
+from mammo_tf.study.identities import ALIKE, PLACEHOLDER, SIDE_OR_VIEW, doubtful
+
+VIEWS = [(side, view) for side in "LR" for view in ("CC", "MLO")]
+
+
+def _manifest(rows: Iterable[tuple[str, str, str, str]], **more: str) -> pd.DataFrame:
+    """Rows of patient, exam, side, view."""
+    named = ("patient_id", "exam_id", "laterality", "view")
+    listed = [dict(zip(named, row, strict=True)) | more for row in rows]
+    return make_manifest(
+        [row | {"image_id": str(n), "path": f"{n}.dcm", "label": "normal"} for n, row in enumerate(listed)]
+    )
+
+
+def test_a_plain_archive_passes_in_silence() -> None:
+    women = [f"P{number:04d}" for number in range(12)]
+    assert not identity_line(_manifest((woman, f"e{woman}", *view) for woman in women for view in VIEWS))
+    hashed = [hashlib.sha256(woman.encode()).hexdigest()[:20] for woman in women]
+    assert not identity_line(_manifest((woman, "1", *view) for woman in hashed for view in VIEWS)), "visits by number"
+    assert not identity_line(_manifest(("one", "e", *view) for view in VIEWS)), "one woman's four views"
+    years = [(woman, f"{woman}{year}", *view) for woman in ("a", "b") for year in range(5) for view in VIEWS]
+    assert not identity_line(_manifest(years)), "years of two women"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([(f"{w}{s}{v}", "", s, v) for w in range(4) for s, v in VIEWS], "every one of 16 patients has one image"),
+        ([(str(w), "", "", "") for w in range(5)], "every one of 5 patients has one image"),
+        ([(f"{w}x{s}", "", s, v) for w in range(4) for s, v in VIEWS], "no patient has images of two sides"),
+        ([(f"{w}x{v}", "", s, v) for w in range(4) for s, v in VIEWS], "no patient has images of two views"),
+        ([("p", f"e{w}", s, v) for w in range(5) for s, v in VIEWS], "all 20 images are of one patient"),
+        ([("p", "", "", "") for _ in range(20)], "all 20 images are of one patient"),
+        ([("a", "", "", "")] * 26 + [("b", "", "", "")] * 4, "one patient has 26 images of the same side and view"),
+        ([("a", "e", "L", "CC")] * 7 + [("b", "f", "R", "CC")] * 2, "7 images of the same side and view in one exam"),
+        ([(f"{w}-{n}", f"e{w}", "L", v) for w in range(3) for n in "ab" for _, v in VIEWS], "3 of 3 exams are of more"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(rows: list[tuple[str, str, str, str]], said: str) -> None:
+    line = identity_line(_manifest(rows))
+    assert said in line
+    assert line.startswith("patients in doubt: ")
+    assert "Give patient_id in the table of labels" in line
+    assert "\n" not in line
+
+
+def test_frames_of_one_file_are_one_image() -> None:
+    table = _manifest([("p", "e", "L", "CC")] * 30 + [("q", "f", "R", "CC")])
+    table["path"] = ["volume.dcm"] * 30 + ["other.dcm"]
+    assert not identity_line(table)
+
+
+@pytest.mark.parametrize(
+    ("names", "doubt"),
+    [
+        (["P_1_LEFT_CC", "P_1_LEFT_MLO", "P_2_LEFT_CC"], SIDE_OR_VIEW),
+        (["Mass-Training_P_00001_LEFT_CC", "Mass-Training_P_00001_RIGHT_CC"], SIDE_OR_VIEW),
+        (["007L", "007R"], SIDE_OR_VIEW),
+        (["12LCC", "12RMLO"], SIDE_OR_VIEW),
+        (["7 links", "7 rechts"], SIDE_OR_VIEW),
+        (["L-17", "R-17"], SIDE_OR_VIEW),
+        (["A_CC", "B_CC", "C_CC", "D"], SIDE_OR_VIEW),
+        (["17", "17.0"], ALIKE),
+        (["a 1", "a 1 ", "A1"], ALIKE),
+        (["P_00001", "P_00001_1"], ALIKE),
+        (["removed"], PLACEHOLDER),
+        (["Anonymous", "P1"], PLACEHOLDER),
+        (["0", "17"], PLACEHOLDER),
+        (["0000", "17"], PLACEHOLDER),
+        (["N/A", "17"], PLACEHOLDER),
+        (["train_images", "17"], PLACEHOLDER),
+        (["-", "17"], PLACEHOLDER),
+    ],
+)
+def test_doubtful_identifiers(names: list[str], doubt: str) -> None:
+    found = doubtful(names)
+    assert set(found.values()) == {doubt}
+    assert set(names) - {"17", "P1", "D"} <= set(found)
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=20, unique=True), st.sampled_from(["", "P_", "MG-"]))
+def test_numbers_and_hashes_are_not_doubted(numbers: list[int], before: str) -> None:
+    assert not doubtful(f"{before}{number:010d}" for number in numbers)
+    assert not doubtful(hashlib.sha256(str(number).encode()).hexdigest()[:20] for number in numbers)
