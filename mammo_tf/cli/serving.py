@@ -62,7 +62,7 @@ def _predict_options(one: ArgumentParser) -> None:
     one.add_argument("model", metavar="BUNDLE|MODEL", help="exported model, .keras or run folder")
     one.add_argument("inputs", nargs="+", metavar="FILES|FOLDER|MANIFEST", help="pictures to score")
     one.add_argument(
-        "-o", "--output", required=True, metavar="FILE.csv", help="predictions; rejects.csv lies next to it"
+        "-o", "--output", required=True, metavar="FILE.csv", help="predictions; FILE_rejects.csv lies next to it"
     )
     one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
     one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
