@@ -220,7 +220,7 @@ def _prepare_options(one: ArgumentParser) -> None:
     one.add_argument("manifest", metavar="MANIFEST", help="a table of images")
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the records")
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
-    one.add_argument("--preset", default="default", metavar="NAME", help="preprocessing: default or legacy (default)")
+    one.add_argument("--preset", default="default", metavar="NAME", help="default (default), graph or legacy")
     one.add_argument("--size", default="1152x896", metavar="ROWSxCOLUMNS", help="in pixels (default 1152x896)")
     one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes (default 1)")
 

@@ -35,8 +35,8 @@ from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.serving.scorer import Scorer, open_scorer
 from mammo_tf.study import COLUMNS as MANIFEST_COLUMNS
-from mammo_tf.study import UNLABELLED, Reject, kept_rejects, make_manifest, write_rejects
-from mammo_tf.study.table_output import REJECTS, check_table_output
+from mammo_tf.study import UNLABELLED, Reject, make_manifest, write_rejects
+from mammo_tf.study.table_output import check_table_output, rejects_of
 from mammo_tf.training import Classification, ModelCard, Segmentation, Task
 from mammo_tf.training.tasks.segmentation import MASKS, mask_path, write_mask
 
@@ -94,7 +94,7 @@ def predict(
     "Predictions" (`label` 0, 1 or empty; `decision` 0 or 1, where the model has a threshold for images; `probability`
     where it was calibrated), `path`, `grey_mean` (mean of the prepared picture in [0, 1]), and further columns of the
     manifest. A network for segmentation also leaves `<output>_masks/<image_id>.png`, in the geometry of the stored
-    picture. `rejects.csv` lies next to it; if the manifest's own one lies there, its rows are kept.
+    picture. `<output>_rejects.csv` lies next to it.
 
     Args:
         source_model: a bundle, a `.keras` file or a run folder.
@@ -130,8 +130,8 @@ def predict(
     for batch in _batches(found, scorer.preprocessing, batch_size, workers):
         run.take(batch)
     rejects = [*found.rejects, *run.rejects]
-    rejects_path = output.with_name(REJECTS)
-    write_rejects(_kept_rejects(rejects_path, output, found) + rejects, rejects_path)
+    rejects_path = rejects_of(output)
+    write_rejects(rejects, rejects_path)
     if not run.rows:
         first = f"; the first: {rejects[0].sentence}" if rejects else ""
         sentence = f"none of {len(rejects) + len(found.passed_over)} files can be scored{first}"
@@ -228,14 +228,6 @@ def _check_output(output: Path, inputs: Sequence[Path]) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(output.parent, os.W_OK):
         raise MammoError("read_only", f"the folder {output.parent} cannot be written to", "Choose another folder")
-
-
-def _kept_rejects(path: Path, output: Path, found: Inputs) -> list[Reject]:
-    """Rows of a `rejects.csv` that the manifest came with: files that it does not name."""
-    manifest = found.manifest
-    if manifest is None or manifest.resolve().parent != output.resolve().parent:
-        return []
-    return kept_rejects(path, {candidate.place for candidate in found.candidates})
 
 
 def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | None) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import escaped
 from mammo_tf.reading import collections, read
 from mammo_tf.serving.predict_inputs import find_inputs
-from mammo_tf.study import Reject, kept_rejects, read_manifest, write_rejects
+from mammo_tf.study import Reject, read_manifest, write_rejects
 
 LATIN_1 = b"M\xfcller"
 CONTROL = 'one\x1b[31m\r\n,"two" \'\t.png'
@@ -92,7 +92,9 @@ def test_what_is_printed_and_written_is_text() -> None:
 def test_rejects_of_any_text_come_back(tmp_path: Path) -> None:
     rows = [Reject(CONTROL, "code", "a\rreason", "b\nremedy"), Reject("x", "code", os.fsdecode(LATIN_1), "")]
     write_rejects(rows, tmp_path / "rejects.csv")
-    assert kept_rejects(tmp_path / "rejects.csv", ()) == [rows[0], Reject("x", "code", "M\\xfcller", "")]
+    with (tmp_path / "rejects.csv").open(encoding="utf-8", newline="") as stream:
+        _, *written = csv.reader(stream, strict=True)
+    assert written == [list(rows[0]), ["x", "code", "M\\xfcller", ""]]
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}])
