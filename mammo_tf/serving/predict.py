@@ -30,6 +30,7 @@ from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving.export import task_of
+from mammo_tf.serving.predict_domain import foreign
 from mammo_tf.serving.predict_inputs import Inputs, find_inputs
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.score_source import write_source
@@ -288,7 +289,7 @@ def _unusual(grey_mean: float, scorer: Scorer) -> bool:
 
 
 def _warnings(table: pd.DataFrame, scorer: Scorer, run: _Run) -> list[str]:
-    warnings = []
+    warnings = foreign(run.rows, scorer.card.training_domain)
     means = table["grey_mean"].to_numpy()
     unusual = [mean for mean in means if _unusual(mean, scorer)]
     if unusual:

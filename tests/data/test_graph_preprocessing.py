@@ -7,10 +7,12 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mammo_tf.data import graph_breast
 from mammo_tf.data import graph_preprocessing as graph
 from mammo_tf.imaging import Preprocessing, breast, steps
 from mammo_tf.imaging.geometry_steps import CropBreast, Fit, MaskBreast, Resize, ResizeHeight, ThresholdBox, TopBits
 from mammo_tf.imaging.intensity_steps import Channels, Equalize, HistogramLookup, MaximumScale, Scale, SubtractMean
+from mammo_tf.imaging.levels import as_uint16
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "end2end"
 A_HUNDREDTH_LEVEL = 0.01 / 65535
@@ -149,3 +151,12 @@ def test_the_breast_is_where_numpy_finds_it():
     for picture in (np.zeros((90, 70)), np.full((50, 60), 300)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="no breast stands out"):
             prepare(tf.constant(picture, tf.uint16))
+
+
+@pytest.mark.real
+def test_the_breast_of_real_films(real_data):
+    find = tf.function(graph_breast.segment, [tf.TensorSpec([None, None], tf.float32)], autograph=False)
+    for path in sorted((real_data / "ddsm_tissue" / "images").glob("*.png"))[:6]:
+        picture = as_uint16(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+        mask, expected = find(tf.constant(picture, tf.float32)).numpy(), breast.segment(picture)
+        assert 2 * np.count_nonzero(mask & expected) / (mask.sum() + expected.sum()) > 0.999

@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 
@@ -177,6 +178,16 @@ def test_another_polarity_is_told(model, films, tmp_path):
     assert "3 of 3 pictures are much brighter or darker" in report.warnings[0]
     assert "all 3 pictures score" in report.warnings[1]
     assert "the background of 3 pictures is the brightest part" in report.warnings[2]
+
+
+def test_pictures_of_another_domain_are_told(model, films, tmp_path):
+    stored = load_model(model)
+    domain = TrainingDomain(grey_mean=TRAINING_MEAN, counts={"modality": {"FFDM": 9}})
+    save_model(tmp_path / "m.keras", stored.model, replace(stored.card, training_domain=domain))
+    write_manifest(read_manifest(films)[:2].assign(modality="FILM"), tmp_path / "m.csv")
+    report = predict(tmp_path / "m.keras", tmp_path / "m.csv", tmp_path / "p.csv", root=films.parent)
+    assert report.warnings == ("2 of 2 pictures are FILM; the model was trained on FFDM",)
+    assert json.loads((tmp_path / "p.json").read_text())["threshold"] == 0.5
 
 
 def refused(*arguments, **more):
