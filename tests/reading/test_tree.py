@@ -19,6 +19,7 @@ from mammo_tf.cli.shared import printable
 from mammo_tf.errors import MammoError
 from mammo_tf.files import escaped
 from mammo_tf.reading import collections, read
+from mammo_tf.reading.tree import listed
 from mammo_tf.serving.predict_inputs import find_inputs
 from mammo_tf.study import Reject, read_manifest, write_rejects
 
@@ -115,3 +116,11 @@ def test_an_error_line_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(MammoError) as caught:
         read(path)
     assert "\\xfc.png is not there" in printable(str(caught.value))
+
+
+def test_a_name_that_reads_as_a_path_out_of_the_root_costs_its_file_alone(tmp_path: Path) -> None:
+    for name in ("C:drive.png", "\\share.png", "fine.png"):
+        (tmp_path / name).write_bytes(b"")
+    files, rejects = listed(tmp_path)
+    assert [path.name for path in files] == ["fine.png"]
+    assert [reject.code for reject in rejects] == ["path_outside", "path_outside"]
