@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
@@ -11,21 +10,12 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.levels import has_several_exams, has_several_images, resampled_column
+from mammo_tf.study.spelling import spelled_alike
 
 WITHOUT = "intervals are too short where a patient has several images"
 _PERSON = re.compile(
     r"(patient|subject|woman|person|participant|client|mrn|pid|pat)s?(id|no|nr|num|number|key|code|hash|name)?"
 )
-_NUMBER = re.compile(r"0*(\d+)(?:\.0+)?")
-
-
-def spelled_alike(names: Iterable[str]) -> list[str]:
-    """Names as they compare: without case and blanks; numbers without leading zeros and a `.0` behind them.
-
-    Spreadsheets change all of these, so names that differ in nothing else may well be one patient's.
-    """
-    plain = ("".join(str(name).split()).casefold() for name in names)
-    return [number[1] if (number := _NUMBER.fullmatch(name)) else name for name in plain]
 
 
 def check_patients_apart(table: pd.DataFrame, threshold_split: str) -> None:

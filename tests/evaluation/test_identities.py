@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, compute_metrics, read_predictions
 from mammo_tf.evaluation.copies import check_rows_apart, copied_rows
-from mammo_tf.evaluation.identities import check_patients_apart, patient_notes, spelled_alike
+from mammo_tf.evaluation.identities import check_patients_apart, patient_notes
 
 FEW = Resampling(20)
 
@@ -21,17 +21,6 @@ FEW = Resampling(20)
 def read(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     table.to_csv(folder / "p.csv", index=False)
     return read_predictions(folder / "p.csv")
-
-
-@pytest.mark.parametrize(
-    ("names", "alike"),
-    [
-        (["P 1", "p1 ", "P1"], True), (["7", "007", "7.0"], True), (["a", "b"], False), (["10", "1"], False),
-        (["P1", "P1.0"], False), (["1.5", "1"], False),
-    ],
-)  # fmt: skip
-def test_what_a_spreadsheet_changes_makes_no_other_name(names: list[str], alike: bool) -> None:
-    assert (len(set(spelled_alike(names))) == 1) == alike
 
 
 def test_without_patients_there_is_no_level_patient_and_nobody_is_invented(
