@@ -65,7 +65,7 @@ def entries(folder: Path) -> list[Measurement]:
         try:
             row = json.loads(line)
             found.append(Measurement(**{name: row[name] for name in Measurement.__dataclass_fields__}))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             sentence = f"{path}, line {number} is not a measurement"
             raise MammoError("ledger_damaged", sentence, "Remove the line, and say so where you report") from error
     return found
