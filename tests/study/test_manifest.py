@@ -124,6 +124,9 @@ def test_findings_travel_as_json() -> None:
         '[{"kind": "m", "label": "benign", "mask": 5}]',
         '[{"kind": "m", "label": "Benign"}]',
         '[{"kind": "m", "label": "benign", "circle": [1e12, 0, 1]}]',
+        "[" * 100_000,
+        '[{"kind": "m", "label": "benign", "circle": [1' + "0" * 400 + ", 0, 1]}]",
+        '[{"kind": "m", "label": "benign", "circle": [1' + "0" * 5000 + ", 0, 1]}]",
     ],
 )
 def test_broken_findings_are_told(text: str) -> None:
