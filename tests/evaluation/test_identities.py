@@ -73,6 +73,28 @@ def test_nobody_is_on_both_sides_of_a_threshold_by_another_spelling(
         check_patients_apart(table, "validation")
 
 
+def test_no_image_is_on_both_sides_of_a_threshold_whosever_it_is(metrics_table: pd.DataFrame) -> None:
+    """Numbers that begin again are no names."""
+    table = metrics_table.reset_index(drop=True).astype({"image_id": "object"})
+    rows = [int((table["split"] == split).argmax()) for split in ("validation", "test")]
+    table.loc[rows, "image_id"] = ["I 7a", "i7A"]
+    with pytest.raises(MammoError, match=r"image 'I 7a' \(also spelled 'i7A'\) is in validation"):
+        check_patients_apart(table, "validation")
+    table.loc[rows, "image_id"] = "007"
+    check_patients_apart(table, "validation")
+
+
+def test_an_exam_of_two_patients_in_two_splits_is_told(metrics_table: pd.DataFrame) -> None:
+    """Exams that are called alike for every patient are no exam of two."""
+    table = metrics_table.assign(exam_id="e" + metrics_table["patient_id"])
+    assert not any("exam '" in note for note in patient_notes(table))
+    test = table["split"] == "test"
+    other = table.loc[~test, "exam_id"].iloc[0]
+    shared = table.assign(exam_id=table["exam_id"].where(table["exam_id"] != table.loc[test, "exam_id"].iloc[0], other))
+    assert any(f"exam {other!r} is one patient's in" in note for note in patient_notes(shared))
+    assert not any("exam '" in note for note in patient_notes(table.assign(exam_id="first")))
+
+
 def test_the_same_women_in_other_splits_are_told(metrics_table: pd.DataFrame) -> None:
     table = metrics_table.replace({"split": {"validation": "val"}}).replace({"patient_id": {"p30": "p3"}})
     notes = patient_notes(table)
