@@ -81,7 +81,7 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
 
 
 def _shared_exams(table: pd.DataFrame, first: str, second: str) -> list[str]:
-    """A line where patients of two splits have an exam in common, unless names of exams begin again for every patient."""
+    """A line where patients of two splits have an exam in common, unless exams are called alike for every patient."""
     if "exam_id" not in table:
         return []
     exams = table.loc[table["exam_id"] != "", ["split", "exam_id", "patient_id"]].drop_duplicates()
