@@ -78,6 +78,7 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
             "patients have several exams: each exam is a case, and there is no level patient; --pool-exams adds it"
         )
     for first, second in combinations(dict.fromkeys(table["split"]), 2):
+        notes += _shared_exams(table, first, second)
         if threshold_split in (first, second) and "train" not in (first, second):
             continue
         one, other = (table.loc[table["split"] == split, "patient_id"] for split in (first, second))
@@ -86,12 +87,11 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
             notes.append(
                 f"{count} both in {first!r} and in {second!r}, such as {min(both)!r}: that is no test of a model"
             )
-        notes += _shared_exams(table, first, second)
     return notes
 
 
 def _shared_exams(table: pd.DataFrame, first: str, second: str) -> list[str]:
-    """A line where patients of two splits have an exam in common, unless names of exams begin again for every patient."""
+    """A line where patients of two splits have an exam in common, unless exams are called alike for every patient."""
     if "exam_id" not in table:
         return []
     exams = table.loc[table["exam_id"] != "", ["split", "exam_id", "patient_id"]].drop_duplicates()
