@@ -68,6 +68,7 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
             "patients have several exams: each exam is a case, and there is no level patient; --pool-exams adds it"
         )
     for first, second in combinations(dict.fromkeys(table["split"]), 2):
+        notes += _shared_exams(table, first, second)
         if threshold_split in (first, second) and "train" not in (first, second):
             continue
         one, other = (table.loc[table["split"] == split, "patient_id"] for split in (first, second))
@@ -76,7 +77,6 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
             notes.append(
                 f"{count} both in {first!r} and in {second!r}, such as {min(both)!r}: that is no test of a model"
             )
-        notes += _shared_exams(table, first, second)
     return notes
 
 
