@@ -352,7 +352,7 @@ def _key(place: Any, part: str) -> Any:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -274,7 +274,7 @@ def read_json(path: str | Path) -> Any:
         raise MammoError("file_missing", f"{path} is not there")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, numbers too long, nested too deep
         raise MammoError("json_broken", f"{path} is not readable JSON: {error}") from error
 
 

@@ -177,3 +177,10 @@ def test_every_command_that_works_in_a_folder_leaves_it_to_who_is_there(
         command(folder)
     assert caught.value.code == "folder_busy"
     assert [path.name for path in folder.iterdir()] == [lock.name]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5000, "", "{"])
+def test_json_that_cannot_be_read_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(MammoError, match="is not readable JSON"):
+        read_json(tmp_path / "a.json")

@@ -68,7 +68,10 @@ def _manifest_options(one: ArgumentParser) -> None:
     one.add_argument("root", metavar="ROOT", help="where its files lie")
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="where the two tables go")
     one.add_argument("--labels", metavar="FILE.csv", help="labels of a folder's files (default: its labels.csv)")
-    one.add_argument("--columns", metavar="OURS=THEIRS,...", help="columns of that table, label=pathology,path=file")
+    one.add_argument(
+        "--columns", action="append", default=[], metavar="OURS=THEIRS,...",
+        help="columns of that table, label=pathology,path=file; may be repeated",
+    )  # fmt: skip
     one.add_argument(
         "--values", action="append", default=[], metavar="COLUMN=THEIRS:OURS,...",
         help="words of that table, label=B:benign,M:malignant; may be repeated",
@@ -91,7 +94,7 @@ def manifest(options: Namespace) -> None:
 
     settings = {"labels": options.labels} if options.labels else {}
     settings |= {"keep_identifiers": True} if options.keep_identifiers else {}
-    settings |= {"columns": parsed_pairs(options.columns, "--columns")} if options.columns else {}
+    settings |= {"columns": parsed_pairs(",".join(options.columns), "--columns")} if options.columns else {}
     settings |= {"values": _parsed_values(options.values)} if options.values else {}
     output = Path(options.output)
     path = output / "manifest.csv"
@@ -145,7 +148,12 @@ def _parsed_values(texts: list[str]) -> dict[str, dict[str, str]]:
         meant = [pair.rpartition(":") for pair in pairs.split(",") if pair]
         if not (column.strip() and equals and meant and all(colon for _, colon, _ in meant)):
             raise MammoError("option_wrong", f"--values {text!r} is not COLUMN=THEIRS:OURS,...")
-        values.setdefault(column.strip(), {}).update({theirs.strip(): ours.strip() for theirs, _, ours in meant})
+        known = values.setdefault(column.strip(), {})
+        for theirs, _, ours in meant:
+            if theirs.strip() in known:
+                sentence = f"--values gives {theirs.strip()!r} of {column.strip()} two meanings"
+                raise MammoError("option_wrong", sentence, "Leave one of them out")
+            known[theirs.strip()] = ours.strip()
     return values
 
 
@@ -221,7 +229,7 @@ def _prepare_options(one: ArgumentParser) -> None:
     one.add_argument("manifest", metavar="MANIFEST", help="a table of images")
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the records")
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
-    one.add_argument("--preset", default="default", metavar="NAME", help="preprocessing: default or legacy (default)")
+    one.add_argument("--preset", default="default", metavar="NAME", help="default (default), graph or legacy")
     one.add_argument("--size", default="1152x896", metavar="ROWSxCOLUMNS", help="in pixels (default 1152x896)")
     one.add_argument(
         "--projection", choices=("mip", "slab", "slice"), default="mip",

@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
 
 def _features_options(one: ArgumentParser) -> None:
     one.add_argument("manifest", metavar="MANIFEST", help="a table of images")
-    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="rejects.csv lies next to it")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.csv", help="the table; FILE_rejects.csv lies by it")
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
     one.add_argument("--set", default="34", metavar="34|32", help="32 needs no pixel size: without fdim and pd (34)")
     one.add_argument(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+import sys
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from functools import partial
 from pathlib import Path
 
 from mammo_tf.cli.shared import Commands, counted, print_all, tensorflow_loaded, whole_number
@@ -19,6 +21,21 @@ def _export_options(one: ArgumentParser) -> None:
     one.add_argument("run", metavar="RUN|MODEL", help="run folder or .keras")
     one.add_argument("--name", metavar="N", help="name of the model (default: that of the run folder)")
     one.add_argument("--root", default="saved_models", metavar="DIR", help="where models lie (default saved_models)")
+    one.add_argument(
+        "--winograd", action=BooleanOptionalAction,
+        help="convolutions that a CPU computes faster; leave them out for a server with a GPU (default: where this "
+        "machine has none)",
+    )  # fmt: skip
+    one.add_argument(
+        "--data", metavar="MANIFEST|RECORDS",
+        help="compare both signatures on its split validation (default: what the run prepared, where it still is)",
+    )  # fmt: skip
+    one.add_argument("--data-root", metavar="DIR", help="data root of --data (default: the manifest's folder)")
+    one.add_argument(
+        "--allow-gap", action="store_true",
+        help="write serving_default even where more than 2 %% of the validation calls change or the rank correlation "
+        "is below 0.98",
+    )  # fmt: skip
 
 
 def export(options: Namespace) -> None:
@@ -26,17 +43,26 @@ def export(options: Namespace) -> None:
     with tensorflow_loaded():
         from mammo_tf.recipes.start import load_start
         from mammo_tf.serving import export_bundle
+        from mammo_tf.serving.gap_inputs import pictures_of_run, validation_pictures
 
     given = Path(options.run)
+    if options.data_root and not options.data:
+        raise MammoError("option_wrong", "--data-root belongs to --data, and none was named", "Leave it out")
+    model_file = load_start(given)
+    pictures = validation_pictures(options.data, options.data_root) if options.data else pictures_of_run(given)
     name = options.name or (given.resolve().name if given.is_dir() else given.stem)
-    print(export_bundle(load_start(given), options.root, name))
+    bundle = export_bundle(
+        model_file, options.root, name, winograd=options.winograd,
+        validation=pictures, allow_gap=options.allow_gap, say=partial(print, file=sys.stderr),
+    )  # fmt: skip
+    print(bundle)
 
 
 def _predict_options(one: ArgumentParser) -> None:
     one.add_argument("model", metavar="BUNDLE|MODEL", help="exported model, .keras or run folder")
     one.add_argument("inputs", nargs="+", metavar="FILES|FOLDER|MANIFEST", help="pictures to score")
     one.add_argument(
-        "-o", "--output", required=True, metavar="FILE.csv", help="predictions; rejects.csv lies next to it"
+        "-o", "--output", required=True, metavar="FILE.csv", help="predictions; FILE_rejects.csv lies next to it"
     )
     one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
     one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")

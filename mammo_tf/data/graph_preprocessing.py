@@ -1,8 +1,7 @@
 """The TensorFlow twin of `imaging.Preprocessing`: the same steps in-graph, for streams and export.
 
-Pictures may have any size at run time, so everything that depends on it is computed in the graph. Resizing gathers
-the taps of each output row, weighs and adds them, and does the same for columns: what two banded matrix products would
-do, without the zeros. It is computed in float64, as the NumPy twin does: the levels of both are then the same.
+Pictures may have any size at run time, so everything that depends on it is computed in the graph (`graph_resize`,
+`graph_breast`).
 
 `tests/data/test_graph_preprocessing.py` holds the twins equal.
 """
@@ -10,15 +9,16 @@ do, without the zeros. It is computed in float64, as the NumPy twin does: the le
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from mammo_tf.errors import MammoError
+from mammo_tf.data import graph_breast
+from mammo_tf.data.graph_breast import widened
+from mammo_tf.data.graph_resize import nearest, scaled
 from mammo_tf.imaging import geometry_steps, intensity_steps
 from mammo_tf.imaging.levels import WHITE
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.imaging.resize import NEGLIGIBLE, TIE
 
 Tensor = Any
 
@@ -27,14 +27,14 @@ def preprocess(preprocessing: Preprocessing, picture: Tensor) -> Tensor:
     """Both halves of one stored picture.
 
     Args:
-        preprocessing: without steps that segment the breast: `preprocessing.for_graph()`.
+        preprocessing: any.
         picture: uint16 `[rows, columns]`, round(65535 p), of any size.
 
     Returns:
         float32 `[rows, columns, channels]`, of static shape where `preprocessing.size` is known.
 
     Raises:
-        MammoError: `step_not_in_graph`.
+        tf.errors.InvalidArgumentError: when it runs, where a step looks for the breast and nothing stands out.
     """
     return intensity(preprocessing, geometry(preprocessing, picture)[None])[0]
 
@@ -49,11 +49,12 @@ def geometry(preprocessing: Preprocessing, picture: Tensor) -> Tensor:
         float32 `[rows, columns]` in [0, 1].
 
     Raises:
-        MammoError: `step_not_in_graph`.
+        tf.errors.InvalidArgumentError: as `preprocess`.
     """
-    values = tf.cast(tf.ensure_shape(picture, [None, None]), tf.float32)
+    view = View(tf.cast(tf.ensure_shape(picture, [None, None]), tf.float32), None)
     for step in preprocessing.geometry_steps:
-        values = _twin(GEOMETRY, step)(step, values)
+        view = GEOMETRY[type(step)](step, view)
+    values = view.values
     if preprocessing.size is not None:
         values = tf.ensure_shape(values, preprocessing.size)
     return values / tf.constant(WHITE, tf.float32)
@@ -71,131 +72,91 @@ def intensity(preprocessing: Preprocessing, pictures: Tensor) -> Tensor:
     """
     values = tf.cast(tf.ensure_shape(pictures, [None, None, None]), tf.float32)
     for step in preprocessing.intensity_steps:
-        values = _twin(INTENSITY, step)(step, values)
+        values = INTENSITY[type(step)](step, values)
     return values
 
 
-def _twin(twins: dict[type, Callable[[Any, Tensor], Tensor]], step: Any) -> Callable[[Any, Tensor], Tensor]:
-    if type(step) not in twins:
-        raise MammoError(
-            "step_not_in_graph",
-            f"preprocessing step {step.name!r} cannot run in a graph",
-            "Use Preprocessing.for_graph(), which crops by a threshold",
-        )
-    return twins[type(step)]
+# Geometry
 
 
-# Geometry: float32 [rows, columns] of whole levels 0..65535
+class View(NamedTuple):
+    """A picture on its way through the geometry half.
+
+    Attributes:
+        values: float32 `[rows, columns]`, whole levels 0..65535.
+        mask: bool `[rows, columns]`, the breast; None as long as nobody looked for it.
+    """
+
+    values: Tensor
+    mask: Tensor | None
 
 
-def _threshold_box(step: geometry_steps.ThresholdBox, values: Tensor) -> Tensor:
-    counts = tf.cast(values > int(step.level * WHITE), tf.int32)
-    height, width = tf.unstack(tf.shape(values))
+def _cut(view: View, top: Tensor, bottom: Tensor, left: Tensor, right: Tensor) -> View:
+    return View(*(None if part is None else part[top:bottom, left:right] for part in view))
+
+
+def _scaled(view: View, rows: Tensor, columns: Tensor, method: str, levels: int = WHITE) -> View:
+    mask = None if view.mask is None else nearest(view.mask, rows, columns)
+    return View(scaled(view.values, rows, columns, method, levels), mask)
+
+
+def _found(view: View) -> Tensor:
+    mask = graph_breast.segment(view.values) if view.mask is None else view.mask
+    found = tf.debugging.Assert(tf.reduce_any(mask), ["no breast stands out in a picture; leave it out"])
+    with tf.control_dependencies([found]):
+        return tf.identity(mask)
+
+
+def _mask_breast(step: geometry_steps.MaskBreast, view: View) -> View:
+    mask = _found(view)
+    return View(tf.where(mask, view.values, 0), mask)
+
+
+def _crop_breast(step: geometry_steps.CropBreast, view: View) -> View:
+    mask = _found(view)
+    return _cut(View(view.values, mask), *graph_breast.box(mask, step.margin))
+
+
+def _threshold_box(step: geometry_steps.ThresholdBox, view: View) -> View:
+    counts = tf.cast(view.values > int(step.level * WHITE), tf.int32)
+    height, width = tf.unstack(tf.shape(view.values))
     share = tf.constant(step.share, tf.float64)
     rows = tf.where(tf.cast(tf.reduce_sum(counts, 1), tf.float64) > share * tf.cast(width, tf.float64))
     columns = tf.where(tf.cast(tf.reduce_sum(counts, 0), tf.float64) > share * tf.cast(height, tf.float64))
-
-    def cut() -> Tensor:
-        top, bottom = _widened(rows, step.margin, height)
-        left, right = _widened(columns, step.margin, width)
-        return values[top:bottom, left:right]
-
-    return tf.cond(tf.logical_and(tf.size(rows) > 0, tf.size(columns) > 0), cut, lambda: values)
-
-
-def _widened(places: Tensor, margin: float, size: Tensor) -> tuple[Tensor, Tensor]:
-    start, stop = tf.cast(places[0, 0], tf.int32), tf.cast(places[-1, 0], tf.int32) + 1
-    extra = tf.cast(tf.round(tf.cast(stop - start, tf.float64) * margin), tf.int32)
-    return tf.maximum(0, start - extra), tf.minimum(size, stop + extra)
+    top, bottom, left, right = tf.cond(
+        tf.logical_and(tf.size(rows) > 0, tf.size(columns) > 0),
+        lambda: (*widened(rows, step.margin, height), *widened(columns, step.margin, width)),
+        lambda: (0, height, 0, width),
+    )
+    return _cut(view, top, bottom, left, right)
 
 
-def _top_bits(step: geometry_steps.TopBits, values: Tensor) -> Tensor:
-    return tf.floor(values / 256) * 257
+def _top_bits(step: geometry_steps.TopBits, view: View) -> View:
+    return view._replace(values=tf.floor(view.values / 256) * 257)
 
 
-def _resize(step: geometry_steps.Resize, values: Tensor) -> Tensor:
-    return _scaled(values, tf.constant(step.rows), tf.constant(step.columns), step.method, step.levels)
+def _resize(step: geometry_steps.Resize, view: View) -> View:
+    return _scaled(view, tf.constant(step.rows), tf.constant(step.columns), step.method, step.levels)
 
 
-def _resize_height(step: geometry_steps.ResizeHeight, values: Tensor) -> Tensor:
-    height, width = (tf.cast(size, tf.float64) for size in tf.unstack(tf.shape(values)))
+def _resize_height(step: geometry_steps.ResizeHeight, view: View) -> View:
+    height, width = (tf.cast(size, tf.float64) for size in tf.unstack(tf.shape(view.values)))
     columns = tf.maximum(1, tf.cast(step.rows / height * width, tf.int32))
-    return _scaled(values, tf.constant(step.rows), columns, step.method, WHITE)
+    return _scaled(view, tf.constant(step.rows), columns, step.method)
 
 
-def _fit(step: geometry_steps.Fit, values: Tensor) -> Tensor:
-    height, width = (tf.cast(size, tf.float64) for size in tf.unstack(tf.shape(values)))
+def _fit(step: geometry_steps.Fit, view: View) -> View:
+    height, width = (tf.cast(size, tf.float64) for size in tf.unstack(tf.shape(view.values)))
     factor = tf.minimum(step.rows / height, step.columns / width)
     rows = tf.clip_by_value(tf.cast(tf.round(height * factor), tf.int32), 1, step.rows)
     columns = tf.clip_by_value(tf.cast(tf.round(width * factor), tf.int32), 1, step.columns)
-    small = _scaled(values, rows, columns, step.method, WHITE)
-    sums = tf.reduce_sum(tf.cast(small, tf.float64), axis=0)
+    small = _scaled(view, rows, columns, step.method)
+    sums = tf.reduce_sum(tf.cast(small.values, tf.float64), axis=0)
     half = columns // 2
     wall_right = tf.reduce_sum(sums[columns - half :]) > tf.reduce_sum(sums[:half])
     left = tf.where(wall_right, step.columns - columns, 0)
     padding = [[0, step.rows - rows], [left, step.columns - columns - left]]
-    return tf.pad(small, padding)
-
-
-def _scaled(values: Tensor, rows: Tensor, columns: Tensor, method: str, levels: int) -> Tensor:
-    """Levels 0..65535 resized at `levels` + 1 whole levels, back on 0..65535; untouched where the size is right."""
-
-    def resampled() -> Tensor:
-        unit = WHITE // levels
-        whole = tf.cast(tf.round(values / unit), tf.float64)
-        down = _along_rows(whole, rows, method)
-        across = tf.transpose(_along_rows(tf.transpose(down), columns, method))
-        settled = tf.round(across * TIE) / TIE
-        return tf.cast(tf.clip_by_value(tf.round(settled), 0.0, float(levels)), tf.float32) * unit
-
-    right = tf.reduce_all(tf.shape(values) == tf.stack([rows, columns]))
-    return tf.cond(right, lambda: tf.identity(values), resampled)
-
-
-def _along_rows(values: Tensor, size: Tensor, method: str) -> Tensor:
-    """The first axis of float64 `[rows, columns]` resampled to `size`: taps gathered, weighed, added one by one."""
-    index, weight = (_cubic_taps if method == "cubic" else _area_taps)(tf.shape(values)[0], size)
-    columns = tf.shape(values)[1]
-
-    def add(tap: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        return tap + 1, total + tf.gather(values, index[:, tap]) * weight[:, tap, None]
-
-    start = (tf.constant(0), tf.zeros(tf.stack([size, columns]), tf.float64))
-    shapes = (tf.TensorShape([]), tf.TensorShape([None, None]))
-    return tf.while_loop(lambda tap, _: tap < tf.shape(index)[1], add, start, shapes)[1]
-
-
-def _cubic_taps(size_in: Tensor, size_out: Tensor) -> tuple[Tensor, Tensor]:
-    """OpenCV's bicubic kernel, a = -0.75: int32 and float64 `[size_out, 4]`; the edge's pixel is repeated."""
-    a = -0.75
-    ratio = tf.cast(size_in, tf.float64) / tf.cast(size_out, tf.float64)
-    place = (tf.range(tf.cast(size_out, tf.float64), dtype=tf.float64) + 0.5) * ratio - 0.5
-    first = tf.floor(place)
-    x = place - first
-    before = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a
-    left = ((a + 2) * x - (a + 3)) * x * x + 1
-    right = ((a + 2) * (1 - x) - (a + 3)) * (1 - x) * (1 - x) + 1
-    weight = tf.stack([before, left, right, 1 - before - left - right], axis=1)
-    index = tf.cast(first, tf.int32)[:, None] + tf.range(-1, 3)
-    return tf.clip_by_value(index, 0, size_in - 1), weight
-
-
-def _area_taps(size_in: Tensor, size_out: Tensor) -> tuple[Tensor, Tensor]:
-    """The share of each input pixel in an output pixel, or linear interpolation where the axis grows.
-
-    As in OpenCV, an overlap of a thousandth of a pixel or less does not count.
-    """
-    ratio = tf.cast(size_in, tf.float64) / tf.cast(size_out, tf.float64)
-    output = tf.range(tf.cast(size_out, tf.float64), dtype=tf.float64)[:, None]
-    taps = tf.range(tf.cast(tf.math.ceil(ratio), tf.float64) + 1, dtype=tf.float64)[None]
-    place = (output + 0.5) * ratio - 0.5
-    shrinks = ratio >= 1.0
-    index = tf.where(shrinks, tf.floor(output * ratio), tf.floor(place)) + taps
-    overlap = tf.minimum((output + 1) * ratio, index + 1) - tf.maximum(output * ratio, index)
-    area = tf.where(overlap > NEGLIGIBLE, overlap, tf.zeros_like(overlap)) / ratio
-    linear = tf.nn.relu(1.0 - tf.abs(place - index))
-    index = tf.clip_by_value(tf.cast(index, tf.int32), 0, size_in - 1)
-    return index, tf.where(shrinks, area, linear)
+    return View(*(None if part is None else tf.pad(part, padding) for part in small))
 
 
 # Intensity: float32 [batch, rows, columns]
@@ -239,7 +200,9 @@ def _channels(step: intensity_steps.Channels, values: Tensor) -> Tensor:
     return tf.repeat(values[..., None], step.channels, axis=-1)
 
 
-GEOMETRY: dict[type, Callable[[Any, Tensor], Tensor]] = {
+GEOMETRY: dict[type, Callable[[Any, View], View]] = {
+    geometry_steps.MaskBreast: _mask_breast,
+    geometry_steps.CropBreast: _crop_breast,
     geometry_steps.ThresholdBox: _threshold_box,
     geometry_steps.TopBits: _top_bits,
     geometry_steps.Resize: _resize,

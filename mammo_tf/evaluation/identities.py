@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
@@ -11,47 +10,36 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.levels import has_several_exams, has_several_images, resampled_column
+from mammo_tf.study.spelling import spelled_alike
 
 WITHOUT = "intervals are too short where a patient has several images"
 _PERSON = re.compile(
     r"(patient|subject|woman|person|participant|client|mrn|pid|pat)s?(id|no|nr|num|number|key|code|hash|name)?"
 )
-_NUMBER = re.compile(r"0*(\d+)(?:\.0+)?")
-
-
-def spelled_alike(names: Iterable[str]) -> list[str]:
-    """Names as they compare: without case and blanks; numbers without leading zeros and a `.0` behind them.
-
-    Spreadsheets change all of these, so names that differ in nothing else may well be one patient's.
-    """
-    plain = ("".join(str(name).split()).casefold() for name in names)
-    return [number[1] if (number := _NUMBER.fullmatch(name)) else name for name in plain]
 
 
 def check_patients_apart(table: pd.DataFrame, threshold_split: str) -> None:
     """Nobody on whom a threshold is chosen is measured with it, however the name is spelled.
 
     Args:
-        table: as `read_predictions` gives it; without patients, images are looked at if their names are no numbers.
+        table: as `read_predictions` gives it; images are looked at as well, if their names are no numbers.
         threshold_split: where thresholds are chosen; whom a model was trained on is not asked here.
 
     Raises:
         MammoError: `patient_split`.
     """
-    column = "patient_id" if "patient_id" in table else "image_id"
-    if column not in table:
-        return
     chosen = table["split"] == threshold_split
     measured = ~chosen & (table["split"] != "train")
-    both = _shared(table.loc[chosen, column], table.loc[measured, column])
-    if column == "image_id" and all(name.isdecimal() for name in spelled_alike(both)):
-        return  # numbers that begin again in every file
-    if both:
-        ours, theirs = min(both.items())
-        word = column.removesuffix("_id")
-        told = f"{word} {ours!r}" + (f" (also spelled {theirs!r})" if theirs != ours else "")
-        sentence = f"{told} is in {threshold_split}, where thresholds are chosen, and in another split"
-        raise MammoError("patient_split", sentence, f"Leave the {word} out of one of them")
+    for column in (name for name in ("patient_id", "image_id") if name in table):
+        both = _shared(*(table.loc[rows & (table[column] != ""), column] for rows in (chosen, measured)))
+        if column == "image_id":  # numbers begin again in every file
+            both = {ours: theirs for ours, theirs in both.items() if not spelled_alike([ours])[0].isdecimal()}
+        if both:
+            ours, theirs = min(both.items())
+            word = column.removesuffix("_id")
+            told = f"{word} {ours!r}" + (f" (also spelled {theirs!r})" if theirs != ours else "")
+            sentence = f"{told} is in {threshold_split}, where thresholds are chosen, and in another split"
+            raise MammoError("patient_split", sentence, f"Leave the {word} out of one of them")
 
 
 def _shared(first: pd.Series, second: pd.Series) -> dict[str, str]:
@@ -80,6 +68,7 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
             "patients have several exams: each exam is a case, and there is no level patient; --pool-exams adds it"
         )
     for first, second in combinations(dict.fromkeys(table["split"]), 2):
+        notes += _shared_exams(table, first, second)
         if threshold_split in (first, second) and "train" not in (first, second):
             continue
         one, other = (table.loc[table["split"] == split, "patient_id"] for split in (first, second))
@@ -89,6 +78,22 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
                 f"{count} both in {first!r} and in {second!r}, such as {min(both)!r}: that is no test of a model"
             )
     return notes
+
+
+def _shared_exams(table: pd.DataFrame, first: str, second: str) -> list[str]:
+    """A line where patients of two splits have an exam in common, unless exams are called alike for every patient."""
+    if "exam_id" not in table:
+        return []
+    exams = table.loc[table["exam_id"] != "", ["split", "exam_id", "patient_id"]].drop_duplicates()
+    if exams.duplicated(["split", "exam_id"]).any():
+        return []
+    one, other = (exams[exams["split"] == split] for split in (first, second))
+    pairs = one.merge(other, on="exam_id", suffixes=("", "_other"))
+    pairs = pairs[pairs["patient_id"] != pairs["patient_id_other"]]
+    names = [name for name in pairs["exam_id"] if not spelled_alike([name])[0].isdecimal()]
+    if not names:
+        return []
+    return [f"exam {min(names)!r} is one patient's in {first!r} and another's in {second!r}: are they the same woman?"]
 
 
 def _unnamed(table: pd.DataFrame) -> str:

@@ -138,6 +138,9 @@ def _levels(levels: Any, where: str) -> Levels:
         for name, number in numbers.items():
             if not isinstance(number, Mapping) or "value" not in number:
                 raise _wrong(where, f"has {name!r} without a value")
+            for key in ("value", "low", "high"):
+                if not isinstance(number.get(key), int | float | None):
+                    raise _wrong(where, f"has {name!r} with the {key} {number[key]!r}")
     return {str(level): dict(numbers) for level, numbers in levels.items()}
 
 

@@ -51,7 +51,7 @@ def _found(view: View) -> NDArray[np.bool_]:
 @geometry_step("mask_breast")
 @dataclass(frozen=True)
 class MaskBreast:
-    """Everything outside the breast becomes 0: lettering, plate edges, film background. No step of the graph.
+    """Everything outside the breast becomes 0: lettering, plate edges, film background.
 
     Raises `breast_not_found` when it runs on a picture in which nothing stands out.
     """
@@ -66,7 +66,7 @@ class MaskBreast:
 @geometry_step("crop_breast")
 @dataclass(frozen=True)
 class CropBreast:
-    """The box around the breast with a margin. No step of the graph.
+    """The box around the breast with a margin.
 
     Raises `breast_not_found` when it runs on a picture in which nothing stands out.
 
@@ -87,7 +87,7 @@ class CropBreast:
 @geometry_step("threshold_box")
 @dataclass(frozen=True)
 class ThresholdBox:
-    """The box from the first to the last row and column that hold enough bright pixels: the crop of the graph.
+    """The box from the first to the last row and column that hold enough bright pixels.
 
     A pixel counts where p > `level`. A row belongs where more than `share` of its pixels count, a column likewise;
     where none does, the picture stays whole.

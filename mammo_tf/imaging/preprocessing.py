@@ -27,7 +27,7 @@ from mammo_tf.imaging.steps import GeometryStep, IntensityStep
 from mammo_tf.study import Projection
 
 LEGACY_MEAN = 52.18
-PRESETS = ("legacy", "default")
+PRESETS = ("legacy", "default", "graph")
 
 
 class GeometryResult(NamedTuple):
@@ -82,9 +82,10 @@ class Preprocessing:
         round(65535 p) as uint16 to exactly `size` (aspect not kept), x 0.003891, minus `mean`, channels.
         `default`: the breast's box with a margin of 2 %, zero outside the breast, resized by area with the aspect kept,
         padded with 0 on the side away from the chest wall and at the bottom, 255 p minus `mean`, channels.
+        `graph`: `default` with a box by threshold, and nothing masked (`for_graph`).
 
         Args:
-            name: `legacy` or `default`.
+            name: `legacy`, `default` or `graph`.
             size: rows and columns of the result.
             mean: on the scale 0 to 255; 52.18 is the mean of DDSM's whole images. For own data: the mean of the
                 training pictures after the steps before it.
@@ -97,15 +98,18 @@ class Preprocessing:
         ending = (intensity_steps.SubtractMean(float(mean)), intensity_steps.Channels(channels))
         if name == "legacy":
             return cls((geometry_steps.Resize(rows, columns),), (intensity_steps.Scale(65535, 0.003891), *ending))
+        if name == "graph":
+            return cls.preset("default", size, mean, channels).for_graph()
         if name == "default":
             geometry = (geometry_steps.CropBreast(), geometry_steps.MaskBreast(), geometry_steps.Fit(rows, columns))
             return cls(geometry, (intensity_steps.Scale(255), *ending))
         raise MammoError("preset_unknown", f"no preset {name!r}", f"Choose one of {', '.join(PRESETS)}")
 
     def for_graph(self) -> Preprocessing:
-        """The same with the steps that need a breast segmentation replaced by what a graph can do.
+        """The same without a segmentation of the breast: a served graph gives the very same levels, in less time.
 
-        `mask_breast` is dropped, and `crop_breast` becomes a `threshold_box` of the same margin.
+        `mask_breast` is dropped, and `crop_breast` becomes a `threshold_box` of the same margin. To be trained with:
+        for a model that was trained on masked pictures it is another preprocessing.
         """
         geometry: list[GeometryStep] = []
         for step in self.geometry_steps:

@@ -7,11 +7,12 @@ networks the file holds; a file that is not one of them, or not wholly, is refus
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import h5py
 import keras
@@ -20,7 +21,7 @@ import numpy as np
 from mammo_tf.errors import MammoError
 from mammo_tf.files import DAMAGED
 from mammo_tf.models.end2end import BODY, end2end, patch_classifier
-from mammo_tf.models.legacy_layers import MODELS, check_layers, stored_layers
+from mammo_tf.models.legacy_layers import MODELS, check_network, stored_layers, unexpected
 from mammo_tf.models.rebuild import named_layers
 
 REMEDY = "Known are the End2End files (VGG16 or ResNet50; tops 512x1 and 512-512-1024x2; patch classifiers)"
@@ -77,10 +78,10 @@ def read_legacy(path: str | Path) -> LegacyImport:
             version = _text(file.attrs.get("keras_version", "unknown"))
             arrays = _arrays(file["model_weights"])
             left_out = tuple(name for name in ("optimizer_weights",) if name in file)
-    except DAMAGED as error:
+    except (*DAMAGED, RecursionError) as error:
         raise MammoError("not_a_legacy_file", f"{path} cannot be read as a Keras 2 file: {error}") from error
     model = _build(config, arrays, path, version)
-    check_layers(stored_layers(config), model, path)
+    check_network(config, model, path)
     return LegacyImport(model, tuple(_assign(model, arrays, path)), version, left_out)
 
 
@@ -105,10 +106,10 @@ def _arrays(weights: h5py.Group) -> dict[tuple[str, str, str], np.ndarray]:
     return arrays
 
 
-def _build(
-    config: dict[str, Any], arrays: dict[tuple[str, str, str], np.ndarray], path: Path, version: str
-) -> keras.Model:
+def _build(config: Any, arrays: dict[tuple[str, str, str], np.ndarray], path: Path, version: str) -> keras.Model:
     try:
+        if config["class_name"] not in MODELS:
+            raise KeyError("no model of connected layers")
         outer = {layer["config"]["name"]: layer for layer in stored_layers(config)}
         nested = [layer for layer in outer.values() if layer["class_name"] in MODELS]
         inner = {layer["config"]["name"]: layer for layer in stored_layers(nested[0])} if nested else outer
@@ -118,22 +119,23 @@ def _build(
         kernel = next(array for key, array in arrays.items() if key[1:] == (stem, "kernel"))
         width, channels = kernel.shape[3] / 64, kernel.shape[2]
         first = next(layer for layer in outer.values() if layer["class_name"] == "InputLayer")
-        size = (first["config"].get("batch_input_shape") or first["config"]["batch_shape"])[1:3]
-    except (KeyError, IndexError, StopIteration, TypeError) as error:
+        size = _size(first["config"].get("batch_input_shape") or first["config"]["batch_shape"])
+    except (KeyError, IndexError, StopIteration, TypeError, AttributeError, ValueError) as error:
         sentence = f"{path} (written by Keras {version}) holds a network that is not End2End"
         raise MammoError("network_unknown", sentence, REMEDY) from error
+    rate = _rate(outer, path)
     if group is None:
         classes = next((array.shape[1] for key, array in arrays.items() if key[0] == "dense_1" and array.ndim == 2), 0)
         if not classes:
             raise MammoError("network_unknown", f"{path} holds no dense layer dense_1", REMEDY)
-        return patch_classifier(backbone, (size[0], size[1], channels), classes, width, dropout=_rate(outer))
+        return patch_classifier(backbone, (size[0], size[1], channels), classes, width, dropout=rate)
     if group != BODY:
         arrays_of_body = [key for key in arrays if key[0] == group]
         for key in arrays_of_body:
             arrays[BODY, key[1], key[2]] = arrays.pop(key)
     top = "512x1" if any(layer["class_name"] == "MaxPooling2D" for layer in outer.values()) else "512-512-1024x2"
     rows, columns = (size[0] or DEFAULT_SIZE[0]), (size[1] or DEFAULT_SIZE[1])
-    return end2end(backbone, top, (rows, columns, channels), width, _rate(outer), _decay(outer))
+    return end2end(backbone, top, (rows, columns, channels), width, rate, _decay(outer, path))
 
 
 def _backbone(inner: dict[str, Any]) -> str:
@@ -145,14 +147,36 @@ def _backbone(inner: dict[str, Any]) -> str:
     raise KeyError("no known backbone")
 
 
-def _rate(outer: dict[str, Any]) -> float:
+def _size(shape: Any) -> list[int | None]:
+    """Rows and columns of an input, None where they are open."""
+    size = list(shape[1:3])
+    if len(size) != 2 or not all(side is None or (isinstance(side, int) and side > 0) for side in size):
+        raise ValueError("no size of a picture")
+    return size
+
+
+def _rate(outer: dict[str, Any], path: Path) -> float:
     dropouts = [layer["config"] for layer in outer.values() if layer["class_name"] == "Dropout"]
-    return float(dropouts[0].get("rate", dropouts[0].get("p", 0.0))) if dropouts else 0.0
+    rate = dropouts[0].get("rate", dropouts[0].get("p", 0.0)) if dropouts else 0.0
+    if not _is_number(rate) or not 0 <= rate < 1:
+        raise unexpected(path, f"holds the layer {dropouts[0]['name']} with rate {rate!r}, which is no share below 1")
+    return float(rate)
 
 
-def _decay(outer: dict[str, Any]) -> float:
+def _decay(outer: dict[str, Any], path: Path) -> float:
+    """Weight decay of the top; 0 where the file tells none."""
     regularizer = outer["conv2d_1"]["config"].get("kernel_regularizer") if "conv2d_1" in outer else None
-    return round(float(regularizer["config"]["l2"]), 9) if regularizer else 0.0
+    if regularizer is None:
+        return 0.0
+    found = regularizer.get("config") if isinstance(regularizer, dict) else None
+    decay = found.get("l2") if isinstance(found, dict) and not found.get("l1") else None
+    if not _is_number(decay) or decay < 0:
+        raise unexpected(path, f"holds the layer conv2d_1 with kernel_regularizer {regularizer!r}, where l2 is known")
+    return round(float(decay), 9)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _assign(model: keras.Model, arrays: dict[tuple[str, str, str], np.ndarray], path: Path) -> list[LegacyLayer]:

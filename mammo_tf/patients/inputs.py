@@ -12,7 +12,6 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
-from mammo_tf.evaluation.identities import spelled_alike
 from mammo_tf.patients.doubles import check_patients_once
 from mammo_tf.patients.table import (
     VIEWS,
@@ -23,6 +22,7 @@ from mammo_tf.patients.table import (
 )
 from mammo_tf.radiomics.radiomic_features import IDENTITY, Extraction, stored_extraction
 from mammo_tf.study import SPLITS
+from mammo_tf.study.spelling import spelled_alike
 from mammo_tf.study.table import read_table
 
 DIFFER = {  # what either table may tell of an image -> the code and the word where they contradict each other

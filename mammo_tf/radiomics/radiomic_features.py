@@ -33,8 +33,8 @@ from mammo_tf.radiomics.openbreast import IN_MILLIMETRES, feature_names
 from mammo_tf.radiomics.regions import inner_breast
 from mammo_tf.radiomics.texture import COOCCURRENCE
 from mammo_tf.reading import doubts, read_row
-from mammo_tf.study import Reject, kept_rejects, write_rejects
-from mammo_tf.study.table_output import REJECTS, check_table_output
+from mammo_tf.study import Reject, write_rejects
+from mammo_tf.study.table_output import check_table_output, rejects_of
 
 IDENTITY = ("image_id", "patient_id", "pair_id", "laterality", "view", "split", "label", "age")
 SETS, REGIONS = ("34", "32"), ("breast", "inner")
@@ -175,7 +175,7 @@ def extract_features(
     workers: int = 1,
     source: str | Path | None = None,
 ) -> Extracted:
-    """Features of every image that can be used, why not of every other one, and how: CSV, `rejects.csv`, JSON.
+    """Features of every image that can be used, why not of every other one, and how: CSV, `<name>_rejects.csv`, JSON.
 
     Results are noted in `<output>.part` as they come; the same request, given again after a kill, continues there and
     ends with the bytes of a run that was never stopped. A picture that is another file by then, by its path, size or
@@ -184,11 +184,10 @@ def extract_features(
     Args:
         manifest: rows as `read_manifest` gives them.
         root: data root of the manifest's paths.
-        output: a file `*.csv`; `<name>.json` with the settings and `rejects.csv` lie next to it.
+        output: a file `*.csv`; `<name>.json` with the settings and `<name>_rejects.csv` lie next to it.
         extraction: how.
         workers: processes that read and compute, see `guard`.
-        source: file of the manifest. It is not overwritten, and of a `rejects.csv` that it came with, the rows of
-            files that it does not name stay where the table is written next to it.
+        source: file of the manifest, which is not overwritten.
 
     Raises:
         MammoError: `nothing_usable` if no image can be used (rejects are written nevertheless); `folder_busy` while
@@ -201,7 +200,7 @@ def extract_features(
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     with locked(output.with_name(f".{output.name}.lock"), output):
-        return _extracted(rows, root, output, extraction, workers, source, asked)
+        return _extracted(rows, root, output, extraction, workers, asked)
 
 
 def _extracted(
@@ -210,7 +209,6 @@ def _extracted(
     output: Path,
     extraction: Extraction,
     workers: int,
-    source: str | Path | None,
     asked: dict[str, Any],
 ) -> Extracted:
     """The work of `extract_features`, which no other process does at the same time."""
@@ -227,10 +225,8 @@ def _extracted(
             rejects.append(outcome)
         else:
             found.append(({name: row[name] for name in IDENTITY} | outcome.values, outcome))
-    rejects_path = output.with_name(REJECTS)
-    came_along = source is not None and Path(source).resolve().parent == output.resolve().parent
-    before = kept_rejects(rejects_path, {str(row["path"]) for row in rows}) if came_along else []
-    write_rejects([*before, *rejects], rejects_path)
+    rejects_path = rejects_of(output)
+    write_rejects(rejects, rejects_path)
     if not found:
         first = f"; the first: {rejects[0].sentence}" if rejects else ""
         sentence = f"none of {len(rejects)} images gives features{first}"

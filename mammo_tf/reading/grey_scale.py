@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mammo_tf.errors import MammoError
+from mammo_tf.study.cells import stored_bits
 
 STORED_BITS = "stored_bits"  # the column that says of how many bits a picture's values are
 LIKELY_BITS = (8, 10, 12, 14)
@@ -35,11 +36,7 @@ def stored_bits_of(row: Mapping[Any, Any] | None) -> int | None:
     value = None if row is None else row.get(STORED_BITS)
     if value is None or value == "" or value != value:  # NaN differs from itself
         return None
-    text = str(value).strip().removesuffix(".0")
-    if not (text.isdecimal() and 1 <= int(text) <= 16):
-        remedy = "Write the bits of a pixel's value, such as 12, or nothing"
-        raise MammoError("value_unknown", f"{STORED_BITS} {value!r} is not a whole number from 1 to 16", remedy)
-    return int(text)
+    return int(stored_bits(str(value)))
 
 
 def full_scale(largest: int, depth: int, stored_bits: int | None, stated_bits: int | None) -> int:

@@ -9,14 +9,12 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import nearest
-from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.study import COLUMNS
 from mammo_tf.study.cells import RANGES, WORDS, check_cells
 from mammo_tf.study.table import read_table
 
 IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id")
 SHORT_NAMES = {name.removesuffix("_id"): name for name in IDENTIFIERS}
-KNOWN_WORDS = {**WORDS, "view": VIEW_WORDS}
 Values = Mapping[str, Mapping[str, str]]
 
 
@@ -51,7 +49,7 @@ def read_labels(
         _translate(table, SHORT_NAMES.get(column, column), meant, path)
     _check_names(table, lines, path)
     try:
-        check_cells(table, lines, path, KNOWN_WORDS)
+        check_cells(table, lines, path, WORDS)
     except MammoError as error:
         if error.code != "value_unknown":
             raise
@@ -80,7 +78,7 @@ def _translate(table: pd.DataFrame, column: str, meant: Mapping[str, str], path:
     if column not in table:
         remedy = f"Say which it is with --columns {column}=..."
         raise MammoError("column_missing", f"{path} has no column {column!r} for --values", remedy)
-    known = KNOWN_WORDS.get(column)
+    known = WORDS.get(column)
     for theirs, ours in meant.items():
         if known and ours not in ("", *known):
             remedy = nearest(ours, known) or f"Known are {', '.join(known)}"

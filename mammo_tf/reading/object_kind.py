@@ -21,10 +21,14 @@ _XRAY_FACTS = (
     "DistanceSourceToDetector", "OrganDose", "EntranceDoseInmGy",
 )  # fmt: skip
 _SCREEN = re.compile(r"SCREEN[ _-]*(SAVE|SAVER|SHOT|CAPTURE|DUMP|COPY|GRAB)S?\b", re.IGNORECASE)
-_PAGE = re.compile(r"\b(REPORTS?|CAD|SCREENS?|DOSE|SUMMARY|WORKSHEET|KEY IMAGES?|PRINT(OUT)?)\b", re.IGNORECASE)
-_SURELY = ("report", "reports", "cad")  # whatever the class of the object; a "screen" may be short for screening
-_CUT_OUT = re.compile(r"\b(CROP(S|PED)?|CUT[ -]?OUTS?|PATCH(ES)?|THUMBNAILS?)\b", re.IGNORECASE)
-_MASK = re.compile(r"\b(ROIS?|MASKS?|SEGMENTATIONS?)\b", re.IGNORECASE)
+_SURE_PAGE = re.compile(r"\b(REPORTS?|CAD)\b", re.IGNORECASE)  # whatever the class of the object
+_PAGE = re.compile(  # of what was captured: a "screen" may be short for screening
+    r"\b(SCREENS?|DOSE|SUMMARY|WORKSHEET|KEY IMAGES?|PRINT(OUT)?|LETTERS?|CONSENT|FORMS?|DOCUMENTS?|TITLE|PAGES?"
+    r"|HEAT ?MAPS?|QUESTIONNAIRES?|NOTES?)\b",
+    re.IGNORECASE,
+)
+_CUT_OUT = re.compile(r"\b(CROP(S|PED)?|CUT[ -]?OUTS?|(?<!NIPPLE )PATCH(ES)?|THUMBNAILS?)\b", re.IGNORECASE)
+_MASK = re.compile(r"\b(ROIS?|(?<!UNSHARP )MASKS?|SEGMENTATIONS?)\b", re.IGNORECASE)
 _BREAST = re.compile(r"\b(TOMOS[IY]NT\w+|DBT|BREASTS?|MAMM(O|A|ARY|OGRA\w+))\b", re.IGNORECASE)
 _FILM_CONVERSIONS = ("DF", "SI")  # digitised film, scanned image
 _DRAWN_CONVERSIONS = ("DV", "DRW", "SYN")  # digitised video, drawing, synthetic
@@ -164,8 +168,9 @@ def _refuse_pages(file: DicomFile) -> None:
     header, captured = file.header, file.sop_class in codes.SECONDARY_CAPTURE_CLASSES
     if _word(header, ("ImageType", *_OF_THE_SERIES), _SCREEN):
         raise MammoError("screen_capture", "a capture of a screen, by image type or description", "Leave it out")
-    word = _word(header, ("ImageType", *_OF_THE_SERIES), _PAGE)
-    if word and not _has_xray_facts(header) and (captured or word in _SURELY):
+    described = ("ImageType", *_OF_THE_SERIES)
+    word = _word(header, described, _SURE_PAGE) or (_word(header, described, _PAGE) if captured else "")
+    if word and not _has_xray_facts(header):
         raise MammoError("screen_capture", f"a page and not a picture, by its description ({word})", "Leave it out")
     conversion = header.text("ConversionType").upper()
     if captured and conversion in _DRAWN_CONVERSIONS and not _has_xray_facts(header):

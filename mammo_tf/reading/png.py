@@ -52,13 +52,16 @@ def exif_orientation(data: bytes) -> int:
 def is_spread(values: np.ndarray, bits: int) -> bool:
     """Whether values of fewer significant bits fill the whole sample, as PNG asks of a writer, or lie at its bottom.
 
-    Spread they are shifted left, with zeros or their own first bits below, or multiplied: no other value then occurs.
+    Spread they are shifted left, with zeros or their own first bits below, or multiplied: no other value then occurs,
+    and some value is too large for so few bits.
 
     Args:
         values: uint8 or uint16 samples.
         bits: significant ones (sBIT), fewer than a sample has.
     """
     depth = 8 * values.dtype.itemsize
+    if values.max() < 1 << bits:
+        return False
     original = np.arange(1 << bits, dtype=np.int64)
     shifted = original << (depth - bits)
     repeated = np.bitwise_or.reduce([shifted >> down for down in range(0, depth, bits)])

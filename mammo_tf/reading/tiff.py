@@ -12,7 +12,7 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FORMS = {1: "B", 3: "H", 4: "L", 16: "Q"}
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-ORIENTATION, LARGEST, SAMPLE_FORMAT, LARGEST_TYPED = 274, 281, 339, 341
+ORIENTATION, SAMPLES, LARGEST, SAMPLE_FORMAT, LARGEST_TYPED = 274, 277, 281, 339, 341
 _COMPRESSIONS = {1: "", 2: "", 3: "", 4: "", 5: "", 6: "lossy", 7: "lossy", 8: "", 32773: "", 32946: ""}
 _GREY, _SHOWN = (0, 1), (0, 1, 2, 3, 6)  # white is zero, black is zero; RGB, palette, YCbCr may be grey all the same
 _DEPTHS = (1, 8, 10, 12, 14, 16)
@@ -58,16 +58,19 @@ def tiff_head(data: bytes) -> Head:
         raise MammoError("bad_pixels", f"the TIFF has {depth} bits a sample", "Save it with 8 or 16 bits")
     if first.get(PHOTOMETRIC, 1) not in _SHOWN:
         raise MammoError("colour", "the TIFF is in colour")
+    if first.get(PHOTOMETRIC, 1) in _GREY and first.get(SAMPLES, 1) != 1:
+        sentence = f"the TIFF has {first[SAMPLES]} samples a pixel, not grey alone (transparency?)"
+        raise MammoError("colour", sentence, "Save it with one")
     largest = first.get(LARGEST, first.get(LARGEST_TYPED, 0))
     bits = largest.bit_length()
     stated = bits if depth == 16 and 8 <= bits <= 16 and largest == (1 << bits) - 1 else None
-    if largest and not stated and depth == 16:
+    if largest and not stated and largest != (1 << depth) - 1:
         warnings.append(f"MaxSampleValue {largest} ends no bit depth and is taken for a statistic, not for white")
     # OpenCV turns what has 8 bits or fewer; of more bits it hands out what is stored, those of a packed word on top.
     turned = first.get(PHOTOMETRIC, 1) == 0 and depth > 8
     return Head(
         "TIFF", first.get(LENGTH, 0), first.get(WIDTH, 0), max(8, depth), stated, turned, bool(lossy),
-        first.get(ORIENTATION, 1), tuple(warnings),
+        first.get(ORIENTATION, 1) or 1, tuple(warnings),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from mammo_tf.files import escaped
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.read import file_kind
 from mammo_tf.study import Reject
+from mammo_tf.study.cells import leaves_root, outside
 
 _CHUNK_BYTES = 1 << 20
 
@@ -38,10 +39,10 @@ def files_of(root: str | Path) -> list[Path]:
 
 
 def listed(root: str | Path) -> tuple[list[Path], list[Reject]]:
-    """The files of `files_of` whose names can be written, and the rejects of the others. Errors as `files_of`."""
+    """The files of `files_of` that a table can name, and the rejects of the others. Errors as `files_of`."""
     root = Path(root)
     files = files_of(root)
-    rejects = [not_text(relative(path, root)) for path in files]
+    rejects = [not_text(relative(path, root)) or _outside(relative(path, root)) for path in files]
     return [path for path, reject in zip(files, rejects, strict=True) if reject is None], list(filter(None, rejects))
 
 
@@ -60,6 +61,14 @@ def not_text(place: str) -> Reject | None:
         return None
     reason, remedy = "the path is not UTF-8, so no table can name the file", "Rename it, or unpack its archive again"
     return Reject(written, "path_not_text", reason, remedy)
+
+
+def _outside(place: str) -> Reject | None:
+    """The reject of a file whose name is a path out of the data root on some system, such as `C:a.png`; else None."""
+    if not leaves_root(place):
+        return None
+    error = outside(f"path {place!r}")
+    return Reject(place, error.code, error.sentence, "Rename it")
 
 
 def picture_digest(path: str | Path) -> str:

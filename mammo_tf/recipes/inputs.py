@@ -50,7 +50,7 @@ def _asked_geometry(recipe: Recipe, start: ModelFile | None, records: Records | 
     if start.preprocessing is None:
         raise MammoError(
             "preprocessing_missing", "the start model does not say how pictures are prepared",
-            "Set preparation.preset to legacy or default",
+            "Set preparation.preset to legacy, default or graph",
         )  # fmt: skip
     return with_size(start.preprocessing, *size)
 

@@ -12,7 +12,10 @@ import pandas as pd
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import Wording, from_json
 from mammo_tf.files import read_json, text_digest, write_json
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.steps import GeometryStep
 from mammo_tf.reading.identity import key_fingerprint
+from mammo_tf.recipes.inputs import with_size
 from mammo_tf.recipes.scores import patient_hashes
 from mammo_tf.records import Records
 from mammo_tf.records.ledger import Measurement, enter, entries
@@ -51,7 +54,10 @@ def read_proof(folder: Path) -> Proof:
         MammoError: `json_broken`, `field_wrong`, `field_unknown`.
     """
     path = folder / PROOF
-    return from_json(Proof, read_json(path), wording=Wording(str(path))) if path.is_file() else Proof()
+    found = from_json(Proof, read_json(path), wording=Wording(str(path))) if path.is_file() else Proof()
+    if found.start_patients not in ("", NOBODY, UNKNOWN):
+        raise MammoError("field_wrong", f"{path} has start_patients {found.start_patients!r}", "Run mammo-tf run again")
+    return found
 
 
 def known_patients(card: ModelCard, records: Records) -> str:
@@ -99,7 +105,7 @@ def differences_of_input(start: ModelFile, records: Records) -> tuple[str, ...]:
         return ()
     own, here = start.preprocessing, records.preprocessing
     found = []
-    if [type(step) for step in own.geometry_steps] != [type(step) for step in here.geometry_steps]:
+    if without_size(own) != without_size(here):
         words = [", ".join(map(str, one.geometry_steps)) for one in (own, here)]
         found.append(
             f"the start model was trained on pictures prepared by {words[0]} and is scored on pictures prepared by "
@@ -112,6 +118,11 @@ def differences_of_input(start: ModelFile, records: Records) -> tuple[str, ...]:
             "what it looks for has another size in pixels"
         )
     return tuple(found)
+
+
+def without_size(preprocessing: Preprocessing) -> tuple[GeometryStep, ...]:
+    """Its geometry, whatever the size that it ends in."""
+    return with_size(preprocessing, 1, 1).geometry_steps
 
 
 class Counted(NamedTuple):

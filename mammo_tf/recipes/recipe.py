@@ -37,7 +37,7 @@ class Preparation:
     """From stored pixels to the network's input.
 
     Attributes:
-        preset: "default" or "legacy" (`imaging.Preprocessing.preset`), or "start": as the start model has it.
+        preset: "default", "graph" or "legacy" (`imaging.Preprocessing.preset`), or "start": as the start model has it.
         mean: what is subtracted on the scale 0 to 255: "training", the mean of the training pictures; "start", that of
             the start model; or a number.
         channels: 1 or 3.

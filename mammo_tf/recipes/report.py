@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, read_json, write_json
 from mammo_tf.recipes.proof import NOBODY, UNKNOWN, Proof, read_proof
 from mammo_tf.recipes.results import RunResult
-from mammo_tf.recipes.run_folder import check_format
+from mammo_tf.recipes.run_folder import ENVIRONMENT, RUN, as_written, check_format
 from mammo_tf.records import Records
 from mammo_tf.reporting import Comparison, Curve, Entry, Example, Report, write_report
 from mammo_tf.serving.scorer import RUN_MODEL
@@ -36,17 +35,19 @@ def report_run(folder: str | Path) -> Path:
     folder = Path(folder)
     if not (folder / "metrics.json").is_file():
         raise MammoError("not_a_run", f"{folder} holds no finished run", "Run mammo-tf run first")
-    recipe = check_format(folder / "recipe.json")["recipe"]
+    with as_written(folder / RUN.file):
+        recipe = check_format(folder / RUN.file)["recipe"]
+        title, lead = str(recipe["name"]), str(recipe["about"])
     entries = [Entry("this model", folder / "predictions_test.csv", folder / "metrics.json")]
     comparisons = []
     if (folder / "comparison.json").is_file():
         before = folder / "before"
         entries.insert(0, Entry("start model", before / "predictions_test.csv", before / "metrics.json"))
         comparisons = [Comparison("this model minus the start model", folder / "comparison.json")]
-    curves = [Curve(recipe["name"], folder / "log.csv")] if (folder / "log.csv").is_file() else []
+    curves = [Curve(title, folder / "log.csv")] if (folder / "log.csv").is_file() else []
     facts, proof = run_facts(folder), read_proof(folder)
     report = Report(
-        title=recipe["name"], lead=recipe["about"], entries=tuple(entries), comparisons=tuple(comparisons),
+        title=title, lead=lead, entries=tuple(entries), comparisons=tuple(comparisons),
         curves=tuple(curves), examples=run_examples(folder), facts=facts | proof_facts(proof),
         warnings=proof_warnings(proof), root=folder,
     )  # fmt: skip
@@ -64,30 +65,34 @@ def finish_run(result: RunResult) -> Path:
 def run_examples(folder: Path) -> tuple[Example, ...]:
     """The example pictures of a run."""
     figures = folder / "figures"
-    return tuple(
-        Example(
-            picture=figures / item["picture"], heatmap=figures / item["heatmap"] if item["heatmap"] else None,
-            title=item["title"], score=item["score"], findings=findings_from_json(item["findings"]),
-        )
-        for item in read_examples(figures)
-    )  # fmt: skip
+    with as_written(figures / LISTED):
+        return tuple(
+            Example(
+                picture=figures / item["picture"], heatmap=figures / item["heatmap"] if item["heatmap"] else None,
+                title=str(item["title"]), score=float(item["score"]), findings=findings_from_json(item["findings"]),
+            )
+            for item in read_examples(figures)
+        )  # fmt: skip
 
 
 def run_facts(folder: Path) -> dict[str, str]:
     """What was run, where, and with what."""
-    recipe, found = read_json(folder / "recipe.json"), read_json(folder / "environment.json")
-    packages = found["packages"]
-    threads = found.get("threads")  # folders of earlier versions do not tell
+    recipe, found = check_format(folder / RUN.file), read_json(folder / ENVIRONMENT)
     card = read_card(folder / RUN_MODEL) if (folder / RUN_MODEL).is_file() else ModelCard()
-    return {
-        "command": found["command"],
-        "recipe": recipe["recipe"]["name"],
-        "revision": found["revision"] or "not a source tree",
-        "versions": ", ".join(f"{name} {version}" for name, version in packages.items()),
-        "python": f"{found['python']} on {found['platform']}",
-        "devices": ", ".join(found["devices"]),
-        **({"threads": f"{threads['intra_op']} in an operation, {threads['inter_op']} between"} if threads else {}),
-        "data": recipe["asked"]["data"][:12],
+    with as_written(folder / ENVIRONMENT):
+        threads = found.get("threads")  # folders of earlier versions do not tell
+        facts = {
+            "command": found["command"],
+            "revision": found["revision"] or "not a source tree",
+            "versions": ", ".join(f"{name} {version}" for name, version in found["packages"].items()),
+            "python": f"{found['python']} on {found['platform']}",
+            "devices": ", ".join(found["devices"]),
+        }
+        if threads:
+            facts["threads"] = f"{threads['intra_op']} in an operation, {threads['inter_op']} between"
+    with as_written(folder / RUN.file):
+        facts |= {"recipe": recipe["recipe"]["name"], "data": recipe["asked"]["data"][:12]}
+    return facts | {
         **({"network": _words(card.network)} if card.network is not None else {}),
         **({"asked": _words(card.task)} if card.task is not None else {}),
         **({"model": card.identity[:12]} if card.identity else {}),
@@ -183,4 +188,4 @@ def _example(
 def read_examples(folder: Path) -> list[dict[str, Any]]:
     """What `write_examples` listed; nothing where there is nothing."""
     path = folder / LISTED
-    return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
+    return list(read_json(path)) if path.is_file() else []

@@ -11,7 +11,7 @@ from typing import Any
 
 from mammo_tf import files
 from mammo_tf.errors import MammoError
-from mammo_tf.files import Kind, read_json, write_json
+from mammo_tf.files import DAMAGED, Kind, read_json, write_json
 from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.recipe import FORMAT, Recipe
 
@@ -64,6 +64,20 @@ def check_format(path: Path) -> Any:
         sentence = f"{path} was written by version 0.1, whose recipes had other fields"
         raise MammoError("recipe_older", sentence, "Run the recipe again into a new folder, or use --overwrite")
     return stored
+
+
+@contextmanager
+def as_written(path: Path) -> Iterator[None]:
+    """Tells a file of a run that cannot be made sense of in a line, while the body reads it.
+
+    Raises:
+        MammoError: `run_damaged`.
+    """
+    try:
+        yield
+    except DAMAGED as error:
+        sentence = f"{path} is not what a run wrote ({error!r})"
+        raise MammoError("run_damaged", sentence, "Remove it and run mammo-tf run again") from error
 
 
 def _make_room(folder: Path, overwrite: bool) -> bool:

@@ -25,7 +25,7 @@ from mammo_tf.records import Records, open_records
 from mammo_tf.study import SPLITS, UNLABELLED
 from mammo_tf.training import Material, ModelCard, ModelFile, Stage, fit_stage, make_strategy, save_model, write_log
 from mammo_tf.training.devices import check_shared, replicas
-from mammo_tf.training.model_file import read_card
+from mammo_tf.training.model_file import is_whole, read_card
 from mammo_tf.training.stages import better_when
 
 Say = Callable[[str], None]
@@ -275,5 +275,5 @@ def _of_size(model: keras.Model, size: tuple[int, int]) -> keras.Model:
 
 
 def _holds(path: Path, card: ModelCard) -> bool:
-    """Whether a model file is there and is of the weights that were measured."""
-    return path.is_file() and read_card(path).weights == card.weights
+    """Whether a model file is there, whole, and of the weights that were measured."""
+    return path.is_file() and is_whole(path) and read_card(path).weights == card.weights

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import digest, read_json
+from mammo_tf.files import digest, read_json, text_digest
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
 from mammo_tf.records.example import PreparedImage, decode, decode_picture
@@ -131,6 +133,8 @@ def _opened(folder: Path, index: dict[str, Any]) -> Records:
         if not path.is_file() or path.stat().st_size != shard["bytes"]:
             raise MammoError("record_damaged", f"{path} is missing or has another length", REMEDY)
     examples = index["examples"]
+    if index.get("listed", listed_digest(examples)) != listed_digest(examples):
+        raise MammoError("record_damaged", f"the examples in {folder / INDEX} are not those that were written", REMEDY)
     preprocessing = Preprocessing.from_json(index["asked"]["preprocessing"])
     return Records(
         folder=folder,
@@ -144,6 +148,11 @@ def _opened(folder: Path, index: dict[str, Any]) -> Records:
         digest=index["digest"],
         pictures=tuple(example.get("picture", "") for example in examples),
     )
+
+
+def listed_digest(examples: Sequence[Mapping[str, Any]]) -> str:
+    """What tells the list of examples in an index from any other: SHA-256."""
+    return text_digest(json.dumps(examples, sort_keys=True))
 
 
 def verify(records: Records) -> None:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import locked
+from mammo_tf.files import locked, write_text
 
 LEDGER = "test_ledger.jsonl"
+WRITING = ("disk_full", "read_only", "not_a_folder", "not_a_file")  # codes of `files.disk_errors`
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,20 @@ def enter(folder: Path, measurement: Measurement) -> None:
             if any((one.model, one.test) == (measurement.model, measurement.test) for one in entries(folder)):
                 return
             when = datetime.now(UTC).isoformat(timespec="seconds")
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"when": when, **asdict(measurement)}) + "\n")
+            before = path.read_text(encoding="utf-8") if path.is_file() else ""
+            line = json.dumps({"when": when, **asdict(measurement)})
+            write_text(path, f"{before.rstrip()}\n{line}\n".lstrip())
     except OSError as error:
-        sentence = f"{path} cannot be written ({error.strerror}), so this measurement of test is not counted"
-        raise MammoError("ledger_closed", sentence, "Make the data folder writable") from error
+        raise _closed(path, error.strerror or "") from error
+    except MammoError as error:
+        if error.code not in WRITING:
+            raise
+        raise _closed(path, error.sentence) from error
+
+
+def _closed(path: Path, why: str) -> MammoError:
+    sentence = f"{path} cannot be written ({why}), so this measurement of test is not counted"
+    return MammoError("ledger_closed", sentence, "Make the data folder writable")
 
 
 def entries(folder: Path) -> list[Measurement]:
@@ -62,10 +72,12 @@ def entries(folder: Path) -> list[Measurement]:
         return []
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
             found.append(Measurement(**{name: row[name] for name in Measurement.__dataclass_fields__}))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             sentence = f"{path}, line {number} is not a measurement"
             raise MammoError("ledger_damaged", sentence, "Remove the line, and say so where you report") from error
     return found

@@ -15,13 +15,16 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, digest, read_json, write_json
 from mammo_tf.progress import track
 from mammo_tf.records.example import PreparedImage, encode
-from mammo_tf.records.index import INDEX
+from mammo_tf.records.index import INDEX, listed_digest
 from mammo_tf.records.sources import Stamps, changed
 from mammo_tf.study import Reject
 
 RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
 Part = dict[str, Any]  # what `<shard>.json` says
 KEYS = {"bytes": int, "sha256": str, "examples": list, "rejects": list, "files": dict}  # of a part
+
+EXAMPLE = {"location": list, "mean": float, "picture": str}  # of an example
+REJECT = (3, 4)  # columns of a reject, in lists of earlier versions and now
 
 
 class Made(NamedTuple):
@@ -75,6 +78,8 @@ def _refuse_changed(folder: Path, parts: Iterable[Part], root: str | Path) -> No
 def _parts_of(index: Mapping[str, Any], names: Sequence[str]) -> dict[str, Part]:
     """What each shard's JSON file said, from the index of finished records; nothing if that is damaged."""
     try:
+        if index["listed"] != listed_digest(index["examples"]):
+            return {}
         parts: dict[str, Part] = {
             name: {**{key: shard[key] for key in KEYS if key != "examples"}, "examples": []}
             for name, shard in zip(names, index["shards"], strict=True)
@@ -99,7 +104,24 @@ def _parts_beside(folder: Path, names: Sequence[str]) -> dict[str, Part]:
 
 
 def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and all(isinstance(part.get(key), kind) for key, kind in KEYS.items())
+    return (
+        isinstance(part, dict)
+        and all(isinstance(part.get(key), kind) for key, kind in KEYS.items())
+        and all(map(_is_example, part["examples"]))
+        and all(map(_is_reject, part["rejects"]))
+    )
+
+
+def _is_example(example: Any) -> bool:
+    if not isinstance(example, dict) or not isinstance(example.get("row"), dict):
+        return False
+    told = all(isinstance(example.get(key), kind) for key, kind in EXAMPLE.items())
+    told &= isinstance(example.get("warnings", []), list | tuple)
+    return told and isinstance(example["row"].get("path"), str)
+
+
+def _is_reject(reject: Any) -> bool:
+    return isinstance(reject, list) and len(reject) in REJECT and all(isinstance(cell, str) for cell in reject)
 
 
 def write_shard(path: Path, images: Iterable[Made]) -> Part:

@@ -20,7 +20,7 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import doubts, images_of
 from mammo_tf.records.doubles import same_pictures
 from mammo_tf.records.example import PreparedImage
-from mammo_tf.records.index import FORMAT, INDEX
+from mammo_tf.records.index import FORMAT, INDEX, listed_digest
 from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.records.sources import stamps_of
@@ -181,6 +181,7 @@ def _finish(folder: Path, parts: Mapping[str, Part], asked: Mapping[str, Any], p
             for shard, part in zip(shards, parts.values(), strict=True)
         ],
         "digest": text_digest(json.dumps([content, shards], sort_keys=True)), "examples": examples,
+        "listed": listed_digest(json.loads(json.dumps(examples))),
     }  # fmt: skip
     write_json(folder / INDEX, index)
     for name in parts:

@@ -103,7 +103,8 @@ def fitting_rows(examples: Sequence[Example], budget: int) -> int:
 def _read_picture(path: Path) -> NDArray[np.uint16]:
     if not Path(path).is_file():
         raise MammoError("file_missing", f"the example picture {path} is not there")
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    content = np.fromfile(path, np.uint8)
+    pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
     if pixels is None or pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
         raise MammoError("picture_broken", f"{path} is not a grey PNG of 8 or 16 bits")
     return as_uint16(pixels)

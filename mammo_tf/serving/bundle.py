@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,15 +82,22 @@ class Bundle:
             pictures: PNG files, grey, 8 or 16 bits, any size, bright is dense.
 
         Raises:
-            MammoError: `png_broken`.
+            MammoError: `png_broken` for what is not such a PNG (`png_in_graph`), naming the picture;
+                `signature_missing` for a bundle that was exported without `serving_default`.
         """
         if not pictures:
             return NOTHING
+        if PNG_SIGNATURE not in self.description["signatures"]:
+            sentence = f"{self.folder} was exported without {PNG_SIGNATURE}, whose scores were not those measured"
+            raise MammoError("signature_missing", sentence, "Prepare pictures and ask serving_float, as predict does")
         try:
             return self._run(PNG_SIGNATURE, png=tf.constant(list(pictures), tf.string))
         except tf.errors.InvalidArgumentError as error:
-            sentence = f"one of {len(pictures)} pictures is not a PNG, or broken"
-            raise MammoError("png_broken", sentence, "Give PNG files of 8 or 16 bits, grey") from error
+            said = re.search(r"assertion failed: \[([^];]*); ([^]]*)\]", error.message)
+            if said is None:
+                sentence = f"one of {len(pictures)} pictures is a broken PNG"
+                raise MammoError("png_broken", sentence, "Send the whole file") from error
+            raise MammoError("png_broken", said[1], said[2].replace("send", "Send", 1)) from error
 
     def score_float(self, pictures: ArrayLike) -> Scored:
         """Scores pictures after `preprocessing.geometry`.

@@ -2,15 +2,15 @@
 
 Signatures:
 
-- `serving_default`: `png`, string `[batch]`, PNG bytes, grey, 8 or 16 bits, any size. Decodes, then runs the `geometry`
-  that a graph can do, `intensity` and the network.
+- `serving_default`: `png`, string `[batch]`, PNG bytes, grey, 8 or 16 bits, any size. Decodes (`png_in_graph`: what
+  `predict` refuses is refused), then runs `geometry`, `intensity` and the network.
 - `serving_float`: `picture`, float32 `[batch, rows, columns]` in [0, 1], after `geometry`. Runs `intensity` and the
   network.
 
 Outputs of both: those that the task names, `score` float32 `[batch]` first. A classifier has `heatmap` float32
 `[batch, map rows, map columns]` where it has a class activation map (its mean plus the difference of the biases is the
 logit of the score), a network for segmentation `mask` float32 `[batch, rows, columns]`, the probability of every pixel.
-A graph cannot segment the breast: `serving_default` runs `Preprocessing.for_graph()`, and `bundle.json` says so.
+A batch of no picture has no score.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version as installed_version
@@ -30,10 +30,14 @@ import tensorflow as tf
 
 from mammo_tf.data import graph_preprocessing
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import to_json
 from mammo_tf.files import digest, disk_errors, source_revision, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import with_winograd
 from mammo_tf.models.flips import FLIPS
+from mammo_tf.serving.png_in_graph import decode_png
+from mammo_tf.serving.predict_inputs import Candidate
+from mammo_tf.serving.signature_gap import SignatureGap, measure_gap
 from mammo_tf.training import Classification, ModelCard, ModelFile, Task, Threshold
 
 FORMAT = 2
@@ -48,7 +52,10 @@ def export_bundle(
     name: str = "end2end",
     thresholds: Sequence[Threshold] | None = None,
     flips: bool | None = None,
-    winograd: bool = True,
+    winograd: bool | None = None,
+    validation: Sequence[Candidate] = (),
+    allow_gap: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Writes `root/name/<version>/`, version being the next whole number; whole or not there.
 
@@ -62,7 +69,13 @@ def export_bundle(
         flips: outputs are the mean over the picture as it is, left-right, up-down and both; four times the work; by
             default as the card says. A heat map is that of the picture as it is.
         winograd: compute convolutions of many channels by `models.with_winograd`: the same scores to 1e-6 in less time
-            on a CPU, in plain operations that every loader of SavedModels has. False for a server with a GPU.
+            on a CPU, in plain operations that every loader of SavedModels has. False for a server with a GPU; by
+            default True where TensorFlow sees no GPU. `bundle.json` says which.
+        validation: pictures of validation, on which both signatures are compared (`signature_gap`). What was found
+            stands in `bundle.json`; nothing, where there are no pictures.
+        allow_gap: write `serving_default` even where its scores are not those that were measured. Thresholds then say
+            that they are for `serving_float` alone.
+        say: is told the gap.
 
     Returns:
         The version's folder.
@@ -80,9 +93,17 @@ def export_bundle(
         raise MammoError("name_wrong", f"{name!r} is not a name for a model", "Take letters, digits, _ and -")
     preprocessing = check_servable(model_file)
     card = served_card(model_file, thresholds, flips)
+    if winograd is None:
+        winograd = not tf.config.list_physical_devices("GPU")
     signatures, variables = serving_functions(
         model_file.model, task_of(model_file.card), preprocessing, card.flips, winograd
     )
+    gap = _gap(signatures, preprocessing, validation, card.threshold("image"), say)
+    if gap is not None and gap.is_large:
+        card = replace(card, thresholds=tuple(replace(one, signature=FLOAT_SIGNATURE) for one in card.thresholds))
+        if not allow_gap:
+            say("that is too much: the bundle has no serving_default; --allow-gap puts it in nevertheless")
+            del signatures[PNG_SIGNATURE]
     module = tf.Module()
     module.variables_once = variables  # a module that holds the Keras model too would write each of them twice
     described = {
@@ -90,8 +111,9 @@ def export_bundle(
         "name": name,
         "input_size": list(preprocessing.size or ()),
         "card": card.to_json(),
-        "graph_preprocessing": preprocessing.for_graph().to_json(),
+        "graph_preprocessing": preprocessing.to_json(),
         "winograd": winograd,
+        "gap": None if gap is None else to_json(gap),
         "signatures": {key: _described(function) for key, function in signatures.items()},
         "versions": {package: installed_version(package) for package in ("mammo_tf", "tensorflow", "keras")},
         "revision": source_revision(),
@@ -105,6 +127,20 @@ def export_bundle(
         digests = {path.relative_to(place.folder).as_posix(): digest(path) for path in files}
         write_json(place.folder / DESCRIPTION, {**described, "digests": digests})
     return place.folder
+
+
+def _gap(
+    signatures: dict[str, Any],
+    preprocessing: Preprocessing,
+    validation: Sequence[Candidate],
+    threshold: float | None,
+    say: Callable[[str], None],
+) -> SignatureGap | None:
+    gap = measure_gap(signatures, preprocessing, validation, threshold) if validation else None
+    why = f"none of {len(validation)} validation images can be read" if validation else "no validation images are there"
+    unknown = f"how far serving_default is from the full preprocessing is unknown: {why} (--data names them)"
+    say(unknown if gap is None else gap.words)
+    return gap
 
 
 def task_of(card: ModelCard) -> Task:
@@ -162,31 +198,32 @@ def serving_functions(
     network = task.serving_network(model)
     if winograd:
         network = with_winograd(network)
-    in_graph = preprocessing.for_graph()
     rows, columns = preprocessing.size or (None, None)
 
     def scored(pictures: Tensor) -> dict[str, Tensor]:
-        values = graph_preprocessing.intensity(preprocessing, pictures)
+        """Of no picture: no score. A convolution refuses an empty batch, so it is given a black one then."""
+        count = tf.shape(pictures)[0]
+        some = tf.pad(pictures, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0]])
+        values = graph_preprocessing.intensity(preprocessing, some)
         own, *further = tf.nest.flatten(network(values, training=False))
         if flips:
             mirrored = [own, *(back(values, axes) for axes in FLIPS.values())]
             own = tf.add_n(mirrored) / len(mirrored)
-        return task.named_outputs([own, *further])
+        return {name: output[:count] for name, output in task.named_outputs([own, *further]).items()}
 
     def back(values: Tensor, axes: tuple[int, ...]) -> Tensor:
         """The network's own output on mirrored pictures; one that is a picture itself is mirrored back."""
         given = tf.nest.flatten(network(tf.reverse(values, axes), training=False))[0]
         return tf.reverse(given, axes) if given.shape.rank == 4 else given
 
-    def prepared(png: Tensor) -> Tensor:
-        # Without dtype the decoder drops the lower 8 of 16 bits; with it, 8-bit pictures are raised by 257.
-        picture = tf.io.decode_png(png, channels=1, dtype=tf.uint16)[..., 0]
-        return graph_preprocessing.geometry(in_graph, picture)
+    def prepared(numbered: tuple[Tensor, Tensor]) -> Tensor:
+        png, number = numbered
+        return graph_preprocessing.geometry(preprocessing, decode_png(png, number))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="png")])
     def serve_png(png: Tensor) -> dict[str, Tensor]:
         one = tf.TensorSpec([rows, columns], tf.float32)
-        return scored(tf.map_fn(prepared, png, fn_output_signature=one))
+        return scored(tf.map_fn(prepared, (png, tf.range(tf.size(png))), fn_output_signature=one))
 
     @tf.function(input_signature=[tf.TensorSpec([None, rows, columns], tf.float32, name="picture")])
     def serve_float(picture: Tensor) -> dict[str, Tensor]:

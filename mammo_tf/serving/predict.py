@@ -31,13 +31,14 @@ from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving.export import task_of
-from mammo_tf.serving.predict_inputs import Candidate, Inputs, find_inputs, parts_of
+from mammo_tf.serving.predict_domain import foreign
+from mammo_tf.serving.predict_inputs import Inputs, find_inputs, pictures_of
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.serving.scorer import Scorer, open_scorer
 from mammo_tf.study import COLUMNS as MANIFEST_COLUMNS
-from mammo_tf.study import UNLABELLED, Projection, Reject, kept_rejects, make_manifest, write_rejects
-from mammo_tf.study.table_output import REJECTS, check_table_output
+from mammo_tf.study import UNLABELLED, Reject, make_manifest, write_rejects
+from mammo_tf.study.table_output import check_table_output, rejects_of
 from mammo_tf.training import Classification, ModelCard, Segmentation, Task
 from mammo_tf.training.tasks.segmentation import MASKS, mask_path, write_mask
 
@@ -95,7 +96,7 @@ def predict(
     "Predictions" (`label` 0, 1 or empty; `decision` 0 or 1, where the model has a threshold for images; `probability`
     where it was calibrated), `path`, `grey_mean` (mean of the prepared picture in [0, 1]), and further columns of the
     manifest. A network for segmentation also leaves `<output>_masks/<image_id>.png`, in the geometry of the stored
-    picture. `rejects.csv` lies next to it; if the manifest's own one lies there, its rows are kept.
+    picture. `<output>_rejects.csv` lies next to it.
 
     Args:
         source_model: a bundle, a `.keras` file or a run folder.
@@ -131,8 +132,8 @@ def predict(
     for batch in _batches(found, scorer.preprocessing, batch_size, workers):
         run.take(batch)
     rejects = [*found.rejects, *run.rejects]
-    rejects_path = output.with_name(REJECTS)
-    write_rejects(_kept_rejects(rejects_path, output, found) + rejects, rejects_path)
+    rejects_path = rejects_of(output)
+    write_rejects(rejects, rejects_path)
     if not run.rows:
         first = f"; the first: {rejects[0].sentence}" if rejects else ""
         sentence = f"none of {len(rejects) + len(found.passed_over)} files can be scored{first}"
@@ -219,7 +220,7 @@ def _batches(
     """Prepared pictures in order, `batch_size` at a time; the next ones are prepared while a batch is worked on."""
     batch: list[PredictPicture | Reject] = []
     work = partial(prepare_picture, preprocessing=preprocessing)
-    pictures = _pictures(found.candidates, preprocessing, workers)
+    pictures = pictures_of(found.candidates, preprocessing.projection, workers)
     for candidate, item in each_file(work, pictures, workers, "scoring"):
         place, file = candidate.place, candidate.file
         batch.append(Reject.of(place, item, file) if isinstance(item, MammoError) else item)
@@ -230,29 +231,12 @@ def _batches(
         yield batch
 
 
-def _pictures(candidates: Sequence[Candidate], preprocessing: Preprocessing, workers: int) -> list[Candidate]:
-    """All pictures: of a volume several where the model's projection makes several."""
-    if preprocessing.projection == Projection():
-        return list(candidates)
-    work = partial(parts_of, projection=preprocessing.projection)
-    outcomes = each_file(work, list(candidates), workers, "reading headers")
-    return [one for candidate, found in outcomes for one in ([candidate] if isinstance(found, MammoError) else found)]
-
-
 def _check_output(output: Path, inputs: Sequence[Path]) -> None:
     check_table_output(output, [*inputs, *(folder / TABLE for folder in inputs if folder.is_dir())])
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(output.parent, os.W_OK):
         raise MammoError("read_only", f"the folder {output.parent} cannot be written to", "Choose another folder")
-
-
-def _kept_rejects(path: Path, output: Path, found: Inputs) -> list[Reject]:
-    """Rows of a `rejects.csv` that the manifest came with: files that it does not name."""
-    manifest = found.manifest
-    if manifest is None or manifest.resolve().parent != output.resolve().parent:
-        return []
-    return kept_rejects(path, {candidate.place for candidate in found.candidates})
 
 
 def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | None) -> pd.DataFrame:
@@ -315,7 +299,7 @@ def _unusual(grey_mean: float, scorer: Scorer) -> bool:
 
 
 def _warnings(table: pd.DataFrame, scorer: Scorer, run: _Run) -> list[str]:
-    warnings = []
+    warnings = foreign(run.rows, scorer.card.training_domain)
     means = table["grey_mean"].to_numpy()
     unusual = [mean for mean in means if _unusual(mean, scorer)]
     if unusual:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
+from mammo_tf.guard import each_file
 from mammo_tf.reading import Facts, collections, images_of
 from mammo_tf.reading.collections.folder import TABLE, manifest_row
 from mammo_tf.reading.identity import keyed_hash
@@ -102,8 +104,19 @@ def file_row(facts: Facts, place: str) -> dict[str, Any]:
     return row if facts.modality else row | {"patient_id": keyed_hash("patient", place)}
 
 
-def parts_of(candidate: Candidate, projection: Projection) -> list[Candidate]:
-    """The pictures that a candidate becomes, see `reading.images_of`; runs in worker processes."""
+def pictures_of(candidates: Sequence[Candidate], projection: Projection, workers: int) -> list[Candidate]:
+    """All pictures that candidates become: of a volume several where the projection makes several.
+
+    A candidate whose header cannot be read stays as it is: what is wrong is told where its picture is read.
+    """
+    if projection == Projection():
+        return list(candidates)
+    work = partial(_parts_of, projection=projection)
+    outcomes = each_file(work, list(candidates), workers, "reading headers")
+    return [one for candidate, found in outcomes for one in ([candidate] if isinstance(found, MammoError) else found)]
+
+
+def _parts_of(candidate: Candidate, projection: Projection) -> list[Candidate]:
     rows = images_of(candidate.file, candidate.told, projection)
     if len(rows) == 1:
         return [candidate]

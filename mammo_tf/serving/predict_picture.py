@@ -1,12 +1,14 @@
-"""One picture for `predict`: read and prepared; runs in worker processes, without TensorFlow."""
+"""One picture for `predict` and `export`: read and prepared; runs in worker processes, without TensorFlow."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_tf.imaging.levels import as_uint16
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import read_told
 from mammo_tf.serving.predict_inputs import Candidate, file_row
@@ -40,3 +42,10 @@ def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> Predi
     grey_mean = float(prepared.picture.mean(dtype=np.float64))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size, picture.facts.warnings)
+
+
+def prepare_both(candidate: Candidate, preprocessing: Preprocessing) -> tuple[NDArray[np.float32], bytes]:
+    """The picture after the geometry half, and as the PNG file that a client of a server sends; errors as above."""
+    picture = read_told(candidate.file, candidate.told, preprocessing.projection)
+    _, encoded = cv2.imencode(".png", as_uint16(picture.pixels), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return preprocessing.geometry(picture.pixels).picture, encoded.tobytes()

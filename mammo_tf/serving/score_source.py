@@ -20,7 +20,12 @@ def write_source(predictions: str | Path, card: ModelCard) -> None:
         card: of the network, sealed, as it scored.
     """
     network = {"weights": card.weights, "flips": card.flips, "identity": card.identity}
-    told = {"format": FORMAT, "sha256": digest(predictions), "network": network}
+    told = {
+        "format": FORMAT,
+        "sha256": digest(predictions),
+        "network": network,
+        "threshold": card.threshold("image"),  # that the column decision was made with
+    }
     write_json(Path(predictions).with_suffix(".json"), told)
 
 

@@ -76,7 +76,7 @@ def open_scorer(path: str | Path, flips: bool | None = None, winograd: bool = Tr
 def _of_bundle(path: Path, flips: bool | None, winograd: bool) -> Scorer:
     bundle = open_bundle(path)
     if bundle.description.get("winograd") and not winograd:
-        remedy = "Export the model again without it, or score its .keras file"
+        remedy = "Export the model again with --no-winograd, or score its .keras file"
         raise MammoError("winograd_exported", f"{bundle.folder} was exported with Winograd's convolutions", remedy)
 
     card = bundle.card

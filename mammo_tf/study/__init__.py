@@ -16,7 +16,7 @@ from mammo_tf.study.manifest import (
 )
 from mammo_tf.study.origin import Origin, check_origin_output, read_origin, write_origin
 from mammo_tf.study.projection import Projection
-from mammo_tf.study.rejects import Reject, kept_rejects, write_rejects
+from mammo_tf.study.rejects import Reject, write_rejects
 from mammo_tf.study.split import assign_splits, check_classes, check_leakage, with_splits_of
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "findings_from_json",
     "findings_to_json",
     "identity_line",
-    "kept_rejects",
     "make_manifest",
     "positive",
     "read_manifest",

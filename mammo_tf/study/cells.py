@@ -19,9 +19,24 @@ from mammo_tf.study.findings import findings_from_json
 
 LABELS = ("normal", "benign", "high_risk", "malignant")
 SPLITS = ("train", "validation", "test")
+VIEWS = (
+    "CC",
+    "MLO",
+    "ML",
+    "LM",
+    "LMO",
+    "XCCL",
+    "XCCM",
+    "FB",
+    "SIO",
+    "ISO",
+    "AT",
+    "CV",
+)
 WORDS: Mapping[str, tuple[str, ...]] = {
     "label": LABELS,
     "laterality": ("L", "R"),
+    "view": VIEWS,
     "modality": ("FFDM", "DBT", "FILM"),
     "density": ("A", "B", "C", "D"),
     "split": SPLITS,
@@ -56,6 +71,7 @@ def check_cells(table: pd.DataFrame, lines: Sequence[int], path: Path, words: Ma
         **{column: _number_of(column) for column in RANGES},
         **{column: _counted(column) for column in COUNTED},
         "path": _inside,
+        "stored_bits": stored_bits,
         "findings": _findings,
     }
     for column in [name for name in checks if name in table]:
@@ -125,6 +141,15 @@ def counted_number(column: str, cell: str) -> str:
     return str(int(found[1]))
 
 
+def stored_bits(cell: str) -> str:
+    """Of how many bits the values of a picture are, 1 to 16; errors `value_unknown`."""
+    text = cell.strip().removesuffix(".0")
+    if not (text.isdecimal() and 1 <= int(text) <= 16):
+        remedy = "Write the bits of a pixel's value, such as 12, or nothing"
+        raise MammoError("value_unknown", f"stored_bits {cell!r} is not a whole number from 1 to 16", remedy)
+    return str(int(text))
+
+
 def leaves_root(place: str) -> bool:
     """Whether a path of a table points out of the data root: absolute (of any system), or up by `..`."""
     if PurePosixPath(place).is_absolute() or PureWindowsPath(place).drive or place.startswith("\\"):
@@ -135,6 +160,7 @@ def leaves_root(place: str) -> bool:
 def _inside(cell: str) -> str:
     if leaves_root(cell):
         raise outside(f"path {cell!r}")
+    _nameable(f"path {cell[:80]!r}", cell)
     return cell
 
 
@@ -142,9 +168,17 @@ def _findings(cell: str) -> str:
     for finding in findings_from_json(cell):
         if finding.mask is not None and leaves_root(finding.mask):
             raise outside(f"findings: mask {finding.mask!r}")
+        if finding.mask is not None:
+            _nameable(f"findings: mask {finding.mask[:80]!r}", finding.mask)
     return cell
 
 
 def outside(what: str) -> MammoError:
     """The error for a path that leaves the data root."""
     return MammoError("path_outside", f"{what} leaves the data root", "Write paths relative to the root, inside it")
+
+
+def _nameable(what: str, place: str) -> None:
+    """Refuses what no file can be called: a path with a NUL byte, or of names that are too long."""
+    if "\0" in place or max((len(part.encode()) for part in place.split("/")), default=0) > 255 or len(place) > 4000:
+        raise MammoError("value_unknown", f"{what} is no name of a file", "Correct the path")

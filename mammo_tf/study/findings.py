@@ -71,7 +71,7 @@ def findings_from_json(text: str) -> tuple[Finding, ...]:
         return ()
     try:
         return tuple(_finding(row) for row in json.loads(text, object_pairs_hook=_once))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise MammoError(
             "findings_broken", f"findings {text[:80]!r} cannot be read: {error}", "See docs/manifest.md for the form"
         ) from error

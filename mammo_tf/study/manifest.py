@@ -17,6 +17,7 @@ from mammo_tf.study.cells import RANGES, WORDS, check_cells, leaves_root, outsid
 from mammo_tf.study.table import csv_rows
 
 NUMBERS = tuple(RANGES)
+IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id")
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "label", "age", "density",
     "manufacturer", "site", "spacing_row_mm", "spacing_column_mm", "path", "frame", "split", "findings",
@@ -48,7 +49,7 @@ def _text(value: Any) -> str:
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
-    """Reads and checks a manifest; columns as `make_manifest` gives them.
+    """Reads and checks a manifest; columns as `make_manifest` gives them, identifiers without blanks around them.
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_twice`, `manifest_empty`,
@@ -67,6 +68,8 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
         raise MammoError("manifest_empty", f"{path} has no rows")
     table = pd.DataFrame([row for _, row in body], columns=header, dtype="str")
     lines = [line for line, _ in body]
+    for column in [name for name in IDENTIFIERS if name in table]:
+        table[column] = table[column].str.strip()
     _check_identifiers(table, lines, path)
     check_cells(table, lines, path, WORDS)
     return make_manifest({str(name): cell for name, cell in row.items()} for row in table.to_dict("records"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,9 +46,6 @@ class Reject(NamedTuple):
         return f"{self.path}: {self.reason}" + (f". {self.remedy}" if self.remedy else "")
 
 
-BEFORE = Reject._fields[:3]  # the columns of lists that earlier versions wrote
-
-
 def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
     r"""Writes `rejects.csv` (UTF-8, the columns of `Reject`, sorted by path) and returns how many there are.
 
@@ -60,21 +57,3 @@ def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
         writer = csv.writer(stream, quoting=csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL, lineterminator="\n")
         writer.writerows([Reject._fields, *rows])
     return len(rows)
-
-
-def kept_rejects(path: str | Path, named: Collection[str]) -> list[Reject]:
-    """What stays of a `rejects.csv` when it is written again: rows of files that are not among those looked at now.
-
-    Args:
-        path: the file. One that is not there, is not a CSV file in UTF-8, or has other columns gives nothing; so does a
-            row that is not whole: a list that someone else left there must not end the work.
-        named: paths looked at now, as its column `path` writes them.
-    """
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-            header, *rows = csv.reader(stream, strict=True)
-    except (OSError, ValueError, csv.Error):  # ValueError: an empty file, or bytes that are no UTF-8
-        return []
-    if tuple(header) not in (Reject._fields, BEFORE):
-        return []
-    return [Reject(*row) for row in rows if len(row) == len(header) and row[0] not in named]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from mammo_tf.errors import MammoError
 from mammo_tf.study.cells import LABELS, SPLITS
 from mammo_tf.study.manifest import UNLABELLED, truth
+from mammo_tf.study.spelling import one_spelling, spelled_alike
 
 AGE_BAND_YEARS = 5
 
@@ -25,7 +27,8 @@ def assign_splits(
 
     Units (patients or pairs) are shuffled within their stratum, and walking through the strata each unit goes to
     the part that is furthest behind its fraction, so every stratum is shared out in proportion. The number of units
-    in train and validation is rounded down, the rest is test: 191 pairs at 70/10/20 give 133, 19 and 39.
+    in train and validation is rounded down, the rest is test: 191 pairs at 70/10/20 give 133, 19 and 39. Names that
+    differ in their spelling alone (`spelled_alike`) are one patient's or one pair's.
 
     Args:
         manifest: rows as `read_manifest` gives them.
@@ -75,7 +78,10 @@ def assign_splits(
 
 def _units(manifest: pd.DataFrame, pairs: bool) -> list[str]:
     if not pairs:
-        return list(manifest["patient_id"])
+        return one_spelling(manifest["patient_id"])
+    manifest = manifest.assign(
+        patient_id=one_spelling(manifest["patient_id"]), pair_id=one_spelling(manifest["pair_id"])
+    )
     pair_of = manifest[manifest["pair_id"] != ""].groupby("patient_id")["pair_id"].nunique()
     if (pair_of > 1).any():
         raise MammoError("pairs_contradictory", "a patient has two pair_ids", "Fix the column pair_id")
@@ -109,7 +115,8 @@ def with_splits_of(manifest: pd.DataFrame, before: pd.DataFrame) -> tuple[pd.Dat
     """A manifest that is listed again keeps its splits; patients that are new have none yet.
 
     Args:
-        manifest: the new rows; a split that they tell counts.
+        manifest: the new rows; a split that they tell counts. Those of a patient or pair with images in several splits,
+            as after identifiers were corrected, all go to the first of `SPLITS`.
         before: the rows of the manifest that is replaced.
 
     Returns:
@@ -119,23 +126,48 @@ def with_splits_of(manifest: pd.DataFrame, before: pd.DataFrame) -> tuple[pd.Dat
     if placed.empty:
         return manifest, ""
     of_image = dict(zip(placed["image_id"], placed["split"], strict=True))
-    of_patient = dict(zip(placed["patient_id"], placed["split"], strict=True))
+    of_patient = dict(zip(spelled_alike(placed["patient_id"]), placed["split"], strict=True))
+    patients = spelled_alike(manifest["patient_id"])
     result = manifest.copy()
     result["split"] = [
         told or of_image.get(image) or of_patient.get(patient, "")
-        for told, image, patient in zip(manifest["split"], manifest["image_id"], manifest["patient_id"], strict=True)
+        for told, image, patient in zip(manifest["split"], manifest["image_id"], patients, strict=True)
     ]
-    patients = set(result.loc[result["split"] != "", "patient_id"]) & set(of_patient)
-    unplaced = set(result.loc[result["split"] == "", "patient_id"])
-    gone = set(of_patient) - set(result["patient_id"])
-    said = [f"kept the splits of {len(patients)} of {len(of_patient)} patients"]
+    several = _torn(result, patients)
+    for column in ("patient_id", "pair_id", "patient_id"):
+        result["split"] = _joined(result, manifest["split"], column)
+    unplaced = {patient for patient, split in zip(patients, result["split"], strict=True) if not split}
+    kept, gone = set(of_patient) & set(patients), set(of_patient) - set(patients)
+    said = [f"kept the splits of {len(kept)} of {len(of_patient)} patients"]
+    said += [f"{len(several)} had images in several and went to the first of {', '.join(SPLITS)}"] if several else []
     said += [f"{len(gone)} are not there any more"] if gone else []
     said += [f"{len(unplaced)} have no split yet (mammo-tf split gives everyone a new one)"] if unplaced else []
     return result, ", ".join(said)
 
 
+def _torn(manifest: pd.DataFrame, names: Sequence[str]) -> dict[str, list[str]]:
+    """The parts of each name that stands in several, in order of the names."""
+    keyed = manifest.assign(_name=list(names))
+    parts = keyed[(keyed["split"] != "") & (keyed["_name"] != "")].groupby("_name")["split"].unique()
+    return {str(name): sorted(found) for name, found in parts.items() if len(found) > 1}
+
+
+def _joined(manifest: pd.DataFrame, told: pd.Series, column: str) -> list[str]:
+    """Splits of the rows, equal where a column names the same: the one that is told, else the first of `SPLITS`.
+
+    Whoever was in train stays there: a model that has seen her may be measured on the others.
+    """
+    names, splits = spelled_alike(manifest[column]), list(manifest["split"])
+    rows = list(zip(names, told, splits, strict=True))
+    first: dict[str, str] = {}
+    for name, said, split in sorted(rows, key=lambda row: (not row[1], SPLITS.index(row[2]) if row[2] else 0)):
+        if name and split:
+            first.setdefault(name, said or split)
+    return [said or first.get(name, split) for name, said, split in rows]
+
+
 def check_leakage(manifest: pd.DataFrame) -> None:
-    """Refuses a manifest in which a patient, a matched pair or a picture stands in two parts.
+    """Refuses a manifest in which a patient, a matched pair or a picture stands in two parts, however it is spelled.
 
     Raises:
         MammoError: `patient_in_two_splits`, `pair_in_two_splits`, `picture_in_two_splits`.
@@ -145,21 +177,23 @@ def check_leakage(manifest: pd.DataFrame) -> None:
         ("patient_id", "patient_in_two_splits", "patient"),
         ("pair_id", "pair_in_two_splits", "pair"),
     ):
-        known = placed[placed[column] != ""]
-        torn = known.groupby(column)["split"].nunique().loc[lambda parts: parts > 1]
-        if len(torn):
-            name = torn.index[0]
-            parts = ", ".join(sorted(set(known.loc[known[column] == name, "split"])))
+        torn = _torn(placed, spelled_alike(placed[column]))
+        if torn:
+            key, parts = next(iter(torn.items()))
+            alike = placed[column][[name == key for name in spelled_alike(placed[column])]]
+            first, *others = dict.fromkeys(alike)
+            told = f"{first!r} (also spelled {others[0]!r})" if others else repr(first)
             raise MammoError(
                 code,
-                f"{len(torn)} {what}(s) in more than one split, first {name!r} in {parts}",
+                f"{len(torn)} {what}(s) in more than one split, first {told} in {', '.join(parts)}",
                 "Split again with mammo-tf split (with --pairs, if there are pairs)",
             )
-    series = placed.get("series", "")  # of a folder that holds slices of several
-    pictures = placed.assign(_picture=placed["path"] + " " + placed["frame"] + " " + series)
-    torn = pictures.groupby("_picture")["split"].nunique().loc[lambda parts: parts > 1]
-    if len(torn):
-        raise MammoError("picture_in_two_splits", f"the file {str(torn.index[0]).strip()} is in more than one split")
+    places = [posixpath.normpath(place) for place in placed["path"]]
+    series = placed.get("series", pd.Series("", placed.index))  # of a folder that holds slices of several
+    parts = zip(places, placed["frame"], series, strict=True)
+    torn = _torn(placed, [" ".join(one).strip() for one in parts])
+    if torn:
+        raise MammoError("picture_in_two_splits", f"the file {next(iter(torn))} is in more than one split")
 
 
 def check_classes(

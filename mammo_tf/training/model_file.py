@@ -90,15 +90,25 @@ def read_card(path: str | Path) -> ModelCard:
     """The card of a `.keras` file alone; empty for a file of others.
 
     Raises:
-        MammoError: those of `ModelCard.from_json`.
-        OSError, ValueError, KeyError, zipfile.BadZipFile: where it is not such a file.
+        MammoError: `not_a_model`; those of `ModelCard.from_json`.
     """
-    with zipfile.ZipFile(path) as archive:
-        said = json.loads(archive.read(ENTRY)) if ENTRY in archive.namelist() else {}
     try:
+        with zipfile.ZipFile(path) as archive:
+            said = json.loads(archive.read(ENTRY)) if ENTRY in archive.namelist() else {}
         return ModelCard.from_json(said["card"]) if "card" in said else _card_of_0_1(said)
     except MammoError as error:
         raise MammoError(error.code, f"{path}: {error.sentence}", error.remedy) from error
+    except DAMAGED as error:
+        raise MammoError("not_a_model", f"{path} cannot be read: {error}") from error
+
+
+def is_whole(path: Path) -> bool:
+    """Whether every part of a `.keras` file is as it was written, by its checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except DAMAGED:
+        return False
 
 
 def _card_of_0_1(said: Mapping[str, Any]) -> ModelCard:

@@ -125,3 +125,17 @@ def test_two_writers_of_one_manifest_do_not_meet(films: Path, tmp_path: Path, ca
         assert f"{output} is being written by another mammo-tf" in capsys.readouterr().err
         held.communicate(b"\n")
     assert main(["split", str(films), "-o", str(output)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--values label=B:benign --values label=B:normal", "--values gives 'B' of label two meanings"),
+        ("--values label=B:benign,B:malignant", "--values gives 'B' of label two meanings"),
+        ("--columns label=a --columns label=b", "names one of its columns twice"),
+    ],
+)
+def test_what_is_said_twice_is_refused(options: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["manifest", "folder", str(tmp_path), "-o", str(tmp_path / "out"), *options.split()]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, compute_metrics, read_predictions
 from mammo_tf.evaluation.copies import check_rows_apart, copied_rows
-from mammo_tf.evaluation.identities import check_patients_apart, patient_notes, spelled_alike
+from mammo_tf.evaluation.identities import check_patients_apart, patient_notes
 
 FEW = Resampling(20)
 
@@ -21,17 +21,6 @@ FEW = Resampling(20)
 def read(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     table.to_csv(folder / "p.csv", index=False)
     return read_predictions(folder / "p.csv")
-
-
-@pytest.mark.parametrize(
-    ("names", "alike"),
-    [
-        (["P 1", "p1 ", "P1"], True), (["7", "007", "7.0"], True), (["a", "b"], False), (["10", "1"], False),
-        (["P1", "P1.0"], False), (["1.5", "1"], False),
-    ],
-)  # fmt: skip
-def test_what_a_spreadsheet_changes_makes_no_other_name(names: list[str], alike: bool) -> None:
-    assert (len(set(spelled_alike(names))) == 1) == alike
 
 
 def test_without_patients_there_is_no_level_patient_and_nobody_is_invented(
@@ -82,6 +71,29 @@ def test_nobody_is_on_both_sides_of_a_threshold_by_another_spelling(
     table = metrics_table.assign(patient_id=names.where(~test, names.map(spelled)))
     with pytest.raises(MammoError, match="is in validation, where thresholds are chosen, and in another split"):
         check_patients_apart(table, "validation")
+
+
+def test_no_image_is_on_both_sides_of_a_threshold_whosever_it_is(metrics_table: pd.DataFrame) -> None:
+    """Numbers that begin again are no names."""
+    table = metrics_table.reset_index(drop=True).astype({"image_id": "object"})
+    rows = [int((table["split"] == split).argmax()) for split in ("validation", "test")]
+    table.loc[rows, "image_id"] = ["I 7a", "i7A"]
+    with pytest.raises(MammoError, match=r"image 'I 7a' \(also spelled 'i7A'\) is in validation"):
+        check_patients_apart(table, "validation")
+    table.loc[rows, "image_id"] = "007"
+    check_patients_apart(table, "validation")
+
+
+def test_an_exam_of_two_patients_in_two_splits_is_told(metrics_table: pd.DataFrame) -> None:
+    """Exams that are called alike for every patient are no exam of two."""
+    table = metrics_table.replace({"split": {"validation": "val"}})
+    table = table.assign(exam_id="e" + table["patient_id"])
+    assert not any("exam '" in note for note in patient_notes(table))
+    test = table["split"] == "test"
+    other = table.loc[~test, "exam_id"].iloc[0]
+    shared = table.assign(exam_id=table["exam_id"].where(table["exam_id"] != table.loc[test, "exam_id"].iloc[0], other))
+    assert any(f"exam {other!r} is one patient's in" in note for note in patient_notes(shared))
+    assert not any("exam '" in note for note in patient_notes(table.assign(exam_id="first")))
 
 
 def test_the_same_women_in_other_splits_are_told(metrics_table: pd.DataFrame) -> None:

@@ -10,6 +10,7 @@ from mammo_tf.imaging import Preprocessing, steps
 from mammo_tf.imaging.breast import box, segment_by_threshold
 from mammo_tf.imaging.geometry_steps import CropBreast, Fit, MaskBreast, Resize, ResizeHeight, ThresholdBox, TopBits
 from mammo_tf.imaging.intensity_steps import Channels, Equalize, HistogramLookup, MaximumScale, Scale, SubtractMean
+from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.imaging.warp import map_points
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "end2end"
@@ -182,12 +183,13 @@ def test_json_both_ways():
     assert back.digest() == ALL.digest()
     assert len(ALL.digest()) == 64
     assert {step.name for step in (*ALL.geometry_steps, *ALL.intensity_steps)} == {*steps.GEOMETRY, *steps.INTENSITY}
-    presets = [Preprocessing.preset(name, (5, 6)) for name in ("legacy", "default")]
-    assert len({preset.digest() for preset in (ALL, *presets)}) == 3
+    presets = [Preprocessing.preset(name, (5, 6)) for name in PRESETS]
+    assert len({preset.digest() for preset in (ALL, *presets)}) == 4
 
 
-def test_what_a_graph_can_do():
+def test_what_a_graph_does_to_the_last_level():
     default = Preprocessing.preset("default", (5, 6))
+    assert default.for_graph() == Preprocessing.preset("graph", (5, 6))
     assert [step.name for step in default.for_graph().geometry_steps] == ["threshold_box", "fit"]
     legacy = Preprocessing.preset("legacy", (5, 6))
     assert legacy.for_graph() == legacy

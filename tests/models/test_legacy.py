@@ -145,6 +145,59 @@ def _left_out(layers: list) -> None:
     layers.remove(_outer(layers, "dense_1"))
 
 
+def _inside(layers: list, name: str) -> dict:
+    return _outer(_outer(layers, "model_1")["config"]["layers"], name)
+
+
+def _other_axis(layers: list) -> None:
+    _outer(layers, "batch_normalization_1")["config"]["axis"] = 1
+
+
+def _kept_axes(layers: list) -> None:
+    _outer(layers, "global_average_pooling2d_1")["config"]["keepdims"] = True
+
+
+def _untold_activation(layers: list) -> None:
+    del _outer(layers, "dense_1")["config"]["activation"]
+
+
+def _untold_stride(layers: list) -> None:
+    _inside(layers, "block1_pool")["config"]["strides"] = [2, 2]  # as pool_size
+    del _inside(layers, "block1_conv1")["config"]["padding"]
+
+
+def _registered(layers: list) -> None:
+    _outer(layers, "dense_1")["registered_name"] = "evil>Dense"
+
+
+def _of_another_module(layers: list) -> None:
+    _inside(layers, "block1_conv1")["module"] = "evil.layers"
+
+
+def _other_output_inside(layers: list) -> None:
+    _outer(layers, "model_1")["config"]["output_layers"] = [["block1_pool", 0, 0]]
+
+
+def _other_rate(layers: list) -> None:
+    _outer(layers, "dropout_1")["config"]["rate"] = 1.5
+
+
+def _rate_in_words(layers: list) -> None:
+    _outer(layers, "dropout_1")["config"]["rate"] = "x"
+
+
+def _other_decay(layers: list) -> None:
+    _outer(layers, "conv2d_1")["config"]["kernel_regularizer"] = {"class_name": "L1", "config": {"l1": 1}}
+
+
+def _decay_in_words(layers: list) -> None:
+    _outer(layers, "conv2d_1")["config"]["kernel_regularizer"] = "l2"
+
+
+def _no_settings(layers: list) -> None:
+    del _inside(layers, "block1_conv2")["class_name"]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -153,6 +206,18 @@ def _left_out(layers: list) -> None:
         (_other_stride_inside, r"holds the layer block1_pool with strides \[1, 1\], where \(2, 2\) is known"),
         (_rewired, "feeds the layer conv2d_2 from dropout_1, where max_pooling2d_1 is known"),
         (_left_out, r"lacks the layer dense_1 \(Dense\)"),
+        (_other_axis, "batch_normalization_1 with axis 1, where"),
+        (_kept_axes, "global_average_pooling2d_1 with keepdims True, where False is known"),
+        (_untold_activation, "dense_1 with no activation, which is None then, where 'softmax' is known"),
+        (_untold_stride, "block1_conv1 with no padding, which is 'valid' then, where 'same' is known"),
+        (_registered, r"holds the layer dense_1 \(evil>Dense of keras\), which is not Keras' own"),
+        (_of_another_module, r"block1_conv1 \(Conv2D of evil.layers\), which is not Keras' own"),
+        (_other_output_inside, "has the output_layers block1_pool, where .* is known"),
+        (_other_rate, "dropout_1 with rate 1.5, which is no share below 1"),
+        (_rate_in_words, "dropout_1 with rate 'x'"),
+        (_other_decay, "conv2d_1 with kernel_regularizer .*'l1': 1.*, where l2 is known"),
+        (_decay_in_words, "conv2d_1 with kernel_regularizer 'l2'"),
+        (_no_settings, "holds a layer without a name, a class or settings"),
     ],
 )
 def test_a_network_that_is_another_one_is_refused_by_its_layer(change: Any, told: str, damaged: Path) -> None:
@@ -163,6 +228,28 @@ def test_a_network_that_is_another_one_is_refused_by_its_layer(change: Any, told
     with pytest.raises(MammoError, match=told) as caught:
         import_legacy(damaged)
     assert caught.value.code == "layer_unexpected"
+
+
+@pytest.mark.parametrize("key", ["input_layers", "output_layers"])
+def test_other_ends_of_a_network_are_refused(key: str, damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"][key] = [["dropout_1", 0, 0]]
+        file.attrs["model_config"] = np.bytes_(json.dumps(config))
+    with pytest.raises(MammoError, match=f"has the {key} dropout_1, where"):
+        import_legacy(damaged)
+
+
+@pytest.mark.parametrize(
+    "config", ["[1, 2]", "null", '"a"', '{"a":', "[" * 60_000, '{"class_name": "Model", "config": {"layers": [1]}}']
+)
+def test_a_configuration_that_is_none_is_refused(config: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("model_weights").attrs["layer_names"] = np.array([], dtype="S1")
+        file.attrs["model_config"] = np.bytes_(config)
+    with pytest.raises(MammoError) as caught:
+        import_legacy(tmp_path / "a.h5")
+    assert caught.value.code in ("network_unknown", "not_a_legacy_file")
 
 
 @pytest.mark.parametrize(

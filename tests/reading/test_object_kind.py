@@ -26,6 +26,12 @@ XRAY = {"KVP": 28, "DetectorType": "DIRECT"}
         ({"ImageType": ["DERIVED", "SECONDARY", "OTHER", "SCREENSHOT"], **XRAY}, "screen_capture"),
         ({"SeriesDescription": "Screen capture 1"}, "screen_capture"),
         ({"SeriesDescription": "CAD report"}, "screen_capture"),
+        ({"SeriesDescription": "Breast Screen Report"}, "screen_capture"),
+        ({"ProtocolName": "Dose report"}, "screen_capture"),
+        *(
+            ({"SeriesDescription": said, "sop_class": CAPTURE}, "screen_capture")
+            for said in ("Patient letter", "Consent form", "Scanned document", "TITLE PAGE", "Heatmap AI")
+        ),
         ({"SeriesDescription": "Mammo CAD", "sop_class": CAPTURE}, "screen_capture"),
         ({"ProtocolName": "DOSE_REPORT", "sop_class": CAPTURE}, "screen_capture"),
         ({"SeriesDescription": "Screen", "sop_class": CAPTURE_16}, "screen_capture"),
@@ -68,6 +74,8 @@ def test_a_capture_with_a_vendors_payload_is_a_container(write_dicom: Write, tmp
         ({"SeriesDescription": "full mammogram images"}, "FFDM", False),
         ({"SeriesDescription": "Screening", "StudyDescription": "MG SCREEN BILAT"}, "FFDM", False),
         ({"SeriesDescription": "SCREEN R-CC", **XRAY}, "FFDM", False),
+        ({"SeriesDescription": "Unsharp mask processed"}, "FFDM", False),
+        ({"SeriesDescription": "Nipple patch"}, "FFDM", False),
         ({"SeriesDescription": "L CC reported", **XRAY}, "FFDM", False),
     ],
 )

@@ -102,6 +102,12 @@ def test_significant_bits_of_a_png_tell_the_scale(bits: int, tmp_path: Path) -> 
     assert "its values have more" in picture.facts.warnings[0]
 
 
+def test_multiples_that_fit_into_the_significant_bits_are_not_spread(tmp_path: Path) -> None:
+    values = (np.arange(24, dtype=np.uint16).reshape(4, 6) * 16 * 10).astype(np.uint16)  # 3680 at most
+    (tmp_path / "a.png").write_bytes(png_with(values, b"sBIT", b"\x0c"))
+    np.testing.assert_allclose(reading.read(tmp_path / "a.png").pixels, values / 4095, atol=1e-6)
+
+
 def test_a_gamma_of_a_png_does_not_change_its_values(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png_with(SIXTEEN, b"gAMA", struct.pack(">L", 45455)))
     np.testing.assert_array_equal(reading.read_stored(tmp_path / "a.png"), SIXTEEN)

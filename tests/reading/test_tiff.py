@@ -199,3 +199,18 @@ def test_no_cut_of_a_big_tiff_passes_or_crashes(tmp_path: Path) -> None:
     whole = tiff(SIXTEEN, big=True)
     for length in range(16, len(whole), 3):
         assert refusal(whole[:length], tmp_path).code in ("truncated", "bad_pixels")
+
+
+@pytest.mark.parametrize("values", [EIGHT, SIXTEEN], ids=["8 bit", "16 bit"])
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("extra", [None, 0, 1, 2])
+def test_a_second_sample_is_not_grey(values: np.ndarray, photometric: int, extra: int | None, tmp_path: Path) -> None:
+    tags = {262: photometric, 277: 2} | ({} if extra is None else {338: extra})
+    data = [np.dstack([values, values // 2]).tobytes()]
+    assert refusal(tiff(values, tags=tags, data=data), tmp_path).code == "colour"
+
+
+def test_an_orientation_that_is_not_told_is_upright(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(read(tiff(EIGHT, tags={274: 0}), tmp_path).pixels, (EIGHT / 255).astype(np.float32))
+    warning = read(tiff(EIGHT, tags={281: 127}), tmp_path).facts.warnings[0]
+    assert warning.startswith("MaxSampleValue 127 ends no bit depth")

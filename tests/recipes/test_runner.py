@@ -275,6 +275,39 @@ def test_a_model_file_of_other_weights_is_written_anew(baseline: Path, records: 
     assert load_model(tmp_path / "run" / "model.keras").card.weights == again.card.weights == first.card.weights
 
 
+@pytest.mark.parametrize(
+    ("name", "contents"),
+    [
+        ("environment.json", ("null", "[]", "{}", '{"packages": 5}', "[" * 100_000, "1" * 5000, "")),
+        ("recipe.json", ('{"recipe": {"format": 2}, "asked": {}}', '{"recipe": {}, "asked": 5}', "[")),
+        ("proof.json", ('{"start_patients": "maybe"}', "[]", '{"measurements": "x"}')),
+        ("metrics.json", ('{"test": {"image": {"auc": {"value": "x"}}}}', "[]")),
+        ("figures/examples.json", ("", "null", "[5]", '[{"picture": "a.png"}]', '[{"score": "high"}]')),
+        ("model.keras", ("", "PK", "no model")),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_told(name: str, contents: tuple[str, ...], baseline: Path, tmp_path: Path) -> None:
+    run_folder = tmp_path / "run"
+    shutil.copytree(baseline, run_folder, ignore=shutil.ignore_patterns("checkpoints"))
+    for content in contents:
+        (run_folder / name).write_text(content)
+        with pytest.raises(MammoError):
+            report_run(run_folder)
+
+
+def test_a_damaged_model_file_is_written_again(baseline: Path, records: Records, tmp_path: Path) -> None:
+    shutil.copytree(baseline, tmp_path / "run")
+    path = tmp_path / "run" / "model.keras"
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for content in (b"", whole[: len(whole) // 2], bytes(flipped)):
+        path.write_bytes(content)
+        trained = train(BASELINE, tmp_path / "run", records.folder)
+        measure(trained, BASELINE)
+        assert load_model(path).card.weights == load_model(baseline / "model.keras").card.weights
+
+
 def test_a_start_model_has_no_place_in_a_recipe_that_begins_with_a_network_of_its_own(
     baseline: Path, records: Records, tmp_path: Path
 ) -> None:

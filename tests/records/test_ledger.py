@@ -21,7 +21,17 @@ def test_a_model_is_entered_once_for_the_same_images(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [LEDGER]
 
 
-@pytest.mark.parametrize("line", ["half a li", "[1]", "{}", '{"model": 1}', "null"])
+def test_a_ledger_goes_on_behind_a_line_without_an_end(tmp_path: Path) -> None:
+    enter(tmp_path, ONE)
+    path = tmp_path / LEDGER
+    path.write_text(path.read_text().rstrip() + "\n\n" * 2)
+    enter(tmp_path, replace(ONE, model="other"))
+    path.write_text(path.read_text().rstrip())
+    enter(tmp_path, replace(ONE, model="third"))
+    assert [one.model for one in entries(tmp_path)] == ["model", "other", "third"]
+
+
+@pytest.mark.parametrize("line", ["[" * 10_000, "half a li", "[1]", "{}", '{"model": 1}', "null"])
 def test_a_damaged_line_is_told(line: str, tmp_path: Path) -> None:
     enter(tmp_path, ONE)
     with (tmp_path / LEDGER).open("a") as stream:

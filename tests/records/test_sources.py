@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -149,7 +150,7 @@ def test_an_index_that_is_not_one_is_told(roots: dict[str, Path], tmp_path: Path
     index = read_json(folder / "index.json")
     for wrong in ({**index, "examples": None}, {"format": 2}, [1], {**index, "asked": {}}):
         write_json(folder / "index.json", wrong)
-        with pytest.raises(MammoError, match="index.json is not what was written"):
+        with pytest.raises(MammoError, match="that were written|not what was written"):
             open_records(folder)
     write_json(folder / "index.json", {**index, "examples": None})
     assert _prepare(roots["a"], folder) == 4, "prepared again"
@@ -192,3 +193,29 @@ def test_one_picture_under_two_names_is_told(roots: dict[str, Path], tmp_path: P
     prepare(manifest, roots["a"], tmp_path / "splits", STEPS)
     with pytest.raises(MammoError, match="more than one split: .*, first p0.png and p1.tif"):
         check_same_pictures(open_records(tmp_path / "splits"))
+
+
+def test_a_list_of_examples_that_was_changed_is_told_and_made_again(roots: dict[str, Path], tmp_path: Path) -> None:
+    manifest, path = _manifest(), tmp_path / "out" / "index.json"
+    prepare(manifest, roots["a"], tmp_path / "out", STEPS)
+    whole = path.read_text()
+    for change in (
+        lambda index: index["examples"].pop(),
+        lambda index: index["examples"][0]["row"].pop("path"),
+        lambda index: index["examples"][0].update(row=None),
+        lambda index: index["examples"][0].pop("picture"),
+        lambda index: index["examples"][0].update(warnings=5),
+    ):
+        index = json.loads(whole)
+        change(index)
+        write_json(path, index)
+        with pytest.raises(MammoError) as caught:
+            open_records(tmp_path / "out")
+        assert caught.value.code == "record_damaged"
+        assert prepare(manifest, roots["a"], tmp_path / "out", STEPS).images == len(manifest)
+        assert len(open_records(tmp_path / "out")) == len(manifest)
+    for rejects in ([5], [["a"]]):
+        index = json.loads(whole)
+        index["shards"][0]["rejects"] = rejects
+        write_json(path, index)
+        assert prepare(manifest, roots["a"], tmp_path / "out", STEPS).images == len(manifest)

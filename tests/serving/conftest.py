@@ -95,7 +95,7 @@ def exported(model: keras.Model, preprocessing: Any, inputs: np.ndarray, folder:
     return {
         "model": folder / "model.keras",
         "model_file": loaded,
-        "bundle": export_bundle(loaded, folder / "saved_models", "tiny"),
+        "bundle": export_bundle(loaded, folder / "saved_models", "tiny", winograd=True),
         "inputs": inputs,
         "scores": scores,
     }

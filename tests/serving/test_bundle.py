@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 
@@ -33,7 +34,7 @@ def test_nothing_asked_nothing_answered(bundle):
 
 
 def test_a_broken_png_is_told(bundle, film_files):
-    with pytest.raises(MammoError, match="one of 2 pictures") as caught:
+    with pytest.raises(MammoError, match="picture 1 of the batch: the PNG ends too early") as caught:
         bundle.score_png([film_files[0].read_bytes(), film_files[0].read_bytes()[:900]])
     assert caught.value.code == "png_broken"
 
@@ -89,3 +90,22 @@ def test_extra_files_are_no_damage(served, tmp_path):
     shutil.copytree(served["bundle"], tmp_path / "1")
     (tmp_path / "1" / "assets.extra" / "MODEL_CARD.md").write_text("# Card\n")
     assert open_bundle(tmp_path / "1").card.threshold("image") == 0.4
+
+
+def test_a_refused_picture_is_told_by_its_number(bundle, film_files):
+    sound = film_files[0].read_bytes()
+    colour = cv2.imencode(".png", np.dstack([np.zeros((9, 9, 2), np.uint8), np.ones((9, 9), np.uint8)]))[1].tobytes()
+    with pytest.raises(MammoError, match="picture 1 of the batch: in colour") as caught:
+        bundle.score_png([sound, colour, sound])
+    assert caught.value.code == "png_broken"
+
+
+@pytest.mark.parametrize("given", ["png", "picture"])
+def test_a_signature_asked_for_nothing_answers_nothing(bundle, given):
+    import tensorflow as tf
+
+    empty = tf.zeros([0], tf.string) if given == "png" else tf.zeros([0, 128, 128])
+    signature = bundle._loaded.signatures["serving_default" if given == "png" else "serving_float"]
+    outputs = signature(**{given: empty})
+    assert outputs["score"].shape == (0,)
+    assert outputs["heatmap"].shape == (0, 1, 1)

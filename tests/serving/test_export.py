@@ -78,7 +78,7 @@ def test_tensorflows_c_loader_gives_the_scores_of_keras(either, film_files, tmp_
 def test_a_bundle_says_what_it_is(served):
     said = described(served["bundle"])
     model_file = served["model_file"]
-    assert Preprocessing.from_json(said["graph_preprocessing"]) == model_file.preprocessing.for_graph()
+    assert Preprocessing.from_json(said["graph_preprocessing"]) == model_file.preprocessing
     card = ModelCard.from_json(said["card"])
     assert card.preprocessing == model_file.preprocessing
     assert (card.threshold("image"), card.origin, card.flips) == (0.4, "films", False)
@@ -107,16 +107,14 @@ def test_variables_are_stored_once(either):
     assert needed <= stored < 1.05 * needed
 
 
-def test_default_preset_in_graph_and_after_geometry(served, film_files, tmp_path):
-    preprocessing = Preprocessing.preset("default", (128, 128))
+def test_a_model_of_the_preset_graph_is_served_as_it_was_trained(served, film_files, tmp_path):
+    preprocessing = Preprocessing.preset("graph", (128, 128))
     model = served["model_file"].model
     bundle = open_bundle(export_bundle(ModelFile(model, ModelCard(preprocessing=preprocessing)), tmp_path))
     prepared = np.stack([preprocessing.geometry(read(path).pixels).picture for path in film_files])
     expected = np.asarray(model(np.stack([preprocessing.intensity(picture) for picture in prepared])))[:, 1]
     assert expected.std() > 0.05
     np.testing.assert_allclose(bundle.score_float(prepared).score, expected, rtol=0, atol=1e-5)
-    in_graph = np.stack([bundle.graph_preprocessing(read(path).pixels) for path in film_files])
-    expected = np.asarray(model(in_graph))[:, 1]
     scored = bundle.score_png([path.read_bytes() for path in film_files])
     np.testing.assert_allclose(scored.score, expected, rtol=0, atol=1e-5)
 

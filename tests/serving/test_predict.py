@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
 from mammo_tf.reading import frames, read
 from mammo_tf.reporting.manifest_sheet import manifest_sheet
-from mammo_tf.serving import export_bundle
+from mammo_tf.serving import export_bundle, open_bundle
 from mammo_tf.serving import predict as module
 from mammo_tf.serving.predict import predict
 from mammo_tf.study import Projection, read_manifest, write_manifest
@@ -77,6 +78,16 @@ def test_bundle_and_model_give_the_scores_of_keras(model, bundle, films, tmp_pat
         assert table["patient_id"].is_unique
 
 
+def test_what_is_served_is_what_was_measured(bundle, model, films):
+    """`serving_default` looks for the breast in the graph; a pixel of its outline may differ."""
+    files = sorted(films.parent.glob("*.png"))[:4]
+    scored = open_bundle(bundle).score_png([path.read_bytes() for path in files])
+    np.testing.assert_allclose(scored.score, keras_scores(model, files), rtol=0, atol=1e-3)
+    blank = cv2.imencode(".png", np.zeros((150, 140), np.uint16))[1].tobytes()
+    with pytest.raises(MammoError, match="no breast stands out"):
+        open_bundle(bundle).score_png([blank])
+
+
 def test_a_manifest_brings_labels_and_all_its_columns(bundle, films, tmp_path):
     predict(bundle, films, tmp_path / "p.csv")
     manifest = read_manifest(films)
@@ -101,13 +112,13 @@ def test_every_file_is_scored_refused_or_passed_over(bundle, films, tmp_path):
     report = predict(bundle, folder, tmp_path / "out" / "p.csv", sheet=tmp_path / "out" / "s.png")
     assert (report.images, report.rejects) == (1, 4)
     assert sorted(report.passed_over) == ["README.md", "labels.csv"]
-    refused = table_of(tmp_path / "out" / "rejects.csv").set_index("path")["code"].to_dict()
+    refused = table_of(tmp_path / "out" / "p_rejects.csv").set_index("path")["code"].to_dict()
     assert refused == {
         "b.png": "duplicate", "c.png": "truncated", "d.png": "breast_not_found", "e.dcm": "not_dicom"
     }  # fmt: skip
     (row,) = table_of(tmp_path / "out" / "p.csv").to_dict("records")
     assert (row["path"], row["label"], row["laterality"], row["view"]) == ("a.png", "0", "R", "MLO")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p.csv", "p.json", "rejects.csv", "s.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p.csv", "p.json", "p_rejects.csv", "s.png"]
     assert cv2.imread(str(tmp_path / "out" / "s.png")).shape[1] > 1000
 
 
@@ -121,7 +132,8 @@ def test_files_named_one_by_one_are_each_accounted_for(bundle, films, tmp_path):
     assert not refused["reason"].str.contains(str(tmp_path)).any()
 
 
-def test_a_vanished_file_and_the_rejects_that_a_manifest_came_with(bundle, films, tmp_path):
+def test_a_vanished_file_and_rejects_of_each_table_next_to_it(bundle, films, tmp_path):
+    """Neither the rejects that a manifest came with nor those of another table are touched."""
     manifest = read_manifest(films)[:3].assign(label=["malignant", "", "benign"])
     for name in manifest["path"][:2]:
         shutil.copy(films.parent / name, tmp_path / name)
@@ -130,18 +142,12 @@ def test_a_vanished_file_and_the_rejects_that_a_manifest_came_with(bundle, films
     for _ in range(2):
         report = predict(bundle, tmp_path / "manifest.csv", tmp_path / "p.csv")
         assert (report.images, report.rejects) == (2, 1)
-        refused = table_of(tmp_path / "rejects.csv")
-        assert sorted(refused["code"]) == ["file_missing", "volume"]
+        assert report.rejects_path == tmp_path / "p_rejects.csv"
         assert list(table_of(tmp_path / "p.csv")["label"]) == ["1", ""]
-
-
-@pytest.mark.parametrize("foreign", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00"])
-def test_a_foreign_list_of_rejects_does_not_end_the_work(bundle, films, tmp_path, foreign):
-    write_manifest(read_manifest(films)[:1], tmp_path / "manifest.csv")
-    (tmp_path / "rejects.csv").write_bytes(foreign)
-    report = predict(bundle, tmp_path / "manifest.csv", tmp_path / "p.csv", root=films.parent)
-    assert report.images == 1
-    assert (tmp_path / "rejects.csv").read_text() == "path,code,reason,remedy\n"
+    other = predict(bundle, [tmp_path / manifest["path"].iloc[0], tmp_path / "gone.png"], tmp_path / "q.csv")
+    assert list(table_of(other.rejects_path)["path"]) == [str(tmp_path / "gone.png")]
+    assert list(table_of(tmp_path / "p_rejects.csv")["path"]) == [manifest["path"].iloc[2]]
+    assert (tmp_path / "rejects.csv").read_text() == "path,code,reason\nold.dcm,volume,a volume\n"
 
 
 def test_a_root_of_its_own(bundle, films, tmp_path):
@@ -175,6 +181,16 @@ def test_another_polarity_is_told(model, films, tmp_path):
     assert "the background of 3 pictures is the brightest part" in report.warnings[2]
 
 
+def test_pictures_of_another_domain_are_told(model, films, tmp_path):
+    stored = load_model(model)
+    domain = TrainingDomain(grey_mean=TRAINING_MEAN, counts={"modality": {"FFDM": 9}})
+    save_model(tmp_path / "m.keras", stored.model, replace(stored.card, training_domain=domain))
+    write_manifest(read_manifest(films)[:2].assign(modality="FILM"), tmp_path / "m.csv")
+    report = predict(tmp_path / "m.keras", tmp_path / "m.csv", tmp_path / "p.csv", root=films.parent)
+    assert report.warnings == ("2 of 2 pictures are FILM; the model was trained on FFDM",)
+    assert json.loads((tmp_path / "p.json").read_text())["threshold"] == 0.5
+
+
 def refused(*arguments, **more):
     with pytest.raises(MammoError) as caught:
         predict(*arguments, **more)
@@ -199,7 +215,7 @@ def test_bad_input_is_one_clear_error(bundle, model, films, tmp_path):
     assert nothing.code == "nothing_usable"
     assert "text.md" in nothing.sentence
     assert not out.exists()
-    assert len(table_of(tmp_path / "rejects.csv")) == 1
+    assert len(table_of(tmp_path / "p_rejects.csv")) == 1
     save_model(tmp_path / "bare.keras", load_model(model).model, None)
     assert refused(tmp_path / "bare.keras", one, out).code == "preprocessing_missing"
 
@@ -208,8 +224,8 @@ def test_a_table_that_would_destroy_another_file_is_refused_before_the_work(bund
     write_manifest(read_manifest(films)[:1], tmp_path / "m.csv")
     (tmp_path / "labels.csv").write_text("path,label\n")
     (tmp_path / "named").mkdir()
-    shutil.copy(tmp_path / "m.csv", tmp_path / "named" / "rejects.csv")
-    (tmp_path / "full" / "rejects.csv").mkdir(parents=True)
+    shutil.copy(tmp_path / "m.csv", tmp_path / "named" / "p_rejects.csv")
+    (tmp_path / "full" / "p_rejects.csv").mkdir(parents=True)
     (tmp_path / "metrics.json").write_text('{"test": {}}')
     before = sorted(tmp_path.rglob("*"))
     cases = [
@@ -219,7 +235,8 @@ def test_a_table_that_would_destroy_another_file_is_refused_before_the_work(bund
         (films, tmp_path / "rejects.csv", "output_taken"),
         (tmp_path / "m.csv", tmp_path / "m.csv", "output_is_input"),
         (tmp_path, tmp_path / "labels.csv", "output_is_input"),
-        (tmp_path / "named" / "rejects.csv", tmp_path / "named" / "p.csv", "output_is_input"),
+        (films, tmp_path / "q_rejects.csv", "output_taken"),
+        (tmp_path / "named" / "p_rejects.csv", tmp_path / "named" / "p.csv", "output_is_input"),
         (films, tmp_path / "full" / "p.csv", "not_a_file"),
     ]
     for inputs, output, code in cases:
@@ -281,7 +298,7 @@ def test_real_dicom_files_one_score_and_two_refusals(model, real_data, tmp_path)
     (row,) = table_of(tmp_path / "p.csv").to_dict("records")
     assert (row["path"], row["laterality"], row["view"], row["modality"]) == ("MG1_J2KI.dcm", "L", "MLO", "FILM")
     assert 0 < float(row["score"]) < 1
-    refused = table_of(tmp_path / "rejects.csv").set_index("path")["code"].to_dict()
+    refused = table_of(tmp_path / "p_rejects.csv").set_index("path")["code"].to_dict()
     assert refused == {"MG_Explicit_Little.dcm": "magnification", "tomosynthesis_jpeg2k_3d.dcm": "volume"}
     assert report.passed_over == ("README.md",)
     assert report.sheets[0].stat().st_size > 10_000

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -71,6 +72,13 @@ def test_a_bundle_computes_as_it_was_exported(wide):
     with pytest.raises(MammoError) as caught:
         open_scorer(wide["bundle"], winograd=False)
     assert caught.value.code == "winograd_exported"
+    assert "--no-winograd" in caught.value.remedy
+
+
+def test_a_bundle_of_a_machine_with_a_gpu_says_that_it_computes_plainly(served, tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    bundle = export_bundle(served["model_file"], tmp_path)
+    assert json.loads((bundle / "assets.extra" / "bundle.json").read_text())["winograd"] is False
 
 
 def refused(path):

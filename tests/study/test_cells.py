@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.codes import VIEW_WORDS
 from mammo_tf.study import read_manifest
-from mammo_tf.study.cells import RANGES, leaves_root, number_of
+from mammo_tf.study.cells import RANGES, VIEWS, WORDS, check_cells, leaves_root, number_of
 
 
 @pytest.mark.parametrize(
@@ -94,3 +96,24 @@ def test_which_paths_leave_the_root() -> None:
     outside = ("/a", "../a", "a/../../b", "..", "C:\\a", "c:a", "\\\\host\\a", "..\\a", "a\\..\\..\\b", "./../a")
     assert not any(map(leaves_root, inside))
     assert all(map(leaves_root, outside))
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "code"),
+    [
+        ("view", "cc", "value_unknown"), ("view", "XYZ", "value_unknown"), ("view", "CC ", "value_unknown"),
+        ("stored_bits", "twelve", "value_unknown"), ("stored_bits", "0", "value_unknown"),
+        ("stored_bits", "17", "value_unknown"), ("stored_bits", "nan", "value_unknown"),
+        ("path", "a\0b.png", "value_unknown"), ("path", "a" * 300 + ".png", "value_unknown"),
+        ("findings", "[" * 5000, "findings_broken"), ("findings", "1" * 5000, "findings_broken"),
+    ],
+)  # fmt: skip
+def test_what_no_picture_can_be_is_told_before_any_is_read(column: str, cell: str, code: str) -> None:
+    table = pd.DataFrame({column: ["", cell]}, dtype="str")
+    with pytest.raises(MammoError, match="m.csv, row 3: ") as caught:
+        check_cells(table, [2, 3], Path("m.csv"), WORDS)
+    assert caught.value.code == code
+
+
+def test_views_are_those_that_headers_tell() -> None:
+    assert set(VIEWS) == set(VIEW_WORDS)

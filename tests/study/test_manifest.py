@@ -30,7 +30,7 @@ places = words.filter(lambda text: text[0] not in "/\\" and ":" not in text and 
 @given(
     rows=st.lists(
         st.fixed_dictionaries(
-            {"patient_id": words, "path": places, "label": st.sampled_from(["normal", "malignant", ""])},
+            {"patient_id": words.map(str.strip), "path": places, "label": st.sampled_from(["normal", "malignant", ""])},
             optional={
                 "age": st.none() | st.floats(0, 120),
                 "spacing_row_mm": st.floats(0.01, 1.0),
@@ -65,6 +65,7 @@ def test_columns_stand_in_their_order_and_extra_ones_behind(tmp_path: Path) -> N
         ("image_id,patient_id,label,path\na,p,cancer,x\n", "row 2: label 'cancer' is unknown"),
         ("image_id,patient_id,label,path\na,,normal,x\n", "row 2: patient_id is empty"),
         ("image_id,patient_id,label,path\na,p,normal,x\na,p,normal,x\n", "row 3: image_id 'a' stands there twice"),
+        ("image_id,patient_id,label,path\na,p,normal,x\na ,p,normal,x\n", "row 3: image_id 'a' stands there twice"),
         ("image_id,patient_id,label,path,age\na,p,normal,x,old\n", "row 2: age 'old' is not a number"),
         ("image_id,patient_id,label,path\na,p,normal\n", "row 2: 3 fields, the header has 4"),
         ('image_id,patient_id,label,path,findings\na,p,normal,x,"[{"\n', "findings"),
@@ -123,6 +124,9 @@ def test_findings_travel_as_json() -> None:
         '[{"kind": "m", "label": "benign", "mask": 5}]',
         '[{"kind": "m", "label": "Benign"}]',
         '[{"kind": "m", "label": "benign", "circle": [1e12, 0, 1]}]',
+        "[" * 100_000,
+        '[{"kind": "m", "label": "benign", "circle": [1' + "0" * 400 + ", 0, 1]}]",
+        '[{"kind": "m", "label": "benign", "circle": [1' + "0" * 5000 + ", 0, 1]}]",
     ],
 )
 def test_broken_findings_are_told(text: str) -> None:

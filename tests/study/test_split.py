@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mammo_tf.errors import MammoError
-from mammo_tf.study import assign_splits, check_classes, check_leakage, make_manifest
+from mammo_tf.study import assign_splits, check_classes, check_leakage, make_manifest, with_splits_of
 
 
 def _study(patients: int, paired: bool = False) -> pd.DataFrame:
@@ -94,6 +94,49 @@ def test_leakage_is_refused() -> None:
     torn.loc[0, "path"] = torn.loc[4, "path"]
     with pytest.raises(MammoError, match="1LCC.dcm is in more than one split"):
         check_leakage(torn)
+
+
+@pytest.mark.parametrize(
+    ("column", "names", "what"),
+    [
+        ("patient_id", ("1", "1.0"), "patient.* first '1' .also spelled '1.0'. in test, train"),
+        ("patient_id", ("a1", "A1"), "first 'a1' .also spelled 'A1'."),
+        ("patient_id", ("1", "1 "), "first '1' .also spelled '1 '."),
+        ("pair_id", ("p", "p "), "pair.* first 'p' .also spelled 'p '."),
+        ("path", ("x.png", "./x.png"), "the file x.png"),
+    ],
+)
+def test_spelling_hides_no_leak(column: str, names: tuple[str, str], what: str) -> None:
+    rows = [
+        {"image_id": str(n), "patient_id": f"w{n}", "path": f"{n}.png", "label": "normal", column: name, "split": split}
+        for n, (name, split) in enumerate(zip(names, ("train", "test"), strict=True))
+    ]
+    with pytest.raises(MammoError, match=f"{what}.*" if column == "path" else what):
+        check_leakage(make_manifest(rows))
+
+
+def test_patients_who_differ_in_spelling_alone_are_split_as_one() -> None:
+    table = _study(12, paired=True)
+    table["patient_id"] = [name.upper() if row % 2 else name for row, name in enumerate(table["patient_id"])]
+    for pairs in (False, True):
+        check_leakage(assign_splits(table.assign(pair_id=table["pair_id"] if pairs else ""), (1, 1, 1), pairs=pairs))
+
+
+def test_identifiers_that_were_corrected_leave_nobody_in_two_splits() -> None:
+    def listed(patients: str, splits: list[str], pairs: str = "    ") -> pd.DataFrame:
+        return make_manifest(
+            {"image_id": f"i{n}", "patient_id": who, "pair_id": pair.strip(), "path": f"{n}.png", "split": split}
+            for n, (who, pair, split) in enumerate(zip(patients, pairs, splits, strict=True))
+        )
+
+    before = listed("ABCD", ["test", "train", "validation", "test"])
+    again, said = with_splits_of(listed("AACD", [""] * 4), before)
+    assert again["split"].tolist() == ["train", "train", "validation", "test"]
+    assert "1 had images in several and went to the first of train, validation, test" in said
+    again, _ = with_splits_of(listed("ABCD", [""] * 4, "xyyx"), before)
+    assert again["split"].tolist() == ["test", "train", "train", "test"]
+    told, _ = with_splits_of(listed("AACD", ["test", "", "", ""]), before)
+    assert told["split"].tolist() == ["test", "test", "validation", "test"]
 
 
 def test_a_part_without_positives_is_told() -> None:

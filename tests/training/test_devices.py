@@ -71,9 +71,9 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         subprocess.run([sys.executable, "-c", code, count, optimizer], check=True, env=environment)
     one, two = (json.loads((tmp_path / f"devices{count}.json").read_text()) for count in "12")
-    np.testing.assert_allclose(one[0][0], two[0][0], atol=1e-5)
+    np.testing.assert_allclose(one[0][0], two[0][0], rtol=1e-5, atol=1e-5)
     if optimizer == "sgd":
-        np.testing.assert_allclose(one[0], two[0], atol=1e-5)
+        np.testing.assert_allclose(one[0], two[0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(one[1], two[1], rtol=1e-4)
         np.testing.assert_allclose(one[2], two[2], atol=1e-5)
 

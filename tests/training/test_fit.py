@@ -24,6 +24,9 @@ from mammo_tf.study import truth
 from mammo_tf.training import Material, Stage, fit_stage, predict_probabilities, prepare_stage, write_log
 from mammo_tf.training.checkpoints import read_state, restore_variables, save_state
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stump import STUMP  # noqa: E402 - it lies above this file
+
 CONFIG_2 = ("block_1", "block_2", "output")
 
 
@@ -42,7 +45,7 @@ def make_material(records: Records, augmentation: Augmentation = NO_AUGMENTATION
 
 def make_model(dropout: float = 0.0) -> keras.Model:
     keras.utils.set_random_seed(0)
-    return end2end(input_shape=(128, 128, 3), width=1 / 32, dropout=dropout)
+    return end2end(STUMP, input_shape=(128, 128, 3), width=1 / 32, dropout=dropout)
 
 
 def _stage(**settings: Any) -> Stage:
@@ -238,7 +241,7 @@ def test_bad_input_is_told(records: Records, tmp_path: Path) -> None:
         _stage(dropout=1.0)
     fit_stage(make_model(), _stage(epochs=1), material, tmp_path)
     with pytest.raises(MammoError, match="is of another model"):
-        fit_stage(end2end(input_shape=(128, 128, 3), width=1 / 16), _stage(epochs=1), material, tmp_path)
+        fit_stage(end2end(STUMP, input_shape=(128, 128, 3), width=1 / 16), _stage(epochs=1), material, tmp_path)
     whole = (tmp_path / "state.npz").read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
