@@ -18,8 +18,8 @@ import numpy as np
 
 from mammo_tf.files import atomic_path
 from mammo_tf.phantom import CONSPICUOUS, load_machine
-from mammo_tf.phantom.exam import LATERALITIES, MACHINE, Patient, StudyPlan, project_breasts, render, stream
-from mammo_tf.phantom.projection import VIEWS, to_picture
+from mammo_tf.phantom.exam import Patient, StudyPlan, project_breasts, render
+from mammo_tf.phantom.projection import to_picture
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402 - the backend is chosen first
@@ -89,9 +89,9 @@ def main() -> None:
         projections = project_breasts(plan, patient)
         for axis, (name, laterality, view) in zip(axes[row], COLUMNS, strict=False):
             site = names.index(name)
-            projection, ink = projections[laterality, view]
-            rng = stream(plan, patient, MACHINE, site, LATERALITIES.index(laterality), VIEWS.index(view))
-            picture = render(projection, machines[site], rng, laterality, view)
+            seen = projections[laterality, view]
+            projection, ink = seen.projection, seen.ink
+            picture = render(plan, patient, seen, site, laterality, view)
             axis.imshow(cell(picture, projection, machines[site], laterality, outlined=site == 0))
             if row == 0:
                 axis.set_title(f"{name.replace('_', ' ')}\n{laterality} {view}", color="white", fontsize=7, pad=3)

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from mammo_tf.phantom.anatomy import DEPTH_VOXELS, PLANE_VOXELS, STRETCH, VOXEL_MM, Breast, Floats, plane_coordinates
-from mammo_tf.phantom.drawing import (
-    Projection,
-    ViewTruth,
-    draw_lump,
-    draw_specks,
-    draw_threads,
-    thread_pieces,
-    turns_of_specks,
-)
-from mammo_tf.phantom.ink import Ink, Lump, Specks
-from mammo_tf.phantom.projection import (
-    ANGLES,
-    NIPPLE_ROW_MM,
-    Outline,
-    fine_texture,
-    on_field,
-    slab_sums,
-    texture_strength,
-    to_picture,
-)
+from mammo_tf.phantom.anatomy import Breast, Floats, Strands
+from mammo_tf.phantom.compression import Compression
+from mammo_tf.phantom.drawing import Projection, draw_lump, draw_specks, draw_threads, draw_turns, piece_bounds
+from mammo_tf.phantom.ink import Ink, PlacedFinding, Specks
+from mammo_tf.phantom.projection import Outline, fine_texture, make_outline, on_field, texture_strength
 
 LAYER_MM = 3.0  # thickness of a layer, at most
 
@@ -38,11 +21,10 @@ LAYER_MM = 3.0  # thickness of a layer, at most
 class Layers:
     """A breast in layers of equal height, from the detector upwards; all maps float32 [layers, rows, columns].
 
-    Their sums are the maps of the `Projection` that they were made with.
+    Their sums over the layers are the maps of the projection that they were made with.
 
     Args:
-        thickness_mm: of the breast in each layer; at the rounded edge it lies around the middle height.
-        gland_mm, calcium_mm: as of `Projection`, in each layer.
+        thickness_mm, gland_mm, calcium_mm: of each layer, see `Projection`.
         heights_mm: middle of each layer over the detector, float64 [layers].
         findings_mm: height of each finding of the projection over the detector.
     """
@@ -54,73 +36,147 @@ class Layers:
     findings_mm: tuple[float, ...]
 
 
-class _Compression:
-    """Where points of the breast's frame come to lie over the detector, in one view."""
+def make_layers(
+    projection: Projection,
+    breast: Breast,
+    ink: Ink,
+    view: str,
+    view_rng: np.random.Generator,
+    layer_rng: np.random.Generator,
+) -> Layers:
+    """Takes a projection apart into layers, by the depth of everything that was projected.
 
-    def __init__(self, breast: Breast, view: str, outline: Outline) -> None:
-        self.view = view
-        self.total_mm = breast.woman.thickness_mm(view)
-        # Voxels before compression: [bounds, up, x], sums from below up to each bound.
-        self.gland = _cumulated(breast.tissue, view)
-        self.chord = _cumulated(breast.inside, view)
-        self.local_mm = _on_voxels(outline.thickness_mm, view)
-
-    def shares(self, bounds_mm: NDArray[np.float64]) -> Floats:
-        """The part of the column's gland below each height, as a share of the column; [bounds, up, x]."""
-        below = (self.total_mm - self.local_mm) / 2
-        chord = self.chord[-1]
-        found = []
-        for bound in bounds_mm:
-            way = np.clip((bound - below) / np.maximum(self.local_mm, 1e-3), 0, 1)
-            found.append(_between(self.chord, way * chord, self.gland))
-        return np.stack(found) / np.maximum(chord, 8.0)
-
-    def heights(self, points: NDArray) -> NDArray[np.float64]:
-        """Height over the detector of points of the breast's frame [..., 3], mm."""
-        points = np.asarray(points, dtype=np.float64)
-        angle = np.deg2rad(ANGLES[self.view])
-        up = points[..., 1] * np.cos(angle) + points[..., 2] * np.sin(angle)
-        beam = points[..., 2] * np.cos(angle) - points[..., 1] * np.sin(angle)
-        rows = np.clip(np.rint(up / VOXEL_MM + (PLANE_VOXELS - 1) / 2), 0, PLANE_VOXELS - 1).astype(int)
-        columns = np.clip(np.rint(points[..., 0] / VOXEL_MM - 0.5), 0, DEPTH_VOXELS - 1).astype(int)
-        chords = self.chord[:, rows, columns]
-        place = np.clip((beam - _BOUNDS_MM[0]) / _STEP_MM, 0, len(_BOUNDS_MM) - 1.001)
-        at = place.astype(int)
-        passed = np.take_along_axis(chords, at[None], 0)[0]
-        after = np.take_along_axis(chords, at[None] + 1, 0)[0]
-        way = (passed + (place - at) * (after - passed)) / np.maximum(chords[-1], 1e-3)
-        local = self.local_mm[rows, columns]
-        return np.asarray((self.total_mm - local) / 2 + np.clip(way, 0, 1) * local, dtype=np.float64)
-
-
-_STEP_MM = 4.0
-_BOUNDS_MM = np.arange(-PLANE_VOXELS / 2, PLANE_VOXELS / 2 + 1e-6, _STEP_MM) * VOXEL_MM
-
-
-@lru_cache(maxsize=2)
-def _slabs(view: str) -> sparse.csr_array:
-    return slab_sums(view, tuple(_BOUNDS_MM))
+    Args:
+        projection: made of the same breast and ink.
+        view_rng: as it was when the projection was made, so that what was drawn then is drawn again.
+        layer_rng: for the fine texture, which differs from layer to layer and adds up to the projection's.
+    """
+    spacing = projection.spacing_mm
+    outline = make_outline(breast.woman, view, spacing)
+    total = breast.woman.thickness_mm(view)
+    bounds = np.linspace(0, total, int(np.ceil(total / LAYER_MM)) + 1)
+    compression = Compression(breast, view, outline, spacing)
+    thickness = _thickness(outline, total, bounds)
+    share = _texture(compression, projection, view, bounds, view_rng, layer_rng)
+    inner = outline.thickness_mm - outline.skin_mm
+    parts = thickness / np.maximum(outline.thickness_mm, np.float32(1e-3))
+    gland = inner * (share * (1 - outline.muscle) + parts * outline.muscle)
+    full = inner / np.float32(total - 3.0)
+    threads = _threads(breast.strands, compression, spacing, bounds, inner.shape)
+    threads += _threads(ink.threads, compression, spacing, bounds, inner.shape)
+    gland += threads * full
+    for lump in ink.lumps:
+        drawn = np.zeros_like(inner)
+        draw_lump(drawn, lump, view, spacing, view_rng)
+        height = float(compression.heights(np.array(lump.position_mm)))
+        for layer, weight in enumerate(_overlap(height, max(lump.height_mm, 1.0), bounds)):
+            if weight:
+                gland[layer] += np.float32(weight) * drawn * full
+    gland += _skin(outline, total, bounds)
+    calcium = _specks(ink.specks, draw_turns(ink.specks, view_rng), compression, spacing, bounds, inner.shape)
+    calcium *= outline.thickness_mm > 0
+    findings = tuple(float(_height(truth.finding, ink, compression)) for truth in projection.findings)
+    middles = (bounds[:-1] + bounds[1:]) / 2
+    return Layers(thickness, _fitted(gland, projection.gland_mm, thickness), calcium, middles, findings)
 
 
-def _cumulated(volume: Floats, view: str) -> Floats:
-    parts = (_slabs(view) @ volume.reshape(-1, DEPTH_VOXELS)).reshape(-1, PLANE_VOXELS, DEPTH_VOXELS)
-    return np.concatenate([np.zeros_like(parts[:1]), np.cumsum(parts, axis=0)])
+def _thickness(outline: Outline, total: float, bounds: NDArray[np.float64]) -> Floats:
+    low = (np.float32(total) - outline.thickness_mm) / 2
+    return _between(low, low + outline.thickness_mm, bounds)
 
 
-def _between(places: Floats, wanted: Floats, values: Floats) -> Floats:
-    """`values` where rising `places` reach `wanted`, linear between neighbours along the first axis; [up, x]."""
-    at = np.clip((places <= wanted).sum(axis=0) - 1, 0, len(places) - 2)[None]
-    low, high = np.take_along_axis(places, at, 0)[0], np.take_along_axis(places, at + 1, 0)[0]
-    way = np.clip((wanted - low) / np.maximum(high - low, 1e-6), 0, 1)
-    first, second = np.take_along_axis(values, at, 0)[0], np.take_along_axis(values, at + 1, 0)[0]
-    return np.asarray(first + way * (second - first))
+def _between(low: Floats, high: Floats, bounds: NDArray[np.float64]) -> Floats:
+    """How much of each layer lies between two heights, mm, float32 [layers, rows, columns]."""
+    edges = [np.clip(np.float32(bound), low, high) for bound in bounds]
+    return np.stack([after - before for before, after in zip(edges[:-1], edges[1:], strict=True)])
 
 
-def _on_voxels(picture: Floats, view: str) -> Floats:
-    """A map of the field at the places of the voxels' columns; [up, x]."""
-    spacing_mm = _field_spacing(picture)
-    up = plane_coordinates()
-    rows = np.clip((NIPPLE_ROW_MM[view] - up * STRETCH) / spacing_mm - 0.5, 0, picture.shape[0] - 1)
-    across = (np.arange(DEPTH_VOXELS) + 0.5) * VOXEL_MM * STRETCH
-    columns = np.clip(across / spacing_mm - 0.5, 0, picture.shape[1] - 1)
-    return picture[np.rint(rows).astype(int)[:, None], np.rint(columns).astype(int)[None, :]]
+def _skin(outline: Outline, total: float, bounds: NDArray[np.float64]) -> Floats:
+    """Half of the skin lies under the breast, half above."""
+    low = (np.float32(total) - outline.thickness_mm) / 2
+    high, half = low + outline.thickness_mm, outline.skin_mm / 2
+    return _between(low, low + half, bounds) + _between(high - half, high, bounds)
+
+
+def _texture(
+    compression: Compression,
+    projection: Projection,
+    view: str,
+    bounds: NDArray[np.float64],
+    view_rng: np.random.Generator,
+    layer_rng: np.random.Generator,
+) -> Floats:
+    """Glandular share of the whole column in each layer, with fine texture of which the layers' sum is the view's."""
+    spacing, shape = projection.spacing_mm, projection.thickness_mm.shape
+    coarse = compression.shares(bounds)
+    count = len(coarse)
+    share = np.stack([on_field(layer, view, spacing, cv2.INTER_CUBIC) for layer in coarse])
+    noise, ratio = fine_texture(view_rng, shape, spacing)
+    own = np.stack([fine_texture(layer_rng, shape, spacing)[0] for _ in range(count)])
+    own /= np.float32(np.sqrt(count))
+    own += (noise - own.sum(axis=0)) / np.float32(count)
+    share += own * texture_strength(coarse.sum(axis=0), ratio, view, spacing)
+    return share
+
+
+def _threads(
+    strands: Strands, compression: Compression, spacing: float, bounds: NDArray[np.float64], shape: tuple[int, ...]
+) -> Floats:
+    ends = piece_bounds(strands)
+    middles = strands.points[:, (ends[:-1] + ends[1:]) // 2]
+    layers = _layer_of(compression.heights(middles), bounds)
+    count = len(bounds) - 1
+    return np.stack(
+        [draw_threads(strands, compression.view, spacing, shape, layers == layer) for layer in range(count)]
+    )
+
+
+def _specks(
+    specks: Specks,
+    turns: NDArray[np.float64],
+    compression: Compression,
+    spacing: float,
+    bounds: NDArray[np.float64],
+    shape: tuple[int, ...],
+) -> Floats:
+    layers = _layer_of(compression.heights(specks.positions_mm), bounds)
+    drawn = []
+    for layer in range(len(bounds) - 1):
+        chosen = layers == layer
+        some = replace(
+            specks,
+            positions_mm=specks.positions_mm[chosen],
+            diameters_mm=specks.diameters_mm[chosen],
+            elongation=specks.elongation[chosen],
+        )
+        drawn.append(draw_specks(some, turns[chosen], compression.view, spacing, shape))
+    return np.stack(drawn)
+
+
+def _layer_of(heights: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.clip(np.searchsorted(bounds, heights) - 1, 0, len(bounds) - 2)
+
+
+def _overlap(height: float, extent: float, bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of each layer in a thing of some extent along the beam; all of it stays inside the breast."""
+    low = np.clip(height - extent / 2, bounds[0], max(bounds[-1] - extent, bounds[0]))
+    edges = np.clip(bounds, low, low + extent)
+    return np.asarray(np.diff(edges) / max(edges[-1] - edges[0], 1e-9))
+
+
+def _height(finding: PlacedFinding, ink: Ink, compression: Compression) -> NDArray[np.float64]:
+    points = ink.specks.positions_mm[list(finding.specks)] if finding.specks else np.array([finding.position_mm])
+    if finding.lump is not None:
+        points = np.array([ink.lumps[finding.lump].position_mm])
+    return np.asarray(compression.heights(points).mean())
+
+
+def _fitted(parts: Floats, total: Floats, room: Floats) -> Floats:
+    """Parts changed as little as may be so that each lies in [0, room] and their sum is the total."""
+    fitted = np.clip(parts, 0, room)
+    found = fitted.sum(axis=0)
+    lack = np.maximum(total - found, 0)
+    free = room - fitted
+    fitted += free * (lack / np.maximum(free.sum(axis=0), np.float32(1e-6)))
+    fitted *= np.minimum(total / np.maximum(found, np.float32(1e-6)), 1)
+    return fitted
