@@ -62,7 +62,7 @@ def reconstruct(
 def slice_heights(compressed_mm: float, sweep: Tomosynthesis) -> NDArray[np.float64]:
     """Heights of the slices' middles over the detector, mm, float64 [slices]."""
     count = max(int(np.ceil(compressed_mm / sweep.slice_mm)), 2)
-    return (np.arange(count) + 0.5) * sweep.slice_mm
+    return np.asarray((np.arange(count) + 0.5) * sweep.slice_mm, dtype=np.float64)
 
 
 def _expose(

@@ -190,8 +190,8 @@ def check_leakage(manifest: pd.DataFrame) -> None:
             )
     places = [posixpath.normpath(place) for place in placed["path"]]
     series = placed.get("series", pd.Series("", placed.index))  # of a folder that holds slices of several
-    parts = zip(places, placed["frame"], series, strict=True)
-    torn = _torn(placed, [" ".join(one).strip() for one in parts])
+    pictures = zip(places, placed["frame"], series, strict=True)
+    torn = _torn(placed, [" ".join(one).strip() for one in pictures])
     if torn:
         raise MammoError("picture_in_two_splits", f"the file {next(iter(torn))} is in more than one split")
 
