@@ -7,7 +7,6 @@ import pytest
 from mammo_tf.errors import MammoError
 from mammo_tf.phantom import Machine, load_machine, machine_names
 
-
 SWEEP = {"projections": 9, "sweep_deg": 15.0, "slice_mm": 1.0, "low_frequencies": 0.3, "cutoff_per_mm": 0.5}
 
 
