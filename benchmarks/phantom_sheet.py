@@ -3,13 +3,15 @@
     python benchmarks/phantom_sheet.py [-o docs/pictures/phantom_sheet.png]
 
 Rows: an exam with a malignant mass, one with a benign mass, a normal one; columns: four views of site 1 (findings
-outlined in the left breast), the left breast by site 2 and on film, and at last the left breast's finding (or, in the
-normal exam, its matched ink) enlarged. Findings are conspicuous ones, as in the demo.
+outlined in the left breast), the left breast by site 2, on film and by tomosynthesis (the slice of the finding, then the
+maximum of all slices), and at last the left breast's finding (or, in the normal exam, its matched ink) enlarged.
+Findings are conspicuous ones, as in the demo.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,8 +20,8 @@ import numpy as np
 
 from mammo_tf.files import atomic_path
 from mammo_tf.phantom import CONSPICUOUS, load_machine
-from mammo_tf.phantom.exam import LATERALITIES, MACHINE, Patient, StudyPlan, project_breasts, render, stream
-from mammo_tf.phantom.projection import VIEWS, to_picture
+from mammo_tf.phantom.exam import Patient, StudyPlan, project_breasts, render
+from mammo_tf.phantom.projection import to_picture
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402 - the backend is chosen first
@@ -30,9 +32,19 @@ EXAMS = ((13, "malignant", "B"), (1, "benign", "B"), (9, "normal", "C"))
 COLUMNS = (
     ("ffdm_site_1", "R", "CC"), ("ffdm_site_1", "L", "CC"), ("ffdm_site_1", "R", "MLO"), ("ffdm_site_1", "L", "MLO"),
     ("ffdm_site_2", "L", "CC"), ("ffdm_site_2", "L", "MLO"), ("film", "L", "CC"), ("film", "L", "MLO"),
+    ("dbt", "L", "CC"), ("dbt", "L", "CC"),
 )  # fmt: skip
 WIDTH_MM, ENLARGED_MM = 138.0, 46.0
 CELL_ROWS, CELL_COLUMNS = 260, 166
+
+
+def flat(picture, projected: bool):
+    """A volume's slice of its first finding (without one, the middle), or the maximum of its slices."""
+    if not picture.slice_mm:
+        return picture
+    height = picture.findings_mm[0] if picture.findings_mm else len(picture.pixels) * picture.slice_mm / 2
+    pixels = picture.pixels.max(axis=0) if projected else picture.pixels[picture.frame_at(height) - 1]
+    return replace(picture, pixels=pixels)
 
 
 def shown(picture, machine) -> np.ndarray:
@@ -87,14 +99,16 @@ def main() -> None:
     for row, (number, label, density) in enumerate(EXAMS):
         patient = Patient("p", number, (label, "normal"), 55, density, "", "", "", tuple(range(len(names))))
         projections = project_breasts(plan, patient)
-        for axis, (name, laterality, view) in zip(axes[row], COLUMNS, strict=False):
+        for column, (axis, (name, laterality, view)) in enumerate(zip(axes[row], COLUMNS, strict=False)):
             site = names.index(name)
-            projection, ink = projections[laterality, view]
-            rng = stream(plan, patient, MACHINE, site, LATERALITIES.index(laterality), VIEWS.index(view))
-            picture = render(projection, machines[site], rng, laterality, view)
+            seen = projections[laterality, view]
+            projection, ink = seen.projection, seen.ink
+            projected = column == len(COLUMNS) - 1
+            picture = flat(render(plan, patient, seen, site, laterality, view), projected)
             axis.imshow(cell(picture, projection, machines[site], laterality, outlined=site == 0))
             if row == 0:
-                axis.set_title(f"{name.replace('_', ' ')}\n{laterality} {view}", color="white", fontsize=7, pad=3)
+                what = f"{laterality} {view}" + (", maximum" if projected else ", slice" if name == "dbt" else "")
+                axis.set_title(f"{name.replace('_', ' ')}\n{what}", color="white", fontsize=7, pad=3)
             if (name, laterality, view) == COLUMNS[1]:
                 axes[row][-1].imshow(enlarged(picture, projection, ink, machines[0], view), cmap="gray")
         title = f"{label}, class {density}\nL CC, {ENLARGED_MM:.0f} mm"

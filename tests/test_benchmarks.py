@@ -18,6 +18,7 @@ TINY = {
     TWO_NETWORKS: ["--quick", "--peer-python", "none", "--only", "predict"],
     "predict_exam.py": ["--quick"],
     "start.py": ["--quick"],
+    "dbt_projection.py": ["--quick"],
     "bootstrap_auc.py": ["--quick"],
     "grid_search.py": ["--quick"],
     "interval_coverage.py": ["--quick"],

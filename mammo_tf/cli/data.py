@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,6 +231,12 @@ def _prepare_options(one: ArgumentParser) -> None:
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
     one.add_argument("--preset", default="default", metavar="NAME", help="default (default), graph or legacy")
     one.add_argument("--size", default="1152x896", metavar="ROWSxCOLUMNS", help="in pixels (default 1152x896)")
+    one.add_argument(
+        "--projection", choices=("mip", "slab", "slice"), default="mip",
+        help="of a volume: the maximum over all frames, over each slab, or each slice a picture (default mip)",
+    )  # fmt: skip
+    one.add_argument("--slab-slices", type=whole_number, metavar="N", help="slices of a slab")
+    one.add_argument("--slab-mm", type=float, metavar="MM", help="thickness of a slab in mm, in place of --slab-slices")
     one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes (default 1)")
 
 
@@ -238,14 +245,15 @@ def prepare(options: Namespace) -> None:
     with tensorflow_loaded():
         from mammo_tf.imaging import Preprocessing
         from mammo_tf.records import prepare as prepare_records
-        from mammo_tf.study import read_manifest
+        from mammo_tf.study import Projection, read_manifest
 
+    projection = Projection(options.projection, options.slab_slices, options.slab_mm)
     rows, columns = (int(value) for value in numbers(options.size, "x", 2, "--size"))
     if f"{rows}x{columns}" != options.size.lower() or not 16 <= min(rows, columns) <= max(rows, columns) <= LARGEST:
         raise MammoError("option_wrong", f"--size {options.size!r} is not ROWSxCOLUMNS, each from 16 to {LARGEST}")
     table = read_manifest(options.manifest)
     root = options.root or Path(options.manifest).parent
-    preprocessing = Preprocessing.preset(options.preset, (rows, columns))
+    preprocessing = replace(Preprocessing.preset(options.preset, (rows, columns)), projection=projection)
     done = prepare_records(table, root, options.output, preprocessing, options.workers)
     print_all(done.remarks)
     rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""

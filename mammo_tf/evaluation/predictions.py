@@ -46,7 +46,7 @@ def make_predictions(rows: pd.DataFrame, labels: ArrayLike, scores: ArrayLike) -
 
     Returns:
         The columns `COLUMNS`; where rows tell findings, `finding_kind` and `finding_size_mm` of the largest as well;
-        then columns that a manifest need not have (`compression_force`).
+        then columns that a manifest need not have (`compression_force`), and `frame` where an image has several rows.
 
     Raises:
         MammoError: `score_not_finite`.
@@ -61,6 +61,8 @@ def make_predictions(rows: pd.DataFrame, labels: ArrayLike, scores: ArrayLike) -
     if any(kind for kind, _ in lesions):
         found = found.assign(finding_kind=[kind for kind, _ in lesions], finding_size_mm=[size for _, size in lesions])
     further = [str(name) for name in rows if name not in (*MANIFEST_COLUMNS, *found)]
+    if "frame" in rows and has_several_rows(rows):
+        further.append("frame")
     return found.assign(**{name: rows[name].to_numpy() for name in further})
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from mammo_tf.files import text_digest
 from mammo_tf.imaging import geometry_steps, intensity_steps, steps
 from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.steps import GeometryStep, IntensityStep
+from mammo_tf.study import Projection
 
 LEGACY_MEAN = 52.18
 PRESETS = ("legacy", "default", "graph")
@@ -51,6 +52,7 @@ class Preprocessing:
     Attributes:
         geometry_steps: from stored to prepared picture; the last one that resizes decides `size`.
         intensity_steps: from prepared picture to network input; the last one is `Channels`.
+        projection: which pictures a volume becomes, before anything else.
 
     Raises:
         MammoError: `step_unknown` for a step of the wrong half, `channels_missing`.
@@ -58,6 +60,7 @@ class Preprocessing:
 
     geometry_steps: tuple[GeometryStep, ...]
     intensity_steps: tuple[IntensityStep, ...]
+    projection: Projection = Projection()
 
     def __post_init__(self) -> None:
         for half, listed, registry in (
@@ -114,7 +117,7 @@ class Preprocessing:
                 geometry.append(geometry_steps.ThresholdBox(margin=step.margin))
             elif not isinstance(step, geometry_steps.MaskBreast):
                 geometry.append(step)
-        return Preprocessing(tuple(geometry), self.intensity_steps)
+        return replace(self, geometry_steps=tuple(geometry))
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -165,14 +168,17 @@ class Preprocessing:
             values = step.intensity(values)
         return values
 
-    def to_json(self) -> dict[str, list[dict[str, Any]]]:
+    def to_json(self) -> dict[str, Any]:
         """A plain value for JSON: `{"geometry": [{"step": name, parameter: value ...} ...], "intensity": [...]}`.
 
+        A `projection` stands there too unless it is the usual one, that of the whole volume.
         Floats keep all their digits, so reading back gives an equal object.
         """
+        projection = {} if self.projection == Projection() else {"projection": to_json(self.projection)}
         return {
             "geometry": [_step_to_json(step) for step in self.geometry_steps],
             "intensity": [_step_to_json(step) for step in self.intensity_steps],
+            **projection,
         }
 
     @classmethod
@@ -183,11 +189,13 @@ class Preprocessing:
             MammoError: `preprocessing_broken`, `step_unknown`, `step_parameter_unknown`, `step_parameter_missing`,
                 `step_parameter_wrong`, `channels_missing`.
         """
-        if not isinstance(value, Mapping) or set(value) != {"geometry", "intensity"}:
-            raise MammoError("preprocessing_broken", "a preprocessing has two keys, 'geometry' and 'intensity'")
+        if not isinstance(value, Mapping) or set(value) - {"projection"} != {"geometry", "intensity"}:
+            sentence = "a preprocessing has the keys 'geometry', 'intensity', and it may have 'projection'"
+            raise MammoError("preprocessing_broken", sentence)
         return cls(
             tuple(_step_from_json(step, steps.GEOMETRY, "geometry") for step in value["geometry"]),
             tuple(_step_from_json(step, steps.INTENSITY, "intensity") for step in value["intensity"]),
+            from_json(Projection, value.get("projection", {}), "projection", Wording("the preprocessing")),
         )
 
     def digest(self) -> str:

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
+    BreastTomosynthesisImageStorage,
     DigitalMammographyXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     JPEGLSLossless,
@@ -19,12 +20,18 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from mammo_tf.phantom.dicom_volume import as_volume
 from mammo_tf.phantom.exposure import StoredPicture
 from mammo_tf.phantom.machine import Machine
 
 NOTE = "Synthetic phantom made by mammo_tf. Not a patient, not clinical data."
 DATE, TIME = "20200101", "120000"
 IMPLEMENTATION = UID("2.25.310482914117356091")
+STORAGE = {
+    "FILM": SecondaryCaptureImageStorage,
+    "FFDM": DigitalMammographyXRayImageStorageForPresentation,
+    "DBT": BreastTomosynthesisImageStorage,
+}
 TRANSFER_SYNTAXES = {"explicit": ExplicitVRLittleEndian, "rle": RLELossless, "jpeg_ls": JPEGLSLossless}
 VIEW_CODES = {
     "CC": ("399162004", "cranio-caudal"),
@@ -62,13 +69,14 @@ def write_dicom(path: Path, picture: StoredPicture, machine: Machine, who: Ident
 
     Args:
         path: the file; its folder must exist.
-        picture: the picture with the chest wall at the left edge; right breasts are mirrored here.
+        picture: the picture with the chest wall at the left edge; right breasts are mirrored here. A volume becomes a
+            Breast Tomosynthesis object of several frames.
         machine: who made it.
         who: see `Identity`.
         compressed_mm: thickness of the compressed breast.
     """
     film = machine.modality == "FILM"
-    storage = SecondaryCaptureImageStorage if film else DigitalMammographyXRayImageStorageForPresentation
+    storage = STORAGE[machine.modality]
     dataset = FileDataset(str(path), {}, preamble=b"\0" * 128)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = storage
@@ -97,6 +105,8 @@ def write_dicom(path: Path, picture: StoredPicture, machine: Machine, who: Ident
         dataset.DetectorType = "DIRECT"
         dataset.PresentationLUTShape = "INVERSE" if machine.presentation.photometric == "MONOCHROME1" else "IDENTITY"
     dataset.PixelSpacing = [_number(picture.spacing_mm)] * 2
+    if machine.modality == "DBT":
+        as_volume(dataset, picture, who.laterality, make_uid("frames", who.seed, who.image_id))
     if machine.transfer_syntax != "explicit":
         dataset.compress(TRANSFER_SYNTAXES[machine.transfer_syntax], generate_instance_uid=False)
     with config.disable_value_validation():
@@ -155,11 +165,11 @@ def _series(dataset: FileDataset, machine: Machine, who: Identity, film: bool) -
 
 def _pixels(dataset: FileDataset, picture: StoredPicture, machine: Machine, mirrored: bool) -> None:
     look = machine.presentation
-    pixels = picture.pixels[:, ::-1] if mirrored else picture.pixels
+    pixels = picture.pixels[..., ::-1] if mirrored else picture.pixels
     small = look.bits <= 8
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = look.photometric
-    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.Rows, dataset.Columns = pixels.shape[-2:]
     dataset.BitsAllocated = 8 if small else 16
     dataset.BitsStored = look.bits
     dataset.HighBit = look.bits - 1

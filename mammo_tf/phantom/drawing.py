@@ -63,22 +63,33 @@ def project(breast: Breast, ink: Ink, view: str, spacing_mm: float, rng: np.rand
     gland = inner * (share * (1 - outline.muscle) + outline.muscle) + added * full
     np.minimum(gland, inner, out=gland)
     gland += outline.skin_mm
-    calcium = draw_specks(ink.specks, view, spacing_mm, share.shape, rng)
+    calcium = draw_specks(ink.specks, draw_turns(ink.specks, rng), view, spacing_mm, share.shape)
     calcium *= outline.thickness_mm > 0
     truths = tuple(_truth(finding, ink, masks, view, spacing_mm) for finding in ink.findings)
     thickness = breast.woman.thickness_mm(view)
     return Projection(outline.thickness_mm, gland, calcium, outline.muscle, spacing_mm, thickness, truths)
 
 
-def draw_threads(strands: Strands, view: str, spacing_mm: float, shape: tuple[int, ...]) -> Floats:
+def piece_bounds(strands: Strands) -> NDArray[np.int64]:
+    """First point of each piece that a thread is drawn in, and the last point of all; int64 [pieces + 1]."""
+    pieces = min(TAPER_STEPS, strands.points.shape[1] - 1)
+    return np.linspace(0, strands.points.shape[1] - 1, pieces + 1).round().astype(np.int64)
+
+
+def draw_threads(
+    strands: Strands, view: str, spacing_mm: float, shape: tuple[int, ...], chosen: NDArray[np.bool_] | None = None
+) -> Floats:
     """Thickness of thin threads, mm, float32 [rows, columns]; a thread thinner than a pixel is drawn fainter.
 
     Threads grow thinner and fainter from their first point to their last, to `strands.taper` of what they were.
+
+    Args:
+        chosen: which pieces to draw, bool [threads, pieces]; all by default.
     """
     pixels = to_picture(strands.points, view) / spacing_mm - 0.5
     corners = np.round(pixels * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    pieces = min(TAPER_STEPS, corners.shape[1] - 1)
-    bounds = np.linspace(0, corners.shape[1] - 1, pieces + 1).round().astype(int)
+    bounds = piece_bounds(strands)
+    pieces = len(bounds) - 1
     left = 1 - (1 - strands.taper) * (np.arange(pieces) + 0.5) / pieces
     wide = strands.widths_mm[:, None] * left / spacing_mm
     pens = np.maximum(np.round(wide), 1).astype(int)
@@ -90,6 +101,8 @@ def draw_threads(strands: Strands, view: str, spacing_mm: float, shape: tuple[in
         layer = np.zeros(shape, dtype=np.uint8)
         for piece in range(pieces - 1, -1, -1):
             for thread in range(half, len(corners), 2):
+                if chosen is not None and not chosen[thread, piece]:
+                    continue
                 line = corners[thread, bounds[piece] : bounds[piece + 1] + 1]
                 pen, level = int(pens[thread, piece]), float(levels[thread, piece])
                 cv2.polylines(layer, [line], False, level, pen, cv2.LINE_AA, SUBPIXEL_BITS)
@@ -126,15 +139,23 @@ def draw_lump(added: Floats, lump: Lump, view: str, spacing_mm: float, rng: np.r
     return mask
 
 
+def draw_turns(specks: Specks, rng: np.random.Generator) -> NDArray[np.float64]:
+    """How each speck is turned in a view, radians, float64 [specks]."""
+    return rng.uniform(0, np.pi, len(specks.diameters_mm))
+
+
 def draw_specks(
-    specks: Specks, view: str, spacing_mm: float, shape: tuple[int, ...], rng: np.random.Generator
+    specks: Specks, turn: NDArray[np.float64], view: str, spacing_mm: float, shape: tuple[int, ...]
 ) -> Floats:
-    """Calcium along the beam, mm, float32 [rows, columns]; the volume of every speck is kept at any pixel size."""
+    """Calcium along the beam, mm, float32 [rows, columns]; the volume of every speck is kept at any pixel size.
+
+    Args:
+        turn: see `draw_turns`.
+    """
     total = np.zeros(shape, dtype=np.float32)
     if not len(specks.diameters_mm):
         return total
     centres = to_picture(specks.positions_mm, view) / spacing_mm - 0.5
-    turn = rng.uniform(0, np.pi, len(centres))
     size = specks.diameters_mm / spacing_mm / 3.2
     stretch = np.sqrt(specks.elongation)
     along, across = np.maximum(size * stretch, 0.4), np.maximum(size / stretch, 0.4)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.files import atomic_folder, write_json
-from mammo_tf.phantom.anatomy import draw_woman, make_breast
+from mammo_tf.phantom.anatomy import Breast, draw_woman, make_breast
 from mammo_tf.phantom.dicom import Identity, write_dicom
 from mammo_tf.phantom.drawing import Projection, ViewTruth, project
 from mammo_tf.phantom.exposure import StoredPicture, expose, present
 from mammo_tf.phantom.film import develop
 from mammo_tf.phantom.ink import Ink, draw_ink
+from mammo_tf.phantom.layers import Layers, make_layers
 from mammo_tf.phantom.machine import Machine
 from mammo_tf.phantom.projection import VIEWS
+from mammo_tf.phantom.tomosynthesis import reconstruct
 from mammo_tf.study import Finding, findings_to_json
 
 LATERALITIES = ("L", "R")
 # Streams of random numbers of a patient; a stream's use never shifts another's numbers.
-WOMAN, BREAST, INK, VIEW, MACHINE = range(5)
+WOMAN, BREAST, INK, VIEW, MACHINE, LAYER = range(6)
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,16 @@ def stream(plan: StudyPlan, patient: Patient, *place: int) -> np.random.Generato
     return np.random.default_rng([plan.seed, patient.number, *place])
 
 
-def project_breasts(plan: StudyPlan, patient: Patient) -> dict[tuple[str, str], tuple[Projection, Ink]]:
-    """Both breasts in both views, before any machine: `{(laterality, view): (projection, ink)}`."""
+class View(NamedTuple):
+    """A breast in a view, before any machine."""
+
+    projection: Projection
+    ink: Ink
+    breast: Breast
+
+
+def project_breasts(plan: StudyPlan, patient: Patient) -> dict[tuple[str, str], View]:
+    """Both breasts in both views, by (laterality, view)."""
     woman = draw_woman(stream(plan, patient, WOMAN), patient.density, patient.age)
     result = {}
     for side, (laterality, label) in enumerate(zip(LATERALITIES, patient.labels, strict=True)):
@@ -77,15 +88,25 @@ def project_breasts(plan: StudyPlan, patient: Patient) -> dict[tuple[str, str], 
         ink = draw_ink(stream(plan, patient, INK, side), breast, label, plan.conspicuity)
         for number, view in enumerate(VIEWS):
             rng = stream(plan, patient, VIEW, side, number)
-            result[laterality, view] = (project(breast, ink, view, plan.spacing_mm, rng), ink)
+            result[laterality, view] = View(project(breast, ink, view, plan.spacing_mm, rng), ink, breast)
     return result
 
 
-def render(
-    projection: Projection, machine: Machine, rng: np.random.Generator, laterality: str, view: str
-) -> StoredPicture:
-    """What a machine makes of a projection; the chest wall is still at the left edge."""
-    signal = expose(projection, machine, rng)
+def take_apart(plan: StudyPlan, patient: Patient, seen: View, laterality: str, view: str) -> Layers:
+    """The layers of a view, as a tomosynthesis machine needs them."""
+    place = LATERALITIES.index(laterality), VIEWS.index(view)
+    view_rng, layer_rng = (stream(plan, patient, purpose, *place) for purpose in (VIEW, LAYER))
+    return make_layers(seen.projection, seen.breast, seen.ink, view, view_rng, layer_rng)
+
+
+def render(plan: StudyPlan, patient: Patient, seen: View, site: int, laterality: str, view: str) -> StoredPicture:
+    """What a machine of the study makes of a view; the chest wall is still at the left edge."""
+    machine = plan.machines[site]
+    rng = stream(plan, patient, MACHINE, site, LATERALITIES.index(laterality), VIEWS.index(view))
+    if machine.tomosynthesis is not None:
+        layers = take_apart(plan, patient, seen, laterality, view)
+        return reconstruct(seen.projection, layers, machine, machine.tomosynthesis, rng)
+    signal = expose(seen.projection, machine, rng)
     if machine.film is not None:
         return develop(signal, machine, rng, f"{laterality} {view}", mirrored=laterality == "R")
     return present(signal, machine)
@@ -110,9 +131,9 @@ def write_exams(plan: StudyPlan, patient: Patient, folder: Path) -> list[dict[st
             "rows": [],
         }
         with atomic_folder(folder / place) as beside:
-            for (laterality, view), (projection, _) in projections.items():
-                rng = stream(plan, patient, MACHINE, site, LATERALITIES.index(laterality), VIEWS.index(view))
-                picture = render(projection, machine, rng, laterality, view)
+            for (laterality, view), seen in projections.items():
+                projection = seen.projection
+                picture = render(plan, patient, seen, site, laterality, view)
                 image = f"{laterality}_{view}"
                 exam = f"{patient.patient_id}-{machine.name}"
                 who = Identity(
@@ -134,8 +155,9 @@ def _row(
             truth.finding.kind,
             truth.finding.label,
             contour=tuple((x, y) for x, y in to_stored(truth.contour_mm, picture, who.laterality).tolist()),
+            frame=frame,
         )
-        for truth in projection.findings
+        for truth, frame in zip(projection.findings, frames_of(picture, projection.findings), strict=True)
     ]
     return {
         "image_id": who.image_id,
@@ -159,19 +181,26 @@ def _row(
     }
 
 
+def frames_of(picture: StoredPicture, findings: Sequence[ViewTruth]) -> list[int | None]:
+    """The frame of each finding in a volume; None in a picture."""
+    if not picture.slice_mm:
+        return [None] * len(findings)
+    return [picture.frame_at(height) for height in picture.findings_mm]
+
+
 def to_stored(points_mm: NDArray, picture: StoredPicture, laterality: str) -> NDArray[np.float64]:
     """(column, row) in mm of a left picture -> x, y in pixels as stored, rounded to 0.01 and inside the picture."""
-    rows, columns = picture.pixels.shape
+    rows, columns = picture.pixels.shape[-2:]
     pixels = (np.asarray(points_mm, dtype=np.float64) - picture.offset_mm[::-1]) / picture.spacing_mm
     if laterality == "R":
         pixels = pixels * [-1.0, 1.0] + [float(columns), 0.0]
     return np.asarray(np.round(np.clip(pixels, 0.0, [columns, rows]), 2), dtype=np.float64)
 
 
-def _breasts(patient: Patient, projections: dict[tuple[str, str], tuple[Projection, Ink]]) -> dict[str, Any]:
+def _breasts(patient: Patient, projections: dict[tuple[str, str], View]) -> dict[str, Any]:
     result = {}
     for laterality, label in zip(LATERALITIES, patient.labels, strict=True):
-        _, ink = projections[laterality, "CC"]
+        ink = projections[laterality, "CC"].ink
         result[laterality] = {
             "label": label,
             "findings": [
@@ -189,7 +218,7 @@ def _breasts(patient: Patient, projections: dict[tuple[str, str], tuple[Projecti
 
 def _image_truth(picture: StoredPicture, findings: tuple[ViewTruth, ...], laterality: str) -> dict[str, Any]:
     placed = []
-    for truth in findings:
+    for truth, frame in zip(findings, frames_of(picture, findings), strict=True):
         contour = to_stored(truth.contour_mm, picture, laterality)
         low, high = contour.min(axis=0), contour.max(axis=0)
         placed.append(
@@ -199,9 +228,10 @@ def _image_truth(picture: StoredPicture, findings: tuple[ViewTruth, ...], latera
                 "centre": to_stored(np.array(truth.centre_mm), picture, laterality).tolist(),
                 "box": [*low.tolist(), *high.tolist()],
                 "contour": contour.tolist(),
+                **({} if frame is None else {"frame": frame}),
             }
         )
-    rows, columns = picture.pixels.shape
+    rows, columns = picture.pixels.shape[-2:]
     return {
         "rows": rows,
         "columns": columns,

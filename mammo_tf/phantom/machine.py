@@ -116,21 +116,44 @@ class Film:
 
 
 @dataclass(frozen=True)
+class Tomosynthesis:
+    """The sweep of the tube along the chest wall, and how slices are made of it.
+
+    Args:
+        projections: exposures of the sweep; they share `photons_per_mm2`.
+        sweep_deg: angle between the first and the last.
+        slice_mm: distance of the slices, which is their thickness too.
+        low_frequencies: share of slow changes along the sweep that the reconstruction's ramp filter leaves; 1 is no
+            filter, so slices are the plain means of the shifted projections.
+        cutoff_per_mm: frequency from which on the ramp filter is flat.
+    """
+
+    projections: int = within(3, 51)
+    sweep_deg: float = within(4.0, 60.0)
+    slice_mm: float = within(0.5, 10.0)
+    low_frequencies: float = within(0.02, 1.0)
+    cutoff_per_mm: float = within(0.05, 5.0)
+
+
+KEY_OF = {"FILM": "film", "DBT": "tomosynthesis"}  # of the machine's file, by modality
+
+
+@dataclass(frozen=True)
 class Machine:
-    """A site's machine, as its JSON file says. Every key must be there, but for `film`.
+    """A site's machine, as its JSON file says. Every key must be there, but for `film` and `tomosynthesis`.
 
     Args:
         name: of the site; letters, digits, `_` and `-`.
-        modality: FFDM or FILM; a film needs `film`, a digital machine must not have it.
+        modality: FFDM, FILM or DBT; a film needs `film`, a DBT machine `tomosynthesis`, others must not have them.
         manufacturer, model: as written into the files, after the words "mammo_tf phantom".
         field_mm: rows and columns of the picture, at most the phantom's own field of 216 x 168 mm.
         spacing_factor: pixel spacing, as a multiple of the study's `spacing_mm`.
         transfer_syntax: `explicit` (not compressed), `rle`, or `jpeg_ls` (lossless).
-        beam, detector, processing, presentation, film: see there.
+        beam, detector, processing, presentation, film, tomosynthesis: see there.
     """
 
     name: str
-    modality: str = one_of("FFDM", "FILM")
+    modality: str = one_of("FFDM", "FILM", "DBT")
     manufacturer: str = entry()
     model: str = entry()
     field_mm: tuple[float, float] = within(120.0, 216.0)
@@ -141,6 +164,7 @@ class Machine:
     processing: Processing = entry()
     presentation: Presentation = entry()
     film: Film | None = None
+    tomosynthesis: Tomosynthesis | None = None
 
 
 def machine_names() -> tuple[str, ...]:
@@ -168,9 +192,11 @@ def load_machine(name_or_path: str | Path) -> Machine:
         )
     codes = (f"machine_{code}" for code in ("key_unknown", "key_missing", "value_wrong"))
     machine = from_json(Machine, read_json(path), "", Wording("the file", "key", f"machine {path}: ", *codes))
-    if (machine.modality == "FILM") != (machine.film is not None):
-        wanted = "needs the key 'film'" if machine.film is None else "must not have the key 'film'"
-        raise MammoError("machine_value_wrong", f"machine {path}: a machine of modality {machine.modality} {wanted}")
+    for modality, key in KEY_OF.items():
+        if (machine.modality == modality) != (getattr(machine, key) is not None):
+            wanted = f"{'needs' if machine.modality == modality else 'must not have'} the key {key!r}"
+            sentence = f"machine {path}: a machine of modality {machine.modality} {wanted}"
+            raise MammoError("machine_value_wrong", sentence)
     if machine.beam.gland_per_mm <= machine.beam.fat_per_mm:
         raise MammoError(
             "machine_value_wrong", f"machine {path}: beam.gland_per_mm must be larger than beam.fat_per_mm"

@@ -35,6 +35,7 @@ ANGLES = {"CC": 0.0, "MLO": 45.0}
 NIPPLE_ROW_MM = {"CC": 108.0, "MLO": 128.0}
 VIEWS = tuple(ANGLES)
 VOLUME_CUTOFF = 0.18  # cycles/mm of the picture: here the volume hands over to the fine texture
+LEAST_CHORD_MM = 8.0  # a shorter column counts as so long, before compression
 FAT_TEXTURE = 0.004  # fine texture that even plain fat has, as a share of the column
 
 
@@ -183,9 +184,16 @@ def glandular_share(breast: Breast, view: str, spacing_mm: float, rng: np.random
     sums = column_sums(view)
     gland = sums @ breast.tissue.reshape(-1, DEPTH_VOXELS)
     chord = sums @ breast.inside.reshape(-1, DEPTH_VOXELS)
-    coarse = gland / np.maximum(chord, 8.0)
+    coarse = gland / np.maximum(chord, LEAST_CHORD_MM)
+    share = on_field(coarse, view, spacing_mm, cv2.INTER_CUBIC)
+    noise, ratio = fine_texture(rng, share.shape, spacing_mm)
+    share += noise * texture_strength(coarse, ratio, view, spacing_mm)
+    return np.clip(share, 0.0, 1.0, out=share)
+
+
+def on_field(coarse: Floats, view: str, spacing_mm: float, interpolation: int) -> Floats:
+    """A map of the voxels' columns [up, x] on the whole field, float32 [rows, columns]."""
     column, row = grid(spacing_mm)
-    shape = (row.size, column.size)
     scale = VOXEL_MM * STRETCH / spacing_mm
     # Picture pixel -> voxel of the coarse picture, whose first axis points up.
     inverse = np.array(
@@ -194,14 +202,19 @@ def glandular_share(breast: Breast, view: str, spacing_mm: float, rng: np.random
             [0, -1 / scale, (PLANE_VOXELS - 1) / 2 + (NIPPLE_ROW_MM[view] / spacing_mm - 0.5) / scale],
         ]
     )
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    share = cv2.warpAffine(coarse, inverse, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    noise, ratio = fine_texture(rng, shape, spacing_mm)
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(coarse, inverse, (column.size, row.size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def texture_strength(coarse: Floats, ratio: float, view: str, spacing_mm: float) -> Floats:
+    """Standard deviation of the fine texture, so that it goes on where the volume's texture ends; [rows, columns].
+
+    Args:
+        coarse: glandular share of the voxels' columns, [up, x].
+        ratio: see `fine_texture`.
+    """
     step = VOXEL_MM * STRETCH
     band = cv2.GaussianBlur(coarse, (0, 0), BAND_MM[0] / step) - cv2.GaussianBlur(coarse, (0, 0), BAND_MM[1] / step)
     strength = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 8 / step))
-    local = cv2.warpAffine(
-        strength, inverse, shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-    )
-    share += noise * (local * np.float32(ratio) + np.float32(FAT_TEXTURE))
-    return np.clip(share, 0.0, 1.0, out=share)
+    local = on_field(strength, view, spacing_mm, cv2.INTER_LINEAR)
+    return local * np.float32(ratio) + np.float32(FAT_TEXTURE)

@@ -28,11 +28,12 @@ class ViewFeatures(NamedTuple):
 
 
 def file_stamp(row: Mapping[str, Any], root: str | Path) -> list[str | int] | None:
-    """What tells whether a row's picture is the same file: resolved path, bytes, time of change; None if it is gone."""
+    """What tells whether a row's picture is the same file, or folder of slices: resolved path, bytes, time of change;
+    None if it is gone."""
     try:
         path = resolve_path(str(row["path"]), root)
-        facts = path.stat()
-        return [str(path.resolve()), facts.st_size, facts.st_mtime_ns]
+        facts = [one.stat() for one in ([path, *path.iterdir()] if path.is_dir() else [path])]
+        return [str(path.resolve()), sum(one.st_size for one in facts), max(one.st_mtime_ns for one in facts)]
     except (OSError, ValueError, MammoError):
         return None
 

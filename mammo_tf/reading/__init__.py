@@ -5,9 +5,10 @@ from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.frames import frames, volume_facts
 from mammo_tf.reading.grey_scale import doubts, stored_bits_of
 from mammo_tf.reading.read import inspect_file, read, read_stored
-from mammo_tf.reading.rows import read_row
+from mammo_tf.reading.rows import images_of, read_row, read_told
+from mammo_tf.reading.volumes import project
 
 __all__ = [
-    "Facts", "Picture", "collections", "doubts", "frames", "inspect_file", "read", "read_row", "read_stored",
-    "stored_bits_of", "volume_facts",
+    "Facts", "Picture", "collections", "doubts", "frames", "images_of", "inspect_file", "project", "read",
+    "read_row", "read_stored", "read_told", "stored_bits_of", "volume_facts",
 ]  # fmt: skip

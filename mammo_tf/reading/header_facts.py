@@ -32,6 +32,7 @@ def header_facts(
     laterality: str | None,
     view: str | None,
     keep_identifiers: bool = False,
+    told_modality: str | None = None,
 ) -> Facts:
     """The facts of a file whose pixels have been found sound.
 
@@ -41,6 +42,7 @@ def header_facts(
         laterality, view: what a table says; counts before the header.
         keep_identifiers: image, patient and exam as the header has them, not as keyed hashes; but one that holds a part
             of the patient's name or the birth date is hashed nevertheless.
+        told_modality: as `told` of `object_modality`.
 
     Raises:
         MammoError: `wrong_modality`, `projections`, `for_processing`, `quality_control`, `specimen`,
@@ -50,7 +52,7 @@ def header_facts(
     """
     check_given(laterality, view)
     header, warnings = file.header, file.warnings
-    modality = object_modality(file, shape.frames)
+    modality = object_modality(file, shape.frames, told_modality)
     refuse_unusual(file, shape.bits_stored)
     modifiers = _modifiers(header)
     magnification = _magnification(header)

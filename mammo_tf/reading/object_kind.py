@@ -37,8 +37,14 @@ _EIGHT_BITS = 8
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")
 
 
-def object_modality(file: DicomFile, frames: int) -> str:
+def object_modality(file: DicomFile, frames: int, told: str | None = None) -> str:
     """FFDM, DBT or FILM.
+
+    Args:
+        file: opened.
+        frames: how many it holds.
+        told: what a table says; DBT makes a tomosynthesis of a CT image or a secondary capture, whose headers often
+            do not tell.
 
     Raises:
         MammoError: `wrong_modality`, `projections`.
@@ -49,6 +55,8 @@ def object_modality(file: DicomFile, frames: int) -> str:
             "projections", "raw projections of a tomosynthesis, not its slices", "Take the reconstructed slices"
         )
     if sop_class == codes.TOMOSYNTHESIS_CLASS or (sop_class in codes.CT_CLASSES and _is_breast_ct(header)):
+        return "DBT"
+    if told == "DBT" and sop_class in (*codes.CT_CLASSES, *codes.SECONDARY_CAPTURE_CLASSES):
         return "DBT"
     digitised = header.text("ConversionType").upper() in _FILM_CONVERSIONS
     image_type = header.texts("ImageType")
@@ -89,8 +97,26 @@ def _is_taken_for_film(file: DicomFile) -> bool:
 
 def _is_breast_ct(header: DataSet) -> bool:
     """Whether slices stored as CT are of a breast: by a word of the series, unless the body part is another."""
-    part = header.text("BodyPartExamined").upper()
-    return part in ("", "BREAST") and bool(_word(header, _OF_THE_SERIES, _BREAST))
+    return _may_be_breast(header) and bool(_word(header, _OF_THE_SERIES, _BREAST))
+
+
+def _may_be_breast(header: DataSet) -> bool:
+    return header.text("BodyPartExamined").upper() in ("", "BREAST")
+
+
+def is_breast_by_study(file: DicomFile) -> bool:
+    """Whether a file is a CT image that names no other body part: a breast, if its study holds mammograms."""
+    return file.sop_class in codes.CT_CLASSES and _may_be_breast(file.header)
+
+
+def is_slice(file: DicomFile, modality: str, frames: int) -> bool:
+    """Whether a file of one frame is a slice of a volume: of a tomosynthesis, or a secondary capture with a place."""
+    captured = file.sop_class in codes.SECONDARY_CAPTURE_CLASSES and _has_place(file.header)
+    return frames == 1 and (modality == "DBT" or captured)
+
+
+def _has_place(header: DataSet) -> bool:
+    return any(header.texts(keyword) for keyword in ("SliceThickness", "SliceLocation", "ImagePositionPatient"))
 
 
 def _says_breast(header: DataSet) -> bool:
@@ -166,12 +192,11 @@ def _refuse_containers(file: DicomFile, bits_stored: int) -> None:
     header = file.header
     if file.sop_class not in codes.SECONDARY_CAPTURE_CLASSES:
         return
-    is_slice = any(header.texts(keyword) for keyword in ("SliceThickness", "SliceLocation", "ImagePositionPatient"))
     says_slices = "TOMOSYNTHESIS" in header.texts("ImageType") and not header.text("NumberOfFrames")
     payload = any(
         tag >> 16 & 1 and element.value is None and not element.items for tag, element in header.elements.items()
     )
-    if payload or (says_slices and not is_slice and bits_stored <= _EIGHT_BITS):
+    if payload or (says_slices and not _has_place(header) and bits_stored <= _EIGHT_BITS):
         remedy = "Export the volume as Breast Tomosynthesis Image Storage"
         raise MammoError(
             "container", "a vendor's container: its picture stands in for data of the vendor's own", remedy

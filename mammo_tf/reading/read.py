@@ -52,6 +52,7 @@ def inspect_file(
     view: str | None = None,
     keep_identifiers: bool = False,
     stored_bits: int | None = None,
+    modality: str | None = None,
 ) -> Facts:
     """Facts of a picture or volume; of a DICOM file no pixel is decoded.
 
@@ -62,6 +63,7 @@ def inspect_file(
             files with stripped headers can be taken.
         keep_identifiers: as for `header_facts`.
         stored_bits: as for `read`.
+        modality: what a table says; DBT takes a CT image or a secondary capture whose header does not tell the breast.
 
     Raises:
         MammoError: as `read`, but for what only shows when pixels are decoded.
@@ -73,7 +75,7 @@ def inspect_file(
         with open_dicom(path) as file:
             shape = layout(file)
             check_pixels(file, shape)
-            return header_facts(file, shape, voi, laterality, view, keep_identifiers)
+            return header_facts(file, shape, voi, laterality, view, keep_identifiers, modality)
 
 
 def read(
@@ -82,6 +84,7 @@ def read(
     laterality: str | None = None,
     view: str | None = None,
     stored_bits: int | None = None,
+    modality: str | None = None,
 ) -> Picture:
     """One picture as a viewer shows it, with its facts.
 
@@ -93,6 +96,7 @@ def read(
         laterality, view: as for `inspect_file`.
         stored_bits: of how many bits the values are, by a table: white is 2**stored_bits - 1. It counts before what the
             file states, and in a DICOM file where no VOI is applied.
+        modality: as for `inspect_file`.
 
     Returns:
         `pixels` float32 `[rows, columns]` in [0, 1], bright is dense, padding 0; computed in float64
@@ -114,12 +118,12 @@ def read(
         with open_dicom(path) as file:
             shape = layout(file)
             check_pixels(file, shape)
-            facts = header_facts(file, shape, voi, laterality, view)
+            facts = header_facts(file, shape, voi, laterality, view, told_modality=modality)
             if shape.frames > 1:
                 raise MammoError("volume", f"a volume of {shape.frames} frames", "Read it with reading.frames")
             rules = display_rules(file.header, shape, [])
             (stored,) = stored_frames(file, shape, [0])
-            scale, doubt = _scale(stored, shape, rules, facts.voi, stored_bits)
+            scale, doubt = white_of(stored, shape, rules, facts.voi, stored_bits)
             pixels = show(stored, scale, rules, facts.voi)
             # Films have borders and letters, mosaics may miss the chest wall: only whole digital pictures can tell.
             tells = laterality is None and facts.modality == "FFDM" and not facts.partial
@@ -132,7 +136,7 @@ def read(
             return Picture(pixels, replace(facts, warnings=(*facts.warnings, *doubt, *inverted_doubt(pixels))))
 
 
-def _scale(
+def white_of(
     stored: np.ndarray, shape: Layout, rules: Display, voi: str, stored_bits: int | None
 ) -> tuple[Layout, list[str]]:
     """The layout that tells white where no VOI does, and what is doubtful about it."""

@@ -14,6 +14,8 @@ import numpy as np
 from mammo_tf.errors import MammoError
 
 HEADER_BYTES = 64
+_STRETCH = 4096  # packed bytes that are unpacked without looking how much it has become
+_MOST_OF_A_STRETCH = (_STRETCH // 2 + 1) * 128
 
 
 def decode_rle(data: bytes, rows: int, columns: int, sample_bytes: int) -> np.ndarray:
@@ -57,17 +59,26 @@ def segment_bounds(head: bytes, length: int, count: int) -> list[int]:
 
 def _unpack(segment: bytes, due: int) -> bytearray:
     unpacked, place = bytearray(), 0
+    while due - len(unpacked) > _MOST_OF_A_STRETCH and place < len(segment):
+        place = _extended(unpacked, segment, place, min(place + _STRETCH, len(segment)))
     while len(unpacked) < due and place < len(segment):
-        head = segment[place]
-        if head < 128:
-            unpacked += segment[place + 1 : place + 2 + head]
-            place += head + 2
-        elif head > 128:
-            unpacked += segment[place + 1 : place + 2] * (257 - head)
-            place += 2
-        else:
-            place += 1
+        place = _extended(unpacked, segment, place, place + 1)
     if len(unpacked) != due or segment[place:].strip(b"\0\x80"):
         what = "less" if len(unpacked) < due else "more"
         raise MammoError("bad_pixels", f"an RLE segment unpacks to {what} than {due} bytes")
     return unpacked
+
+
+def _extended(unpacked: bytearray, segment: bytes, place: int, stop: int) -> int:
+    """Unpacks the runs that begin before `stop`; where the next one begins. The loop that costs all the time."""
+    extend = unpacked.extend
+    while place < stop:
+        head = segment[place] + 1
+        place += 1
+        if head > 129:
+            extend(segment[place : place + 1] * (258 - head))
+            place += 1
+        elif head < 129:
+            extend(segment[place : place + head])
+            place += head
+    return place

@@ -34,6 +34,8 @@ def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None
         MammoError: `start_missing`, `preprocessing_missing`.
     """
     found = _asked_geometry(recipe, start, records)
+    ours = found.projection if records is None else records.preprocessing.projection
+    found = replace(found, projection=recipe.preparation.volumes() or ours)
     return with_auto_levels(found) if recipe.preparation.auto_levels else found
 
 
@@ -69,7 +71,7 @@ def with_size(preprocessing: Preprocessing, rows: int, columns: int) -> Preproce
         replace(step, rows=rows, columns=columns) if isinstance(step, Resize | Fit) else step
         for step in preprocessing.geometry_steps
     )
-    return Preprocessing(steps, preprocessing.intensity_steps)
+    return replace(preprocessing, geometry_steps=steps)
 
 
 def with_mean(preprocessing: Preprocessing, mean: float) -> Preprocessing:
@@ -77,13 +79,13 @@ def with_mean(preprocessing: Preprocessing, mean: float) -> Preprocessing:
     steps = tuple(
         replace(step, mean=mean) if isinstance(step, SubtractMean) else step for step in preprocessing.intensity_steps
     )
-    return Preprocessing(preprocessing.geometry_steps, steps)
+    return replace(preprocessing, intensity_steps=steps)
 
 
 def with_auto_levels(preprocessing: Preprocessing) -> Preprocessing:
     """The same steps with each picture's own maximum at 255 in place of one scale for all."""
     steps = tuple(MaximumScale(255.0) if isinstance(step, Scale) else step for step in preprocessing.intensity_steps)
-    return Preprocessing(preprocessing.geometry_steps, steps)
+    return replace(preprocessing, intensity_steps=steps)
 
 
 def training_mean(records: Records, preprocessing: Preprocessing) -> float:
@@ -127,15 +129,22 @@ def open_data(
     model does and the records were prepared in another way, the records count, with a word.
 
     Raises:
-        MammoError: `geometry_differs` where the recipe names a preset and records were prepared in another way, and
-            what `read_manifest`, `prepare`, `open_records`, `check_leakage`, `check_same_pictures`, `Task.check_rows`
-            and `geometry_of` raise.
+        MammoError: `geometry_differs` where the recipe names a preset and records were prepared in another way,
+            `projection_differs` where it names another projection of volumes than theirs, and what `read_manifest`,
+            `prepare`, `open_records`, `check_leakage`, `check_same_pictures`, `Task.check_rows` and `geometry_of`
+            raise.
     """
     data = Path(data)
     splits = SPLITS if recipe.phases else ("test",)
     if data.is_dir():
         records = open_records(data)
         preprocessing = geometry_of(recipe, start, records)
+        if records.preprocessing.projection != preprocessing.projection:
+            found, asked = records.preprocessing.projection, preprocessing.projection
+            raise MammoError(
+                "projection_differs", f"volumes of {records.folder} were prepared by {found}; the recipe wants {asked}",
+                "Prepare again, or leave preparation.projection out",
+            )  # fmt: skip
         if records.preprocessing.geometry_steps != preprocessing.geometry_steps:
             preprocessing = _as_prepared(records, preprocessing, recipe, say)
     else:
@@ -186,7 +195,7 @@ def _as_prepared(records: Records, wanted: Preprocessing, recipe: Recipe, say: S
             "Prepare again, or set preparation.preset, preparation.rows and preparation.columns",
         )  # fmt: skip
     say(f"the start model was trained on pictures prepared by {asked}; these are prepared by {found}")
-    return Preprocessing(records.preprocessing.geometry_steps, wanted.intensity_steps)
+    return replace(records.preprocessing, intensity_steps=wanted.intensity_steps)
 
 
 def network_input(
@@ -202,6 +211,6 @@ def network_input(
         if start.preprocessing is None:
             sentence = "preparation.mean is 'start', and the start model does not say what was subtracted"
             raise MammoError("mean_unknown", sentence, SAY_MEAN)
-        steps = Preprocessing(preprocessing.geometry_steps, start.preprocessing.intensity_steps)
+        steps = replace(preprocessing, intensity_steps=start.preprocessing.intensity_steps)
         return with_auto_levels(steps) if recipe.preparation.auto_levels else steps
     return with_mean(preprocessing, float(mean))

@@ -18,6 +18,7 @@ from mammo_tf.evaluation.levels import AGGREGATES
 from mammo_tf.fields import from_json, to_json
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
+from mammo_tf.study import Projection
 from mammo_tf.training import PRECISIONS, AnyTask, Classification, Stage
 
 FORMAT = 2
@@ -43,6 +44,10 @@ class Preparation:
         auto_levels: each picture's own maximum becomes 255, in place of one scale for all (early runs of the thesis).
         rows, columns: size of prepared pictures in pixels; None takes the size of the records, or with a manifest that
             of the start model, or 1152x896.
+        projection: which pictures a volume becomes: "mip" (the maximum over all its frames), "slab" (over each run of
+            neighbouring frames) or "slice" (each frame); None takes that of the records, with preset "start" that of
+            the start model, else "mip".
+        slab_slices, slab_mm: thickness of a slab, one of the two.
     """
 
     preset: str = "default"
@@ -51,8 +56,14 @@ class Preparation:
     auto_levels: bool = False
     rows: int | None = None
     columns: int | None = None
+    projection: str | None = None
+    slab_slices: int | None = None
+    slab_mm: float | None = None
 
     def __post_init__(self) -> None:
+        thick = self.slab_slices is not None or self.slab_mm is not None
+        _check(self.projection is not None or not thick, "a thickness of slabs needs preparation.projection=slab")
+        self.volumes()
         presets = (*PRESETS, FROM_START)
         _check(self.preset in presets, f"preparation.preset is one of {', '.join(presets)}")
         _check(
@@ -62,6 +73,10 @@ class Preparation:
         _check(
             (self.rows is None) == (self.columns is None), "preparation.rows and preparation.columns are given together"
         )
+
+    def volumes(self) -> Projection | None:
+        """What becomes of a volume; None where the recipe leaves it open."""
+        return None if self.projection is None else Projection(self.projection, self.slab_slices, self.slab_mm)
 
 
 @dataclass(frozen=True)

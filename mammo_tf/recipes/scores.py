@@ -212,7 +212,7 @@ def measured_as_it_came(
     """
     if origin.preprocessing is None:
         raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared", SAY_MEAN)
-    steps = Preprocessing(records.preprocessing.geometry_steps, origin.preprocessing.intensity_steps)
+    steps = replace(records.preprocessing, intensity_steps=origin.preprocessing.intensity_steps)
     model = origin.model
     if not fitting(model, steps):
         model = rebuild(model, input_shape=(*records.size, steps.channels))

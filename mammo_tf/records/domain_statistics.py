@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,4 +75,4 @@ def _levels(records: Records, positions: NDArray[np.int64]) -> Iterator[NDArray[
 
 def with_matching(preprocessing: Preprocessing, step: HistogramLookup) -> Preprocessing:
     """The preprocessing with the look-up in front of its intensity half."""
-    return Preprocessing(preprocessing.geometry_steps, (step, *preprocessing.intensity_steps))
+    return replace(preprocessing, intensity_steps=(step, *preprocessing.intensity_steps))

@@ -13,17 +13,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, claim, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.reading import doubts
+from mammo_tf.reading import doubts, images_of
 from mammo_tf.records.doubles import same_pictures
 from mammo_tf.records.example import PreparedImage
 from mammo_tf.records.index import FORMAT, INDEX, listed_digest
 from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.records.sources import stamps_of
-from mammo_tf.study import Reject, check_leakage, write_rejects
+from mammo_tf.study import Projection, Reject, check_leakage, resolve_path, write_rejects
 
 EXAMPLES_PER_SHARD = 64
 DIGESTED = ("bytes", "sha256")
@@ -56,7 +57,8 @@ def prepare(
         manifest: rows as `read_manifest` gives them.
         root: data root of the manifest's paths. It, and what its files hold, belong to the request.
         folder: where the records go; made, or left by the same request earlier.
-        preprocessing: must end in one size for every picture.
+        preprocessing: must end in one size for every picture. Its projection says which pictures a volume becomes:
+            several have the `image_id` of their row, and `frame` tells them apart.
         workers: processes that read and resize, see `guard`.
         examples_per_shard: images in a shard.
 
@@ -72,7 +74,8 @@ def prepare(
     if not Path(root).is_dir():
         raise MammoError("folder_missing", f"the data root {root} is not there", "Name it with --root")
     check_leakage(manifest)
-    rows = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
+    named = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
+    rows = _rows_of_images(named, root, preprocessing, workers)
     asked = {
         "preprocessing": preprocessing.to_json(),
         "examples_per_shard": examples_per_shard,
@@ -93,8 +96,23 @@ def prepare(
                 write_json(folder / INDEX, {"format": FORMAT, "asked": asked} | unfinished)
             missing = {name: shard for name, shard in zip(names, shards, strict=True) if name not in parts}
             parts |= _made(missing, folder, root, preprocessing, workers)
-            _finish(folder, {name: parts[name] for name in names}, asked, preprocessing.size)
+            _finish(folder, {name: parts[name] for name in names}, asked, preprocessing)
         return _left([parts[name] for name in names])
+
+
+def _rows_of_images(
+    rows: list[dict[str, Any]], root: str | Path, preprocessing: Preprocessing, workers: int
+) -> list[dict[str, Any]]:
+    """The rows of all pictures: a volume becomes several where its projection makes several, in their order."""
+    if preprocessing.projection == Projection():
+        return rows
+    work = partial(_images_of, root=str(root), projection=preprocessing.projection)
+    outcomes = each_file(work, rows, workers, "reading headers")
+    return [one for row, found in outcomes for one in ([row] if isinstance(found, MammoError) else found)]
+
+
+def _images_of(row: dict[str, Any], root: str, projection: Projection) -> list[dict[str, Any]]:
+    return images_of(resolve_path(str(row["path"]), root), row, projection)
 
 
 def _tidy(folder: Path, complete: bool) -> None:
@@ -137,7 +155,7 @@ def prepare_row(
     return Made(prepared(row, root=root, preprocessing=preprocessing), stamps)
 
 
-def _finish(folder: Path, parts: Mapping[str, Part], asked: Mapping[str, Any], size: tuple[int, int]) -> None:
+def _finish(folder: Path, parts: Mapping[str, Part], asked: Mapping[str, Any], preprocessing: Preprocessing) -> None:
     """Writes `rejects.csv` and the index, then removes what the shards' JSON files said before."""
     rejects = [Reject(*reject) for part in parts.values() for reject in part["rejects"]]
     examples = [
@@ -156,7 +174,8 @@ def _finish(folder: Path, parts: Mapping[str, Part], asked: Mapping[str, Any], s
     ]
     content = {key: value for key, value in asked.items() if key != "root"}
     index = {
-        "format": FORMAT, "complete": True, "asked": asked, "size": list(size),
+        "format": FORMAT, "complete": True, "asked": asked, "size": list(preprocessing.size or ()),
+        "projection": to_json(preprocessing.projection),
         "shards": [
             shard | {"rejects": part["rejects"], "files": part["files"]}
             for shard, part in zip(shards, parts.values(), strict=True)

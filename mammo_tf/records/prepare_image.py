@@ -26,9 +26,9 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
     """Reads the row's file, runs the geometry half and carries the findings over; a reject where it cannot be used.
 
     Args:
-        row: of a manifest; its laterality, view and stored_bits count before what the file says.
+        row: of a manifest; its laterality, view, modality and stored_bits count before what the file says.
         root: the data root that the row's `path` is relative to.
-        preprocessing: its geometry half is used.
+        preprocessing: its projection and its geometry half are used.
 
     Returns:
         The prepared image, or why there is none: the codes of `read_row`, `Preprocessing.geometry` and `finding_mask`.
@@ -41,7 +41,7 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
 
 
 def _prepared(row: Mapping[str, Any], root: str | Path, preprocessing: Preprocessing) -> PreparedImage:
-    picture = read_row(row, root)
+    picture = read_row(row, root, preprocessing.projection)
     pixels = picture.pixels
     prepared = preprocessing.geometry(pixels)
     size, stored_size = prepared.picture.shape, (pixels.shape[0], pixels.shape[1])

@@ -1,13 +1,14 @@
-"""The files that records are made from, and whether they still are what they were."""
+"""The files that records are made from, folders of slices among them, and whether they still are what they were."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import digest
+from mammo_tf.files import digest, text_digest
 from mammo_tf.study import findings_from_json, resolve_path
 
 Stamp = list[Any]  # bytes, time of change in ns, SHA-256; JSON keeps it
@@ -41,9 +42,21 @@ def _stamp(place: str, root: str | Path) -> Stamp | None:
     if path is None or facts is None:
         return None
     try:
-        return [*facts, digest(path)]
+        return [*facts, _digest(path, *facts)]
     except OSError:
         return None
+
+
+@lru_cache(maxsize=4)
+def _digest(path: Path, size: int, changed_ns: int) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder; once for all pictures that a volume becomes."""
+    if path.is_file():
+        return digest(path)
+    return text_digest("\n".join(f"{digest(one)} {one.name}" for one in _slices(path)))
+
+
+def _slices(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
 
 
 def _has_changed(place: str, stamp: Stamp | None, root: str | Path) -> bool:
@@ -56,14 +69,18 @@ def _has_changed(place: str, stamp: Stamp | None, root: str | Path) -> bool:
 def _file(place: str, root: str | Path) -> Path | None:
     try:
         path = resolve_path(place, root)
-        return path if path.is_file() else None
+        return path if path.is_file() or path.is_dir() else None
     except (OSError, ValueError, MammoError):
         return None
 
 
-def _size_and_time(path: Path | None) -> list[int] | None:
+def _size_and_time(path: Path | None) -> tuple[int, int] | None:
+    """Bytes and time of change in ns; of a folder the sum and the latest of its files and itself."""
     try:
-        facts = None if path is None else path.stat()
+        if path is None:
+            return None
+        facts = [one.stat() for one in (_slices(path) if path.is_dir() else [path])]
+        folder = [path.stat().st_mtime_ns] if path.is_dir() else []
+        return sum(one.st_size for one in facts), max([*folder, *(one.st_mtime_ns for one in facts)])
     except OSError:
         return None
-    return None if facts is None else [facts.st_size, facts.st_mtime_ns]

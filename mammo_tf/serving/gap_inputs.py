@@ -52,6 +52,6 @@ def pictures_of_run(run: str | Path) -> list[Candidate]:
     if not (prepared / INDEX).is_file():
         return []
     try:
-        return [one for one in validation_pictures(prepared) if one.file.is_file()]
+        return [one for one in validation_pictures(prepared) if one.file.exists()]
     except MammoError:  # nothing was asked for by name
         return []

@@ -20,6 +20,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import prevalence_corrected, write_predictions
+from mammo_tf.evaluation.levels import has_several_rows
 from mammo_tf.evaluation.predictions import ADDED, COLUMNS, Probability, with_decision
 from mammo_tf.files import disk_errors
 from mammo_tf.guard import each_file, start_workers
@@ -31,7 +32,7 @@ from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving.export import task_of
 from mammo_tf.serving.predict_domain import foreign
-from mammo_tf.serving.predict_inputs import Inputs, find_inputs
+from mammo_tf.serving.predict_inputs import Inputs, find_inputs, pictures_of
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.serving.scorer import Scorer, open_scorer
@@ -140,7 +141,7 @@ def predict(
     task = task_of(scorer.card) if positives is None else Classification(positives=tuple(positives))
     table = _table(run, task, scorer.card, probability)
     if found.manifest is None:  # what headers tell beyond the contract is not the user's column
-        table = table[[name for name in table if name in (*COLUMNS, *ADDED, "path", "grey_mean")]]
+        table = table[[name for name in table if name in (*COLUMNS, *ADDED, "path", "grey_mean", "frame")]]
     warnings = _warnings(table, scorer, run)
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
     write_predictions(table, output)
@@ -172,18 +173,18 @@ class _Run:
         self.pictures: list[SheetPicture] = []
         self.network_seconds = 0.0
         self.told: list[tuple[str, ...]] = []
-        self._seen: dict[str, str] = {}
+        self._seen: dict[tuple[str, str], str] = {}
 
     def take(self, batch: Sequence[PredictPicture | Reject]) -> None:
         usable = []
         for item in batch:
             if isinstance(item, Reject):
                 self.rejects.append(item)
-            elif item.row["image_id"] in self._seen:
-                reason = f"the same identifier as {self._seen[item.row['image_id']]}"
+            elif _name(item) in self._seen:
+                reason = f"the same identifier as {self._seen[_name(item)]}"
                 self.rejects.append(Reject(item.row["path"], "duplicate", reason))
             else:
-                self._seen[item.row["image_id"]] = item.row["path"]
+                self._seen[_name(item)] = item.row["path"]
                 usable.append(item)
                 self.told.append(item.warnings)
         if not usable:
@@ -192,10 +193,11 @@ class _Run:
         scored = self.scorer.score(np.stack([item.picture for item in usable]))
         self.network_seconds += time.perf_counter() - began
         for number, item in enumerate(usable):
+            name = _name(item)
             score = float(scored.score[number])
             if scored.mask is not None and isinstance(self.task, Segmentation):
                 called = scored.mask[number] >= self.task.threshold
-                write_mask(mask_path(self.masks, item.row["image_id"]), called, item.affine, item.stored_size)
+                write_mask(mask_path(self.masks, *name), called, item.affine, item.stored_size)
             self.rows.append(item.row | {"score": score, "grey_mean": item.grey_mean})
             if len(self.pictures) < self.keep:
                 maps = scored.heatmap if scored.mask is None else scored.mask
@@ -207,13 +209,19 @@ class _Run:
                 )
 
 
+def _name(item: PredictPicture) -> tuple[str, str]:
+    """What tells an image from others: its identifier, and of a volume the frame."""
+    return item.row["image_id"], str(item.row.get("frame") or "")
+
+
 def _batches(
     found: Inputs, preprocessing: Preprocessing, batch_size: int, workers: int
 ) -> Iterator[list[PredictPicture | Reject]]:
     """Prepared pictures in order, `batch_size` at a time; the next ones are prepared while a batch is worked on."""
     batch: list[PredictPicture | Reject] = []
     work = partial(prepare_picture, preprocessing=preprocessing)
-    for candidate, item in each_file(work, found.candidates, workers, "scoring"):
+    pictures = pictures_of(found.candidates, preprocessing.projection, workers)
+    for candidate, item in each_file(work, pictures, workers, "scoring"):
         place, file = candidate.place, candidate.file
         batch.append(Reject.of(place, item, file) if isinstance(item, MammoError) else item)
         if len(batch) == batch_size:
@@ -245,6 +253,8 @@ def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | No
     table = with_decision(table, card.threshold("image"), probability)
     table["grey_mean"] = [row["grey_mean"] for row in run.rows]
     further = [name for name in table if name not in (*MANIFEST_COLUMNS, *COLUMNS, *ADDED, "grey_mean")]
+    if has_several_rows(table):
+        further.append("frame")
     return table[[*COLUMNS, *(name for name in ADDED if name in table), "path", "grey_mean", *further]]
 
 

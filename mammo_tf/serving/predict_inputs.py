@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading import Facts, collections
+from mammo_tf.guard import each_file
+from mammo_tf.reading import Facts, collections, images_of
 from mammo_tf.reading.collections.folder import TABLE, manifest_row
 from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.reading.label_table import read_labels
 from mammo_tf.reading.tree import not_text
-from mammo_tf.study import Reject, read_manifest, resolve_path
+from mammo_tf.study import Projection, Reject, read_manifest, resolve_path
 
+PARTS = ("frame", "slab", "findings")  # what the rows of a volume's pictures differ in
 DOCUMENTS = (".csv", ".htm", ".html", ".json", ".log", ".md", ".pdf", ".rst", ".txt", ".xml", ".yaml", ".yml")
 
 
@@ -27,6 +30,7 @@ class Candidate:
         place: its path as tables write it: relative to the folder or data root, or as it was given.
         row: of the manifest; None for a file of which only its header tells.
         laterality, view: what a table says of it; None if nothing.
+        part: of a volume that becomes several pictures, what its row says of this one (`frame`, `slab`, `findings`).
     """
 
     file: Path
@@ -34,6 +38,12 @@ class Candidate:
     row: dict[str, Any] | None = None
     laterality: str | None = None
     view: str | None = None
+    part: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What is said of the picture before its header is asked, as `reading.read_told` takes it."""
+        return {**(self.row or {}), "laterality": self.laterality, "view": self.view, **self.part}
 
 
 @dataclass
@@ -92,6 +102,26 @@ def file_row(facts: Facts, place: str) -> dict[str, Any]:
     """The manifest row of a file that came alone: a picture without a header is a patient of its own."""
     row = manifest_row(facts, place, {})
     return row if facts.modality else row | {"patient_id": keyed_hash("patient", place)}
+
+
+def pictures_of(candidates: Sequence[Candidate], projection: Projection, workers: int) -> list[Candidate]:
+    """All pictures that candidates become: of a volume several where the projection makes several.
+
+    A candidate whose header cannot be read stays as it is: what is wrong is told where its picture is read.
+    """
+    if projection == Projection():
+        return list(candidates)
+    work = partial(_parts_of, projection=projection)
+    outcomes = each_file(work, list(candidates), workers, "reading headers")
+    return [one for candidate, found in outcomes for one in ([candidate] if isinstance(found, MammoError) else found)]
+
+
+def _parts_of(candidate: Candidate, projection: Projection) -> list[Candidate]:
+    rows = images_of(candidate.file, candidate.told, projection)
+    if len(rows) == 1:
+        return [candidate]
+    parts = [{name: value for name, value in row.items() if name in PARTS} for row in rows]
+    return [replace(candidate, part=part) for part in parts]
 
 
 def _add_manifest(found: Inputs, path: Path, root: str | Path | None) -> None:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.imaging.levels import as_uint16
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.reading import Picture, stored_bits_of
-from mammo_tf.reading.rows import read_file
+from mammo_tf.reading import read_told
 from mammo_tf.serving.predict_inputs import Candidate, file_row
 
 
@@ -37,9 +36,9 @@ class PredictPicture(NamedTuple):
 
 def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> PredictPicture:
     """Reads a candidate and runs the geometry half; errors as those of the three calls."""
-    picture = _read(candidate)
+    picture = read_told(candidate.file, candidate.told, preprocessing.projection)
     prepared = preprocessing.geometry(picture.pixels)
-    row = candidate.row or file_row(picture.facts, candidate.place)
+    row = {**(candidate.row or file_row(picture.facts, candidate.place)), **candidate.part}
     grey_mean = float(prepared.picture.mean(dtype=np.float64))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size, picture.facts.warnings)
@@ -47,11 +46,6 @@ def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> Predi
 
 def prepare_both(candidate: Candidate, preprocessing: Preprocessing) -> tuple[NDArray[np.float32], bytes]:
     """The picture after the geometry half, and as the PNG file that a client of a server sends; errors as above."""
-    picture = _read(candidate)
+    picture = read_told(candidate.file, candidate.told, preprocessing.projection)
     _, encoded = cv2.imencode(".png", as_uint16(picture.pixels), [cv2.IMWRITE_PNG_COMPRESSION, 1])
     return preprocessing.geometry(picture.pixels).picture, encoded.tobytes()
-
-
-def _read(candidate: Candidate) -> Picture:
-    frame, bits = int((candidate.row or {}).get("frame") or 0), stored_bits_of(candidate.row)
-    return read_file(candidate.file, frame, candidate.laterality, candidate.view, bits)

@@ -16,7 +16,7 @@ from scipy import stats
 from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.serving.predict_inputs import Candidate
+from mammo_tf.serving.predict_inputs import Candidate, pictures_of
 from mammo_tf.serving.predict_picture import prepare_both
 
 MOST_CHANGED = 0.02  # of the calls
@@ -81,7 +81,9 @@ def measure_gap(
     """
     full, served, refused = [], [], 0
     work = partial(prepare_both, preprocessing=preprocessing)
-    for _, found in each_file(work, candidates, min(4, os.cpu_count() or 1), "comparing signatures"):
+    workers = min(4, os.cpu_count() or 1)
+    pictures = pictures_of(candidates, preprocessing.projection, workers)
+    for _, found in each_file(work, pictures, workers, "comparing signatures"):
         if isinstance(found, MammoError):
             continue
         prepared, png = found

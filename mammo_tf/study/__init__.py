@@ -15,6 +15,7 @@ from mammo_tf.study.manifest import (
     write_manifest,
 )
 from mammo_tf.study.origin import Origin, check_origin_output, read_origin, write_origin
+from mammo_tf.study.projection import Projection
 from mammo_tf.study.rejects import Reject, write_rejects
 from mammo_tf.study.split import assign_splits, check_classes, check_leakage, with_splits_of
 
@@ -23,6 +24,7 @@ __all__ = [
     "Finding",
     "LABELS",
     "Origin",
+    "Projection",
     "Reject",
     "SPLITS",
     "UNLABELLED",

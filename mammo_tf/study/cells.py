@@ -47,6 +47,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "spacing_column_mm": (0.001, 10),
     "months_to_diagnosis": (0, 1200),
 }
+COUNTED = ("frame", "slab", "series")  # whole numbers from 1 on
 YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}  # of an age as DICOM writes it, 053Y
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _AGE_STRING = re.compile(r"([0-9]{1,3})([YMWD])", re.IGNORECASE)
@@ -68,7 +69,7 @@ def check_cells(table: pd.DataFrame, lines: Sequence[int], path: Path, words: Ma
     checks: dict[str, Callable[[str], str]] = {
         **{column: _one_of(column, known) for column, known in words.items()},
         **{column: _number_of(column) for column in RANGES},
-        "frame": frame_number,
+        **{column: _counted(column) for column in COUNTED},
         "path": _inside,
         "stored_bits": stored_bits,
         "findings": _findings,
@@ -125,13 +126,18 @@ def in_range(column: str, number: float | None) -> float | str:
     return number if number is not None and low <= number <= high else ""
 
 
-def frame_number(cell: str) -> str:
-    """The number of a frame, counted from 1; errors `number_expected`, `number_range`."""
+def _counted(column: str) -> Callable[[str], str]:
+    return lambda cell: counted_number(column, cell)
+
+
+def counted_number(column: str, cell: str) -> str:
+    """A frame, the frames of a slab, or a series, counted from 1; errors `number_expected`, `number_range`."""
     found = re.fullmatch(r"([0-9]{1,9})(\.0*)?", cell.strip())
+    remedy = "Frames are counted from 1"
     if found is None:
-        raise MammoError("number_expected", f"frame {cell!r} is not a whole number", "Frames are counted from 1")
+        raise MammoError("number_expected", f"{column} {cell!r} is not a whole number", remedy)
     if int(found[1]) < 1:
-        raise MammoError("number_range", f"frame {cell!r} is not a frame", "Frames are counted from 1")
+        raise MammoError("number_range", f"{column} {cell!r} is not a {column}", remedy)
     return str(int(found[1]))
 
 

@@ -25,6 +25,7 @@ class Finding:
         circle: x, y, radius.
         contour: corners of a polygon, each x, y.
         mask: path of a mask picture, relative to the data root.
+        frame: of a volume, the frame that it was seen in, in true order, counted from 1.
 
     Coordinates are pixels of the image as stored: origin at the top left, x to the right, y downwards.
     """
@@ -35,6 +36,7 @@ class Finding:
     circle: tuple[float, float, float] | None = None
     contour: tuple[tuple[float, float], ...] | None = None
     mask: str | None = None
+    frame: int | None = None
 
     def bounds(self) -> tuple[float, float, float, float] | None:
         """The box around the finding as x0, y0, x1, y1; None where its place is not told in numbers."""
@@ -55,7 +57,7 @@ def findings_to_json(findings: Iterable[Finding]) -> str:
     for finding in findings:
         row: dict[str, Any] = {"kind": finding.kind, "label": finding.label}
         row |= {shape: getattr(finding, shape) for shape in SHAPES if getattr(finding, shape) is not None}
-        rows.append(row)
+        rows.append(row if finding.frame is None else row | {"frame": finding.frame})
     return json.dumps(rows) if rows else ""
 
 
@@ -84,7 +86,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finding(row: dict[str, Any]) -> Finding:
-    unknown = set(row) - {"kind", "label", *SHAPES}
+    unknown = set(row) - {"kind", "label", "frame", *SHAPES}
     if unknown:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
     shapes = {shape: row[shape] for shape in SHAPES if row.get(shape) is not None}
@@ -118,4 +120,7 @@ def _finding(row: dict[str, Any]) -> Finding:
         raise ValueError("a box is x0, y0, x1, y1 and ends one past its last pixel, so x1 > x0 and y1 > y0")
     if shapes.get("circle", (0, 0, 1))[2] <= 0:
         raise ValueError("a circle is x, y and a radius above 0")
-    return Finding(kind=str(row["kind"]), label=str(row["label"]), **shapes)
+    frame = row.get("frame")
+    if frame is not None and (type(frame) is not int or frame < 1):
+        raise ValueError("a frame is a whole number from 1 on")
+    return Finding(kind=str(row["kind"]), label=str(row["label"]), frame=frame, **shapes)

@@ -189,9 +189,11 @@ def check_leakage(manifest: pd.DataFrame) -> None:
                 "Split again with mammo-tf split (with --pairs, if there are pairs)",
             )
     places = [posixpath.normpath(place) for place in placed["path"]]
-    torn = _torn(placed, [f"{place} {frame}" for place, frame in zip(places, placed["frame"], strict=True)])
+    series = placed.get("series", pd.Series("", placed.index))  # of a folder that holds slices of several
+    pictures = zip(places, placed["frame"], series, strict=True)
+    torn = _torn(placed, [" ".join(one).strip() for one in pictures])
     if torn:
-        raise MammoError("picture_in_two_splits", f"the file {next(iter(torn)).strip()} is in more than one split")
+        raise MammoError("picture_in_two_splits", f"the file {next(iter(torn))} is in more than one split")
 
 
 def check_classes(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +32,7 @@ def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str
     """The header of a CSV file with commas in UTF-8, and its rows with their numbers in the file; empty lines count.
 
     Args:
-        path: of the file.
+        path: of the file; one that ends in `.gz` is unpacked as it is read.
         missing, remedy: what is said where it is not there.
 
     Raises:
@@ -41,9 +43,10 @@ def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str
     if not path.is_file():
         raise MammoError("file_missing", missing, remedy)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        packed = path.suffix.lower() == ".gz"
+        with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.reader(stream, strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
         sentence = f"{path} is not a CSV file in UTF-8: {error}"
         raise MammoError("csv_broken", sentence, "Save it as CSV with commas, UTF-8") from error
     header = [name.strip() for name in rows[0]] if rows else []

@@ -12,17 +12,16 @@ import pytest
 
 from mammo_tf.phantom import DEFAULT_PREVALENCE, PatientGroup, load_machine
 from mammo_tf.phantom.drawing import Projection
-from mammo_tf.phantom.exam import LATERALITIES, MACHINE, Patient, StudyPlan, project_breasts, render, stream
+from mammo_tf.phantom.exam import LATERALITIES, Patient, StudyPlan, project_breasts, render
 from mammo_tf.phantom.exposure import StoredPicture
 from mammo_tf.phantom.ink import Ink
 from mammo_tf.phantom.machine import Machine
-from mammo_tf.phantom.projection import VIEWS
 from mammo_tf.phantom.study import draw_patients
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One picture of a study made in memory; `shown` is float32 in [0, 1], bright is dense."""
+    """One picture of a study made in memory; `shown` is float32 in [0, 1], bright is dense, a volume's maximum."""
 
     patient: int
     site: int
@@ -78,14 +77,14 @@ def see() -> Callable[..., Iterator[Seen]]:
 
         def one(patient: Patient) -> list[Seen]:
             result = []
-            for (laterality, view), (projection, ink) in project_breasts(plan, patient).items():
-                side = LATERALITIES.index(laterality)
+            for (laterality, view), one in project_breasts(plan, patient).items():
                 for site, machine in enumerate(machines):
-                    rng = stream(plan, patient, MACHINE, site, side, VIEWS.index(view))
-                    picture = render(projection, machine, rng, laterality, view)
+                    picture = render(plan, patient, one, site, laterality, view)
                     shown = shown_pixels(picture, machine)
-                    label = patient.labels[side]
-                    result.append(Seen(patient.number, site, laterality, view, label, picture, shown, projection, ink))
+                    shown = shown.max(axis=0) if shown.ndim == 3 else shown
+                    label = patient.labels[LATERALITIES.index(laterality)]
+                    seen = patient.number, site, laterality, view, label, picture, shown, one.projection, one.ink
+                    result.append(Seen(*seen))
             return result
 
         people = patients_of(count, seed, prevalence)

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from mammo_tf.phantom.anatomy import STRETCH, draw_woman, make_breast
-from mammo_tf.phantom.drawing import draw_specks, draw_threads
+from mammo_tf.phantom.drawing import draw_specks, draw_threads, draw_turns
 from mammo_tf.phantom.ink import draw_ink
 from mammo_tf.phantom.projection import pectoral_edge, to_picture
 from mammo_tf.study import LABELS
@@ -131,7 +131,7 @@ def test_findings_lie_off_the_pectoral_muscle(breast):
 def test_calcium_keeps_its_volume_at_any_pixel_size(breast, spacing_mm):
     specks = inks(breast, "malignant", 1)[0].specks
     shape = (round(216 / spacing_mm), round(168 / spacing_mm))
-    drawn = draw_specks(specks, "CC", spacing_mm, shape, np.random.default_rng(0))
+    drawn = draw_specks(specks, draw_turns(specks, np.random.default_rng(0)), "CC", spacing_mm, shape)
     volume = np.pi / 6 * (specks.diameters_mm**3).sum()
     assert drawn.sum() * spacing_mm**2 == pytest.approx(volume, rel=1e-3)
 

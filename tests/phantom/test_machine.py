@@ -7,6 +7,8 @@ import pytest
 from mammo_tf.errors import MammoError
 from mammo_tf.phantom import Machine, load_machine, machine_names
 
+SWEEP = {"projections": 9, "sweep_deg": 15.0, "slice_mm": 1.0, "low_frequencies": 0.3, "cutoff_per_mm": 0.5}
+
 
 @pytest.fixture
 def shipped():
@@ -16,11 +18,12 @@ def shipped():
 
 
 def test_shipped_machines_load():
-    assert {"ffdm_site_1", "ffdm_site_2", "film", "film_8bit"} <= set(machine_names())
+    assert {"ffdm_site_1", "ffdm_site_2", "film", "film_8bit", "dbt"} <= set(machine_names())
     for name in machine_names():
         machine = load_machine(name)
         assert isinstance(machine, Machine) and machine.name == name
         assert (machine.film is not None) == (machine.modality == "FILM")
+        assert (machine.tomosynthesis is not None) == (machine.modality == "DBT")
 
 
 def test_anyones_file_loads(tmp_path, shipped):
@@ -69,7 +72,10 @@ def change(place, value):
         ("field_mm", [200.0], "machine_value_wrong", ["field_mm", "2 numbers"]),
         ("field_mm", [200.0, 500.0], "machine_value_wrong", ["field_mm", "120 to 216"]),
         ("beam", 3, "machine_value_wrong", ["beam"]),
-        ("modality", "FILM", "machine_value_wrong", ["'film'"]),
+        ("modality", "FILM", "machine_value_wrong", ["needs the key 'film'"]),
+        ("modality", "DBT", "machine_value_wrong", ["needs the key 'tomosynthesis'"]),
+        ("tomosynthesis", SWEEP, "machine_value_wrong", ["must not have the key 'tomosynthesis'"]),
+        ("tomosynthesis", SWEEP | {"slice_mm": 0}, "machine_value_wrong", ["tomosynthesis.slice_mm", "0.5 to 10"]),
         ("beam.gland_per_mm", 0.03, "machine_value_wrong", ["gland_per_mm"]),
         ("name", "a/b", "machine_value_wrong", ["name"]),
     ],

@@ -128,3 +128,12 @@ def test_oracle(see, conspicuity, spacing_mm):
         assert found[site, "malignant against benign"].value > 0.75, words(found)
         if conspicuity == DEFAULT_CONSPICUITY:
             assert found[site, "malignant against benign"].value < 0.95, words(found)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)  # 400 patients in slices
+def test_oracle_of_projected_volumes(see):
+    found = oracle(see, 400, CONSPICUOUS, 0.6, ("dbt",))
+    print(words(found))
+    assert found["dbt", "malignant against background"].value >= 0.95, words(found)
+    assert found["dbt", "malignant against benign"].value > 0.75, words(found)

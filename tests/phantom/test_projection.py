@@ -107,7 +107,7 @@ def test_mean_spectrum_slope_lies_in_2_5_to_3_5(view):
     plan = StudyPlan(3, (), 0.3, 1.0)
     slopes = []
     for patient in patients_of(11, 3):
-        for (_, seen), (projection, _) in project_breasts(plan, patient).items():
+        for (_, seen), (projection, _, _) in project_breasts(plan, patient).items():
             slope = spectrum_slope(projection, 0.3) if seen == view else None
             slopes += [] if slope is None else [slope]
     assert len(slopes) >= 10

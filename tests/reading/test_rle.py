@@ -54,3 +54,15 @@ def test_a_bad_header_is_refused() -> None:
         with pytest.raises(MammoError) as caught:
             decode_rle(bad, 7, 9, 2)
         assert caught.value.code == "bad_pixels"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_large_frame_is_unpacked_in_stretches(share: float) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 65536, (300, 500))
+    picture = np.where(rng.random(noise.shape) < share, noise, 7).astype(np.uint16)
+    packed = encode(picture)
+    np.testing.assert_array_equal(decode_rle(packed, 300, 500, 2), picture)
+    for rows in (299, 301):
+        with pytest.raises(MammoError, match="more" if rows == 299 else "less"):
+            decode_rle(packed, rows, 500, 2)

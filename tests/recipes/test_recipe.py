@@ -15,6 +15,8 @@ from mammo_tf.imaging.intensity_steps import MaximumScale, SubtractMean
 from mammo_tf.models import NETWORKS, described, description_of
 from mammo_tf.recipes import Phase, Recipe, load_recipe, smoke
 from mammo_tf.recipes.inputs import geometry_of
+from mammo_tf.recipes.recipe import Preparation
+from mammo_tf.study import Projection
 from mammo_tf.training import Stage
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -84,6 +86,23 @@ def test_auto_levels_are_a_field() -> None:
     steps = geometry_of(recipe, None, None).intensity_steps
     assert steps[0] == MaximumScale(255.0)
     assert isinstance(steps[1], SubtractMean)
+
+
+def test_what_becomes_of_volumes_is_a_field() -> None:
+    assert Preparation().volumes() is None
+    assert Preparation(projection="slab", slab_mm=10.0).volumes() == Projection("slab", slab_mm=10.0)
+    for wrong, code in (
+        ({"projection": "minip"}, "projection_wrong"),
+        ({"projection": "slab"}, "projection_wrong"),
+        ({"slab_mm": 10.0}, "recipe_wrong"),
+    ):
+        with pytest.raises(MammoError) as caught:
+            Preparation(**wrong)
+        assert caught.value.code == code
+    recipe = load_recipe(PIPELINES / "end2end_baseline.py")
+    assert geometry_of(recipe, None, None).projection == Projection()
+    slices = set_field(recipe, "preparation.projection", "slice")
+    assert geometry_of(slices, None, None).projection == Projection("slice")
 
 
 def test_fields_are_set_by_their_paths() -> None:

@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import keras
@@ -15,12 +16,12 @@ from mammo_tf.evaluation.predictions import COLUMNS
 from mammo_tf.guard import AHEAD, Limits, guarded
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import end2end
-from mammo_tf.reading import read
+from mammo_tf.reading import frames, read
 from mammo_tf.reporting.manifest_sheet import manifest_sheet
 from mammo_tf.serving import export_bundle, open_bundle
 from mammo_tf.serving import predict as module
 from mammo_tf.serving.predict import predict
-from mammo_tf.study import read_manifest, write_manifest
+from mammo_tf.study import Projection, read_manifest, write_manifest
 from mammo_tf.training import ModelCard, Threshold, TrainingDomain, load_model, save_model
 
 SIZE = (128, 128)
@@ -317,3 +318,25 @@ def test_phantom_exams_of_two_machines(model, bundle, tmp_path):
     folder = predict(model, manifest.parent / "exams", tmp_path / "q.csv")
     np.testing.assert_allclose(sorted(folder.predictions["score"]), sorted(expected), rtol=0, atol=1e-5)
     assert folder.predictions["patient_id"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    ("projection", "parts"), [(Projection(), [(0, 8)]), (Projection("slab", slab_slices=5), [(0, 5), (5, 8)])]
+)
+def test_volumes_are_scored_as_the_model_was_trained(model, tmp_path, projection, parts):
+    dbt = Path(__file__).parents[1] / "golden" / "dicom" / "dbt"
+    shutil.copytree(dbt / "ct_per_slice", tmp_path / "data" / "volume")
+    loaded = load_model(model)
+    preprocessing = replace(Preprocessing.preset("legacy", SIZE), projection=projection)
+    save_model(tmp_path / "model.keras", loaded.model, replace(loaded.card, preprocessing=preprocessing))
+    report = predict(tmp_path / "model.keras", tmp_path / "data", tmp_path / "out.csv", workers=1, flips=False)
+    table = table_of(tmp_path / "out.csv").astype({"score": float})
+    volume = np.stack(list(frames(dbt / "ct_per_slice")))
+    pictures = np.stack([preprocessing(volume[first:last].max(axis=0)) for first, last in parts])
+    np.testing.assert_allclose(table["score"], np.asarray(loaded.model(pictures))[:, 1], atol=1e-4)
+    assert report.rejects == 0
+    if len(parts) > 1:
+        assert list(table["frame"]) == [str(first + 1) for first, _ in parts]
+        assert len(set(table["image_id"])) == 1
+    else:
+        assert "frame" not in table

@@ -7,6 +7,11 @@ so files with stripped headers are taken if it gives laterality and view. Furthe
 Who is whose: the patient is `patient_id` of the table, else that of the header, else the exam; for a picture without
 a header the first folder below the root, and for one that lies in the root itself, the picture. What is doubtful about
 that is a warning of the row.
+
+Volumes: slices of one series in one folder (tomosynthesis as CT images or secondary captures, one a file) are one row
+whose path is the folder; where other files lie there too, `series` says which series it is (`slices.series_in`). CT
+images that do not name the breast are taken where their study holds mammograms. A folder that the table names is one
+volume, whatever the headers of its files say of the modality.
 """
 
 from __future__ import annotations
@@ -14,39 +19,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
-from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
-from mammo_tf.reading.grey_scale import small_doubt, stored_bits_of
+from mammo_tf.reading.folder_volumes import Asked, Seen, grouped, inspect_asked, seen_in
+from mammo_tf.reading.grey_scale import small_doubt
 from mammo_tf.reading.label_table import IDENTIFIERS, Values, read_labels
-from mammo_tf.reading.read import inspect_file
-from mammo_tf.reading.tree import listed, picture_digest, relative
+from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Reject
 from mammo_tf.study.cells import in_range
 from mammo_tf.study.identities import FOLDER, NO_PATIENT, doubtful
 
 TABLE = "labels.csv"
 WORKERS = min(4, os.cpu_count() or 1)
-
-
-class _Asked(NamedTuple):
-    """A file to look at, what a table says of it by column, and whether its identifiers are kept."""
-
-    path: Path
-    told: dict[str, str]
-    keep_identifiers: bool
-
-
-class _Seen(NamedTuple):
-    """A file that can be used: its facts, digest of its pixels, and its patient as the archive has it."""
-
-    facts: Facts
-    digest: str
-    patient: str
 
 
 def rows(
@@ -82,25 +70,22 @@ def rows(
         raise MammoError("labels_missing", f"{root} has no {TABLE} to take columns or values of", "Name it by --labels")
     _refuse_unmatched(table, table_path, files, root)
     yield from rejects
-    kept: dict[str, str] = {}
-    seen: list[tuple[dict[str, Any], str]] = []
-    asked = [_Asked(path, table.pop(relative(path, root), {}), keep_identifiers) for path in files]
     tables = {path for path in files if _same(path, table_path)}
     for path in sorted(tables):
         yield Reject(relative(path, root), "table", "the table of labels: read, but not an image")
-    candidates = [one for one in asked if one.path not in tables]
-    for (path, told, _), found in each_file(inspect_asked, candidates, WORKERS, "reading headers", "file"):
-        place = relative(path, root)
-        if isinstance(found, MammoError):
-            yield Reject.of(place, found, path)
-            continue
-        row = manifest_row(found.facts, place, told, keep_identifiers)
-        first = kept.get(row["image_id"]) or kept.get(found.digest)
+    found, refused = _looked_at([path for path in files if path not in tables], table, root, keep_identifiers)
+    yield from refused
+    kept: dict[str, str] = {}
+    seen: list[tuple[dict[str, Any], str]] = []
+    for asked, one in sorted(found, key=lambda pair: pair[0].path):
+        place = relative(asked.path, root)
+        row = manifest_row(one.facts, place, dict(asked.told), keep_identifiers)
+        first = kept.get(row["image_id"]) or kept.get(one.digest)
         if first is not None:
             yield Reject(place, "duplicate", f"the same identifier or the same pixels as {first}")
             continue
-        kept[row["image_id"]] = kept[found.digest] = place
-        seen.append((row, found.patient))
+        kept[row["image_id"]] = kept[one.digest] = place
+        seen.append((row | ({"series": str(one.series)} if one.series else {}), one.patient))
     doubts = doubtful(patient for _, patient in seen)
     for row, patient in seen:
         yield row | {"warnings": "; ".join(filter(None, (row["warnings"], doubts.get(patient, ""))))}
@@ -108,30 +93,56 @@ def rows(
         yield Reject(place, "file_missing", f"named in {table_path.name}, and not there")
 
 
+def _looked_at(
+    files: list[Path], table: dict[str, dict[str, str]], root: Path, keep_identifiers: bool
+) -> tuple[list[tuple[Asked, Seen]], list[Reject]]:
+    """Files and volumes that can be used, and why not the others; takes out of the table what it says of them."""
+    found: list[tuple[Asked, Seen]] = []
+    rejects: list[Reject] = []
+    folders = {path.parent for path in files if relative(path.parent, root) in table}
+    named = [
+        Asked(folder, table.pop(relative(folder, root)), keep_identifiers, tuple(seen_in(folder, files)))
+        for folder in sorted(folders)
+    ]
+    single = [
+        Asked(path, table.pop(relative(path, root), {}), keep_identifiers)
+        for path in files
+        if path.parent not in folders or path.name.startswith(".")
+    ]
+    slices: list[tuple[Asked, Seen]] = []
+    for asked, one in each_file(inspect_asked, single, WORKERS, "reading headers", "file"):
+        if isinstance(one, MammoError):
+            rejects.append(Reject.of(relative(asked.path, root), one, asked.path))
+        else:
+            (slices if one.slice_of or one.unless else found).append((asked, one))
+    studies = {one.facts.exam_id for _, one in (*found, *slices) if one.facts.exam_id and one.unless is None}
+    known = []
+    for asked, one in slices:
+        if one.unless is None or one.facts.exam_id in studies:
+            known.append((asked, one))
+        else:
+            rejects.append(Reject.of(relative(asked.path, root), one.unless, asked.path))
+    volumes = grouped(((asked, one.slice_of) for asked, one in known), files)
+    parts = {path for volume in volumes for path in volume.slices}
+    found += [(asked, one) for asked, one in known if asked.path not in parts]
+    for volume, one in each_file(inspect_asked, [*named, *volumes], WORKERS, "reading volumes", "volume"):
+        if isinstance(one, MammoError):
+            path = volume.path if volume.alone else volume.slices[0]
+            rejects.append(Reject.of(relative(path, root), one, path))
+        else:
+            found.append((volume, one))
+    return found, rejects
+
+
 def _refuse_unmatched(table: Mapping[str, Any], table_path: Path, files: list[Path], root: Path) -> None:
-    places = [relative(path, root) for path in files if not _same(path, table_path)]
-    if table and places and not set(table) & set(places):
+    paths = [path for path in files if not _same(path, table_path)]
+    places = [relative(path, root) for path in paths]
+    if table and places and not set(table) & {*places, *(relative(path.parent, root) for path in paths)}:
         raise MammoError(
             "labels_unmatched",
             f"0 of {len(table)} rows of {table_path} match a file below {root}, first {next(iter(table))!r}",
             f"Its paths are relative to that folder, as in {places[0]!r}; --columns path=NAME takes another column",
         )
-
-
-def inspect_asked(asked: _Asked) -> _Seen:
-    """What is seen of a file; runs in a worker process. Errors as `inspect_file` and `picture_digest`."""
-    path, told, keep = asked
-    side, view, bits = told.get("laterality"), told.get("view"), stored_bits_of(told)
-    facts = inspect_file(path, "default", side, view, keep, bits)
-    return _Seen(facts, picture_digest(path), told.get("patient_id") or _patient_as_it_is(path, facts))
-
-
-def _patient_as_it_is(path: Path, facts: Facts) -> str:
-    """The header's identifier of the patient; it is weighed, and never written."""
-    if not facts.modality:
-        return ""
-    with refusals(path), open_dicom(path) as file:
-        return file.header.text("PatientID")
 
 
 def _same(path: Path, table: Path) -> bool:

@@ -195,7 +195,7 @@ class Segmentation:
                 overlaps.append(overlap(found >= self.threshold, mask > 0))
                 if folder is not None:
                     image = records.image(int(position))
-                    path = mask_path(folder / MASKS, image.row["image_id"])
+                    path = mask_path(folder / MASKS, image.row["image_id"], image.row["frame"] or "")
                     write_mask(path, found >= self.threshold, image.affine, image.stored_size)
         table = make_predictions(rows, plan.labels, scores)
         return table.assign(**{name: [one[name] for one in overlaps] for name in OVERLAP})
@@ -205,9 +205,12 @@ class Segmentation:
         return overlap_metrics(table, resampling)
 
 
-def mask_path(folder: Path, image_id: str) -> Path:
-    """Where the mask of an image goes; characters that a file name cannot hold are written as `%2F` and the like."""
-    return folder / f"{quote(image_id, safe=' ')}.png"
+def mask_path(folder: Path, image_id: str, frame: str = "") -> Path:
+    """Where the mask of an image goes, or of a frame of it (`<image>_frame<number>.png`).
+
+    Characters that a file name cannot hold are written as `%2F` and the like.
+    """
+    return folder / f"{quote(image_id, safe=' ')}{f'_frame{frame}' if frame else ''}.png"
 
 
 def write_mask(
