@@ -3,8 +3,8 @@
     python benchmarks/phantom_sheet.py [-o docs/pictures/phantom_sheet.png]
 
 Rows: an exam with a malignant mass, one with a benign mass, a normal one; columns: four views of site 1 (findings
-outlined in the left breast), the left breast by site 2, on film and by tomosynthesis (the slice of the finding, then the
-maximum of all slices), and at last the left breast's finding (or, in the normal exam, its matched ink) enlarged.
+outlined in the left breast), the left breast by site 2, on film and by tomosynthesis (the slice of the finding, and the
+maximum of all), and at last the left breast's finding (or, in the normal exam, its matched ink) enlarged.
 Findings are conspicuous ones, as in the demo.
 """
 
