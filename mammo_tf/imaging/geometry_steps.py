@@ -63,6 +63,18 @@ class MaskBreast:
         return replace(view, picture=np.asarray(picture), breast_mask=mask)
 
 
+@geometry_step("find_breast")
+@dataclass(frozen=True)
+class FindBreast:
+    """Looks for the breast and leaves the picture as it is.
+
+    Raises `breast_not_found` when it runs on a picture in which nothing stands out.
+    """
+
+    def geometry(self, view: View) -> View:
+        return replace(view, breast_mask=_found(view))
+
+
 @geometry_step("crop_breast")
 @dataclass(frozen=True)
 class CropBreast:
@@ -207,3 +219,33 @@ class Fit:
             mask = np.zeros(picture.shape, np.bool_)
             mask[:rows, left : left + columns] = small.breast_mask
         return View(picture, mask, _compose(small.affine, np.array([[1.0, 0.0, -left], [0.0, 1.0, 0.0]])))
+
+
+@geometry_step("place")
+@dataclass(frozen=True)
+class Place:
+    """Onto a canvas of this size, pixel by pixel: the picture at the top left, 0 below it and right of it.
+
+    Raises `picture_too_large` when it runs on a picture that the canvas does not hold.
+    """
+
+    rows: int
+    columns: int
+
+    def __post_init__(self) -> None:
+        check_parameter(self.rows >= 1 and self.columns >= 1, self, "rows and columns are 1 or more")
+
+    def geometry(self, view: View) -> View:
+        rows, columns = view.picture.shape
+        if rows > self.rows or columns > self.columns:
+            raise MammoError(
+                "picture_too_large", f"a picture of {rows}x{columns} pixels is larger than {self.rows}x{self.columns}",
+                "Prepare with the size of the largest picture",
+            )  # fmt: skip
+        picture = np.zeros((self.rows, self.columns), np.uint16)
+        picture[:rows, :columns] = view.picture
+        mask = None
+        if view.breast_mask is not None:
+            mask = np.zeros(picture.shape, np.bool_)
+            mask[:rows, :columns] = view.breast_mask
+        return View(picture, mask, view.affine)

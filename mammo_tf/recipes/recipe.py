@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_tf.data import BALANCES, Augmentation, WholeImageSampling
-from mammo_tf.data.sampling import Sampling
+from mammo_tf.data.sampling import PlanMaker, Sampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling
 from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
@@ -37,7 +37,8 @@ class Preparation:
     """From stored pixels to the network's input.
 
     Attributes:
-        preset: "default", "graph" or "legacy" (`imaging.Preprocessing.preset`), or "start": as the start model has it.
+        preset: "default", "graph", "legacy" or "native" (`imaging.Preprocessing.preset`), or "start": as the start
+            model has it.
         mean: what is subtracted on the scale 0 to 255: "training", the mean of the training pictures; "start", that of
             the start model; or a number.
         channels: 1 or 3.
@@ -48,6 +49,7 @@ class Preparation:
             neighbouring frames) or "slice" (each frame); None takes that of the records, with preset "start" that of
             the start model, else "mip".
         slab_slices, slab_mm: thickness of a slab, one of the two.
+        tile: rows and columns of the tiles in which pictures of a manifest are stored; None stores them whole.
     """
 
     preset: str = "default"
@@ -59,6 +61,7 @@ class Preparation:
     projection: str | None = None
     slab_slices: int | None = None
     slab_mm: float | None = None
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         thick = self.slab_slices is not None or self.slab_mm is not None
@@ -147,6 +150,7 @@ class Evaluation:
         operating_point: how the threshold is chosen on validation.
         calibration: "platt", "isotonic" or "temperature", fitted on validation and stored with the model; "" for none.
         mean: what is subtracted in evaluation and afterwards, if it is not what was subtracted in training.
+        plan: what of each picture is scored, where it is not what the last phase trained on.
     """
 
     flips: bool = False
@@ -161,6 +165,7 @@ class Evaluation:
     operating_point: OperatingRule = OperatingRule()
     calibration: str = ""
     mean: float | None = None
+    plan: Sampling | None = None
 
     def __post_init__(self) -> None:
         calibrations = ("", *CALIBRATIONS)
@@ -240,6 +245,13 @@ class Recipe:
         """Whether the first phase trains a network that no start model can take the place of."""
         return bool(self.phases) and self.phases[0].network is not None
 
+    @property
+    def scoring(self) -> PlanMaker:
+        """What of each picture is scored."""
+        if self.evaluation.plan is not None:
+            return self.evaluation.plan.scored()
+        return self.phases[-1].plan.scored() if self.phases else WholeImageSampling()
+
     def path(self, field: str) -> str:
         """The full path of a field: of `stages.stage_2.rate`, as stages have names of their own, that in its phase."""
         first, _, rest = field.partition(".")
@@ -292,7 +304,11 @@ def smoke(recipe: Recipe) -> Recipe:
         network=recipe.network.small(),
         preparation=replace(recipe.preparation, rows=rows, columns=columns),
         training=replace(recipe.training, batch_size=SMOKE_BATCH),
-        evaluation=replace(recipe.evaluation, replicates=100),
+        evaluation=replace(
+            recipe.evaluation,
+            replicates=100,
+            plan=None if recipe.evaluation.plan is None else recipe.evaluation.plan.small(),
+        ),
     )
 
 

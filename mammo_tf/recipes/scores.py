@@ -58,7 +58,7 @@ def score_splits(
 ) -> pd.DataFrame:
     """Scores of the labelled pictures of the splits that are there, with the columns of the recipe's task."""
     devices = tf.distribute.get_strategy().num_replicas_in_sync
-    scoring = Scoring(steps, recipe.training.batch_size, recipe.evaluation.flips, padded=devices > 1)
+    scoring = Scoring(steps, recipe.training.batch_size, recipe.evaluation.flips, devices > 1, recipe.scoring)
     tables = []
     for split in splits:
         positions = records.positions(split)
@@ -214,6 +214,7 @@ def measured_as_it_came(
         raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared", SAY_MEAN)
     steps = replace(records.preprocessing, intensity_steps=origin.preprocessing.intensity_steps)
     model = origin.model
-    if not fitting(model, steps):
-        model = rebuild(model, input_shape=(*records.size, steps.channels))
+    size = recipe.scoring.size(records.size)
+    if not fitting(model, size, steps.channels):
+        model = rebuild(model, input_shape=(*size, steps.channels))
     return measured(model, records, replace(origin.card, preprocessing=steps), recipe, folder, splits)
