@@ -221,6 +221,36 @@ class Fit:
         return View(picture, mask, _compose(small.affine, np.array([[1.0, 0.0, -left], [0.0, 1.0, 0.0]])))
 
 
+@geometry_step("patch")
+@dataclass(frozen=True)
+class Patch:
+    """A picture that is a patch itself, to what a patch model sees: as `resize` by area.
+
+    Raises `not_a_patch` when it runs on a picture of another size than a patch has.
+
+    Attributes:
+        rows, columns: of the result.
+        pixels: side of a patch before; None where patches have a size in mm, and so any in pixels.
+    """
+
+    rows: int
+    columns: int
+    pixels: int | None = None
+
+    def __post_init__(self) -> None:
+        check_parameter(self.rows >= 1 and self.columns >= 1, self, "rows and columns are 1 or more")
+        check_parameter(self.pixels is None or self.pixels >= 1, self, "pixels is 1 or more")
+
+    def geometry(self, view: View) -> View:
+        rows, columns = view.picture.shape
+        if self.pixels is not None and (rows, columns) != (self.pixels, self.pixels):
+            raise MammoError(
+                "not_a_patch", f"a picture of {rows}x{columns} pixels, and the model looks at patches of "
+                f"{self.pixels}x{self.pixels}", "Cut patches first, or measure whole images with mammo-tf run",
+            )  # fmt: skip
+        return Resize(self.rows, self.columns, "area").geometry(view)
+
+
 @geometry_step("place")
 @dataclass(frozen=True)
 class Place:

@@ -27,6 +27,7 @@ from mammo_tf.imaging.steps import GeometryStep, IntensityStep
 from mammo_tf.study import Projection
 
 LEGACY_MEAN = 52.18
+ENDS_IN_A_SIZE = (geometry_steps.Resize, geometry_steps.Fit, geometry_steps.Place, geometry_steps.Patch)
 PRESETS = ("legacy", "default", "graph", "native")
 
 
@@ -128,7 +129,7 @@ class Preprocessing:
     def size(self) -> tuple[int, int] | None:
         """Rows and columns of the result, or None where they depend on the picture."""
         for step in reversed(self.geometry_steps):
-            if isinstance(step, geometry_steps.Resize | geometry_steps.Fit | geometry_steps.Place):
+            if isinstance(step, ENDS_IN_A_SIZE):
                 return (step.rows, step.columns)
             if not isinstance(step, geometry_steps.MaskBreast | geometry_steps.FindBreast | geometry_steps.TopBits):
                 return None

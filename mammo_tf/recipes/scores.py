@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from mammo_tf.data import ImagePatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Metrics, calibrate, compute_metrics, write_predictions
 from mammo_tf.evaluation.overlap import OVERLAP
@@ -25,7 +26,7 @@ from mammo_tf.records import Records
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.study import UNLABELLED
 from mammo_tf.training import CardCalibration, ModelCard, ModelFile, Threshold, TrainingDomain
-from mammo_tf.training.model_card import KnownPatients
+from mammo_tf.training.model_card import KnownPatients, PatchInput
 from mammo_tf.training.tasks import Scoring
 
 EVALUATED = ("validation", "test")
@@ -150,11 +151,20 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         origin="" if before is None else before.recipe or before.origin,
         task=recipe.task,
         preprocessing=steps,
+        patch=patch_input(recipe),
         training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
         patients=(*(() if before is None else before.patients or (NOT_TOLD,)), _known_patients(records)),
         terms=() if before is None else before.terms,
         records=records.digest,
     )
+
+
+def patch_input(recipe: Recipe) -> PatchInput | None:
+    """What of a picture the recipe's network looks at; None for whole pictures."""
+    match recipe.scoring:
+        case ImagePatchSampling(rows=rows, columns=columns, pixels=pixels, mm=mm):
+            return PatchInput(rows, columns, pixels, mm)
+    return None
 
 
 def _counted(values: pd.Series[str]) -> dict[str, int]:
