@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mammo_tf.data import BALANCES, Augmentation, WholeImageSampling
+from mammo_tf.data import BALANCES, Augmentation, ImagePatchSampling, WholeImageSampling
 from mammo_tf.data.sampling import PlanMaker, Sampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling
@@ -23,6 +23,7 @@ from mammo_tf.training import PRECISIONS, AnyTask, Classification, Stage
 
 FORMAT = 2
 SMOKE_SIZE, SMOKE_BATCH = (128, 128), 8
+SMOKE_CANVAS = (192, 160)  # where pictures keep their pixels
 MODULE = "mammo_tf_recipe"
 FROM_START, FROM_TRAINING = "start", "training"
 
@@ -280,8 +281,13 @@ class Recipe:
         return from_json(cls, plain)
 
 
+def smoke_size(recipe: Recipe) -> tuple[int, int]:
+    """Rows and columns of the prepared pictures of a smoke run."""
+    return SMOKE_CANVAS if isinstance(recipe.scoring, ImagePatchSampling) else SMOKE_SIZE
+
+
 def smoke(recipe: Recipe) -> Recipe:
-    """The same road in about twenty seconds: 128x128 pixels, small networks, one epoch a stage.
+    """The same road in about twenty seconds: 128x128 pixels or 32x32 of patches, small networks, one epoch a stage.
 
     Args:
         recipe: any.
@@ -296,7 +302,7 @@ def smoke(recipe: Recipe) -> Recipe:
             batch_size=None if phase.batch_size is None else SMOKE_BATCH,
         )
 
-    rows, columns = SMOKE_SIZE
+    rows, columns = smoke_size(recipe)
     return replace(
         recipe,
         name=f"{recipe.name}-smoke",
