@@ -19,6 +19,7 @@ TINY = {
     "predict_exam.py": ["--quick"],
     "start.py": ["--quick"],
     "dbt_projection.py": ["--quick"],
+    "patches.py": ["--quick"],
     "bootstrap_auc.py": ["--quick"],
     "grid_search.py": ["--quick"],
     "interval_coverage.py": ["--quick"],

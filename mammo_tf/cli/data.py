@@ -229,7 +229,7 @@ def _prepare_options(one: ArgumentParser) -> None:
     one.add_argument("manifest", metavar="MANIFEST", help="a table of images")
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the records")
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
-    one.add_argument("--preset", default="default", metavar="NAME", help="default (default), graph or legacy")
+    one.add_argument("--preset", default="default", metavar="NAME", help="default (default), graph, legacy or native")
     one.add_argument("--size", default="1152x896", metavar="ROWSxCOLUMNS", help="in pixels (default 1152x896)")
     one.add_argument(
         "--projection", choices=("mip", "slab", "slice"), default="mip",
@@ -237,6 +237,9 @@ def _prepare_options(one: ArgumentParser) -> None:
     )  # fmt: skip
     one.add_argument("--slab-slices", type=whole_number, metavar="N", help="slices of a slab")
     one.add_argument("--slab-mm", type=float, metavar="MM", help="thickness of a slab in mm, in place of --slab-slices")
+    one.add_argument(
+        "--tile", type=whole_number, metavar="PIXELS", help="store pictures in tiles, so that patches are quick to read"
+    )
     one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes (default 1)")
 
 
@@ -254,7 +257,7 @@ def prepare(options: Namespace) -> None:
     table = read_manifest(options.manifest)
     root = options.root or Path(options.manifest).parent
     preprocessing = replace(Preprocessing.preset(options.preset, (rows, columns)), projection=projection)
-    done = prepare_records(table, root, options.output, preprocessing, options.workers)
+    done = prepare_records(table, root, options.output, preprocessing, options.workers, tile=options.tile)
     print_all(done.remarks)
     rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
     print(f"{counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")

@@ -1,10 +1,11 @@
 """Records to batches: one stream for training, one for inference."""
 
 from mammo_tf.data.augmentation import NO_AUGMENTATION, Augmentation
-from mammo_tf.data.intensity_changes import Gamma
+from mammo_tf.data.image_patches import ImagePatches, ScoredPatches
+from mammo_tf.data.intensity_changes import Gamma, GaussianNoise
 from mammo_tf.data.patches import Patches
 from mammo_tf.data.plans import BALANCES, Draws, WholeImages
-from mammo_tf.data.sampling import PatchSampling, WholeImageSampling
+from mammo_tf.data.sampling import ImagePatchSampling, PatchSampling, WholeImageSampling
 from mammo_tf.data.sheets import patch_sheets
 from mammo_tf.data.streams import inference_stream, steps_per_epoch, stream_errors, training_stream
 
@@ -14,8 +15,12 @@ __all__ = [
     "Augmentation",
     "Draws",
     "Gamma",
+    "GaussianNoise",
+    "ImagePatchSampling",
+    "ImagePatches",
     "PatchSampling",
     "Patches",
+    "ScoredPatches",
     "WholeImageSampling",
     "WholeImages",
     "inference_stream",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ class Augmentation:
 
     Attributes:
         rotation: degrees, uniform in plus and minus this.
-        shift: fraction of height and of width.
+        shift: fraction of height and of width, uniform in plus and minus this.
+        shift_pixels: standard deviation of a further shift, in pixels of the network's picture, along each axis.
         zoom: uniform in 1 plus and minus this, each axis for itself.
         shear: radians.
         horizontal_flip, vertical_flip: with probability one half.
@@ -39,6 +40,7 @@ class Augmentation:
     interpolation: str = "linear"
     fill: str | float = 0.0
     intensity: tuple[IntensityChange, ...] = ()
+    shift_pixels: float = 0.0
 
     def __post_init__(self) -> None:
         if self.interpolation not in INTERPOLATIONS:
@@ -46,7 +48,8 @@ class Augmentation:
             raise MammoError("augmentation_wrong", f"interpolation {self.interpolation!r} is not one of {known}")
         if self.fill != "nearest" and not (isinstance(self.fill, float | int) and 0 <= self.fill <= 1):
             raise MammoError("augmentation_wrong", f"fill {self.fill!r} is neither 'nearest' nor a number in [0, 1]")
-
+        if not (np.isfinite(self.shift_pixels) and self.shift_pixels >= 0):
+            raise MammoError("augmentation_wrong", f"shift_pixels is {self.shift_pixels:g}, and it is 0 or more")
         if len(set(self.columns)) < len(self.columns):
             sentence = f"two changes of grey values draw a column of the same name: {', '.join(self.columns)}"
             raise MammoError("augmentation_wrong", sentence)
@@ -56,6 +59,13 @@ class Augmentation:
         draw = random_affine(
             generator, self.rotation, self.shift, self.zoom, self.shear, self.horizontal_flip, self.vertical_flip
         )
+        if self.shift_pixels:
+            down, right = generator.normal(0.0, self.shift_pixels, 2)
+            draw = replace(
+                draw,
+                shift_rows=draw.shift_rows + down / size[0],
+                shift_columns=draw.shift_columns + right / size[1],
+            )
         return draw.matrix(*size)
 
     @property

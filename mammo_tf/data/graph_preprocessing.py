@@ -112,6 +112,12 @@ def _mask_breast(step: geometry_steps.MaskBreast, view: View) -> View:
     return View(tf.where(mask, view.values, 0), mask)
 
 
+def _find_breast(step: geometry_steps.FindBreast, view: View) -> View:
+    mask = _found(view)
+    with tf.control_dependencies([mask]):
+        return View(tf.identity(view.values), mask)
+
+
 def _crop_breast(step: geometry_steps.CropBreast, view: View) -> View:
     mask = _found(view)
     return _cut(View(view.values, mask), *graph_breast.box(mask, step.margin))
@@ -159,6 +165,24 @@ def _fit(step: geometry_steps.Fit, view: View) -> View:
     return View(*(None if part is None else tf.pad(part, padding) for part in small))
 
 
+def _patch(step: geometry_steps.Patch, view: View) -> View:
+    values = view.values
+    if step.pixels is not None:
+        right = tf.reduce_all(tf.equal(tf.shape(values), step.pixels))
+        told = [f"the model looks at patches of {step.pixels}x{step.pixels} pixels, and a picture has another size"]
+        with tf.control_dependencies([tf.debugging.Assert(right, told)]):
+            values = tf.identity(values)
+    return _scaled(view._replace(values=values), tf.constant(step.rows), tf.constant(step.columns), "area")
+
+
+def _place(step: geometry_steps.Place, view: View) -> View:
+    rows, columns = tf.unstack(tf.shape(view.values))
+    fits = tf.logical_and(rows <= step.rows, columns <= step.columns)
+    with tf.control_dependencies([tf.debugging.Assert(fits, ["a picture is larger than the canvas"])]):
+        padding = [[0, step.rows - rows], [0, step.columns - columns]]
+        return View(*(None if part is None else tf.pad(part, padding) for part in view))
+
+
 # Intensity: float32 [batch, rows, columns]
 
 
@@ -203,6 +227,9 @@ def _channels(step: intensity_steps.Channels, values: Tensor) -> Tensor:
 GEOMETRY: dict[type, Callable[[Any, View], View]] = {
     geometry_steps.MaskBreast: _mask_breast,
     geometry_steps.CropBreast: _crop_breast,
+    geometry_steps.FindBreast: _find_breast,
+    geometry_steps.Patch: _patch,
+    geometry_steps.Place: _place,
     geometry_steps.ThresholdBox: _threshold_box,
     geometry_steps.TopBits: _top_bits,
     geometry_steps.Resize: _resize,

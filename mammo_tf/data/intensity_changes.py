@@ -67,3 +67,32 @@ class Gamma:
         """A picture with p raised to the power of `drawn["gamma"]`."""
         levels = np.arange(WHITE + 1, dtype=np.float64) / WHITE
         return np.rint(levels ** drawn["gamma"] * WHITE).astype(np.uint16)[picture]
+
+
+@CHANGES.register
+@dataclass(frozen=True)
+class GaussianNoise:
+    """Independent Gaussian noise on every pixel, cut off at black and white.
+
+    Attributes:
+        deviation: standard deviation on the scale on which white is 1; 1/4095 is one of 4,096 levels.
+    """
+
+    kind: ClassVar[str] = "gaussian_noise"
+    columns: ClassVar[tuple[str, ...]] = ("noise_seed",)
+    deviation: float = 1 / 4095
+
+    def __post_init__(self) -> None:
+        if not 0 < self.deviation < 1:
+            raise MammoError("augmentation_wrong", f"the deviation of noise is {self.deviation:g}, not within 0 to 1")
+
+    def draw(self, generator: np.random.Generator, count: int) -> dict[str, NDArray[np.float64]]:
+        """Columns of `count` draws: `noise_seed`, whole numbers, float64 `[count]`."""
+        return {"noise_seed": generator.integers(0, 2**53, count).astype(np.float64)}
+
+    def apply(self, picture: NDArray[np.uint16], **drawn: Any) -> NDArray[np.uint16]:
+        """A picture with the noise that belongs to `drawn["noise_seed"]`."""
+        noise = np.random.default_rng(int(drawn["noise_seed"])).standard_normal(picture.shape, dtype=np.float32)
+        noise *= np.float32(self.deviation * WHITE)
+        noise += picture
+        return np.clip(np.rint(noise), 0, WHITE).astype(np.uint16)

@@ -97,7 +97,7 @@ class WholeImages:
             groups = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
             shares = np.array_split(chosen, len(groups))
             chosen = np.concatenate(
-                [_cycled(group, len(share), generator) for group, share in zip(groups, shares, strict=True)]
+                [cycled(group, len(share), generator) for group, share in zip(groups, shares, strict=True)]
             )
         if self.shuffle:
             chosen = generator.permutation(chosen)
@@ -106,7 +106,7 @@ class WholeImages:
         return Draws(self.positions[chosen], np.reshape(matrices, (-1, 2, 3)), columns)
 
 
-def _cycled(items: NDArray[np.int64], length: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def cycled(items: NDArray[np.int64], length: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """`length` items, each as often as the others to within one, in random order."""
     rounds = -(-length // len(items))
     return np.concatenate([generator.permutation(items) for _ in range(rounds)])[:length]

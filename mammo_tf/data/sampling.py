@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.data.augmentation import NO_AUGMENTATION, Augmentation
+from mammo_tf.data.image_patches import ImagePatches, PatchSource, ScoredPatches
+from mammo_tf.data.patch_sources import PatchGeometry, patch_sources
 from mammo_tf.data.patches import Patches
 from mammo_tf.data.plans import Plan, WholeImages
 from mammo_tf.data.sheets import patch_sheets
@@ -63,6 +65,12 @@ class PlanMaker(Protocol):
             seed: with stage and epoch it decides order and augmentation.
         """
 
+    def scored(self) -> PlanMaker:
+        """The description by which a network is measured that was trained by this one last."""
+
+    def scoring_plan(self, records: Records, cases: Cases) -> Plan:
+        """What is scored of the pictures of a split, in order; asked of what `scored` gives."""
+
 
 Sampling = Annotated[PlanMaker, SAMPLINGS]
 
@@ -96,6 +104,14 @@ class WholeImageSampling:
             WholeImages(*train, records.size, augmentation, shuffle=True, balanced=balanced, seed=seed),
             WholeImages(*validation, records.size, seed=seed),
         )
+
+    def scored(self) -> PlanMaker:
+        """The same."""
+        return self
+
+    def scoring_plan(self, records: Records, cases: Cases) -> Plan:
+        """Every picture, whole."""
+        return WholeImages(*cases, records.size)
 
 
 @SAMPLINGS.register
@@ -165,3 +181,92 @@ class PatchSampling:
             return made
 
         return plan(TRAIN, augmentation, True), plan(VALIDATION, NO_AUGMENTATION, False)
+
+    def scored(self) -> PlanMaker:
+        """Whole pictures: a patch classifier of several classes is measured as the network that grows out of it."""
+        return WholeImageSampling()
+
+    def scoring_plan(self, records: Records, cases: Cases) -> Plan:
+        """Every picture, whole."""
+        return self.scored().scoring_plan(records, cases)
+
+
+@SAMPLINGS.register
+@dataclass(frozen=True)
+class ImagePatchSampling:
+    """One patch of an image at a time, of the image's own class: on its finding, else anywhere in the breast.
+
+    The patch model of the paper from mammograms to tomosynthesis is trained and measured so: patches of 1024 pixels
+    seen at 512, an epoch of 40,000 samples, three draws of each test image.
+
+    Attributes:
+        rows, columns: of what the network sees.
+        pixels: side of a patch in pixels of the stored image; or
+        mm: its side in mm, by each image's spacing.
+        samples: patches of an epoch; None for as many as there are images.
+        draws: patches of each image that is scored; told apart by `patch_seed` in predictions.
+        breast_level: share of white above which a pixel is breast; None for the breast that was found in preparation.
+        leave_out: leave positive images without a placed finding out of training; else they are refused.
+    """
+
+    kind: ClassVar[str] = "image_patches"
+    rows: int = 512
+    columns: int = 512
+    pixels: int | None = 1024
+    mm: float | None = None
+    samples: int | None = None
+    draws: int = 1
+    breast_level: float | None = None
+    leave_out: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.pixels is None) == (self.mm is None):
+            raise MammoError("recipe_wrong", "a patch has one size, plan.pixels or plan.mm; set the other to null")
+        numbers = (self.rows, self.columns, self.draws, self.pixels, self.mm, self.samples)
+        if min(number for number in numbers if number is not None) <= 0:
+            raise MammoError("recipe_wrong", "sizes, samples and draws of patches are above 0")
+        if self.breast_level is not None and not 0 <= self.breast_level < 1:
+            raise MammoError("recipe_wrong", f"plan.breast_level is {self.breast_level:g}, not from 0 to below 1")
+
+    @property
+    def class_count(self) -> int | None:
+        """None: the task's own classes."""
+        return None
+
+    def size(self, prepared: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of what the network sees."""
+        return self.rows, self.columns
+
+    def small(self) -> Self:
+        """Few small patches."""
+        return replace(self, rows=32, columns=32, pixels=32, mm=None, samples=16, draws=1, leave_out=True)
+
+    def plans(
+        self, records: Records, cases: Mapping[str, Cases], augmentation: Augmentation, balanced: bool, seed: int
+    ) -> tuple[Plan, Plan]:
+        """See `PlanMaker`; errors as `patch_sources`, and `class_missing` where nothing of a class is left to train on.
+
+        Validation takes the first draw of each image.
+        """
+        train, validation = (self._sources(records, cases[split]) for split in (TRAIN, VALIDATION))
+        for split, sources in ((TRAIN, train), (VALIDATION, validation)):
+            if len({source.label for source in sources}) < 2:
+                raise MammoError(
+                    "class_missing", f"split {split} has patches of one class alone", "Look at labels and findings"
+                )
+        return (
+            ImagePatches(train, (self.rows, self.columns), self.samples, augmentation, balanced, seed),
+            ScoredPatches(validation, (self.rows, self.columns)),
+        )
+
+    def scored(self) -> PlanMaker:
+        """The same."""
+        return self
+
+    def scoring_plan(self, records: Records, cases: Cases) -> Plan:
+        """`draws` patches of every image."""
+        return ScoredPatches(self._sources(records, cases), (self.rows, self.columns), self.draws)
+
+    def _sources(self, records: Records, cases: Cases) -> list[PatchSource]:
+        geometry = PatchGeometry(self.pixels, self.mm, self.breast_level, self.leave_out)
+        return patch_sources(records, cases.positions, cases.labels, geometry)

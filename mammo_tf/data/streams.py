@@ -158,9 +158,7 @@ def _batches(
     def piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.uint16]:
         if position < 0:
             return np.zeros(size, np.uint16)
-        picture = records.picture(int(position))
-        if picture.shape != size or not np.array_equal(matrix, IDENTITY):
-            picture = affine(picture, matrix, augmentation.interpolation, level, size)
+        picture = cut(records, int(position), matrix, size, augmentation.interpolation, level)
         return augmentation.change(picture, dict(zip(changes, drawn, strict=True)))
 
     def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -185,6 +183,52 @@ def _batches(
         return batch | {"image": images, "weight": tf.cast(batch["position"] >= 0, tf.float32)}
 
     return pieces.map(loaded, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).map(finished)
+
+
+def cut(
+    records: Records,
+    position: int,
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    interpolation: str = "linear",
+    fill: str | float = 0.0,
+) -> NDArray[np.uint16]:
+    """The piece of a picture that a plan asks for, uint16 `size`; of records in tiles only what it touches is read.
+
+    Args:
+        records: prepared images.
+        position: which one.
+        matrix: `[2, 3]`, maps (x, y, 1) of the piece to (x, y) of the picture.
+        size: rows and columns of the piece.
+        interpolation, fill: as for `imaging.warp.affine`.
+    """
+    if records.size == size and np.array_equal(matrix, IDENTITY):
+        return records.picture(position)
+    box = touched(matrix, size, records.size)
+    moved = matrix - [[0, 0, box[2]], [0, 0, box[0]]]
+    return affine(records.region(position, box), moved, interpolation, fill, size)
+
+
+def touched(
+    matrix: NDArray[np.float64], size: tuple[int, int], picture_size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """The region of a picture (top, bottom, left, right) that a warp looks at; one pixel where it looks beside it.
+
+    A region ends inside the picture only where nothing of what lies behind is looked at, so warping it gives what
+    warping the picture gives, its edge included.
+
+    Args:
+        matrix: `[2, 3]`, maps (x, y, 1) of the result to (x, y) of the picture.
+        size: rows and columns of the result.
+        picture_size: of the picture.
+    """
+    corners = np.array([[x, y, 1.0] for x in (0, size[1] - 1) for y in (0, size[0] - 1)])
+    places = corners @ matrix.T
+    (left, top), (right, bottom) = np.floor(places.min(axis=0)) - 1, np.ceil(places.max(axis=0)) + 2
+    top, bottom = np.clip([top, bottom], 0, picture_size[0])
+    left, right = np.clip([left, right], 0, picture_size[1])
+    top, left = min(top, picture_size[0] - 1), min(left, picture_size[1] - 1)
+    return int(top), int(max(bottom, top + 1)), int(left), int(max(right, left + 1))
 
 
 def _as_input(steps: Preprocessing) -> Any:

@@ -249,7 +249,8 @@ def _compared(folder: Path) -> list[Comparison]:
 
 def _reported(folder: Path, comparisons: list[Comparison], adapted: RunResult) -> Path:
     test = adapted.predictions[adapted.predictions["split"] == "test"]
-    write_examples(adapted.model, adapted.records, adapted.card, test, adapted.folder / "figures")
+    figures = adapted.folder / "figures"
+    write_examples(adapted.model, adapted.records, adapted.card, test, figures, adapted.scoring)
     entries = tuple(
         Entry(name, folder / place / "predictions_test.csv", folder / place / "metrics.json", note=NOTES.get(name, ""))
         for name, place in TABLES.items()

@@ -63,6 +63,18 @@ class MaskBreast:
         return replace(view, picture=np.asarray(picture), breast_mask=mask)
 
 
+@geometry_step("find_breast")
+@dataclass(frozen=True)
+class FindBreast:
+    """Looks for the breast and leaves the picture as it is.
+
+    Raises `breast_not_found` when it runs on a picture in which nothing stands out.
+    """
+
+    def geometry(self, view: View) -> View:
+        return replace(view, breast_mask=_found(view))
+
+
 @geometry_step("crop_breast")
 @dataclass(frozen=True)
 class CropBreast:
@@ -207,3 +219,63 @@ class Fit:
             mask = np.zeros(picture.shape, np.bool_)
             mask[:rows, left : left + columns] = small.breast_mask
         return View(picture, mask, _compose(small.affine, np.array([[1.0, 0.0, -left], [0.0, 1.0, 0.0]])))
+
+
+@geometry_step("patch")
+@dataclass(frozen=True)
+class Patch:
+    """A picture that is a patch itself, to what a patch model sees: as `resize` by area.
+
+    Raises `not_a_patch` when it runs on a picture of another size than a patch has.
+
+    Attributes:
+        rows, columns: of the result.
+        pixels: side of a patch before; None where patches have a size in mm, and so any in pixels.
+    """
+
+    rows: int
+    columns: int
+    pixels: int | None = None
+
+    def __post_init__(self) -> None:
+        check_parameter(self.rows >= 1 and self.columns >= 1, self, "rows and columns are 1 or more")
+        check_parameter(self.pixels is None or self.pixels >= 1, self, "pixels is 1 or more")
+
+    def geometry(self, view: View) -> View:
+        rows, columns = view.picture.shape
+        if self.pixels is not None and (rows, columns) != (self.pixels, self.pixels):
+            raise MammoError(
+                "not_a_patch", f"a picture of {rows}x{columns} pixels, and the model looks at patches of "
+                f"{self.pixels}x{self.pixels}", "Cut patches first, or measure whole images with mammo-tf run",
+            )  # fmt: skip
+        return Resize(self.rows, self.columns, "area").geometry(view)
+
+
+@geometry_step("place")
+@dataclass(frozen=True)
+class Place:
+    """Onto a canvas of this size, pixel by pixel: the picture at the top left, 0 below it and right of it.
+
+    Raises `picture_too_large` when it runs on a picture that the canvas does not hold.
+    """
+
+    rows: int
+    columns: int
+
+    def __post_init__(self) -> None:
+        check_parameter(self.rows >= 1 and self.columns >= 1, self, "rows and columns are 1 or more")
+
+    def geometry(self, view: View) -> View:
+        rows, columns = view.picture.shape
+        if rows > self.rows or columns > self.columns:
+            raise MammoError(
+                "picture_too_large", f"a picture of {rows}x{columns} pixels is larger than {self.rows}x{self.columns}",
+                "Prepare with the size of the largest picture",
+            )  # fmt: skip
+        picture = np.zeros((self.rows, self.columns), np.uint16)
+        picture[:rows, :columns] = view.picture
+        mask = None
+        if view.breast_mask is not None:
+            mask = np.zeros(picture.shape, np.bool_)
+            mask[:rows, :columns] = view.breast_mask
+        return View(picture, mask, view.affine)

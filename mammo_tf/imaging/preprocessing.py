@@ -27,7 +27,8 @@ from mammo_tf.imaging.steps import GeometryStep, IntensityStep
 from mammo_tf.study import Projection
 
 LEGACY_MEAN = 52.18
-PRESETS = ("legacy", "default", "graph")
+ENDS_IN_A_SIZE = (geometry_steps.Resize, geometry_steps.Fit, geometry_steps.Place, geometry_steps.Patch)
+PRESETS = ("legacy", "default", "graph", "native")
 
 
 class GeometryResult(NamedTuple):
@@ -83,9 +84,11 @@ class Preprocessing:
         `default`: the breast's box with a margin of 2 %, zero outside the breast, resized by area with the aspect kept,
         padded with 0 on the side away from the chest wall and at the bottom, 255 p minus `mean`, channels.
         `graph`: `default` with a box by threshold, and nothing masked (`for_graph`).
+        `native`: for patches. Every pixel as it is stored, at the top left of a canvas of `size`; the breast is looked
+        for and nothing is masked; 255 p minus `mean`, channels.
 
         Args:
-            name: `legacy`, `default` or `graph`.
+            name: `legacy`, `default`, `graph` or `native`.
             size: rows and columns of the result.
             mean: on the scale 0 to 255; 52.18 is the mean of DDSM's whole images. For own data: the mean of the
                 training pictures after the steps before it.
@@ -100,6 +103,9 @@ class Preprocessing:
             return cls((geometry_steps.Resize(rows, columns),), (intensity_steps.Scale(65535, 0.003891), *ending))
         if name == "graph":
             return cls.preset("default", size, mean, channels).for_graph()
+        if name == "native":
+            native = (geometry_steps.FindBreast(), geometry_steps.Place(rows, columns))
+            return cls(native, (intensity_steps.Scale(255), *ending))
         if name == "default":
             geometry = (geometry_steps.CropBreast(), geometry_steps.MaskBreast(), geometry_steps.Fit(rows, columns))
             return cls(geometry, (intensity_steps.Scale(255), *ending))
@@ -115,7 +121,7 @@ class Preprocessing:
         for step in self.geometry_steps:
             if isinstance(step, geometry_steps.CropBreast):
                 geometry.append(geometry_steps.ThresholdBox(margin=step.margin))
-            elif not isinstance(step, geometry_steps.MaskBreast):
+            elif not isinstance(step, geometry_steps.MaskBreast | geometry_steps.FindBreast):
                 geometry.append(step)
         return replace(self, geometry_steps=tuple(geometry))
 
@@ -123,9 +129,9 @@ class Preprocessing:
     def size(self) -> tuple[int, int] | None:
         """Rows and columns of the result, or None where they depend on the picture."""
         for step in reversed(self.geometry_steps):
-            if isinstance(step, geometry_steps.Resize | geometry_steps.Fit):
+            if isinstance(step, ENDS_IN_A_SIZE):
                 return (step.rows, step.columns)
-            if not isinstance(step, geometry_steps.MaskBreast | geometry_steps.TopBits):
+            if not isinstance(step, geometry_steps.MaskBreast | geometry_steps.FindBreast | geometry_steps.TopBits):
                 return None
         return None
 

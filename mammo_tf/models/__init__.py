@@ -14,6 +14,8 @@ from mammo_tf.models.identity import architecture_digest, weights_digest
 from mammo_tf.models.legacy import LegacyImport, import_legacy, read_legacy
 from mammo_tf.models.networks import NETWORKS, Description, Network, described, description_of
 from mammo_tf.models.rebuild import named_layers, rebuild
+from mammo_tf.models.residual import Residual, ResidualBlock
+from mammo_tf.models.resnet_patch import ResNetPatch, resnet_patch
 from mammo_tf.models.saliency import activation_map_model, activation_maps
 from mammo_tf.models.winograd import with_winograd
 
@@ -24,6 +26,9 @@ __all__ = [
     "End2End",
     "Network",
     "PatchClassifier",
+    "ResNetPatch",
+    "Residual",
+    "ResidualBlock",
     "described",
     "description_of",
     "LegacyImport",
@@ -39,6 +44,7 @@ __all__ = [
     "patch_classifier",
     "read_legacy",
     "rebuild",
+    "resnet_patch",
     "weights_digest",
     "with_winograd",
 ]

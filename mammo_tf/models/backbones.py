@@ -14,6 +14,8 @@ from typing import Any
 
 from keras import layers
 
+from mammo_tf.models.residual import ResidualBlock
+
 VGG16_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 RESNET50_STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
 BATCH_NORM = {"momentum": 0.99, "epsilon": 1e-3}
@@ -78,9 +80,20 @@ def resnet50(tensor: Any, width: float, padded_stem: bool) -> Any:
     return tensor
 
 
+def resnet50_blocks(prefix: str) -> tuple[tuple[ResidualBlock, ...], ...]:
+    """The residual blocks of `resnet50` by stage, `res2a` to `res5c`; `prefix` leads to its layers (`model_1/`)."""
+    last = [f"{prefix}max_pooling2d_1", *(f"{prefix}activation_{number}" for number in range(4, 50, 3))]
+    ways = iter(zip(last, last[1:], strict=False))
+    return tuple(
+        tuple(ResidualBlock(f"res{stage}{unit}", *next(ways)) for unit in "abcdef"[:units])
+        for stage, (_, units) in enumerate(RESNET50_STAGES, 2)
+    )
+
+
 # name -> function of (pictures, width); a new backbone is a function above and a line here
 BACKBONES: dict[str, Callable[[Any, float], Any]] = {
     "vgg16": vgg16,
     "resnet50": partial(resnet50, padded_stem=False),
     "resnet50_padded": partial(resnet50, padded_stem=True),
 }
+RESIDUAL_BACKBONES = ("resnet50", "resnet50_padded")  # those that `resnet50_blocks` speaks of

@@ -13,8 +13,9 @@ import keras
 from keras import layers
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models.backbones import BACKBONES, BATCH_NORM, scaled
+from mammo_tf.models.backbones import BACKBONES, BATCH_NORM, RESIDUAL_BACKBONES, resnet50_blocks, scaled
 from mammo_tf.models.networks import NETWORKS, Shape, described, description_of
+from mammo_tf.models.residual import ResidualBlock
 
 TOPS = ("512x1", "512-512-1024x2")
 SMALLEST = {"512x1": 128, "512-512-1024x2": 32}  # pixels that leave one after all poolings
@@ -62,6 +63,14 @@ class End2End:
         """The same at 1/32 of the filters."""
         return replace(self, width=SMOKE_WIDTH)
 
+    def residual_stages(self) -> tuple[tuple[ResidualBlock, ...], ...]:
+        """The blocks of a ResNet50 body, `res2a` to `res5c`; none of VGG16, and none of the top's."""
+        return resnet50_blocks(f"{BODY}/") if self.backbone in RESIDUAL_BACKBONES else ()
+
+    def residual_width(self) -> int:
+        """Filters of `res2a_branch2a`."""
+        return scaled(64, self.width)
+
 
 @NETWORKS.register
 @dataclass(frozen=True)
@@ -92,6 +101,14 @@ class PatchClassifier:
     def small(self) -> Self:
         """The same at 1/32 of the filters."""
         return replace(self, width=SMOKE_WIDTH)
+
+    def residual_stages(self) -> tuple[tuple[ResidualBlock, ...], ...]:
+        """The blocks of a ResNet50 body, `res2a` to `res5c`; none of VGG16."""
+        return resnet50_blocks("") if self.backbone in RESIDUAL_BACKBONES else ()
+
+    def residual_width(self) -> int:
+        """Filters of `res2a_branch2a`."""
+        return scaled(64, self.width)
 
 
 def end2end(

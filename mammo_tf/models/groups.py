@@ -12,6 +12,7 @@ from keras import layers
 from mammo_tf.errors import MammoError
 from mammo_tf.models.end2end import BODY
 from mammo_tf.models.rebuild import named_layers
+from mammo_tf.models.residual import residual_blocks
 
 ALL = "all"
 NORMALISATIONS = (layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization)
@@ -23,7 +24,8 @@ def layer_groups(model: keras.Model) -> dict[str, tuple[str, ...]]:
     Every layer (`conv2d_1`, `model_1/block5_conv1`) and nested model is a part of its own. Every network has `all`,
     `output` (the layers that give what the model gives) and `normalisation` (batch, layer and group normalisations).
     End2End models also have `backbone`, `block_1` and `block_2`; in the VGG16 body and the VGG16 patch model `block1`
-    to `block5` are the backbone's own blocks.
+    to `block5` are the backbone's own blocks. Residual blocks are parts by the names that the model's description gives
+    them: `block_1` to `block_9` of a `resnet_patch`, `res2a` to `res5c` of a ResNet50 body.
     """
     named = dict(named_layers(model))
     leaves = [path for path, layer in named.items() if layer.weights and not isinstance(layer, keras.Model)]
@@ -35,12 +37,14 @@ def layer_groups(model: keras.Model) -> dict[str, tuple[str, ...]]:
         block = tuple(leaf for leaf in leaves if leaf.rpartition("/")[2].startswith(f"block{number}_"))
         if block:
             groups[f"block{number}"] = block
+    for name, inside in residual_blocks(model).items():
+        groups[name] = tuple(path for path in inside if path in leaves)
     last = {output._keras_history.operation.name for output in model.outputs}
     groups["output"] = tuple(leaf for leaf in leaves if leaf in last)
     groups["normalisation"] = tuple(leaf for leaf in leaves if isinstance(named[leaf], NORMALISATIONS))
     if BODY in groups:
         groups["backbone"] = groups[BODY]
-        head = [leaf for leaf in leaves if not leaf.startswith(f"{BODY}/") and leaf not in groups["output"]]
+        head = [leaf for leaf in leaves if "/" not in leaf and leaf not in groups["output"]]
         half = len(head) // 2
         groups["block_1"], groups["block_2"] = tuple(head[:half]), tuple(head[half:])
     groups[ALL] = tuple(leaves)

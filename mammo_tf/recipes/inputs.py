@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.geometry_steps import Fit, Resize
+from mammo_tf.imaging.geometry_steps import Fit, Place, Resize
 from mammo_tf.imaging.intensity_steps import MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import IntensityStep
@@ -68,7 +68,7 @@ def _size(recipe: Recipe, start: ModelFile | None, records: Records | None) -> t
 def with_size(preprocessing: Preprocessing, rows: int, columns: int) -> Preprocessing:
     """The same steps, ending in another size."""
     steps = tuple(
-        replace(step, rows=rows, columns=columns) if isinstance(step, Resize | Fit) else step
+        replace(step, rows=rows, columns=columns) if isinstance(step, Resize | Fit | Place) else step
         for step in preprocessing.geometry_steps
     )
     return replace(preprocessing, geometry_steps=steps)
@@ -152,7 +152,9 @@ def open_data(
         check_leakage(manifest)
         recipe.task.check_rows(manifest, splits)
         preprocessing = geometry_of(recipe, start, None)
-        done = prepare(manifest, root or data.parent, folder / PREPARED, preprocessing, workers)
+        done = prepare(
+            manifest, root or data.parent, folder / PREPARED, preprocessing, workers, tile=recipe.preparation.tile
+        )
         if done.rejects:
             say(f"{len(done.rejects)} of {len(manifest)} images cannot be used: {folder / PREPARED / 'rejects.csv'}")
         for remark in done.remarks:

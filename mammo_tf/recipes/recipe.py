@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mammo_tf.data import BALANCES, Augmentation, WholeImageSampling
-from mammo_tf.data.sampling import Sampling
+from mammo_tf.data import BALANCES, Augmentation, ImagePatchSampling, WholeImageSampling
+from mammo_tf.data.sampling import PlanMaker, Sampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling
 from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
@@ -23,6 +23,7 @@ from mammo_tf.training import PRECISIONS, AnyTask, Classification, Stage
 
 FORMAT = 2
 SMOKE_SIZE, SMOKE_BATCH = (128, 128), 8
+SMOKE_CANVAS = (192, 160)  # where pictures keep their pixels
 MODULE = "mammo_tf_recipe"
 FROM_START, FROM_TRAINING = "start", "training"
 
@@ -37,7 +38,8 @@ class Preparation:
     """From stored pixels to the network's input.
 
     Attributes:
-        preset: "default", "graph" or "legacy" (`imaging.Preprocessing.preset`), or "start": as the start model has it.
+        preset: "default", "graph", "legacy" or "native" (`imaging.Preprocessing.preset`), or "start": as the start
+            model has it.
         mean: what is subtracted on the scale 0 to 255: "training", the mean of the training pictures; "start", that of
             the start model; or a number.
         channels: 1 or 3.
@@ -48,6 +50,7 @@ class Preparation:
             neighbouring frames) or "slice" (each frame); None takes that of the records, with preset "start" that of
             the start model, else "mip".
         slab_slices, slab_mm: thickness of a slab, one of the two.
+        tile: rows and columns of the tiles in which pictures of a manifest are stored; None stores them whole.
     """
 
     preset: str = "default"
@@ -59,6 +62,7 @@ class Preparation:
     projection: str | None = None
     slab_slices: int | None = None
     slab_mm: float | None = None
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         thick = self.slab_slices is not None or self.slab_mm is not None
@@ -147,6 +151,7 @@ class Evaluation:
         operating_point: how the threshold is chosen on validation.
         calibration: "platt", "isotonic" or "temperature", fitted on validation and stored with the model; "" for none.
         mean: what is subtracted in evaluation and afterwards, if it is not what was subtracted in training.
+        plan: what of each picture is scored, where it is not what the last phase trained on.
     """
 
     flips: bool = False
@@ -161,6 +166,7 @@ class Evaluation:
     operating_point: OperatingRule = OperatingRule()
     calibration: str = ""
     mean: float | None = None
+    plan: Sampling | None = None
 
     def __post_init__(self) -> None:
         calibrations = ("", *CALIBRATIONS)
@@ -240,6 +246,13 @@ class Recipe:
         """Whether the first phase trains a network that no start model can take the place of."""
         return bool(self.phases) and self.phases[0].network is not None
 
+    @property
+    def scoring(self) -> PlanMaker:
+        """What of each picture is scored."""
+        if self.evaluation.plan is not None:
+            return self.evaluation.plan.scored()
+        return self.phases[-1].plan.scored() if self.phases else WholeImageSampling()
+
     def path(self, field: str) -> str:
         """The full path of a field: of `stages.stage_2.rate`, as stages have names of their own, that in its phase."""
         first, _, rest = field.partition(".")
@@ -268,8 +281,13 @@ class Recipe:
         return from_json(cls, plain)
 
 
+def smoke_size(recipe: Recipe) -> tuple[int, int]:
+    """Rows and columns of the prepared pictures of a smoke run."""
+    return SMOKE_CANVAS if isinstance(recipe.scoring, ImagePatchSampling) else SMOKE_SIZE
+
+
 def smoke(recipe: Recipe) -> Recipe:
-    """The same road in about twenty seconds: 128x128 pixels, small networks, one epoch a stage.
+    """The same road in about twenty seconds: 128x128 pixels or 32x32 of patches, small networks, one epoch a stage.
 
     Args:
         recipe: any.
@@ -284,7 +302,7 @@ def smoke(recipe: Recipe) -> Recipe:
             batch_size=None if phase.batch_size is None else SMOKE_BATCH,
         )
 
-    rows, columns = SMOKE_SIZE
+    rows, columns = smoke_size(recipe)
     return replace(
         recipe,
         name=f"{recipe.name}-smoke",
@@ -292,7 +310,11 @@ def smoke(recipe: Recipe) -> Recipe:
         network=recipe.network.small(),
         preparation=replace(recipe.preparation, rows=rows, columns=columns),
         training=replace(recipe.training, batch_size=SMOKE_BATCH),
-        evaluation=replace(recipe.evaluation, replicates=100),
+        evaluation=replace(
+            recipe.evaluation,
+            replicates=100,
+            plan=None if recipe.evaluation.plan is None else recipe.evaluation.plan.small(),
+        ),
     )
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import keras
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from mammo_tf.data.sampling import Cases, PlanMaker
+from mammo_tf.data.streams import cut
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, read_json, write_json
+from mammo_tf.imaging.warp import affine
 from mammo_tf.recipes.proof import NOBODY, UNKNOWN, Proof, read_proof
 from mammo_tf.recipes.results import RunResult
 from mammo_tf.recipes.run_folder import ENVIRONMENT, RUN, as_written, check_format
@@ -58,7 +62,7 @@ def report_run(folder: str | Path) -> Path:
 def finish_run(result: RunResult) -> Path:
     """Example pictures of a run that has just ended, then its report; returns the report's path."""
     test = result.predictions[result.predictions["split"] == "test"]
-    write_examples(result.model, result.records, result.card, test, result.folder / "figures")
+    write_examples(result.model, result.records, result.card, test, result.folder / "figures", result.scoring)
     return report_run(result.folder)
 
 
@@ -132,8 +136,22 @@ def _words(description: Any) -> str:
     return f"{told.pop('kind')}: {', '.join(f'{name} {value}' for name, value in told.items())}"
 
 
+class Piece(NamedTuple):
+    """What of a picture was scored: its place in the records, the map from the piece to it, rows and columns."""
+
+    position: int
+    matrix: NDArray[np.float64]
+    size: tuple[int, int]
+
+
 def write_examples(
-    model: keras.Model, records: Records, card: ModelCard, table: pd.DataFrame, folder: Path, count: int = 6
+    model: keras.Model,
+    records: Records,
+    card: ModelCard,
+    table: pd.DataFrame,
+    folder: Path,
+    sampling: PlanMaker,
+    count: int = 6,
 ) -> None:
     """Writes pictures, maps and `examples.json` for the positives and negatives spread evenly over their scores.
 
@@ -143,35 +161,47 @@ def write_examples(
         card: of the model: its preprocessing and its task are used.
         table: predictions of test, `image_id`, `label`, `score`.
         folder: of the run's figures.
+        sampling: what of each picture was scored.
         count: how many, half of them positive.
     """
+    shown = pd.concat([_spread(table[table["label"] == label], count // 2) for label in (1, 0)])
     place = {image: position for position, image in enumerate(records.rows["image_id"])}
+    positions = np.array([place[image] for image in shown["image_id"]], np.int64)
+    plan = sampling.scoring_plan(records, Cases(np.unique(positions), np.zeros(len(np.unique(positions)), np.int64)))
+    draws = plan.epoch(0)
+    seeds = draws.columns.get("patch_seed", np.zeros(len(plan), np.int64))
+    number_of = {pair: number for number, pair in enumerate(zip(draws.positions.tolist(), seeds.tolist(), strict=True))}
     rows = []
-    for label in (1, 0):
-        part = table[table["label"] == label].sort_values("score", ascending=False, kind="stable")
-        chosen = np.unique(np.linspace(0, max(0, len(part) - 1), count // 2).round().astype(int))[: len(part)]
-        for _, row in part.iloc[chosen].iterrows():
-            rows.append(_example(model, records, card, place[row["image_id"]], row, folder))
+    for position, (_, row) in zip(positions.tolist(), shown.iterrows(), strict=True):
+        number = number_of[position, int(row.get("patch_seed", 0))]
+        rows.append(_example(model, records, card, Piece(position, draws.matrices[number], plan.size), row, folder))
     write_json(folder / LISTED, rows)
 
 
+def _spread(part: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Rows spread evenly over their scores, the highest first."""
+    part = part.sort_values("score", ascending=False, kind="stable")
+    return part.iloc[np.unique(np.linspace(0, max(0, len(part) - 1), count).round().astype(int))[: len(part)]]
+
+
 def _example(
-    model: keras.Model, records: Records, card: ModelCard, position: int, row: pd.Series[Any], folder: Path
+    model: keras.Model, records: Records, card: ModelCard, piece: Piece, row: pd.Series[Any], folder: Path
 ) -> dict[str, Any]:
-    image = records.image(position)
-    name = f"example_{position:05d}"
+    marks = records.marks(piece.position)
+    picture = cut(records, piece.position, piece.matrix, piece.size)
+    name = f"example_{piece.position:05d}" + (f"_{row['patch_seed']}" if "patch_seed" in row else "")
     steps, task = card.preprocessing or records.preprocessing, card.task or Classification()
-    heat = task.evidence(model, steps.intensity(image.picture / np.float32(65535))[None])
+    heat = task.evidence(model, steps.intensity(picture / np.float32(65535))[None])
     with atomic_path(folder / f"{name}.png") as beside:
-        beside.write_bytes(cv2.imencode(".png", image.picture)[1].tobytes())
+        beside.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     if heat is not None:
         with atomic_path(folder / f"{name}.npy") as beside:
             np.save(beside, heat[0])
     found = []
     for finding, mask in zip(
-        findings_from_json(str(image.row.get("findings") or "")), image.finding_masks, strict=True
+        findings_from_json(str(marks.row.get("findings") or "")), marks.finding_masks, strict=True
     ):
-        rows, columns = np.nonzero(mask)
+        rows, columns = np.nonzero(affine(mask, piece.matrix, fill=0, size=piece.size))
         if rows.size:
             box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
             found.append(Finding(finding.kind, finding.label, box=box))
@@ -181,7 +211,7 @@ def _example(
         "heatmap": None if heat is None else f"{name}.npy",
         "score": float(row["score"]),
         "findings": findings_to_json(found),
-        "title": f"{image.row['label'] or 'no label'}, {side}",
+        "title": f"{marks.row['label'] or 'no label'}, {side}",
     }
 
 

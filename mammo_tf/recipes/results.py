@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
+from mammo_tf.data.sampling import PlanMaker, WholeImageSampling
 from mammo_tf.evaluation import Metrics
 from mammo_tf.records import Records
 from mammo_tf.training import ModelCard, ModelFile
@@ -56,6 +57,7 @@ class RunResult:
         model, card: what `model.keras` holds.
         records: what it was run on.
         predictions: of validation and test.
+        scoring: what of each picture was scored.
     """
 
     folder: Path
@@ -65,3 +67,4 @@ class RunResult:
     card: ModelCard
     records: Records
     predictions: pd.DataFrame
+    scoring: PlanMaker = WholeImageSampling()

@@ -107,7 +107,9 @@ def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> R
             save_model(folder / "model.keras", trained.model, found.card)
         comparison, remarks = compare_with_start(trained, recipe, found, say)
         prove(trained, recipe, found, remarks, say)
-    return RunResult(folder, found.metrics, comparison, trained.model, found.card, records, found.predictions)
+    return RunResult(
+        folder, found.metrics, comparison, trained.model, found.card, records, found.predictions, recipe.scoring
+    )
 
 
 def _begun(
@@ -222,16 +224,18 @@ class _Trainer:
                 model = self._stage(model, stage, material)
         if model is None:
             keras.utils.set_random_seed(self.recipe.training.seed)
-            model = self.recipe.network.build((*self.records.size, self.steps.channels))
-        model = _of_size(model, self.records.size)
+            model = self.recipe.network.build((*self.recipe.scoring.size(self.records.size), self.steps.channels))
+        model = _of_size(model, self.recipe.scoring.size(self.records.size))
         self.recipe.task.check_network(model, f"the network {self.recipe.network.kind}")
         return model
 
     def _started(self, origin: ModelFile) -> keras.Model:
         keras.utils.set_random_seed(self.recipe.training.seed)
-        if fitting(origin.model, self.steps):
+        plans = [phase.plan for phase in self.recipe.phases] or [self.recipe.scoring]
+        size = plans[0].size(self.records.size)
+        if fitting(origin.model, size, self.steps.channels):
             return origin.model
-        return rebuild(origin.model, input_shape=(*self.records.size, self.steps.channels))
+        return rebuild(origin.model, input_shape=(*size, self.steps.channels))
 
     def _material(self, phase: Phase) -> Material:
         training = self.recipe.training

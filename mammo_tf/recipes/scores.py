@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from mammo_tf.data import ImagePatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Metrics, calibrate, compute_metrics, write_predictions
 from mammo_tf.evaluation.overlap import OVERLAP
@@ -25,7 +26,7 @@ from mammo_tf.records import Records
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.study import UNLABELLED
 from mammo_tf.training import CardCalibration, ModelCard, ModelFile, Threshold, TrainingDomain
-from mammo_tf.training.model_card import KnownPatients
+from mammo_tf.training.model_card import KnownPatients, PatchInput
 from mammo_tf.training.tasks import Scoring
 
 EVALUATED = ("validation", "test")
@@ -58,7 +59,7 @@ def score_splits(
 ) -> pd.DataFrame:
     """Scores of the labelled pictures of the splits that are there, with the columns of the recipe's task."""
     devices = tf.distribute.get_strategy().num_replicas_in_sync
-    scoring = Scoring(steps, recipe.training.batch_size, recipe.evaluation.flips, padded=devices > 1)
+    scoring = Scoring(steps, recipe.training.batch_size, recipe.evaluation.flips, devices > 1, recipe.scoring)
     tables = []
     for split in splits:
         positions = records.positions(split)
@@ -150,11 +151,20 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         origin="" if before is None else before.recipe or before.origin,
         task=recipe.task,
         preprocessing=steps,
+        patch=patch_input(recipe),
         training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
         patients=(*(() if before is None else before.patients or (NOT_TOLD,)), _known_patients(records)),
         terms=() if before is None else before.terms,
         records=records.digest,
     )
+
+
+def patch_input(recipe: Recipe) -> PatchInput | None:
+    """What of a picture the recipe's network looks at; None for whole pictures."""
+    match recipe.scoring:
+        case ImagePatchSampling(rows=rows, columns=columns, pixels=pixels, mm=mm):
+            return PatchInput(rows, columns, pixels, mm)
+    return None
 
 
 def _counted(values: pd.Series[str]) -> dict[str, int]:
@@ -214,6 +224,7 @@ def measured_as_it_came(
         raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared", SAY_MEAN)
     steps = replace(records.preprocessing, intensity_steps=origin.preprocessing.intensity_steps)
     model = origin.model
-    if not fitting(model, steps):
-        model = rebuild(model, input_shape=(*records.size, steps.channels))
+    size = recipe.scoring.size(records.size)
+    if not fitting(model, size, steps.channels):
+        model = rebuild(model, input_shape=(*size, steps.channels))
     return measured(model, records, replace(origin.card, preprocessing=steps), recipe, folder, splits)

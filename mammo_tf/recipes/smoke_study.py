@@ -8,7 +8,8 @@ import keras
 
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes.recipe import SMOKE_SIZE, Recipe
+from mammo_tf.recipes.recipe import Recipe, smoke_size
+from mammo_tf.recipes.scores import patch_input
 from mammo_tf.training import ModelCard, save_model
 
 SITE = "ffdm_site_1"
@@ -34,7 +35,9 @@ def smoke_material(recipe: Recipe, folder: Path, start: str | Path | None) -> tu
         made = folder / "start.keras"
     if made is not None and start is None and not made.is_file():
         keras.utils.set_random_seed(0)
-        preprocessing = Preprocessing.preset("default", SMOKE_SIZE, channels=recipe.preparation.channels)
-        model = recipe.network.build((*SMOKE_SIZE, preprocessing.channels))
-        save_model(made, model, ModelCard(task=recipe.task, preprocessing=preprocessing))
+        size, patch = smoke_size(recipe), patch_input(recipe)
+        preset = "default" if patch is None else "native"
+        preprocessing = Preprocessing.preset(preset, size, channels=recipe.preparation.channels)
+        model = recipe.network.build((*recipe.scoring.size(size), preprocessing.channels))
+        save_model(made, model, ModelCard(task=recipe.task, preprocessing=preprocessing, patch=patch))
     return folder / "study" / "manifest.csv", made

@@ -64,7 +64,6 @@ def check_channels(start: ModelFile, preprocessing: Preprocessing) -> None:
         )
 
 
-def fitting(model: keras.Model, preprocessing: Preprocessing) -> bool:
-    """Whether a model takes what the preprocessing gives."""
-    size = preprocessing.size
-    return size is not None and tuple(model.input.shape[1:]) == (*size, preprocessing.channels)
+def fitting(model: keras.Model, size: tuple[int, int], channels: int) -> bool:
+    """Whether a model was built for pictures of this size (rows, columns)."""
+    return tuple(model.input.shape[1:]) == (*size, channels)

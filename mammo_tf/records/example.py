@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,30 @@ class PreparedImage:
     warnings: tuple[str, ...] = ()
 
 
-def encode(image: PreparedImage) -> bytes:
+class Marks(NamedTuple):
+    """Everything of a prepared image but its picture; see `PreparedImage`.
+
+    Attributes:
+        size: rows and columns of the picture.
+        breast_mask, finding_masks, affine, row, stored_size: as there.
+    """
+
+    size: tuple[int, int]
+    breast_mask: NDArray[np.bool_] | None
+    finding_masks: NDArray[np.bool_]
+    affine: NDArray[np.float64]
+    row: dict[str, Any]
+    stored_size: tuple[int, int]
+
+
+def encode(image: PreparedImage, tiled: bool = False) -> bytes:
     """The image as a serialised `tf.train.Example`, lossless and equal for equal images.
 
     The picture is raw little-endian bytes, the quickest to read; masks are packed bits under zlib.
+
+    Args:
+        image: to be stored.
+        tiled: the picture is stored elsewhere, in tiles.
     """
     from tensorflow import train  # workers that prepare pictures import this module and need no TensorFlow
 
@@ -50,7 +70,7 @@ def encode(image: PreparedImage) -> bytes:
     mask = image.breast_mask
     features = {
         "affine": of_bytes(image.affine.astype("<f8").tobytes()),
-        "picture": of_bytes(image.picture.astype("<u2").tobytes()),
+        "picture": of_bytes(b"" if tiled else image.picture.astype("<u2").tobytes()),
         "shape": train.Feature(int64_list=train.Int64List(value=image.picture.shape)),
         "breast_mask": of_bytes(b"" if mask is None else _pack(mask)),
         "finding_masks": of_bytes(_pack(image.finding_masks)),
@@ -62,12 +82,29 @@ def encode(image: PreparedImage) -> bytes:
     return bytes(message.SerializeToString(deterministic=True))
 
 
-def decode(payload: bytes) -> PreparedImage:
+def decode(payload: bytes, picture: NDArray[np.uint16] | None = None) -> PreparedImage:
     """What `encode` was given.
+
+    Args:
+        payload: its bytes.
+        picture: of an image that is stored in tiles.
 
     Raises:
         MammoError: `record_damaged` if the bytes are no such example.
     """
+    marks = decode_marks(payload)
+    return PreparedImage(
+        picture=decode_picture(payload) if picture is None else picture,
+        breast_mask=marks.breast_mask,
+        finding_masks=marks.finding_masks,
+        affine=marks.affine,
+        row=marks.row,
+        stored_size=marks.stored_size,
+    )
+
+
+def decode_marks(payload: bytes) -> Marks:
+    """Everything of an example but its picture; errors as `decode`."""
     from tensorflow import train
 
     try:
@@ -77,8 +114,8 @@ def decode(payload: bytes) -> PreparedImage:
         count = feature["findings"].int64_list.value[0]
         stored = tuple(feature["stored_size"].int64_list.value) or (0, 0)
         mask = feature["breast_mask"].bytes_list.value[0]
-        return PreparedImage(
-            picture=np.frombuffer(feature["picture"].bytes_list.value[0], "<u2").reshape(rows, columns),
+        return Marks(
+            size=(int(rows), int(columns)),
             breast_mask=_unpack(mask, (rows, columns)) if mask else None,
             finding_masks=_unpack(feature["finding_masks"].bytes_list.value[0], (count, rows, columns)),
             affine=np.frombuffer(feature["affine"].bytes_list.value[0], "<f8").reshape(2, 3),
@@ -90,12 +127,15 @@ def decode(payload: bytes) -> PreparedImage:
 
 
 def decode_picture(payload: bytes) -> NDArray[np.uint16]:
-    """The picture alone, uint16 `[rows, columns]`; quicker than `decode`."""
+    """The picture alone, uint16 `[rows, columns]`; quicker than `decode`, errors as there."""
     from tensorflow import train
 
-    feature = train.Example.FromString(payload).features.feature
-    rows, columns = feature["shape"].int64_list.value
-    return np.frombuffer(feature["picture"].bytes_list.value[0], "<u2").reshape(rows, columns)
+    try:
+        feature = train.Example.FromString(payload).features.feature
+        rows, columns = feature["shape"].int64_list.value
+        return np.frombuffer(feature["picture"].bytes_list.value[0], "<u2").reshape(rows, columns)
+    except (ValueError, IndexError, TypeError, RuntimeError) as error:
+        raise MammoError("record_damaged", f"a record cannot be decoded: {error}", "Prepare it again") from error
 
 
 def _pack(mask: NDArray[np.bool_]) -> bytes:

@@ -18,12 +18,14 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json, text_digest
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
-from mammo_tf.records.example import PreparedImage, decode, decode_picture
+from mammo_tf.records.example import Marks, PreparedImage, decode, decode_marks, decode_picture
+from mammo_tf.records.tiles import assemble
 from mammo_tf.study import make_manifest
 
 INDEX = "index.json"
 FORMAT = 2
-READ = (1, 2)  # 1 did not tell root, files and pictures
+TILED = 3  # of records in tiles; all else is as in 2
+READ = (1, 2, 3)  # 1 did not tell root, files and pictures
 REMEDY = "Prepare the images again, by the same mammo-tf prepare"
 
 
@@ -51,6 +53,8 @@ class Records:
         digests: SHA-256 of each shard.
         digest: SHA-256 over everything.
         pictures: of each example what tells equal pictures; "" where that is not known.
+        tile: rows and columns of a tile, where pictures are stored in tiles.
+        tiles: where the tiles of each example lie, in the order of `tiles.tile_boxes`.
     """
 
     folder: Path
@@ -63,6 +67,8 @@ class Records:
     digests: tuple[str, ...]
     digest: str
     pictures: tuple[str, ...] = ()
+    tile: int | None = None
+    tiles: tuple[tuple[Location, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.locations)
@@ -73,7 +79,9 @@ class Records:
         Raises:
             MammoError: `record_damaged`, `file_missing`.
         """
-        place = self.locations[position]
+        return self._checked(self.locations[position], position)
+
+    def _checked(self, place: Location, position: int) -> bytes:
         payload = _read(self.folder / self.shards[place.shard], place.length, place.offset)
         if len(payload) != place.length or zlib.crc32(payload) != place.crc32:
             name = self.shards[place.shard]
@@ -82,11 +90,29 @@ class Records:
 
     def picture(self, position: int) -> NDArray[np.uint16]:
         """The picture of one example, uint16 `[rows, columns]`."""
-        return decode_picture(self.payload(position))
+        if self.tile is None:
+            return decode_picture(self.payload(position))
+        return self.region(position, (0, self.size[0], 0, self.size[1]))
+
+    def region(self, position: int, box: tuple[int, int, int, int]) -> NDArray[np.uint16]:
+        """A region of a picture, uint16 `[bottom - top, right - left]`; of one in tiles only those it touches are read.
+
+        Args:
+            position: of the example.
+            box: top, bottom, left, right, inside the picture.
+        """
+        if self.tile is None:
+            return self.picture(position)[box[0] : box[1], box[2] : box[3]]
+        places = self.tiles[position]
+        return assemble(self.size, self.tile, box, lambda number: self._checked(places[number], position))
+
+    def marks(self, position: int) -> Marks:
+        """Everything of one example but its picture."""
+        return decode_marks(self.payload(position))
 
     def image(self, position: int) -> PreparedImage:
         """Everything of one example."""
-        return decode(self.payload(position))
+        return decode(self.payload(position), None if self.tile is None else self.picture(position))
 
     def positions(self, split: str) -> NDArray[np.int64]:
         """Positions of the examples of one split."""
@@ -147,7 +173,14 @@ def _opened(folder: Path, index: dict[str, Any]) -> Records:
         digests=tuple(shard["sha256"] for shard in index["shards"]),
         digest=index["digest"],
         pictures=tuple(example.get("picture", "") for example in examples),
+        tile=index["asked"]["tile"] if found == TILED else None,
+        tiles=tuple(_tiles(example) for example in examples) if found == TILED else (),
     )
+
+
+def _tiles(example: Mapping[str, Any]) -> tuple[Location, ...]:
+    shard = example["location"][0]
+    return tuple(Location(shard, *place) for place in example["tiles"])
 
 
 def listed_digest(examples: Sequence[Mapping[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from mammo_tf.progress import track
 from mammo_tf.records.example import PreparedImage, encode
 from mammo_tf.records.index import INDEX, listed_digest
 from mammo_tf.records.sources import Stamps, changed
+from mammo_tf.records.tiles import cut_tiles
 from mammo_tf.study import Reject
 
 RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
@@ -116,7 +117,7 @@ def _is_example(example: Any) -> bool:
     if not isinstance(example, dict) or not isinstance(example.get("row"), dict):
         return False
     told = all(isinstance(example.get(key), kind) for key, kind in EXAMPLE.items())
-    told &= isinstance(example.get("warnings", []), list | tuple)
+    told &= isinstance(example.get("warnings", []), list | tuple) and isinstance(example.get("tiles", []), list)
     return told and isinstance(example["row"].get("path"), str)
 
 
@@ -124,14 +125,28 @@ def _is_reject(reject: Any) -> bool:
     return isinstance(reject, list) and len(reject) in REJECT and all(isinstance(cell, str) for cell in reject)
 
 
-def write_shard(path: Path, images: Iterable[Made]) -> Part:
-    """Writes `<path>.tfrecord`, then `<path>.json` that says the shard is done and is gone once the index is whole."""
+def write_shard(path: Path, images: Iterable[Made], tile: int | None = None) -> Part:
+    """Writes `<path>.tfrecord`, then `<path>.json` that says the shard is done and is gone once the index is whole.
+
+    Args:
+        path: of the shard, without its ending.
+        images: what is written, in order.
+        tile: rows and columns of a tile, where pictures are stored in tiles.
+    """
     import tensorflow as tf
 
     examples: list[dict[str, Any]] = []
     rejects: list[list[str]] = []
     files: Stamps = {}
     offset = 0
+
+    def put(payload: bytes) -> list[int]:
+        nonlocal offset
+        writer.write(payload)
+        place = [offset + RECORD_HEADER_BYTES, len(payload), zlib.crc32(payload)]
+        offset += RECORD_HEADER_BYTES + len(payload) + RECORD_FOOTER_BYTES
+        return place
+
     with atomic_path(path.with_suffix(".tfrecord")) as beside:
         try:
             with tf.io.TFRecordWriter(str(beside)) as writer:
@@ -140,10 +155,10 @@ def write_shard(path: Path, images: Iterable[Made]) -> Part:
                     if isinstance(image, Reject):
                         rejects.append(list(image))
                         continue
-                    payload = encode(image)
-                    writer.write(payload)
-                    examples.append(_example(image, offset, payload))
-                    offset += RECORD_HEADER_BYTES + len(payload) + RECORD_FOOTER_BYTES
+                    example = _example(image, put(encode(image, tiled=tile is not None)))
+                    if tile is not None:
+                        example["tiles"] = [put(part) for part in cut_tiles(image.picture, tile)]
+                    examples.append(example)
         except tf.errors.ResourceExhaustedError as error:
             raise MammoError("disk_full", f"no space left to write {path}", "Free some space, run again") from error
         sha256 = digest(beside)
@@ -152,11 +167,11 @@ def write_shard(path: Path, images: Iterable[Made]) -> Part:
     return part
 
 
-def _example(image: PreparedImage, offset: int, payload: bytes) -> dict[str, Any]:
+def _example(image: PreparedImage, place: list[int]) -> dict[str, Any]:
     """What the index says of an image; `picture` tells equal pictures, "" for one that is all of one grey."""
     plain = image.picture.min() == image.picture.max()
     return {
-        "location": [offset + RECORD_HEADER_BYTES, len(payload), zlib.crc32(payload)],
+        "location": place,
         "mean": float(np.mean(image.picture, dtype=np.float64)) / 65535,
         "picture": "" if plain else hashlib.sha256(image.picture.astype("<u2").tobytes()).hexdigest()[:32],
         "row": image.row,

@@ -20,10 +20,11 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import doubts, images_of
 from mammo_tf.records.doubles import same_pictures
 from mammo_tf.records.example import PreparedImage
-from mammo_tf.records.index import FORMAT, INDEX, listed_digest
+from mammo_tf.records.index import FORMAT, INDEX, TILED, listed_digest
 from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.records.sources import stamps_of
+from mammo_tf.records.tiles import SMALLEST_TILE
 from mammo_tf.study import Projection, Reject, check_leakage, resolve_path, write_rejects
 
 EXAMPLES_PER_SHARD = 64
@@ -46,6 +47,7 @@ def prepare(
     preprocessing: Preprocessing,
     workers: int = 1,
     examples_per_shard: int = EXAMPLES_PER_SHARD,
+    tile: int | None = None,
 ) -> Prepared:
     """Reads every image of the manifest, runs the geometry half and writes records, `index.json` and `rejects.csv`.
 
@@ -61,16 +63,20 @@ def prepare(
             several have the `image_id` of their row, and `frame` tells them apart.
         workers: processes that read and resize, see `guard`.
         examples_per_shard: images in a shard.
+        tile: store pictures in tiles of so many rows and columns, so that a patch of a large one is quick to read;
+            None stores each whole.
 
     Raises:
-        MammoError: `size_open` if the pictures would differ in size, `folder_missing` for the root, `other_records` if
-            the folder answers another request, `files_changed` if finished records hold images whose files have
-            changed since, `folder_busy` while another process prepares into it, `nothing_usable` if no image can be
-            used, `disk_full`, `read_only`; those of `check_leakage`.
+        MammoError: `tile_wrong` for a tile below 16 pixels; `size_open` if the pictures would differ in size,
+            `folder_missing` for the root, `other_records` if the folder answers another request, `files_changed` if
+            finished records hold images whose files have changed since, `folder_busy` while another process prepares
+            into it, `nothing_usable` if no image can be used, `disk_full`, `read_only`; those of `check_leakage`.
     """
     folder = Path(folder)
     if preprocessing.size is None:
         raise MammoError("size_open", "the preprocessing leaves pictures of different sizes", "End it in resize or fit")
+    if tile is not None and tile < SMALLEST_TILE:
+        raise MammoError("tile_wrong", f"tiles of {tile} pixels are too small", f"Give {SMALLEST_TILE} or more")
     if not Path(root).is_dir():
         raise MammoError("folder_missing", f"the data root {root} is not there", "Name it with --root")
     check_leakage(manifest)
@@ -81,11 +87,13 @@ def prepare(
         "examples_per_shard": examples_per_shard,
         "manifest": text_digest(manifest.to_csv(index=False)),
         "root": str(Path(root).resolve()),
+        **({} if tile is None else {"tile": tile}),
     }
+    form = FORMAT if tile is None else TILED
     shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
     names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
     unfinished = {"complete": False}
-    with claim(folder, RECORDS, {"format": FORMAT, "asked": asked}, unfinished) as again:
+    with claim(folder, RECORDS, {"format": form, "asked": asked}, unfinished) as again:
         complete = again and bool(read_json(folder / INDEX).get("complete"))
         _tidy(folder, complete)
         parts = whole_parts(folder, names, root) if again else {}
@@ -93,10 +101,10 @@ def prepare(
             if complete:
                 for name, part in parts.items():
                     write_json(folder / f"{name}.json", part)
-                write_json(folder / INDEX, {"format": FORMAT, "asked": asked} | unfinished)
+                write_json(folder / INDEX, {"format": form, "asked": asked} | unfinished)
             missing = {name: shard for name, shard in zip(names, shards, strict=True) if name not in parts}
-            parts |= _made(missing, folder, root, preprocessing, workers)
-            _finish(folder, {name: parts[name] for name in names}, asked, preprocessing)
+            parts |= _made(missing, folder, root, preprocessing, workers, tile)
+            _finish(folder, {name: parts[name] for name in names}, form, asked, preprocessing)
         return _left([parts[name] for name in names])
 
 
@@ -127,10 +135,11 @@ def _made(
     root: str | Path,
     preprocessing: Preprocessing,
     workers: int,
+    tile: int | None,
 ) -> dict[str, Part]:
     rows = [row for shard in missing.values() for row in shard]
     with closing(_prepared_images(rows, root, preprocessing, workers)) as images:
-        return {name: write_shard(folder / name, islice(images, len(shard))) for name, shard in missing.items()}
+        return {name: write_shard(folder / name, islice(images, len(shard)), tile) for name, shard in missing.items()}
 
 
 def _prepared_images(
@@ -155,7 +164,9 @@ def prepare_row(
     return Made(prepared(row, root=root, preprocessing=preprocessing), stamps)
 
 
-def _finish(folder: Path, parts: Mapping[str, Part], asked: Mapping[str, Any], preprocessing: Preprocessing) -> None:
+def _finish(
+    folder: Path, parts: Mapping[str, Part], form: int, asked: Mapping[str, Any], preprocessing: Preprocessing
+) -> None:
     """Writes `rejects.csv` and the index, then removes what the shards' JSON files said before."""
     rejects = [Reject(*reject) for part in parts.values() for reject in part["rejects"]]
     examples = [
@@ -174,7 +185,7 @@ def _finish(folder: Path, parts: Mapping[str, Part], asked: Mapping[str, Any], p
     ]
     content = {key: value for key, value in asked.items() if key != "root"}
     index = {
-        "format": FORMAT, "complete": True, "asked": asked, "size": list(preprocessing.size or ()),
+        "format": form, "complete": True, "asked": asked, "size": list(preprocessing.size or ()),
         "projection": to_json(preprocessing.projection),
         "shards": [
             shard | {"rejects": part["rejects"], "files": part["files"]}

@@ -32,6 +32,7 @@ from mammo_tf.data import graph_preprocessing
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import digest, disk_errors, source_revision, write_json
+from mammo_tf.imaging.geometry_steps import Patch
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import with_winograd
 from mammo_tf.models.flips import FLIPS
@@ -98,7 +99,8 @@ def export_bundle(
     signatures, variables = serving_functions(
         model_file.model, task_of(model_file.card), preprocessing, card.flips, winograd
     )
-    gap = _gap(signatures, preprocessing, validation, card.threshold("image"), say)
+    pictures = validation if card.patch is None else ()  # whole ones, which a patch model does not look at
+    gap = _gap(signatures, preprocessing, pictures, card.threshold("image"), say)
     if gap is not None and gap.is_large:
         card = replace(card, thresholds=tuple(replace(one, signature=FLOAT_SIGNATURE) for one in card.thresholds))
         if not allow_gap:
@@ -156,7 +158,15 @@ def served_card(model_file: ModelFile, thresholds: Sequence[Threshold] | None, f
         task=task_of(card),
         thresholds=card.thresholds if thresholds is None else tuple(thresholds),
         flips=card.flips if flips is None else flips,
+        preprocessing=served_preprocessing(card),
     ).sealed(model_file.model)
+
+
+def served_preprocessing(card: ModelCard) -> Preprocessing | None:
+    """From a picture that is sent to the network's input: to a patch model patches are sent."""
+    if card.preprocessing is None or card.patch is None:
+        return card.preprocessing
+    return replace(card.preprocessing, geometry_steps=(Patch(card.patch.rows, card.patch.columns, card.patch.pixels),))
 
 
 def check_servable(model_file: ModelFile) -> Preprocessing:
@@ -165,7 +175,7 @@ def check_servable(model_file: ModelFile) -> Preprocessing:
     Raises:
         MammoError: `preprocessing_missing`, `size_open`, `size_differs`, `outputs_wrong`.
     """
-    preprocessing, model = model_file.preprocessing, model_file.model
+    preprocessing, model = served_preprocessing(model_file.card), model_file.model
     if preprocessing is None:
         raise MammoError(
             "preprocessing_missing",

@@ -147,6 +147,21 @@ class KnownPatients:
 
 
 @dataclass(frozen=True)
+class PatchInput:
+    """What a patch model looks at.
+
+    Attributes:
+        rows, columns: of its input.
+        pixels, mm: side of a patch in the image as stored, one of the two.
+    """
+
+    rows: int
+    columns: int
+    pixels: int | None = None
+    mm: float | None = None
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What a model says of itself; a field is empty where it does not say.
 
@@ -156,6 +171,7 @@ class ModelCard:
         network: what it was built with.
         task: what it is asked, and what counts as positive.
         preprocessing: from stored pixels to its input.
+        patch: what of a prepared picture is its input; None for the whole picture.
         flips: the score is the mean over four flips.
         thresholds: operating points.
         calibration: of image scores.
@@ -172,6 +188,7 @@ class ModelCard:
     network: Network | None = None
     task: AnyTask | None = None
     preprocessing: Preprocessing | None = None
+    patch: PatchInput | None = None
     flips: bool = False
     thresholds: tuple[Threshold, ...] = ()
     calibration: CardCalibration | None = None
@@ -217,6 +234,7 @@ class ModelCard:
         """The card with the digests of a model whose card it is."""
         weights, architecture = weights_digest(model), architecture_digest(model)
         steps = "" if self.preprocessing is None else self.preprocessing.digest()
-        text = json.dumps([weights, architecture, steps, self.flips])
+        parts = [weights, architecture, steps, self.flips]
+        text = json.dumps(parts if self.patch is None else [*parts, to_json(self.patch)])
         identity = hashlib.sha256(text.encode()).hexdigest()
         return replace(self, weights=weights, architecture=architecture, identity=identity)

@@ -10,6 +10,7 @@ import keras
 from mammo_tf.errors import MammoError
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.models.rebuild import rebuild
+from mammo_tf.training.optimizers import CoupledAdam, CoupledNadam, CoupledSGD
 from mammo_tf.training.tasks import Classification, Task
 
 OPTIMIZERS = {
@@ -17,7 +18,8 @@ OPTIMIZERS = {
     "nadam": keras.optimizers.Nadam,
     "sgd": keras.optimizers.SGD,
 }
-DECAYS = ("l2", "decoupled")
+COUPLED = {"adam": CoupledAdam, "nadam": CoupledNadam, "sgd": CoupledSGD}
+DECAYS = ("l2", "decoupled", "coupled")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -32,8 +34,9 @@ class Stage:
         epochs: at most.
         weight_decay: factor; None keeps the model's own.
         dropout: rate of every dropout layer; None keeps the model's own.
-        decay: "l2", loss + factor x sum of squares of the kernels that carry decay, or "decoupled", every weight but
-            biases and batch normalisation shrinks by rate x factor a step (AdamW).
+        decay: "l2", loss + factor x sum of squares of the kernels that carry decay; "decoupled", every weight but
+            biases and batch normalisation shrinks by rate x factor a step (AdamW); or "coupled", factor x weight is
+            added to the gradient of every weight that is trained (Adam of other frameworks, methods A and B).
         optimizer: "adam", "nadam" or "sgd" (momentum 0.9, Nesterov).
         rate_patience: epochs without gain before the rate falls; 0 switches it off.
         rate_factor: what the rate is multiplied by then.
@@ -122,8 +125,10 @@ def better_when(monitor: str) -> str:
 
 
 def make_optimizer(stage: Stage, **more: Any) -> keras.optimizers.Optimizer:
-    """A new optimiser with the stage's rate, and its decay where that is decoupled; `more` goes to Keras."""
+    """A new optimiser with the stage's rate, and its decay where that is not `l2`; `more` goes to Keras."""
     settings = {"momentum": 0.9, "nesterov": True} if stage.optimizer == "sgd" else {}
+    if stage.decay == "coupled" and stage.weight_decay:
+        return COUPLED[stage.optimizer](stage.rate, coupled_decay=stage.weight_decay, **settings, **more)
     decay = stage.weight_decay if stage.decay == "decoupled" and stage.weight_decay else None
     optimizer = OPTIMIZERS[stage.optimizer](stage.rate, weight_decay=decay, **settings, **more)
     if decay:

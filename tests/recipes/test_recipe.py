@@ -32,6 +32,24 @@ def test_every_pipeline_travels_as_json(name: str, variant: str) -> None:
     assert Recipe.from_json(smoke(recipe).to_json()) == smoke(recipe)
 
 
+@pytest.mark.parametrize("variant", ["recipe", "in-mm"])
+def test_the_patch_model_is_section_2_of_its_paper(variant: str) -> None:
+    recipe = load_recipe(PIPELINES / "ffdm_patches.py", variant)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.from_json(smoke(recipe).to_json()) == smoke(recipe)
+    (phase,), (stage,) = recipe.phases, recipe.stages
+    assert (phase.plan.rows, phase.plan.columns, phase.plan.samples, phase.plan.draws) == (512, 512, 40_000, 3)
+    assert (phase.plan.pixels, phase.plan.mm) == ((1024, None) if variant == "recipe" else (None, 71.68))
+    assert (stage.rate, stage.epochs, stage.weight_decay, stage.decay) == (5e-5, 100, 5e-4, "coupled")
+    assert (stage.optimizer, stage.kept) == ("adam", "val_auc")
+    augmentation = recipe.training.augmentation
+    assert (augmentation.rotation, augmentation.shift_pixels, augmentation.zoom) == (30, 20, 0)
+    assert augmentation.horizontal_flip and augmentation.vertical_flip
+    assert augmentation.intensity[0].deviation == 1 / 4095
+    assert recipe.training.class_balance == "balanced_sampling"
+    assert recipe.network.build((512, 512, 1)).count_params() == 5_954_242 + 22_144
+
+
 @pytest.mark.parametrize(
     ("name", "first"), [(NAMES[1], ("block_2", "output")), (NAMES[2], ("block_1", "block_2", "output"))]
 )

@@ -494,7 +494,7 @@ def test_every_pipeline_runs_as_a_smoke_run(name: str, variant: str, tmp_path: P
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["whole_image", "end2end_second_source"])
+@pytest.mark.parametrize("name", ["whole_image", "end2end_second_source", "ffdm_patches"])
 def test_pipelines_of_one_variant_run_as_a_smoke_run(name: str, tmp_path: Path) -> None:
     _smoke_run(smoke(load_recipe(PIPELINES / f"{name}.py")), tmp_path)
 

@@ -13,7 +13,8 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mammo_tf.data import BALANCES, Draws, WholeImages
+from mammo_tf.data import BALANCES, Draws
+from mammo_tf.data.sampling import Cases
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, make_predictions
@@ -137,14 +138,17 @@ class Classification:
         self, model: keras.Model, records: Records, positions: NDArray[np.int64], scoring: Scoring, folder: Path | None
     ) -> pd.DataFrame:
         """Predictions of labelled pictures; see `Task`."""
-        rows = records.rows.iloc[positions]
-        labels = self.truth(rows)
-        plan = WholeImages(positions, labels, records.size)
+        labels = self.truth(records.rows.iloc[positions])
+        plan = scoring.sampling.scoring_plan(records, Cases(positions, labels))
+        draws = plan.epoch(0)
+        rows = records.rows.iloc[draws.positions]
+        if "patch_seed" in draws.columns:
+            rows = rows.assign(patch_seed=draws.columns["patch_seed"])
         probabilities = predict_probabilities(
             flip_averaged(model) if scoring.flips else model, records, plan, scoring.batch_size,
             scoring.preprocessing, padded=scoring.padded,
         )  # fmt: skip
-        return make_predictions(rows, labels, probabilities[:, 1])
+        return make_predictions(rows, draws.columns["label"], probabilities[:, 1])
 
     def measure(self, table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
         """Nothing: scores say it all."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mammo_tf.data.plans import Draws
+from mammo_tf.data.sampling import PlanMaker, WholeImageSampling
 from mammo_tf.data.streams import Masks
 from mammo_tf.evaluation import Resampling
 from mammo_tf.evaluation.numbers import Levels
@@ -38,12 +39,14 @@ class Scoring(NamedTuple):
         batch_size: pictures at once.
         flips: mean over four flips of each picture.
         padded: the last batch is filled, for several devices.
+        sampling: what of each picture is scored.
     """
 
     preprocessing: Preprocessing
     batch_size: int
     flips: bool = False
     padded: bool = False
+    sampling: PlanMaker = WholeImageSampling()
 
 
 class Task(Protocol):

@@ -1,0 +1,137 @@
+"""Patches per second: from records in tiles against a loop over decoded pictures.
+
+    python benchmarks/patches.py [--pictures 12] [--patches 400] [--rounds 3]
+
+The peer is what a script does that keeps no records: it reads each picture's PNG file with OpenCV, cuts 1024x1024
+pixels and resizes them to 512x512, in as many threads as there are cores. Ours is the training stream over records in
+tiles of 512 pixels (`--tile 512`), as `mammo-tf run` has it: patches drawn by the plan, warped, batched. A second row
+is the same stream over records that hold each picture whole, a last one the loop over pictures that all lie decoded in
+memory (27 MB each), which no archive fits into. All sides see the same 16-bit pictures of 4096x3328 pixels, from the
+page cache, in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from measuring import machine
+
+from mammo_tf.data import ImagePatchSampling, training_stream
+from mammo_tf.data.image_patches import ImagePatches
+from mammo_tf.data.sampling import Cases
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.records import open_records, prepare
+from mammo_tf.study import make_manifest
+
+ROWS, COLUMNS = 4096, 3328
+
+
+def write_pictures(folder: Path, count: int) -> list[dict[str, object]]:
+    """Breast-like pictures with texture, so that PNG files have a usual size."""
+    folder.mkdir(parents=True)
+    rows = []
+    y, x = np.mgrid[:ROWS, :COLUMNS]
+    inside = (((y - ROWS / 2) / (0.42 * ROWS)) ** 2 + (x / (0.7 * COLUMNS)) ** 2) < 1
+    for number in range(count):
+        generator = np.random.default_rng(number)
+        coarse = cv2.resize(
+            generator.random((64, 52)).astype(np.float32), (COLUMNS, ROWS), interpolation=cv2.INTER_CUBIC
+        )
+        noise = generator.normal(0, 0.01, (ROWS, COLUMNS)).astype(np.float32)
+        picture = np.where(inside, 0.25 + 0.4 * coarse + noise, 0)
+        cv2.imwrite(str(folder / f"{number}.png"), (np.clip(picture, 0, 1) * 4095).astype(np.uint16) * 16)
+        rows.append({"image_id": str(number), "patient_id": str(number), "laterality": "L", "view": "CC",
+                     "label": "normal", "path": f"{number}.png", "split": "train"})  # fmt: skip
+    return rows
+
+
+def ours(records: object, plan: ImagePatches, patches: int) -> float:
+    """Patches per second of the stream, its start (two batches) left out."""
+    batches = iter(training_stream(records, plan, 16))
+    for _ in range(2):
+        next(batches)
+    begun = time.perf_counter()
+    for _ in range(patches // 16):
+        next(batches)["image"].numpy()
+    return patches // 16 * 16 / (time.perf_counter() - begun)
+
+
+def read(folder: Path, number: int) -> np.ndarray:
+    """A picture from its file."""
+    return cv2.imread(str(folder / f"{number}.png"), cv2.IMREAD_UNCHANGED)
+
+
+def peer(picture_of: Callable[[int], np.ndarray], places: list[tuple[int, int, int]]) -> float:
+    """Patches per second of the loop over pictures."""
+
+    def one(place: tuple[int, int, int]) -> np.ndarray:
+        number, top, left = place
+        picture = picture_of(number)
+        patch = picture[top : top + 1024, left : left + 1024]
+        return cv2.resize(patch, (512, 512), interpolation=cv2.INTER_LINEAR).astype(np.float32) / 65535
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for _ in pool.map(one, places):
+            pass
+    return len(places) / (time.perf_counter() - begun)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=12)
+    parser.add_argument("--patches", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="three pictures, one short round: only whether it runs")
+    options = parser.parse_args()
+    if options.quick:
+        options.pictures, options.patches, options.rounds = 3, 32, 1
+    print(machine("numpy", "tensorflow", "opencv-python-headless"))
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        manifest = make_manifest(write_pictures(folder / "pictures", options.pictures))
+        steps = Preprocessing.preset("native", (ROWS, COLUMNS), mean=0.0, channels=1)
+        plans = {}
+        for name, tile in (("in tiles", 512), ("whole", None)):
+            prepare(manifest, folder / "pictures", folder / name, steps, tile=tile)
+            records = open_records(folder / name)
+            cases = Cases(np.arange(len(records)), np.zeros(len(records), np.int64))
+            sources = ImagePatchSampling()._sources(records, cases)
+            plans[name] = records, ImagePatches(sources, (512, 512), samples=options.patches + 64)
+        generator = np.random.default_rng(0)
+        tops, lefts = (
+            generator.integers(ROWS - 1024, size=options.patches),
+            generator.integers(1300, size=options.patches),
+        )
+        places = [
+            (number % options.pictures, top, left) for number, (top, left) in enumerate(zip(tops, lefts, strict=True))
+        ]
+        held = [read(folder / "pictures", number) for number in range(options.pictures)]
+        found: dict[str, list[float]] = {"in tiles": [], "whole": [], "loop over PNG files": [], "loop over memory": []}
+        for _ in range(options.rounds):
+            for name, (records, plan) in plans.items():
+                found[name].append(ours(records, plan, options.patches))
+            some = places[: max(options.patches // 8, 16)]
+            found["loop over PNG files"].append(peer(partial(read, folder / "pictures"), some))
+            found["loop over memory"].append(peer(held.__getitem__, places))
+        base = statistics.median(found["loop over PNG files"])
+        for name, rates in found.items():
+            middle = statistics.median(rates)
+            print(
+                f"{name:22} {middle:8.1f} patches/s ({min(rates):.1f} to {max(rates):.1f}), {middle / base:6.2f} times"
+            )
+
+
+if __name__ == "__main__":
+    main()
