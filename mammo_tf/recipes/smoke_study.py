@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from mammo_tf.imaging import Preprocessing
+from mammo_tf.models import started_as
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.recipe import SMOKE_SIZE, Recipe
 from mammo_tf.training import ModelCard, save_model
@@ -35,6 +36,6 @@ def smoke_material(recipe: Recipe, folder: Path, start: str | Path | None) -> tu
     if made is not None and start is None and not made.is_file():
         keras.utils.set_random_seed(0)
         preprocessing = Preprocessing.preset("default", SMOKE_SIZE, channels=recipe.preparation.channels)
-        model = recipe.network.build((*SMOKE_SIZE, preprocessing.channels))
+        model = started_as(recipe.network).build((*SMOKE_SIZE, preprocessing.channels))
         save_model(made, model, ModelCard(task=recipe.task, preprocessing=preprocessing))
     return folder / "study" / "manifest.csv", made
