@@ -39,6 +39,7 @@ def recipe():
 """
 
 
+@pytest.mark.long
 def test_a_start_model_is_adapted_exported_and_asked(
     records: Records, films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

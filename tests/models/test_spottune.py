@@ -228,7 +228,7 @@ def _changed(before: keras.Model, after: keras.Model) -> set[str]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("normalisation_trains", [True, False])
+@pytest.mark.parametrize("normalisation_trains", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_fit_trains_everything_but_what_is_kept(normalisation_trains: bool) -> None:
     keras.utils.set_random_seed(1)
     before = spottune(resnet_patch((32, 32, 1), (1,), 4), frozen_normalisation_trains=normalisation_trains)
