@@ -12,7 +12,7 @@ from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.files import LOCK, digest, locked
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import rebuild
+from mammo_tf.models import rebuild, started_as
 from mammo_tf.recipes.before import compare_with_start, prove
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
 from mammo_tf.recipes.proof import known_patients
@@ -208,7 +208,7 @@ class _Trainer:
     def all_phases(self, origin: ModelFile | None) -> keras.Model:
         """The network after its last phase."""
         model = None if origin is None else self._started(origin)
-        network = None if origin is None else self.recipe.network
+        network = None if origin is None else started_as(self.recipe.network, origin.model)
         for number, phase in enumerate(self.recipe.phases):
             wanted = phase.network or self.recipe.network
             if model is None or wanted != network:
