@@ -73,6 +73,19 @@ def _levels(records: Records, positions: NDArray[np.int64]) -> Iterator[NDArray[
         yield np.rint(records.picture(int(position)) / 65535 * (LEVELS - 1)).astype(np.int64)
 
 
+def breast_levels(records: Records, positions: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Grey levels (0 to 4095) of the breast's pixels of each picture, one picture at a time.
+
+    Args:
+        records: whose preparation looked for the breast; where it did not, every pixel counts.
+        positions: which pictures.
+    """
+    for position in positions:
+        picture, mask = records.picture(int(position)), records.marks(int(position)).breast_mask
+        values = picture if mask is None else picture[mask]
+        yield np.rint(values / 65535 * (LEVELS - 1)).astype(np.int64)
+
+
 def with_matching(preprocessing: Preprocessing, step: HistogramLookup) -> Preprocessing:
     """The preprocessing with the look-up in front of its intensity half."""
     return replace(preprocessing, intensity_steps=(step, *preprocessing.intensity_steps))
