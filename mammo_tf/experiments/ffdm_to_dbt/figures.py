@@ -26,7 +26,7 @@ def samples_figure(domains: Sequence[tuple[str, Records, Preprocessing]]) -> Fig
     Args:
         domains: title, records, and what the network is given of them.
     """
-    with drawing(1.25 * len(domains) + 0.3, 1.5 * WIDTH) as figure:
+    with drawing(1.3 * len(domains) + 0.3, WIDTH) as figure:
         panels = figure.subplots(len(domains), len(CLASSES), squeeze=False)
         for row, (title, records, steps) in enumerate(domains):
             for column, label in enumerate(CLASSES):

@@ -46,7 +46,7 @@ class PaperSize:
     blocks: tuple[int, ...] = (2, 3, 4)
     width: int = 16
     samples: tuple[int, int] = (4000, 1500)
-    epochs: tuple[int, int, int] = (20, 8, 12)
+    epochs: tuple[int, int, int] = (10, 6, 8)
     rates: tuple[float, float, float] = (1e-3, 1e-3, 3e-4)
     decays: tuple[float, float] = (5e-4, 1e-4)
     shift_pixels: float = 2.0
