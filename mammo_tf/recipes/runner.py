@@ -133,6 +133,7 @@ def _begun(
     asked = {
         "data": digest_of_input(Path(data)),
         "start": "" if origin is None else origin.card.sealed(origin.model).identity,
+        **digests_of_matching(recipe),
     }
     return Path(folder), origin, asked
 
@@ -174,6 +175,17 @@ def digest_of_input(path: Path) -> str:
     if not path.is_file():
         raise MammoError("file_missing", f"{path} is not there or holds no records and no model")
     return digest(path)
+
+
+def digests_of_matching(recipe: Recipe) -> dict[str, str]:
+    """What the histograms hold that a recipe names; nothing where it names none.
+
+    Raises:
+        MammoError: `file_missing`.
+    """
+    asked = recipe.preparation.matching
+    named = {} if asked is None else {"reference": asked.reference, "source": asked.source}
+    return {name: digest_of_input(Path(path)) for name, path in named.items() if path is not None}
 
 
 def cases_of(records: Records, recipe: Recipe, split: str) -> Cases:

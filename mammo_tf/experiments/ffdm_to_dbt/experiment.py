@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 
 from mammo_tf.errors import MammoError
@@ -35,13 +34,12 @@ from mammo_tf.experiments.steps import Steps
 from mammo_tf.experiments.study_recipes import Say, deeper, score_site, seeded
 from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, claim, digest, write_json
-from mammo_tf.imaging.histogram import average_cdf, matching_lut
-from mammo_tf.imaging.intensity_steps import HistogramLookup
+from mammo_tf.imaging.domain_histogram import lookup_step
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.runner import run
 from mammo_tf.recipes.start import load_start
 from mammo_tf.records import open_records
-from mammo_tf.records.domain_statistics import LEVELS, breast_levels, drawn, with_matching
+from mammo_tf.records.domain_statistics import records_histogram, with_matching
 from mammo_tf.study import read_manifest
 from mammo_tf.training import load_model, save_model
 
@@ -144,17 +142,14 @@ def _scored(model: Path, data: Path, recipe: Recipe, out: Path) -> None:
 
 
 def _match(start: Path, out: Path, records: dict[str, Path], size: PaperSize, seed: int, say: Say) -> None:
-    """The base model with the look-up in front that carries tomosynthesis to mammograms, and the average c.d.f.s."""
+    """The base model with the look-up in front that carries tomosynthesis to mammograms."""
     model_file = load_model(start)
     assert model_file.preprocessing is not None  # trained here
-    cdfs = {}
+    found = {}
     for modality, count in zip((FFDM, DBT), size.matched, strict=True):
-        opened = open_records(records[modality])
-        positions = drawn(opened, count, seed)
-        cdfs[modality] = average_cdf(breast_levels(opened, positions), LEVELS)
-        say(f"average histogram of {modality}: {len(positions)} training images")
-    table = matching_lut(cdfs[DBT], cdfs[FFDM])
-    step = HistogramLookup(tuple(np.round(table, 4).tolist()), LEVELS - 1, keep_black=True)
-    steps = with_matching(model_file.preprocessing, step)
-    write_json(out.parent / "cdfs.json", {"FFDM": cdfs[FFDM].tolist(), "MIP": cdfs[DBT].tolist()})
+        one = records_histogram(open_records(records[modality]), count, seed, name=modality)
+        one.save(out.parent / f"histogram_{modality}.json")
+        say(f"average histogram of {modality}: {one.images} training images")
+        found[modality] = one
+    steps = with_matching(model_file.preprocessing, lookup_step(found[DBT], found[FFDM]))
     save_model(out, model_file.model, replace(model_file.card, preprocessing=steps))

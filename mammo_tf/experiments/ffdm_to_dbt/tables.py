@@ -13,6 +13,7 @@ from mammo_tf.experiments.ffdm_to_dbt.recipes import DBT, FFDM, SMOKE, PaperSize
 from mammo_tf.experiments.ffdm_to_dbt.rows import DIFFERENCES, ROWS, over_seeds
 from mammo_tf.fields import to_json
 from mammo_tf.files import read_json, write_json, write_text
+from mammo_tf.imaging import DomainHistogram
 from mammo_tf.recipes.environment import environment
 from mammo_tf.records import open_records
 from mammo_tf.reporting.palette import save_figure
@@ -161,9 +162,11 @@ def _write_figures(place: Path, folder: Path) -> None:
     assert plain is not None and matched is not None  # written here
     domains = [("FFDM", mammograms, plain), ("MIP", volumes, plain), ("MIP with HM", volumes, matched)]
     save_figure(samples_figure(domains), folder / "figure_1_samples", "Samples of each domain, findings outlined")
-    cdfs = {name: np.array(values) for name, values in read_json(place / "cdfs.json").items()}
+    names = {"FFDM": FFDM, "MIP": DBT}
+    found = {name: DomainHistogram.load(place / f"histogram_{modality}.json") for name, modality in names.items()}
+    cdfs = {name: np.array(one.cdf) for name, one in found.items()}
     save_figure(cdf_figure(cdfs), folder / "figure_2_cdfs", "Average cumulative histograms of the domains")
-    names = {"MIP": "mip_spottune", "MIP with HM": "matched_spottune"}
-    policies = {title: read_policies(place / name / "policies.csv") for title, name in names.items()}
+    rows = {"MIP": "mip_spottune", "MIP with HM": "matched_spottune"}
+    policies = {title: read_policies(place / row / "policies.csv") for title, row in rows.items()}
     about = "Probability of fine-tuning each block over the test patches, with and without histogram matching"
     save_figure(policy_figure(policies), folder / "figure_3_policies", about)
