@@ -109,7 +109,7 @@ if __name__ == "__main__":
     people = np.arange(40).astype(str)
     values = np.random.default_rng(0).normal(size=(40, 4))
     fields = {"labels": np.arange(40) % 2, "patients": people, "groups": people, "pairs": people, "splits": people}
-    table = PatientTable(names=SCORES, values=values, filled=0, **fields)
+    table = PatientTable(names=SCORES, values=values, filled=0, told=np.full(values.shape, True), **fields)
     grid = {"components": (2,), "seed": tuple(range(5000)), "trees": (200,), "leaf": (1,)}
     grid_search(table, grid, folds=2, folder=sys.argv[1], workers=2)
 """
