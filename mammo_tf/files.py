@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,6 +104,8 @@ class Kind(NamedTuple):
         remedy: for it.
         elsewhere: the remedy for a folder of something else.
         beside: names that may lie in the folder before.
+        made: patterns of names that nothing else makes. A folder of such files alone whose JSON file is lost or damaged
+            is begun anew.
     """
 
     file: str
@@ -112,6 +115,7 @@ class Kind(NamedTuple):
     remedy: str = "Name another folder or remove this one"
     elsewhere: str = "Name another folder with -o"
     beside: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -145,7 +149,7 @@ def claim(
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK, folder):
-        found = read_json(path) if path.is_file() else None
+        found = _claimed(path, kind)
         again = isinstance(found, dict) and all(key in found and found[key] == wanted[key] for key in wanted)
         if found is None and any(_is_foreign(item.name, kind) for item in folder.iterdir()):
             raise MammoError("folder_exists", f"{folder} is not empty and holds no {kind.noun}", kind.elsewhere)
@@ -159,9 +163,22 @@ def claim(
         yield again
 
 
+def _claimed(path: Path, kind: Kind) -> Any:
+    """What the folder's JSON file says; None where it is lost, or damaged in a folder that can be begun anew."""
+    try:
+        found = read_json(path) if path.is_file() else None
+    except MammoError as error:
+        if not kind.made or any(_is_foreign(item.name, kind) for item in path.parent.iterdir()):
+            raise MammoError(error.code, error.sentence, f"Remove the folder {path.parent}, or name another") from error
+        return None
+    return None if kind.made and not isinstance(found, dict) else found
+
+
 def _is_foreign(name: str, kind: Kind) -> bool:
     """Whether a name in a folder that nobody claimed is of something else; a killed claim leaves half a file."""
-    return name not in (LOCK, *kind.beside) and not name.startswith(f".{Path(kind.file).stem}.")
+    if name in (LOCK, *kind.beside) or name.startswith(f".{Path(kind.file).stem}."):
+        return False
+    return not any(fnmatch(name, pattern) for pattern in (*kind.made, *((kind.file,) if kind.made else ())))
 
 
 def _difference(found: Any, wanted: Any) -> str:

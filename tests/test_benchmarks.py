@@ -13,6 +13,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
+NETWORKS = (TWO_NETWORKS, "spottune.py")
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
     TWO_NETWORKS: ["--quick", "--peer-python", "none", "--only", "predict"],
@@ -20,10 +21,12 @@ TINY = {
     "start.py": ["--quick"],
     "dbt_projection.py": ["--quick"],
     "patches.py": ["--quick"],
+    "histogram.py": ["--quick", "--peer-python", "none"],
     "bootstrap_auc.py": ["--quick"],
     "grid_search.py": ["--quick"],
     "interval_coverage.py": ["--quick"],
     "radiomics_features.py": ["--quick", "--peer-python", "none"],
+    "spottune.py": ["--quick"],
 }
 
 
@@ -46,7 +49,7 @@ def test_benchmarks_say_what_they_measure(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long if name == TWO_NETWORKS else ()) for name in sorted(TINY)]
+    "name", [pytest.param(name, marks=pytest.mark.long if name in NETWORKS else ()) for name in sorted(TINY)]
 )
 def test_benchmarks_run_at_a_tiny_size(name: str) -> None:
     done = _run(name, TINY[name])

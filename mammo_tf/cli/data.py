@@ -36,6 +36,7 @@ def add(commands: Commands) -> None:
     _inspect_options(commands.add("inspect", "counts, a picture sheet, and leakage between splits", inspect))
     _split_options(commands.add("split", "fill the column split, by patient", split))
     _prepare_options(commands.add("prepare", "read, crop and resize every image into records", prepare, resumable=True))
+    _histogram_options(commands.add("histogram", "the average grey levels of a domain, to match others to", histogram))
 
 
 def _phantom_options(one: ArgumentParser) -> None:
@@ -261,3 +262,38 @@ def prepare(options: Namespace) -> None:
     print_all(done.remarks)
     rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
     print(f"{counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")
+
+
+def _histogram_options(one: ArgumentParser) -> None:
+    one.add_argument("records", metavar="PREPARED", help="folder of records")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.json", help="the histogram")
+    one.add_argument(
+        "--images", type=whole_number, metavar="N",
+        help="at most so many training images, drawn in equal parts of normal, benign and malignant (default: all, "
+        "labelled or not)",
+    )  # fmt: skip
+    one.add_argument("--seed", type=seed_number, default=0, metavar="S", help="of the drawing (default 0)")
+    one.add_argument(
+        "--pixels", choices=("breast", "not-black", "all"), default="breast", help="which count (default breast)"
+    )
+    one.add_argument("--weight", choices=("image", "pixel"), default="image", help="what counts alike (default image)")
+    one.add_argument("--name", default="", metavar="TEXT", help="of the domain, for readers")
+
+
+def histogram(options: Namespace) -> None:
+    """Writes the average histogram of a domain."""
+    with tensorflow_loaded():
+        from mammo_tf.records import open_records
+        from mammo_tf.records.domain_statistics import records_histogram
+
+    output = Path(options.output)
+    if output.suffix != ".json":
+        raise MammoError("option_wrong", f"-o {options.output!r} does not end in .json", "Name a .json file")
+    found = records_histogram(
+        open_records(options.records), options.images, options.seed, options.pixels.replace("-", " "), options.weight,
+        options.name,
+    )  # fmt: skip
+    with disk_errors(output):
+        found.save(output)
+    parts = ", ".join(f"{count} {label or 'unlabelled'}" for label, count in found.labels.items())
+    print(f"{output}: {counted(found.images, 'image')}{f' ({parts})' if parts else ''}, {found.levels} levels")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SITES = ("target", "start_1", "start_2", "source_1", "source_2", "features")
 NEEDED = SITES[:3]
+END2END, FFDM_TO_DBT = "end2end", "ffdm-to-dbt"
 
 
 def add(commands: Commands) -> None:
@@ -27,7 +28,7 @@ def add(commands: Commands) -> None:
     _tables_options(
         commands.add(
             "tables",
-            "the thesis's tables and loss curves, on a synthetic study or on collections of yours",
+            "tables and figures of a paper, on a synthetic study or on data of yours",
             tables,
             resumable=True,
         )
@@ -52,6 +53,10 @@ def demo(options: Namespace) -> None:
 
 
 def _tables_options(one: ArgumentParser) -> None:
+    one.add_argument(
+        "paper", nargs="?", choices=(END2END, FFDM_TO_DBT), default=END2END, metavar="PAPER",
+        help=f"{END2END}: the thesis's tables (default); {FFDM_TO_DBT}: a patch model from mammograms to tomosynthesis",
+    )  # fmt: skip
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to resume")
     one.add_argument("--seed", type=seed_number, action="append", metavar="N", help="may be repeated (default 1)")
     one.add_argument("--pairs", type=whole_number, metavar="N", help="matched pairs of the synthetic target (191)")
@@ -63,12 +68,37 @@ def _tables_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--features", metavar="FILE.csv", help="set 34 of the target's images, for the rows with radiomics"
     )
+    one.add_argument("--manifest", metavar="FILE.csv", help=f"{FFDM_TO_DBT}: of both modalities, split")
+    one.add_argument("--root", metavar="DIR", help="data root of the manifest (default: its folder)")
     one.add_argument("--smoke", action="store_true", help="the whole road in some minutes, with numbers worth nothing")
     one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes (default 2)")
 
 
 def tables(options: Namespace) -> None:
-    """Runs the thesis's tables on the synthetic study, or on prepared collections."""
+    """Runs a paper's tables on the synthetic study, or on data that are named."""
+    own, others = ("manifest", "root"), ("pairs", *SITES)
+    wrong = others if options.paper == FFDM_TO_DBT else own
+    named = [name for name in wrong if getattr(options, name)]
+    if named:
+        option = f"--{named[0].replace('_', '-')}"
+        raise MammoError("option_wrong", f"{option} does not belong to the tables of {options.paper}", "Leave it out")
+    (_ffdm_to_dbt if options.paper == FFDM_TO_DBT else _end2end)(options)
+
+
+def _ffdm_to_dbt(options: Namespace) -> None:
+    with tensorflow_loaded():
+        from mammo_tf.experiments.ffdm_to_dbt.experiment import Given, ffdm_to_dbt
+        from mammo_tf.experiments.ffdm_to_dbt.recipes import PAPER, PHANTOM, SMOKE
+
+    given = None
+    if options.manifest:
+        given = Given(Path(options.manifest), Path(options.root or Path(options.manifest).parent))
+    size = SMOKE if options.smoke else PHANTOM if given is None else PAPER
+    path = ffdm_to_dbt(options.output, size, options.seed or [1], given, options.workers, print)
+    print(f"tables: {path}")
+
+
+def _end2end(options: Namespace) -> None:
     with tensorflow_loaded():
         from mammo_tf.experiments.end2end.experiment import thesis_tables
         from mammo_tf.experiments.end2end.recipes import COLLECTIONS, PHANTOM, SMOKE

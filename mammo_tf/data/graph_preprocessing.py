@@ -192,6 +192,26 @@ def _histogram_lookup(step: intensity_steps.HistogramLookup, values: Tensor) -> 
     return tf.gather(tf.constant(step.outputs), tf.clip_by_value(index, 0, top))
 
 
+def _histogram_match(step: intensity_steps.HistogramMatch, values: Tensor) -> Tensor:
+    top = len(step.cdf) - 1
+    knots, levels = (tf.constant(part) for part in step.knots)
+    index = tf.cast(tf.clip_by_value(tf.round(values * tf.constant(top, tf.float32)), 0, top), tf.int32)
+
+    def matched(picture: Tensor) -> Tensor:
+        counts = tf.math.bincount(tf.reshape(picture, [-1]), minlength=top + 1, maxlength=top + 1)
+        counts = tf.cast(tf.concat([[0], counts[1:]], 0), tf.float64)
+        shares = tf.math.divide_no_nan(tf.cumsum(counts), tf.reduce_sum(counts))
+        upper = tf.clip_by_value(tf.searchsorted(knots, shares, side="left"), 1, tf.size(knots) - 1)
+        low, high = tf.gather(knots, upper - 1), tf.gather(knots, upper)
+        way = tf.clip_by_value((shares - low) / (high - low), 0.0, 1.0)
+        table = tf.gather(levels, upper - 1) + way * (tf.gather(levels, upper) - tf.gather(levels, upper - 1))
+        table = tf.concat([[0.0], tf.cast(table / top, tf.float32)[1:]], 0)
+        empty = tf.reduce_sum(counts) == 0
+        return tf.where(empty, tf.zeros_like(picture, tf.float32), tf.gather(table, picture))
+
+    return tf.map_fn(matched, index, fn_output_signature=tf.float32)
+
+
 def _scale(step: intensity_steps.Scale, values: Tensor) -> Tensor:
     return values * tf.constant(step.levels * step.factor, tf.float32)
 
@@ -238,6 +258,7 @@ GEOMETRY: dict[type, Callable[[Any, View], View]] = {
 }
 INTENSITY: dict[type, Callable[[Any, Tensor], Tensor]] = {
     intensity_steps.HistogramLookup: _histogram_lookup,
+    intensity_steps.HistogramMatch: _histogram_match,
     intensity_steps.Scale: _scale,
     intensity_steps.MaximumScale: _maximum_scale,
     intensity_steps.Equalize: _equalize,

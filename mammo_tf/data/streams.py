@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mammo_tf.data.graph_preprocessing import intensity
 from mammo_tf.data.plans import Draws, Plan
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.intensity_steps import Equalize, MaximumScale
+from mammo_tf.imaging.intensity_steps import Equalize, HistogramMatch, MaximumScale
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.warp import affine
 from mammo_tf.records import Records
@@ -24,7 +24,7 @@ RAISED = re.compile(r"MammoError: (.+)")
 FILLING = 1 << 20  # further draws of an epoch are those of the epoch so many later
 IDENTITY = np.eye(2, 3)
 Masks = Callable[[int], NDArray[np.bool_]]
-WHOLE_PICTURE = (Equalize, MaximumScale)  # steps that look at more than one pixel at a time
+WHOLE_PICTURE = (Equalize, HistogramMatch, MaximumScale)  # steps that look at more than one pixel at a time
 
 
 def training_stream(

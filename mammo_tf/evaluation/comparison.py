@@ -34,6 +34,7 @@ from mammo_tf.evaluation.numbers import (
 )
 from mammo_tf.evaluation.roc import NO_VARIANCE, checked, delong_paired
 
+TOLD_OF_AN_IMAGE = ("patient_id", "exam_id", "laterality", "view", "split")
 OTHER = "other_"
 FEWEST = 10  # patients of the rarer class: with fewer there is no verdict on a difference
 FEW = 30  # with fewer, bootstrap and DeLong must agree
@@ -61,8 +62,9 @@ def compare(
         pool_exams: as for `measured_levels`.
 
     Raises:
-        MammoError: `column_missing`, `join_not_unique`, `nothing_in_common`, `labels_differ`; `patients_differ` and
-            `splits_differ` where the tables disagree on whose an image is or in which split it lies.
+        MammoError: `column_missing`, `join_not_unique`, `nothing_in_common`, `labels_differ`; `patients_differ`,
+            `exams_differ`, `sides_differ`, `views_differ` and `splits_differ` where the tables disagree on whose an
+            image is, what it shows, or in which split it lies.
     """
     both = _joined(first, second, join)
     resampling = named_units(both, resampling)
@@ -80,7 +82,7 @@ def compare(
 def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFrame:
     keys = join_keys(first, second, join)
     first = first.drop(columns=[name for name in first if str(name).startswith(OTHER)])
-    shared = ["label", "score", *(name for name in ("patient_id", "split") if name in first and name in second)]
+    shared = ["label", "score", *(name for name in TOLD_OF_AN_IMAGE if name in first and name in second)]
     other = second[[*keys, *(name for name in shared if name not in keys)]]
     both = first.merge(other.rename(columns={name: OTHER + name for name in shared if name not in keys}), on=keys)
     if both.empty:
@@ -89,7 +91,7 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFram
         value = both.loc[both["label"] != both["other_label"], join].iloc[0]
         raise MammoError("labels_differ", f"the tables give {join} {value!r} different labels")
     _check_agreement(both, join)
-    return both.drop(columns=[f"{OTHER}patient_id", f"{OTHER}split"], errors="ignore")
+    return both.drop(columns=[f"{OTHER}{name}" for name in TOLD_OF_AN_IMAGE], errors="ignore")
 
 
 def join_keys(first: pd.DataFrame, second: pd.DataFrame, join: str) -> list[str]:
@@ -136,16 +138,27 @@ def _check_agreement(both: pd.DataFrame, join: str) -> None:
     Names that are other ones throughout, such as keyed hashes, are taken if they keep the same rows together; splits
     are compared where both files tell some.
     """
-    if f"{OTHER}patient_id" in both:
-        pairs = both[["patient_id", f"{OTHER}patient_id"]].drop_duplicates()
-        apart = pairs["patient_id"] != pairs[f"{OTHER}patient_id"]
-        names = [set(pairs[column]) for column in pairs]
+    for column, code, word in (("patient_id", "patients_differ", "patient"), ("exam_id", "exams_differ", "exam")):
+        if f"{OTHER}{column}" not in both:
+            continue
+        told = both[(both[column] != "") & (both[f"{OTHER}{column}"] != "")]
+        pairs = told[[column, f"{OTHER}{column}"]].drop_duplicates()
+        apart = pairs[column] != pairs[f"{OTHER}{column}"]
+        names = [set(pairs[name]) for name in pairs]
         renamed = not names[0] & names[1] and len(names[0]) == len(names[1]) == len(pairs)
         if apart.any() and not renamed:
-            _raise_difference(both, join, "patient_id", "patients_differ", "patient")
+            _raise_difference(told, join, column, code, word)
+    for column, code, word in (("laterality", "sides_differ", "side"), ("view", "views_differ", "view")):
+        if f"{OTHER}{column}" in both:
+            spelled = [both[name].str.upper() for name in (column, f"{OTHER}{column}")]
+            if column == "laterality":
+                spelled = [side.str[:1] for side in spelled]
+            apart = (spelled[0] != spelled[1]) & (spelled[0] != "") & (spelled[1] != "")
+            if apart.any():
+                _raise_difference(both[apart], join, column, code, word)
     if f"{OTHER}split" in both:
-        told = all(len(set(both[name])) > 1 for name in ("split", f"{OTHER}split"))
-        if told and (both["split"] != both[f"{OTHER}split"]).any():
+        several = all(len(set(both[name])) > 1 for name in ("split", f"{OTHER}split"))
+        if several and (both["split"] != both[f"{OTHER}split"]).any():
             _raise_difference(both, join, "split", "splits_differ", "split")
 
 

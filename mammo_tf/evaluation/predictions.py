@@ -16,7 +16,7 @@ from mammo_tf.evaluation.levels import SEVERAL, has_several_rows, telling
 from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import Finding, findings_from_json
 from mammo_tf.study.manifest import COLUMNS as MANIFEST_COLUMNS
-from mammo_tf.study.table import read_table
+from mammo_tf.study.table import in_our_words, read_table
 
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "manufacturer", "density", "age",
@@ -131,10 +131,9 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
     if table.empty:
         raise MammoError("predictions_empty", f"{path} has no rows")
     stored = table.copy()
-    for ours, theirs in (columns or {}).items():
-        name = SHORT_NAMES.get(ours, ours)
+    for name, theirs in in_our_words(columns or {}, SHORT_NAMES).items():
         if name not in (*COLUMNS, "breast_id", *SEVERAL):
-            raise MammoError("column_unknown", f"--columns names {ours!r}", f"Known are {', '.join(COLUMNS)}")
+            raise MammoError("column_unknown", f"--columns names {name!r}", f"Known are {', '.join(COLUMNS)}")
         if theirs not in stored:
             remedy = f"It has {', '.join(map(str, stored))}; --columns once for each file names those of each"
             raise MammoError("column_missing", f"{path} has no column {theirs!r}", remedy)

@@ -8,6 +8,7 @@ import pandas as pd
 from mammo_tf.evaluation.number_text import threshold_text, value_text
 from mammo_tf.evaluation.numbers import Metrics
 
+HIGHEST_GRADE = 10  # whole numbers up to here are grades
 REVERSED = 0.3  # AUC below which scores are more likely turned round than bad
 
 
@@ -46,6 +47,8 @@ def _of_split(part: pd.DataFrame, split: str, levels: dict) -> list[str]:
         notes.append(f"{said} 1 minus the score would give {value_text(1 - area)}")
     if low < 0 or high > 1:
         scale = "percentages? divide them by 100" if low >= 0 and 1 < high <= 100 else "not probabilities"
+        if low >= 0 and high <= HIGHEST_GRADE and (values == np.rint(values)).all():
+            scale = "grades, as BI-RADS are, and not probabilities"
         said = f"scores run from {low:.4g} to {high:.4g}: {scale}"
         notes.append(f"{said}. Brier score, calibration error, slope and intercept are left out")
     point = numbers.get("threshold", {}).get("value")

@@ -36,6 +36,7 @@ from mammo_tf.records import open_records
 from mammo_tf.records.domain_statistics import matching_step, with_matching
 from mammo_tf.reporting import Comparison, Curve, Entry, Report, write_report
 from mammo_tf.serving import export_bundle
+from mammo_tf.serving.gap_inputs import validation_pictures
 from mammo_tf.serving.predict import predict
 from mammo_tf.training import load_model
 
@@ -145,7 +146,7 @@ def _steps(folder: Path, size: DemoSize, workers: int, seed: int, say: Say) -> P
     )
     steps.resumed(
         "exporting the adapted model and scoring DICOM files with what was exported",
-        lambda: _scored(folder, _exported(folder, adapted.folder), study),
+        lambda: _scored(folder, _exported(folder, adapted.folder, data[TARGET]), study),
     )
     comparisons = steps.resumed(
         "comparing on test patients that no model has seen",
@@ -202,11 +203,13 @@ def _matching(out: Path, data: dict[str, Path], model_folder: Path, say: Say) ->
     score_site(matched, data[TARGET], Recipe(name="site_2_matched", about=""), out)
 
 
-def _exported(folder: Path, model_folder: Path) -> Path:
+def _exported(folder: Path, model_folder: Path, data: Path) -> Path:
     root = folder / "saved_models" / "site_2_adapted"
 
     def export() -> None:
-        export_bundle(load_model(model_folder / "model.keras"), folder / "saved_models", "site_2_adapted")
+        model_file = load_model(model_folder / "model.keras")
+        pictures = validation_pictures(data)
+        export_bundle(model_file, folder / "saved_models", "site_2_adapted", validation=pictures)
 
     Steps(folder, lambda _: None).once("export", root / "1", export)
     return root

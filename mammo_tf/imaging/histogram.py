@@ -9,12 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 
+
+def __getattr__(name: str) -> Any:
+    """`HistogramMatcher`, which needs scikit-learn, is imported where it is asked for."""
+    if name == "HistogramMatcher":
+        from mammo_tf.imaging.matcher import HistogramMatcher
+
+        return HistogramMatcher
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 RULES = ("first", "last", "mid", "support", "exact")
+QUICK = (np.dtype(np.uint8), np.dtype(np.uint16))
 WEIGHTS = ("image", "pixel")
 
 
@@ -113,6 +125,8 @@ def match(
     """
     image = np.asarray(image)
     table = np.asarray(lut, np.float64)
+    if image.dtype in QUICK:
+        return _looked_up(image, table, background)
     index = _levels(image, table.size)
     if np.issubdtype(image.dtype, np.floating):
         matched = (table / ((levels or table.size) - 1))[index].astype(image.dtype)
@@ -125,19 +139,36 @@ def match(
     return np.where(index == _levels(np.asarray(background, image.dtype), table.size), image, matched)
 
 
+def _looked_up(image: NDArray[Any], table: NDArray[np.float64], background: float | None) -> NDArray[Any]:
+    """A table on unsigned levels of 8 or 16 bits, by OpenCV: one pass, without an index of eight bytes a pixel."""
+    _check_levels(image, table.size)
+    rounded = np.rint(table)
+    if background is not None:
+        rounded[int(background)] = background
+    kind = np.result_type(image.dtype, np.min_scalar_type(int(rounded.max())))
+    entries = np.zeros(np.iinfo(image.dtype).max + 1, kind)
+    entries[: table.size] = rounded[: entries.size]
+    return np.asarray(cv2.LUT(np.ascontiguousarray(image), entries)).reshape(image.shape)
+
+
 def _levels(image: NDArray[Any], levels: int) -> NDArray[np.intp]:
     """Levels 0..levels-1 of integers (as they are) or of floats in [0, 1]."""
     if np.issubdtype(image.dtype, np.floating):
         image = np.rint(image * (levels - 1))
     elif not np.issubdtype(image.dtype, np.integer):
         raise MammoError("levels_wrong", f"an image of type {image.dtype} has no grey levels")
-    if image.size and not (image.min() >= 0 and image.max() <= levels - 1):
+    _check_levels(image, levels)
+    return image.astype(np.intp)
+
+
+def _check_levels(image: NDArray[Any], levels: int) -> None:
+    unsigned = np.issubdtype(image.dtype, np.unsignedinteger)
+    if image.size and not (image.max() <= levels - 1 and (unsigned or image.min() >= 0)):
         raise MammoError(
             "levels_wrong",
             f"grey levels run from {image.min():g} to {image.max():g}, not within 0..{levels - 1}",
             "Give integers below the number of levels, or floats in [0, 1]",
         )
-    return image.astype(np.intp)
 
 
 def _cdf(values: NDArray[np.floating[Any]], which: str) -> NDArray[np.float64]:

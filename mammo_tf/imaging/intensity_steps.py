@@ -48,6 +48,44 @@ class HistogramLookup:
         return self.outputs[np.clip(index, 0, len(self.table) - 1)]
 
 
+@intensity_step("histogram_match")
+@dataclass(frozen=True)
+class HistogramMatch:
+    """Each picture to the average histogram of a domain, by the picture's own histogram (rule `first`).
+
+    Level round(p (len(cdf) - 1)) of a picture becomes F_R^-1(F_S(level)) / (len(cdf) - 1), F_S being the picture's own
+    c.d.f. without level 0, which stays black.
+
+    Attributes:
+        cdf: of the reference, never decreasing, ending in 1.
+    """
+
+    cdf: tuple[float, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.cdf, np.float64)
+        rises = values.ndim == 1 and values.size > 1 and values[0] >= 0 and (np.diff(values) >= 0).all()
+        check_parameter(bool(rises and abs(values[-1] - 1) < 1e-9), self, "cdf rises from 0 or more to 1")
+
+    @property
+    def knots(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distinct values of the reference's c.d.f. and the lowest level of each; float64 `[knots]`."""
+        values, first = np.unique(np.asarray(self.cdf, np.float64), return_index=True)
+        return values, first.astype(np.float64)
+
+    def intensity(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        top = len(self.cdf) - 1
+        index = np.clip(np.rint(values * np.float32(top)), 0, top).astype(np.int32)
+        counts = np.bincount(index.ravel(), minlength=top + 1).astype(np.float64)
+        counts[0] = 0.0
+        total = counts.sum()
+        if total == 0:
+            return np.zeros_like(values)
+        table = np.interp(np.cumsum(counts) / total, *self.knots) / top
+        table[0] = 0.0
+        return table.astype(np.float32)[index]
+
+
 @intensity_step("scale")
 @dataclass(frozen=True)
 class Scale:

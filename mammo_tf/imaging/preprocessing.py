@@ -209,6 +209,15 @@ class Preprocessing:
         return text_digest(json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False))
 
 
+def geometry_words(preprocessing: Preprocessing) -> tuple[str, ...]:
+    """Its geometry steps with their parameters as words, `crop_breast margin=0.02`; sizes aside."""
+    found = []
+    for step in map(_step_to_json, preprocessing.geometry_steps):
+        told = (f"{key}={value}" for key, value in step.items() if key not in ("step", "rows", "columns"))
+        found.append(" ".join([step["step"], *told]))
+    return tuple(found)
+
+
 def _choices(registry: Mapping[str, Any]) -> str:
     return f"Choose among {', '.join(sorted(registry))}"
 

@@ -12,11 +12,12 @@ from mammo_tf.models.end2end import (
 from mammo_tf.models.flips import flip_averaged
 from mammo_tf.models.identity import architecture_digest, weights_digest
 from mammo_tf.models.legacy import LegacyImport, import_legacy, read_legacy
-from mammo_tf.models.networks import NETWORKS, Description, Network, described, description_of
+from mammo_tf.models.networks import NETWORKS, Description, Network, described, description_of, started_as
 from mammo_tf.models.rebuild import named_layers, rebuild
 from mammo_tf.models.residual import Residual, ResidualBlock
 from mammo_tf.models.resnet_patch import ResNetPatch, resnet_patch
 from mammo_tf.models.saliency import activation_map_model, activation_maps
+from mammo_tf.models.spottune import Policies, SpotTune, policies, spottune, with_test_policy
 from mammo_tf.models.winograd import with_winograd
 
 __all__ = [
@@ -27,8 +28,10 @@ __all__ = [
     "Network",
     "PatchClassifier",
     "ResNetPatch",
+    "Policies",
     "Residual",
     "ResidualBlock",
+    "SpotTune",
     "described",
     "description_of",
     "LegacyImport",
@@ -42,9 +45,13 @@ __all__ = [
     "named_layers",
     "patch_body",
     "patch_classifier",
+    "policies",
     "read_legacy",
     "rebuild",
     "resnet_patch",
+    "spottune",
+    "started_as",
     "weights_digest",
+    "with_test_policy",
     "with_winograd",
 ]

@@ -82,11 +82,12 @@ def resnet50(tensor: Any, width: float, padded_stem: bool) -> Any:
 
 def resnet50_blocks(prefix: str) -> tuple[tuple[ResidualBlock, ...], ...]:
     """The residual blocks of `resnet50` by stage, `res2a` to `res5c`; `prefix` leads to its layers (`model_1/`)."""
-    last = [f"{prefix}max_pooling2d_1", *(f"{prefix}activation_{number}" for number in range(4, 50, 3))]
-    ways = iter(zip(last, last[1:], strict=False))
+    units = sum(count for _, count in RESNET50_STAGES)
+    last = [f"{prefix}max_pooling2d_1", *(f"{prefix}activation_{3 * number + 4}" for number in range(units))]
+    ways = iter(zip(last, last[1:], strict=False))  # three activations a block, behind that of the stem
     return tuple(
-        tuple(ResidualBlock(f"res{stage}{unit}", *next(ways)) for unit in "abcdef"[:units])
-        for stage, (_, units) in enumerate(RESNET50_STAGES, 2)
+        tuple(ResidualBlock(f"res{stage}{unit}", *next(ways)) for unit in "abcdef"[:count])
+        for stage, (_, count) in enumerate(RESNET50_STAGES, 2)
     )
 
 

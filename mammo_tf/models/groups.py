@@ -75,7 +75,8 @@ def set_trainable(model: keras.Model, parts: Sequence[str], batch_norm: bool = T
     """Makes the named parts trainable and everything else not, and returns the paths of the trainable layers.
 
     A layer that is not trainable keeps its weights; if it is a batch normalisation it also keeps its statistics and
-    uses them. The model must be compiled afterwards, with a new optimiser.
+    uses them. So do the kept layers of `models.spottune`, whatever is named. The model must be compiled afterwards,
+    with a new optimiser.
 
     Args:
         model: functional model, nested models included.
@@ -83,7 +84,7 @@ def set_trainable(model: keras.Model, parts: Sequence[str], batch_norm: bool = T
         batch_norm: False keeps every batch normalisation as it is, wherever it lies.
 
     Raises:
-        MammoError: `part_unknown` with the nearest name.
+        MammoError: `part_unknown` with the nearest name; `nothing_trainable`.
     """
     wanted = matching_layers(model, parts)
     chosen = []
@@ -91,6 +92,9 @@ def set_trainable(model: keras.Model, parts: Sequence[str], batch_norm: bool = T
         if isinstance(layer, keras.Model) or not layer.weights:
             continue
         layer.trainable = path in wanted and (batch_norm or not isinstance(layer, layers.BatchNormalization))
-        if layer.trainable:
+        if layer.trainable and layer.trainable_weights:
             chosen.append(path)
+    if not chosen:
+        listed = ", ".join(parts)
+        raise MammoError("nothing_trainable", f"the parts {listed} of {model.name} hold nothing that can be trained")
     return tuple(chosen)

@@ -7,7 +7,7 @@ next to its builder and registers it: `@NETWORKS.register`.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Protocol, Self
+from typing import Annotated, ClassVar, Protocol, Self, runtime_checkable
 
 import keras
 
@@ -37,6 +37,15 @@ class Description(Protocol):
         """The same network in a size for smoke runs."""
 
 
+@runtime_checkable
+class MadeOutOf(Protocol):
+    """A description of a network that is made out of a trained one."""
+
+    @property
+    def network(self) -> Description:
+        """The one that it is made out of."""
+
+
 Network = Annotated[Description, NETWORKS]
 
 
@@ -50,3 +59,18 @@ def description_of(model: keras.Model) -> Description | None:
     """What a model was built with; None where it does not say (another's file, or one of version 0.1)."""
     found: Description | None = getattr(model, ATTRIBUTE, None)
     return found
+
+
+def started_as(wanted: Description, start: keras.Model | None = None) -> Description:
+    """Which description a start model stands for: `wanted`, or the network that this is made out of.
+
+    A start model takes the place of the wanted network; of one that is made out of another (`spottune`) it takes that
+    one's, unless it is such a network itself.
+
+    Args:
+        wanted: the network of a recipe.
+        start: the start model; None for one that is still to be made.
+    """
+    said = None if start is None else description_of(start)
+    again = said is not None and said.kind == wanted.kind
+    return wanted.network if isinstance(wanted, MadeOutOf) and not again else wanted

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mammo_tf.models.frozen import FrozenConv2D
 from mammo_tf.models.rebuild import named_layers
 
 FEWEST_CHANNELS = 256  # going in and coming out; below, the transforms cost more than the products save
@@ -70,7 +71,7 @@ def with_winograd(model: keras.Model) -> keras.Model:
 def suits(layer: layers.Layer) -> bool:
     """Whether a layer is a 3x3 convolution of stride 1 in float32 with channels enough to gain from Winograd's way."""
     return (
-        type(layer) is layers.Conv2D
+        type(layer) in (layers.Conv2D, FrozenConv2D)
         and (layer.kernel_size, layer.strides, layer.dilation_rate) == ((3, 3), (1, 1), (1, 1))
         and (layer.padding, layer.groups, layer.data_format) == ("same", 1, "channels_last")
         and layer.compute_dtype == "float32"

@@ -94,8 +94,9 @@ def three_tables(
         if missing:
             sentence = f"column {missing[0]!r} is in one of {train} and {given[split]}, and not in the other"
             raise MammoError("column_missing", sentence, "Give all files the same columns")
-        values = np.stack([table.column(name) for name in names], axis=1)
-        parts.append(replace(table, names=names, values=values, splits=np.full(len(table.labels), split)))
+        places = [table.names.index(name) for name in names]
+        values, told = table.values[:, places], table.told[:, places]
+        parts.append(replace(table, names=names, values=values, told=told, splits=np.full(len(table.labels), split)))
     whole = PatientTable(
         names=names,
         values=np.concatenate([part.values for part in parts]),
@@ -105,6 +106,7 @@ def three_tables(
         pairs=np.concatenate([part.pairs for part in parts]),
         splits=np.concatenate([part.splits for part in parts]),
         filled=sum(part.filled for part in parts),
+        told=np.concatenate([part.told for part in parts]),
     )
     return _checked(PatientInputs(whole, notes=_same_identifiers(whole)), "the three files")
 

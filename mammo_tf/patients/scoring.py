@@ -24,11 +24,12 @@ from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.patients.store import MISSING_VIEWS, PatientModel, add_network, load_patient_model
-from mammo_tf.patients.table import OLDEST, VIEWS, assemble, patient_table
+from mammo_tf.patients.table import VIEWS, assemble, patient_table
 from mammo_tf.radiomics.radiomic_features import Extraction, view_features
 from mammo_tf.reading import Facts, inspect_file, read
 from mammo_tf.serving.predict_inputs import find_inputs
 from mammo_tf.study import Reject
+from mammo_tf.study.cells import number_of
 
 if TYPE_CHECKING:
     from mammo_tf.serving import Scorer
@@ -155,17 +156,15 @@ def _check(views: list[tuple[_View, str]], rejects: list[Reject]) -> None:
 
 
 def _age(age: float | str | None) -> float | None:
-    if age is None or age == "":
+    text = "" if age is None else str(age).strip()
+    if not text:
         return None
     try:
-        years = float(age)
-    except (TypeError, ValueError):
-        years = math.nan
-    if not 0 <= years <= OLDEST:
+        return number_of("age", text)
+    except MammoError as error:
         raise MammoError(
-            "age_wrong", f"the age {age!r} is not a number of years from 0 to {OLDEST:g}", "Fix or leave out"
-        )
-    return years
+            "age_wrong", error.sentence, "Give years, or an age as DICOM writes it, or leave it out"
+        ) from error
 
 
 def _asked(images: Images) -> tuple[list[_Asked], list[Reject]]:

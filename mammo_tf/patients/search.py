@@ -230,7 +230,7 @@ def _digest(table: PatientTable) -> str:
 
 
 def _known(folder: str | Path | None) -> dict[tuple[str, int], Any]:
-    """Results that an earlier run left; a line cut off by a kill is left out."""
+    """Results that an earlier run left; a line that a kill cut off, or that is damaged, is left out."""
     found: dict[tuple[str, int], Any] = {}
     if folder is None:
         return found
@@ -239,9 +239,9 @@ def _known(folder: str | Path | None) -> dict[tuple[str, int], Any]:
         for line in results.read_text().splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
+                found[row["key"], row["fold"]] = dict(row["auc"])
+            except (ValueError, KeyError, TypeError, RecursionError):  # its folds are measured again
                 continue
-            found[row["key"], row["fold"]] = row["auc"]
     return found
 
 

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.cells import label_numbers, number_remedy
+from mammo_tf.study.cells import number_of
+from mammo_tf.study.spelling import spelled_alike
 from mammo_tf.study.table import read_table
 
 VIEWS = ("L_CC", "L_MLO", "R_CC", "R_MLO")
 SCORES = tuple(f"{view}_pred" for view in VIEWS)
-OLDEST = 120.0  # years
 _FEATURE = re.compile(r"(?P<feature>[A-Za-z]\w*?)_(?P<view>[LR]_(?:CC|MLO))")
 NAMES_OF = {
     "label": ("label", "true_label"),
@@ -46,6 +47,7 @@ class PatientTable:
         pairs: identifiers of pairs, `[patients]`, empty where there is none.
         splits: train, validation, test or empty, `[patients]`.
         filled: how many views were missing.
+        told: bool `[patients, columns]`, which values the table has and nobody filled in.
     """
 
     names: tuple[str, ...]
@@ -56,6 +58,7 @@ class PatientTable:
     pairs: NDArray[np.str_]
     splits: NDArray[np.str_]
     filled: int
+    told: NDArray[np.bool_]
 
     def part(self, chosen: NDArray[np.bool_]) -> PatientTable:
         """Only the patients where `chosen`, bool `[patients]`, is set."""
@@ -67,6 +70,7 @@ class PatientTable:
             groups=self.groups[chosen],
             pairs=self.pairs[chosen],
             splits=self.splits[chosen],
+            told=self.told[chosen],
         )
 
     def column(self, name: str) -> NDArray[np.float64]:
@@ -91,14 +95,17 @@ def read_patient_table(path: str | Path, columns: Mapping[str, str] | None = Non
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_twice`, `column_unknown`, `label_wrong`,
-            `patient_twice`, `feature_not_finite`, `age_wrong`, `score_outside`, `no_view`.
+            `patient_twice`, `patient_missing`, `feature_not_finite`, `age_wrong`, `score_outside`, `no_view`.
     """
-    frame, _ = read_table(path, f"the patient table {path} is not there")
-    return patient_table(frame, columns, str(path))
+    frame, lines = read_table(path, f"the patient table {path} is not there")
+    return patient_table(frame, columns, str(path), lines)
 
 
 def patient_table(
-    frame: pd.DataFrame, columns: Mapping[str, str] | None = None, where: str = "the patient table"
+    frame: pd.DataFrame,
+    columns: Mapping[str, str] | None = None,
+    where: str = "the patient table",
+    lines: Sequence[int] | None = None,
 ) -> PatientTable:
     """The same from a table at hand, text or numbers; errors as `read_patient_table`.
 
@@ -106,17 +113,20 @@ def patient_table(
         frame: a row a patient.
         columns: as for `read_patient_table`.
         where: what messages call the table.
+        lines: number of each row in its file; by default from 2 on, without gaps.
     """
     if not len(frame):
         raise MammoError("csv_broken", f"{where} has no rows")
+    lines = range(2, len(frame) + 2) if lines is None else lines
     given = _given(frame, dict(columns or {}), where)
     names = _column_names([str(name) for name in frame.columns], where)
-    values = np.stack([_numbers(frame, name, where) for name in names], axis=1)
-    label = label_numbers(frame[given["label"]], where, range(2, len(frame) + 2))
-    patients, pairs = _who(frame, given, where)
+    values = np.stack([_numbers(frame, name, where, lines) for name in names], axis=1)
+    label = label_numbers(frame[given["label"]], where, lines)
+    patients, pairs = _who(frame, given, where, lines)
     splits = _text(frame[given["split"]]) if "split" in given else np.full(len(frame), "")
-    filled = _fill_missing_views(values, names, patients, where)
-    return PatientTable(tuple(names), values, label, patients, _groups(patients, pairs), pairs, splits, filled)
+    told = ~np.isnan(values)
+    filled = _fill_missing_views(values, names, patients, where, lines)
+    return PatientTable(tuple(names), values, label, patients, _groups(patients, pairs), pairs, splits, filled, told)
 
 
 def _given(frame: pd.DataFrame, columns: dict[str, str], where: str) -> dict[str, str]:
@@ -138,7 +148,9 @@ def _given(frame: pd.DataFrame, columns: dict[str, str], where: str) -> dict[str
     return found
 
 
-def _who(frame: pd.DataFrame, given: Mapping[str, str], where: str) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+def _who(
+    frame: pd.DataFrame, given: Mapping[str, str], where: str, lines: Sequence[int]
+) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
     """Patients, and their pairs, empty where there is none.
 
     Where `id` stands there twice and a column `group` tells its rows apart, it names the pair, not the patient.
@@ -146,16 +158,26 @@ def _who(frame: pd.DataFrame, given: Mapping[str, str], where: str) -> tuple[NDA
     rows = np.array([str(number) for number in range(len(frame))])
     patients = _text(frame[given["patient"]]) if "patient" in given else rows
     pairs = _text(frame[given["pair"]]) if "pair" in given else np.full(len(frame), "")
-    twice = pd.Series(patients).duplicated()
+    if (patients == "").any():
+        sentence = f"{where}, row {lines[int((patients == '').argmax())]}: {given['patient']} is empty"
+        raise MammoError("patient_missing", sentence, "Name every patient, or leave the column out")
+    spelled = pd.Series(spelled_alike(patients))
+    twice = spelled.duplicated()
     if twice.any():
-        if given["patient"] == "id" and "group" in frame and not frame.duplicated(["id", "group"]).any():
-            members = np.char.add(np.char.add(patients, " "), _text(frame["group"]))
-            return members, pairs if "pair" in given else patients
-        value = str(patients[twice.argmax()])
+        if given["patient"] == "id" and "group" in frame:
+            group = _text(frame["group"])
+            if not pd.DataFrame({"who": spelled, "which": spelled_alike(group)}).duplicated().any():
+                members = np.char.add(np.char.add(patients, " "), group)
+                return members, pairs if "pair" in given else patients
+        row = int(twice.argmax())
+        first, value = str(patients[int((spelled == spelled[row]).argmax())]), str(patients[row])
+        also = "" if first == value else f" (also spelled {value!r})"
         remedy = (
             "One row a patient; the members of a matched pair with one id need a column group that tells them apart"
         )
-        raise MammoError("patient_twice", f"{where} has patient {value!r} twice", remedy)
+        raise MammoError(
+            "patient_twice", f"{where}, row {lines[row]}: patient {first!r}{also} stands there twice", remedy
+        )
     return patients, pairs
 
 
@@ -191,28 +213,36 @@ def _column_names(header: list[str], where: str) -> list[str]:
     return [*(["age"] if "age" in header else []), *SCORES, *names]
 
 
-def _numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
+def _numbers(frame: pd.DataFrame, name: str, where: str, lines: Sequence[int]) -> NDArray[np.float64]:
+    if name == "age":
+        return np.array([_years(cell, where, line) for cell, line in zip(frame[name], lines, strict=True)], np.float64)
     text = frame[name].astype(object).map(str).str.strip()
     empty = text.isin(("", "nan", "NaN"))
     numbers = pd.to_numeric(text.where(~empty, "nan"), errors="coerce").to_numpy(np.float64)
     wrong = np.flatnonzero(~np.isfinite(numbers) & ~empty.to_numpy())
     if len(wrong):
-        sentence = f"{where}, row {wrong[0] + 2}: {name} {text.iloc[wrong[0]]!r} is not a finite number"
-        remedy = f"Fix the row, or leave its {'age' if name == 'age' else 'whole view'} empty"
-        raise MammoError("feature_not_finite", sentence, number_remedy(text.iloc[wrong[0]]) or remedy)
-    most = OLDEST if name == "age" else 1.0
-    outside = np.flatnonzero((numbers < 0) | (numbers > most))
-    if len(outside) and name in ("age", *SCORES):
-        told = f"{where}, row {outside[0] + 2}: {name} {text.iloc[outside[0]]!r}"
-        if name == "age":
-            remedy = "Fix the row, or leave its age empty"
-            raise MammoError("age_wrong", f"{told} is not a number of years from 0 to {OLDEST:g}", remedy)
+        sentence = f"{where}, row {lines[wrong[0]]}: {name} {text.iloc[wrong[0]]!r} is not a finite number"
+        remedy = number_remedy(text.iloc[wrong[0]]) or "Fix the row, or leave its whole view empty"
+        raise MammoError("feature_not_finite", sentence, remedy)
+    outside = np.flatnonzero((numbers < 0) | (numbers > 1))
+    if len(outside) and name in SCORES:
+        told = f"{where}, row {lines[outside[0]]}: {name} {text.iloc[outside[0]]!r}"
         raise MammoError("score_outside", f"{told} lies outside 0 to 1", "Give the network's scores as probabilities")
     return numbers
 
 
+def _years(cell: Any, where: str, line: int) -> float:
+    """An age by the measure of every table (`study.cells`); nan where the cell is empty."""
+    if not isinstance(cell, str):
+        cell = "" if cell is None or pd.isna(cell) else repr(float(cell))
+    try:
+        return number_of("age", cell) if cell.strip() else float("nan")
+    except MammoError as error:
+        raise MammoError("age_wrong", f"{where}, row {line}: {error.sentence}", error.remedy) from error
+
+
 def _fill_missing_views(
-    values: NDArray[np.float64], names: Sequence[str], patients: NDArray[np.str_], where: str
+    values: NDArray[np.float64], names: Sequence[str], patients: NDArray[np.str_], where: str, lines: Sequence[int]
 ) -> int:
     """A missing view's score and features become the mean of the patient's other views, in place; how many there were.
 
@@ -226,11 +256,11 @@ def _fill_missing_views(
     if partly.any():
         view, patient = np.argwhere(partly)[0]
         column = of_view[view][int(np.argmax(empty[view, patient]))]
-        sentence = f"{where}, row {patient + 2}: {names[column]} is empty, but other numbers of the view are not"
+        sentence = f"{where}, row {lines[patient]}: {names[column]} is empty, but other numbers of the view are not"
         raise MammoError("feature_not_finite", sentence, "Fix it, or leave the whole view empty")
     if missing.all(axis=0).any():
         row = int(np.argmax(missing.all(axis=0)))
-        raise MammoError("no_view", f"{where}, row {row + 2}: patient {str(patients[row])!r} has no view at all")
+        raise MammoError("no_view", f"{where}, row {lines[row]}: patient {str(patients[row])!r} has no view at all")
     present = ~missing[:, :, None]
     mean = np.where(present, stacked, 0.0).sum(axis=0) / present.sum(axis=0)
     for numbers, part, without in zip(of_view, stacked, missing, strict=True):

@@ -11,7 +11,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import nearest
 from mammo_tf.study import COLUMNS
 from mammo_tf.study.cells import RANGES, WORDS, check_cells
-from mammo_tf.study.table import read_table
+from mammo_tf.study.table import in_our_words, read_table
 
 IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id")
 SHORT_NAMES = {name.removesuffix("_id"): name for name in IDENTIFIERS}
@@ -60,7 +60,7 @@ def read_labels(
 
 def _in_our_columns(stored: pd.DataFrame, path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     table = stored.copy()
-    named = {SHORT_NAMES.get(ours, ours): theirs for ours, theirs in columns.items()}
+    named = in_our_words(columns, SHORT_NAMES)
     for ours, theirs in named.items():
         known = [*COLUMNS, *(name for name in RANGES if name not in COLUMNS)]
         if ours not in known:

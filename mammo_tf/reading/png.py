@@ -18,7 +18,7 @@ def png_head(data: bytes) -> Head:
     """What the chunks say.
 
     Raises:
-        MammoError: `truncated`; `volume` for an animation.
+        MammoError: `truncated`; `volume` for an animation; `colour` for transparency.
     """
     place, chunks = len(MAGIC), {}
     try:
@@ -32,6 +32,8 @@ def png_head(data: bytes) -> Head:
         raise cut_short("PNG") from None
     if b"acTL" in chunks:
         raise MammoError("volume", "the PNG is an animation", "Save one picture a file")
+    if b"tRNS" in chunks:
+        raise MammoError("colour", "the PNG has a transparent grey or colour (tRNS)", "Save it as plain grey")
     bits = chunks.get(b"sBIT", b"")[:1]
     stated = bits[0] if bits and depth in (8, 16) and 0 < bits[0] < depth else None
     return Head("PNG", rows, columns, max(8, depth), stated, orientation=exif_orientation(chunks.get(b"eXIf", b"")))

@@ -38,9 +38,10 @@ def compare_with_start(trained: Trained, recipe: Recipe, after: Measured, say: S
         say(remark)
     own_task = replace(origin, card=replace(origin.card, task=recipe.task))
     before = measured_as_it_came(own_task, records, recipe, folder)
-    both = set(before.predictions["image_id"]) & set(after.predictions["image_id"])
+    scored = [set(found.predictions["image_id"]) for found in (before, after)]
+    both = scored[0] & scored[1]
     parts = [found.predictions[found.predictions["image_id"].isin(both)] for found in (before, after)]
-    alone = len(before.predictions) + len(after.predictions) - 2 * len(both)
+    alone = len(scored[0] ^ scored[1])
     if alone:
         remarks += (
             f"{alone} images could be prepared for one of both models alone and are left out of the comparison",

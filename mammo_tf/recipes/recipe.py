@@ -16,6 +16,7 @@ from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
 from mammo_tf.evaluation.intervals import METHODS
 from mammo_tf.evaluation.levels import AGGREGATES
 from mammo_tf.fields import from_json, to_json
+from mammo_tf.imaging.histogram import RULES
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
 from mammo_tf.study import Projection
@@ -31,6 +32,26 @@ FROM_START, FROM_TRAINING = "start", "training"
 def _check(right: bool, rule: str) -> None:
     if not right:
         raise MammoError("recipe_wrong", rule)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Histogram matching in front of a preparation's intensities.
+
+    Attributes:
+        reference: file of the histogram that pictures shall have, as `mammo-tf histogram` writes it.
+        source: file of the histogram of the domain that they are from: one table for all pictures; None carries each
+            picture from its own histogram (of a patch, where patches are seen).
+        rule: for levels that the reference lacks, see `imaging.histogram.matching_lut`; with a source.
+    """
+
+    reference: str
+    source: str | None = None
+    rule: str = "first"
+
+    def __post_init__(self) -> None:
+        _check(self.rule in RULES, f"preparation.matching.rule is one of {', '.join(RULES)}")
+        _check(self.source is not None or self.rule == "first", "without a source the rule of matching is first")
 
 
 @dataclass(frozen=True)
@@ -50,6 +71,7 @@ class Preparation:
             neighbouring frames) or "slice" (each frame); None takes that of the records, with preset "start" that of
             the start model, else "mip".
         slab_slices, slab_mm: thickness of a slab, one of the two.
+        matching: histogram matching, with preset "start" in front of what the start model does; None for none.
         tile: rows and columns of the tiles in which pictures of a manifest are stored; None stores them whole.
     """
 
@@ -62,6 +84,7 @@ class Preparation:
     projection: str | None = None
     slab_slices: int | None = None
     slab_mm: float | None = None
+    matching: Matching | None = None
     tile: int | None = None
 
     def __post_init__(self) -> None:

@@ -128,12 +128,18 @@ def proof_warnings(proof: Proof) -> tuple[str, ...]:
 
 
 def _words(description: Any) -> str:
-    """A description as `end2end: backbone vgg16, top 512x1, ...`."""
-    told = {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in to_json(description).items()
-    }
-    return f"{told.pop('kind')}: {', '.join(f'{name} {value}' for name, value in told.items())}"
+    """A description as `end2end: backbone vgg16, top 512x1, ...`; one inside it in brackets."""
+
+    def word(value: Any) -> str:
+        if isinstance(value, list):
+            return ", ".join(map(word, value))
+        return f"({words(value)})" if isinstance(value, dict) else str(value)
+
+    def words(told: dict[str, Any]) -> str:
+        kind, *rest = (word(told[name]) if name == "kind" else f"{name} {word(told[name])}" for name in told)
+        return f"{kind}: {', '.join(rest)}"
+
+    return words(to_json(description))
 
 
 class Piece(NamedTuple):

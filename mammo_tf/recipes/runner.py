@@ -12,7 +12,7 @@ from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.files import LOCK, digest, locked
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import rebuild
+from mammo_tf.models import rebuild, started_as
 from mammo_tf.recipes.before import compare_with_start, prove
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
 from mammo_tf.recipes.proof import known_patients
@@ -133,6 +133,7 @@ def _begun(
     asked = {
         "data": digest_of_input(Path(data)),
         "start": "" if origin is None else origin.card.sealed(origin.model).identity,
+        **digests_of_matching(recipe),
     }
     return Path(folder), origin, asked
 
@@ -176,6 +177,17 @@ def digest_of_input(path: Path) -> str:
     return digest(path)
 
 
+def digests_of_matching(recipe: Recipe) -> dict[str, str]:
+    """What the histograms hold that a recipe names; nothing where it names none.
+
+    Raises:
+        MammoError: `file_missing`.
+    """
+    asked = recipe.preparation.matching
+    named = {} if asked is None else {"reference": asked.reference, "source": asked.source}
+    return {name: digest_of_input(Path(path)) for name, path in named.items() if path is not None}
+
+
 def cases_of(records: Records, recipe: Recipe, split: str) -> Cases:
     """The labelled pictures of a split."""
     positions = records.positions(split)
@@ -208,7 +220,7 @@ class _Trainer:
     def all_phases(self, origin: ModelFile | None) -> keras.Model:
         """The network after its last phase."""
         model = None if origin is None else self._started(origin)
-        network = None if origin is None else self.recipe.network
+        network = None if origin is None else started_as(self.recipe.network, origin.model)
         for number, phase in enumerate(self.recipe.phases):
             wanted = phase.network or self.recipe.network
             if model is None or wanted != network:

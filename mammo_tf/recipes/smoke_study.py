@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from mammo_tf.imaging import Preprocessing
+from mammo_tf.models import started_as
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.recipe import Recipe, smoke_size
 from mammo_tf.recipes.scores import patch_input
@@ -38,6 +39,6 @@ def smoke_material(recipe: Recipe, folder: Path, start: str | Path | None) -> tu
         size, patch = smoke_size(recipe), patch_input(recipe)
         preset = "default" if patch is None else "native"
         preprocessing = Preprocessing.preset(preset, size, channels=recipe.preparation.channels)
-        model = recipe.network.build((*recipe.scoring.size(size), preprocessing.channels))
+        model = started_as(recipe.network).build((*recipe.scoring.size(size), preprocessing.channels))
         save_model(made, model, ModelCard(task=recipe.task, preprocessing=preprocessing, patch=patch))
     return folder / "study" / "manifest.csv", made

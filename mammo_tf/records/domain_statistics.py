@@ -1,4 +1,4 @@
-"""Histogram matching alone: what it gets back of a model's loss at another site, without any training."""
+"""What the pictures of a domain are like, from its records: histograms, and the look-up from one domain to another."""
 
 from __future__ import annotations
 
@@ -9,13 +9,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.histogram import average_cdf, matching_lut
-from mammo_tf.imaging.intensity_steps import HistogramLookup
-from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.domain_histogram import (
+    ALL,
+    BREAST,
+    LEVELS,
+    NOT_BLACK,
+    DomainHistogram,
+    domain_histogram,
+    lookup_step,
+)
+from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
+from mammo_tf.imaging.preprocessing import Preprocessing, geometry_words
 from mammo_tf.records import Records
 
-LEVELS = 4096
 PARTS = (("normal",), ("benign",), ("malignant", "high_risk"))
+
+
+def records_histogram(
+    records: Records,
+    images: int | None = 200,
+    seed: int = 0,
+    pixels: str = BREAST,
+    weight: str = "image",
+    name: str = "",
+) -> DomainHistogram:
+    """The average histogram of the training pictures of some records; one picture is held at a time.
+
+    Args:
+        records: prepared images.
+        images: at most so many, drawn in equal parts of the classes, see `drawn`; None takes every training picture,
+            labelled or not.
+        seed: of the drawing.
+        pixels: which count: of the `breast`, `not black` (level 0 left out), or `all`.
+        weight: `image` or `pixel`.
+        name: of the domain.
+
+    Raises:
+        MammoError: `split_empty` if there is no training picture, or none with a label where classes are drawn;
+            `breast_missing` where the breast is asked for and preparation did not look for it; `image_empty`.
+    """
+    if pixels not in (BREAST, NOT_BLACK, ALL):
+        raise MammoError("pixels_wrong", f"no pixels {pixels!r}", f"Choose one of {BREAST}, {NOT_BLACK}, {ALL}")
+    positions = records.positions("train") if images is None else drawn(records, images, seed)
+    if not len(positions):
+        raise MammoError("split_empty", f"{records.folder} has no training picture", "Run mammo-tf split")
+    counts: dict[str, int] = {}
+    if images is not None:
+        counts = {str(label): int(n) for label, n in records.rows["label"].iloc[positions].value_counts().items()}
+    return domain_histogram(
+        _levels(records, positions, pixels), LEVELS, weight, labels=dict(sorted(counts.items())),
+        pixels=pixels, geometry=geometry_words(records.preprocessing), name=name,
+    )  # fmt: skip
 
 
 def matching_step(
@@ -37,17 +81,17 @@ def matching_step(
         say: is told what was drawn.
 
     Raises:
-        MammoError: `split_empty` if a domain has no training picture with a label.
+        MammoError: `split_empty` if a domain has no training picture with a label; `preprocessing_differs`.
     """
-    cdf = {}
-    for name, records in (("target", target), ("source", source)):
-        positions = drawn(records, images, seed)
-        counts = records.rows["label"].iloc[positions].value_counts().sort_index()
-        parts = ", ".join(f"{count} {label}" for label, count in counts.items())
-        say(f"histograms of the {name}: {len(positions)} training images ({parts})")
-        cdf[name] = average_cdf(_levels(records, positions), LEVELS, background=0)
-    table = matching_lut(cdf["target"], cdf["source"])
-    return HistogramLookup(tuple(np.round(table, 4).tolist()), LEVELS - 1, keep_black=True)
+    found = {
+        name: records_histogram(records, images, seed, NOT_BLACK)
+        for name, records in (("target", target), ("source", source))
+    }
+    for name, one in found.items():
+        parts = ", ".join(f"{count} {label}" for label, count in one.labels.items())
+        say(f"histograms of the {name}: {one.images} training images ({parts})")
+    step = lookup_step(found["target"], found["source"])
+    return replace(step, table=tuple(np.round(step.table, 4).tolist()))
 
 
 def drawn(records: Records, images: int, seed: int = 0) -> NDArray[np.int64]:
@@ -68,11 +112,22 @@ def drawn(records: Records, images: int, seed: int = 0) -> NDArray[np.int64]:
     return np.sort(np.concatenate([generator.permutation(part)[:each] for part in parts]))
 
 
-def _levels(records: Records, positions: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    for position in positions:
-        yield np.rint(records.picture(int(position)) / 65535 * (LEVELS - 1)).astype(np.int64)
+def _levels(records: Records, positions: NDArray[np.int64], pixels: str) -> Iterator[NDArray[np.int64]]:
+    """The levels (0 to 4095) of the pixels that count, of one picture at a time."""
+    for position in positions.tolist():
+        levels = np.rint(records.picture(position) / 65535 * (LEVELS - 1)).astype(np.int64)
+        if pixels == ALL:
+            yield levels
+        elif pixels == NOT_BLACK:
+            yield levels[levels > 0]
+        else:
+            mask = records.marks(position).breast_mask
+            if mask is None:
+                sentence = f"{records.folder} was prepared without looking for the breast"
+                raise MammoError("breast_missing", sentence, "Take all pixels, or those that are not black")
+            yield levels[mask]
 
 
-def with_matching(preprocessing: Preprocessing, step: HistogramLookup) -> Preprocessing:
-    """The preprocessing with the look-up in front of its intensity half."""
+def with_matching(preprocessing: Preprocessing, step: HistogramLookup | HistogramMatch) -> Preprocessing:
+    """The preprocessing with the matching in front of its intensity half."""
     return replace(preprocessing, intensity_steps=(step, *preprocessing.intensity_steps))

@@ -122,7 +122,7 @@ def decode_marks(payload: bytes) -> Marks:
             row=json.loads(feature["row"].bytes_list.value[0]),
             stored_size=(int(stored[0]), int(stored[1])),
         )
-    except (ValueError, IndexError, zlib.error, TypeError, RuntimeError) as error:
+    except (ValueError, IndexError, zlib.error, TypeError, RuntimeError) as error:  # RecursionError is a RuntimeError
         raise MammoError("record_damaged", f"a record cannot be decoded: {error}", "Prepare it again") from error
 
 

@@ -21,6 +21,7 @@ from mammo_tf.reading import doubts, images_of
 from mammo_tf.records.doubles import same_pictures
 from mammo_tf.records.example import PreparedImage
 from mammo_tf.records.index import FORMAT, INDEX, TILED, listed_digest
+from mammo_tf.records.ledger import LEDGER
 from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.records.sources import stamps_of
@@ -28,8 +29,12 @@ from mammo_tf.records.tiles import SMALLEST_TILE
 from mammo_tf.study import Projection, Reject, check_leakage, resolve_path, write_rejects
 
 EXAMPLES_PER_SHARD = 64
+REJECTS = "rejects.csv"
 DIGESTED = ("bytes", "sha256")
-RECORDS = Kind(INDEX, "records", "images prepared from another manifest or in another way", "other_records")
+RECORDS = Kind(
+    INDEX, "records", "images prepared from another manifest or in another way", "other_records", beside=(LEDGER,),
+    made=("part-*.tfrecord", "part-*.json", ".part-*", REJECTS),
+)  # fmt: skip
 
 
 class Prepared(NamedTuple):
@@ -95,7 +100,7 @@ def prepare(
     unfinished = {"complete": False}
     with claim(folder, RECORDS, {"format": form, "asked": asked}, unfinished) as again:
         complete = again and bool(read_json(folder / INDEX).get("complete"))
-        _tidy(folder, complete)
+        _tidy(folder, complete, again)
         parts = whole_parts(folder, names, root) if again else {}
         if not (complete and len(parts) == len(names)):
             if complete:
@@ -105,6 +110,8 @@ def prepare(
             missing = {name: shard for name, shard in zip(names, shards, strict=True) if name not in parts}
             parts |= _made(missing, folder, root, preprocessing, workers, tile)
             _finish(folder, {name: parts[name] for name in names}, form, asked, preprocessing)
+        elif not (folder / REJECTS).is_file():
+            write_rejects([Reject(*one) for name in names for one in parts[name]["rejects"]], folder / REJECTS)
         return _left([parts[name] for name in names])
 
 
@@ -123,9 +130,13 @@ def _images_of(row: dict[str, Any], root: str, projection: Projection) -> list[d
     return images_of(resolve_path(str(row["path"]), root), row, projection)
 
 
-def _tidy(folder: Path, complete: bool) -> None:
-    """Removes halves of shards that a kill left, and of finished records what told which shards are done."""
-    for left_behind in [*folder.glob(".part-*"), *(folder.glob("part-*.json") if complete else ())]:
+def _tidy(folder: Path, complete: bool, again: bool) -> None:
+    """Removes halves of shards that a kill left, of finished records what told which shards are done, and shards that
+    no index tells any more.
+    """
+    told = [*(folder.glob("part-*.json") if complete or not again else ())]
+    told += [] if again else folder.glob("part-*.tfrecord")
+    for left_behind in [*folder.glob(".part-*"), *told]:
         left_behind.unlink()
 
 
@@ -174,7 +185,7 @@ def _finish(
         for number, part in enumerate(parts.values())
         for example in part["examples"]
     ]
-    write_rejects(rejects, folder / "rejects.csv")
+    write_rejects(rejects, folder / REJECTS)
     if not examples:
         first = f"; the first: {rejects[0].sentence}" if rejects else ""
         raise MammoError("nothing_usable", f"none of {len(rejects)} images can be used{first}", "See rejects.csv")

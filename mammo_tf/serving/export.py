@@ -34,7 +34,7 @@ from mammo_tf.fields import to_json
 from mammo_tf.files import digest, disk_errors, source_revision, write_json
 from mammo_tf.imaging.geometry_steps import Patch
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import with_winograd
+from mammo_tf.models import named_layers, with_winograd
 from mammo_tf.models.flips import FLIPS
 from mammo_tf.serving.png_in_graph import decode_png
 from mammo_tf.serving.predict_inputs import Candidate
@@ -83,8 +83,8 @@ def export_bundle(
 
     Raises:
         MammoError: `preprocessing_missing`, `size_open` or `size_differs` where the preprocessing does not end in the
-            size that the model takes, `outputs_wrong` for a model whose outputs are not its task's, `name_wrong`,
-            `disk_full`, `read_only`.
+            size that the model takes, `outputs_wrong` for a model whose outputs are not its task's, `scores_random` for
+            one that would give the same picture another score the next time, `name_wrong`, `disk_full`, `read_only`.
     """
     if (
         not name
@@ -93,6 +93,7 @@ def export_bundle(
     ):
         raise MammoError("name_wrong", f"{name!r} is not a name for a model", "Take letters, digits, _ and -")
     preprocessing = check_servable(model_file)
+    check_repeatable(model_file.model)
     card = served_card(model_file, thresholds, flips)
     if winograd is None:
         winograd = not tf.config.list_physical_devices("GPU")
@@ -190,6 +191,21 @@ def check_servable(model_file: ModelFile) -> Preprocessing:
     if any(size not in (None, ours) for size, ours in zip(taken, given, strict=True)):
         raise MammoError("size_differs", f"the model takes {taken}, its preprocessing gives {given}")
     return preprocessing
+
+
+def check_repeatable(model: keras.Model) -> None:
+    """Refuses a model with a layer that says that it is `random_at_inference`.
+
+    Raises:
+        MammoError: `scores_random`.
+    """
+    random = [path for path, layer in named_layers(model) if getattr(layer, "random_at_inference", False)]
+    if random:
+        raise MammoError(
+            "scores_random",
+            f"the layer {random[0]} of {model.name} draws at inference, so a picture's score differs from time to time",
+            "Export it with another policy: network.test_policy argmax or expectation (models.with_test_policy)",
+        )
 
 
 def serving_functions(

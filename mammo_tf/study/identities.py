@@ -11,29 +11,43 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
+from mammo_tf.study.spelling import spelled_alike
+
 REMEDY = "Give patient_id in the table of labels, see docs/manifest.md; if it is so, nothing is to be done"
 NO_PATIENT = "no patient is named, so the picture counts as a patient of its own"
 FOLDER = "no patient is named, so the folder counts as the patient"
 PLACEHOLDER = "the patient's identifier looks like a placeholder"
 SIDE_OR_VIEW = "the patient's identifier holds a side or a view"
-ALIKE = "the patient's identifier differs from another's by blanks, case, '.0' or a number behind it"
+ALIKE = "the patient's identifier differs from another's by blanks, case, '.0', a hyphen or a number behind it"
 WARNINGS = (PLACEHOLDER, SIDE_OR_VIEW, ALIKE, NO_PATIENT, FOLDER)
 MOST_OF_A_VIEW = 12  # images of one side and view of a patient; a woman's screening years
 MOST_OF_A_VIEW_IN_AN_EXAM = 6
 FOUR_VIEWS = 4  # images of one patient alone that are no surprise
 FEWEST = 3  # patients or identifiers that make a pattern
-PATIENTS_OF_AN_EXAM = 5  # on average; more are numbers of visits, not names of exams
+PATIENTS_OF_A_VISIT, VISITS = 5, 10  # on average more, and not more: these are numbers of visits, not names of exams
+MOST_COPIES = 8  # of one patient whose copies are numbered
 
 _PLACEHOLDERS = {
     "removed", "anonymous", "anonymized", "anonymised", "anonym", "anon", "none", "null", "nil", "nan", "na", "unknown",
     "unk", "undefined", "default", "patient", "patientid", "deidentified", "redacted", "hidden", "deleted", "noid",
     "noname", "blank", "empty", "missing", "test", "x", "xx", "xxx", "id", "image", "images", "img", "trainimages",
-    "testimages", "train", "validation", "val", "data",
+    "testimages", "train", "validation", "val", "data", "dummy",
 }  # fmt: skip
+_NOBODY = (
+    "anon",
+    "deident",
+    "redact",
+    "removed",
+    "unknown",
+    "dummy",
+)  # also with a number behind, if few are so called
+_COUNTED = tuple("1234567890"[:length] for length in range(5, 11))
 _SIDES = ("left", "right", "lt", "rt", "links", "rechts", "l", "r")
 _VIEWS = ("cc", "mlo", "ml", "lm", "lmo", "xccl", "xccm")
 _WORDS = frozenset([*_SIDES, *_VIEWS, *(side + view for side in ("l", "r") for view in _VIEWS)])
-_BEHIND = re.compile(r"(?<=[0-9])(?:[lr]?(?:cc|mlo|ml|lm)|[lr])$")
+_PIECES = re.compile(r"[^\W\d_]+|\d+")
+_COPY = re.compile(r"(.+?)(?:[_-][0-9]{1,2}|\s*\([0-9]{1,2}\))")
+_SIBLING = re.compile(r"(.*[0-9].*)[._-][0-9]")
 
 
 def doubtful(identifiers: Iterable[str]) -> dict[str, str]:
@@ -44,28 +58,22 @@ def doubtful(identifiers: Iterable[str]) -> dict[str, str]:
     """
     known = sorted(set(identifiers) - {""})
     found = dict.fromkeys(_alike(known, _plain) | _numbered(known), ALIKE)
-    worded = {name for name in known if _without_words(name) != _plain(name)}
-    behind = _alike(known, _without_words) & worded
-    if len(worded) >= max(FEWEST, len(known) / 2):
+    pieces = {name: _PIECES.findall(name.casefold()) for name in known}
+    words = {name: [piece for piece in parts if piece in _WORDS] for name, parts in pieces.items()}
+    worded = {name for name in known if 0 < len(words[name]) < len(pieces[name])}
+    without = {name: "_".join(piece for piece in pieces[name] if piece not in _WORDS) for name in known}
+    behind = _alike(known, lambda name: without[name] if name in worded else _plain(name)) & worded
+    kinds = {word for name in worded for word in words[name]}
+    if len(worded) >= max(FEWEST, len(known) / 2) and kinds not in ({"l"}, {"r"}):  # R-001, R-002 ... are of a site R
         behind |= worded
     found |= dict.fromkeys(behind, SIDE_OR_VIEW)
-    return found | {name: PLACEHOLDER for name in known if _is_placeholder(name)}
+    return found | dict.fromkeys(_placeholders(known), PLACEHOLDER)
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"\.0+$", "", re.sub(r"\s+", "", name.casefold()))
-
-
-def _without_words(name: str) -> str:
-    """The identifier without words of side and view, wherever they stand between other words, or behind a number."""
-    parts = re.split(r"[\W_]+", _plain(re.sub(r"\s+", "_", name.strip())))
-    kept = [part for part in parts if part not in _WORDS]
-    if not any(kept):
-        return _plain(name)
-    if len(kept) == len(parts):
-        shorter = _BEHIND.sub("", kept[-1])
-        return _plain(name) if shorter == kept[-1] else "_".join([*kept[:-1], shorter])
-    return "_".join(kept)
+    """As names are compared everywhere, and without what stands between a letter and a number (`A-1`, `A_1`, `A1`)."""
+    joined = re.sub(r"(?<=[^\W\d_])[-_\s]+(?=\d)|(?<=\d)[-_\s]+(?=[^\W\d_])", "", name)
+    return spelled_alike([joined])[0]
 
 
 def _alike(known: list[str], form: Callable[[str], str]) -> set[str]:
@@ -77,19 +85,35 @@ def _alike(known: list[str], form: Callable[[str], str]) -> set[str]:
 
 
 def _numbered(known: list[str]) -> set[str]:
-    """Identifiers that are another's with a number behind, `A_1` of `A`."""
+    """Identifiers that are another's with a number behind: `A_1` or `A (1)` of `A`, `P1.1` next to `P1.2`."""
     names = set(known)
-    found = set()
+    found: set[str] = set()
+    siblings: dict[str, list[str]] = {}
     for name in known:
-        before = re.fullmatch(r"(.+)[_-][0-9]{1,2}", name)
-        if before and before[1] in names:
-            found |= {name, before[1]}
+        copy, sibling = _COPY.fullmatch(name), _SIBLING.fullmatch(name)
+        if copy and copy[1] in names:
+            found |= {name, copy[1]}
+        if sibling:
+            siblings.setdefault(sibling[1], []).append(name)
+    several = [group for group in siblings.values() if 1 < len(group) <= MOST_COPIES]
+    if len(several) > 1 or len(siblings) == 1:  # of several patients, or of the only one who is called so
+        found |= {name for group in several for name in group}
     return found
 
 
-def _is_placeholder(name: str) -> bool:
-    letters = re.sub(r"[^0-9a-z]", "", name.casefold())
-    return letters in _PLACEHOLDERS or re.fullmatch(r"0*", letters) is not None
+def _placeholders(known: list[str]) -> set[str]:
+    """Identifiers that name nobody."""
+    letters = {name: re.sub(r"[^0-9a-z]", "", name.casefold()) for name in known}
+    numbered = [name for name in known if letters[name].rstrip("0123456789") in _PLACEHOLDERS and
+                letters[name].startswith(_NOBODY)]  # fmt: skip
+    found = set(numbered) if len(numbered) < FEWEST else set()
+    for name, plain in letters.items():
+        words = re.findall(r"[a-z]+", name.casefold())
+        alone = plain in _COUNTED and not {str(int(plain) - 1), str(int(plain) + 1)} & set(known)
+        spoken = len(words) > 1 and not re.search(r"\d", plain) and all(word in _PLACEHOLDERS for word in words)
+        if plain in _PLACEHOLDERS or re.fullmatch(r"0*|x+", plain) or alone or spoken:
+            found.add(name)
+    return found
 
 
 def identity_line(manifest: pd.DataFrame) -> str:
@@ -134,7 +158,8 @@ def _of_structure(images: pd.DataFrame) -> list[str]:
 def _of_exams(images: pd.DataFrame) -> list[str]:
     each = images[images["exam_id"] != ""].groupby("exam_id")["patient_id"].nunique()
     shared = int((each > 1).sum())
-    if shared and each.mean() <= PATIENTS_OF_AN_EXAM:
+    visits = each.mean() > PATIENTS_OF_A_VISIT and len(each) <= VISITS
+    if shared and not visits:
         return [f"{shared} of {len(each)} exams are of more than one patient"]
     return []
 

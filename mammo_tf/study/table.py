@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,26 @@ def read_table(path: str | Path, missing: str, remedy: str = "") -> tuple[pd.Dat
     """
     header, body = csv_rows(path, missing, remedy)
     return pd.DataFrame([row for _, row in body], columns=header, dtype="str"), [line for line, _ in body]
+
+
+def in_our_words(columns: Mapping[str, str], short: Mapping[str, str]) -> dict[str, str]:
+    """What `--columns` says, by our full names.
+
+    Args:
+        columns: our name, in full or short, to theirs.
+        short: short names of ours.
+
+    Raises:
+        MammoError: `option_wrong` where two names mean one column.
+    """
+    found: dict[str, str] = {}
+    for ours, theirs in columns.items():
+        name = short.get(ours, ours)
+        if name in found:
+            sentence = f"--columns says {name} twice: {found[name]} and {theirs}"
+            raise MammoError("option_wrong", sentence, "Say it once")
+        found[name] = theirs
+    return found
 
 
 def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str], list[tuple[int, list[str]]]]:

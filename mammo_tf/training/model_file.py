@@ -98,7 +98,7 @@ def read_card(path: str | Path) -> ModelCard:
         return ModelCard.from_json(said["card"]) if "card" in said else _card_of_0_1(said)
     except MammoError as error:
         raise MammoError(error.code, f"{path}: {error.sentence}", error.remedy) from error
-    except DAMAGED as error:
+    except (*DAMAGED, RecursionError) as error:
         raise MammoError("not_a_model", f"{path} cannot be read: {error}") from error
 
 

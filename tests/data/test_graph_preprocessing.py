@@ -11,7 +11,15 @@ from mammo_tf.data import graph_breast
 from mammo_tf.data import graph_preprocessing as graph
 from mammo_tf.imaging import Preprocessing, breast, steps
 from mammo_tf.imaging.geometry_steps import CropBreast, Fit, MaskBreast, Resize, ResizeHeight, ThresholdBox, TopBits
-from mammo_tf.imaging.intensity_steps import Channels, Equalize, HistogramLookup, MaximumScale, Scale, SubtractMean
+from mammo_tf.imaging.intensity_steps import (
+    Channels,
+    Equalize,
+    HistogramLookup,
+    HistogramMatch,
+    MaximumScale,
+    Scale,
+    SubtractMean,
+)
 from mammo_tf.imaging.levels import as_uint16
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "end2end"
@@ -56,10 +64,13 @@ def test_geometry_equals_numpy(rows, columns, seed, before, resize):
 
 
 LOOKUP = HistogramLookup(tuple(np.sort(np.random.default_rng(0).random(4096)) * 4095), keep_black=True)
+COUNTS = np.random.default_rng(1).integers(0, 3, 4096)
+MATCH = HistogramMatch(tuple((np.cumsum(COUNTS) / COUNTS.sum()).tolist()))
 INTENSITIES = [
     (Scale(65535, 0.003891), SubtractMean(52.18), Channels(3)),
     (LOOKUP, Scale(255), Channels(1)),
     (MaximumScale(255.0), Equalize(), SubtractMean(59.6), Channels(1)),
+    (MATCH, Scale(255), Channels(1)),
 ]
 
 

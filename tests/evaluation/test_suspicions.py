@@ -31,6 +31,8 @@ def test_odd_results_are_told(metrics_table: pd.DataFrame) -> None:
     assert "are scores reversed" in said(table, score=1 - table["score"])
     assert "percentages? divide them by 100" in said(table, score=100 * table["score"])
     assert "not probabilities" in said(table, score=table["score"] - 2)
+    grades = said(table, score=np.rint(1 + 4 * table["score"]))
+    assert "grades, as BI-RADS are" in grades and "percentages" not in grades
     assert "scores are 0.5, so they rank nothing" in said(table, score=0.5)
     assert "take two values, 0 and 1, as calls do" in said(table, score=(table["score"] > 0.5).astype(float))
     metrics = compute_metrics(table, resampling=Resampling(2), threshold=25.0)
@@ -140,3 +142,29 @@ def test_a_second_table_of_other_patients_is_refused_or_told(metrics_table: pd.D
     turned = metrics_table.replace({"split": {"test": "validation", "validation": "test"}})
     with pytest.raises(MammoError, match="has the split 'validation' in one table"):
         compare(metrics_table, turned, resampling=Resampling(2))
+
+
+@pytest.mark.parametrize(
+    ("column", "code"), [("laterality", "sides_differ"), ("view", "views_differ"), ("exam_id", "exams_differ")]
+)
+def test_two_files_that_say_other_things_of_an_image_are_not_compared(
+    metrics_table: pd.DataFrame, column: str, code: str
+) -> None:
+    values = {"laterality": ("L", "R"), "view": ("CC", "MLO"), "exam_id": ("e1", "e2")}[column]
+    cells = [values[number % 2] for number in range(len(metrics_table))]
+    first = metrics_table.assign(**{column: cells})
+    swapped = metrics_table.assign(**{column: [values[0] if cell == values[1] else values[1] for cell in cells]})
+    compare(first, first, resampling=FEW)
+    compare(first, metrics_table.assign(**{column: ""}), resampling=FEW)
+    if column == "exam_id":  # names that are others throughout are another key's
+        compare(first, metrics_table.assign(exam_id=[f"h{cell}" for cell in cells]), resampling=FEW)
+    with pytest.raises(MammoError) as caught:
+        compare(first, swapped.assign(**{column: [cells[0], *swapped[column][1:]]}), resampling=FEW)
+    assert caught.value.code == code
+
+
+def test_two_names_for_one_column_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b,label,score\n1,2,0,0.5\n")
+    with pytest.raises(MammoError, match="--columns says patient_id twice: a and b") as caught:
+        read_predictions(tmp_path / "a.csv", {"patient": "a", "patient_id": "b"})
+    assert caught.value.code == "option_wrong"

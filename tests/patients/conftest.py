@@ -18,7 +18,9 @@ def _study(patients: int = 90, seed: int = 0, columns: int = 12) -> PatientTable
     names = ("age", *SCORES, *(f"f{number}_L_CC" for number in range(columns)))
     people = np.array([f"p{number}" for number in range(patients)])
     pairs = np.array([f"q{number // 2}" for number in range(patients)])
-    return PatientTable(names, values, labels, people, pairs, pairs, np.full(patients, "train"), 0)
+    return PatientTable(
+        names, values, labels, people, pairs, pairs, np.full(patients, "train"), 0, np.full(values.shape, True)
+    )
 
 
 @pytest.fixture

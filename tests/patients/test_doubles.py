@@ -61,6 +61,19 @@ def test_other_women_are_not_taken_for_one(seed: int, columns: int, alike: float
     people = np.arange(120).astype(str)
     table = PatientTable(
         tuple(f"f{number}" for number in range(columns)), values, np.arange(120) % 2, people, people, people,
-        np.repeat(["train", "validation", "test"], 40), 0,
+        np.repeat(["train", "validation", "test"], 40), 0, np.full(values.shape, True),
     )  # fmt: skip
     check_patients_once(table)
+
+
+def test_she_is_found_with_views_left_out(study: Study) -> None:
+    """What is filled in from her other views does not count, and neither does a view that one row lacks."""
+    table = two_splits(study(columns=40))
+    values, told = table.values.copy(), table.told.copy()
+    values[70] = values[3]
+    told[70, 10:] = False
+    values[70, 10:] += 3 * table.values.std(axis=0)[10:]  # a filled view's numbers are others
+    with pytest.raises(MammoError, match="'p3' and 'p70' have the same numbers"):
+        check_patients_once(replace(table, values=values, told=told))
+    told[70, 3:] = False  # too little is known of her
+    check_patients_once(replace(table, values=values, told=told))

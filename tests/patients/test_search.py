@@ -84,14 +84,16 @@ def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         grid_search(table, GRID, folds=3, folder=tmp_path)
     results = tmp_path / "search.jsonl"
     assert len(results.read_text().splitlines()) == 5
-    results.write_text(results.read_text() + '{"key": "cut o')
+    damaged = ["null", "[1]", '{"key": "a"}', '{"key": "a", "fold": 0, "auc": 3}', "[" * 5000]
+    results.write_text("\n".join([*results.read_text().splitlines(), *damaged, '{"key": "cut o']))
     calls = 100
     assert grid_search(table, GRID, folds=3, folder=tmp_path) == whole
     assert calls == 100 + 12 - 5
     calls = 200
     assert grid_search(table, GRID, folds=3, folder=tmp_path) == whole
     assert calls == 200
-    assert all(json.loads(line) for line in results.read_text().splitlines() if "cut o" not in line)
+    lines = [line for line in results.read_text().splitlines() if "cut o" not in line and line not in damaged]
+    assert all(json.loads(line) for line in lines)
 
 
 def test_two_processes_give_the_same(study: Study) -> None:
@@ -109,7 +111,7 @@ if __name__ == "__main__":
     people = np.arange(40).astype(str)
     values = np.random.default_rng(0).normal(size=(40, 4))
     fields = {"labels": np.arange(40) % 2, "patients": people, "groups": people, "pairs": people, "splits": people}
-    table = PatientTable(names=SCORES, values=values, filled=0, **fields)
+    table = PatientTable(names=SCORES, values=values, filled=0, told=np.full(values.shape, True), **fields)
     grid = {"components": (2,), "seed": tuple(range(5000)), "trees": (200,), "leaf": (1,)}
     grid_search(table, grid, folds=2, folder=sys.argv[1], workers=2)
 """

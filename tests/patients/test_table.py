@@ -85,10 +85,13 @@ def _with(table: pd.DataFrame, row: int, column: str, value: object) -> pd.DataF
         (_with(frame(), 1, "imin_L_CC", ""), "feature_not_finite", "row 3: imin_L_CC is empty"),
         (_with(frame(), 1, "imin_L_CC", "inf"), "feature_not_finite", "row 3: imin_L_CC 'inf'"),
         (_with(frame(), 1, "imin_L_CC", "dark"), "feature_not_finite", "'dark' is not a finite number"),
-        (_with(frame(), 1, "id", "p0"), "patient_twice", "'p0' twice"),
-        (_with(frame(), 1, "age", "-5"), "age_wrong", "row 3: age '-5' is not a number of years from 0 to 120"),
+        (_with(frame(), 1, "id", "p0"), "patient_twice", "row 3: patient 'p0' stands there twice"),
+        (_with(_with(frame(), 0, "id", "7"), 1, "id", "7.0"), "patient_twice", "'7' .also spelled '7.0'. stands"),
+        (_with(frame(), 1, "id", " "), "patient_missing", "row 3: id is empty"),
+        (_with(frame(), 1, "age", "-5"), "age_wrong", "row 3: age '-5' is not within 0 to 130"),
+        (_with(frame(), 1, "age", "nan"), "age_wrong", "row 3: age 'nan' is not a number"),
         (_with(frame(), 1, "age", "999"), "age_wrong", "row 3: age '999'"),
-        (_with(frame(), 1, "age", "old"), "feature_not_finite", "row 3: age 'old' .* Fix the row, or leave its age"),
+        (_with(frame(), 1, "age", "old"), "age_wrong", "row 3: age 'old' is not a number"),
         (_with(frame(), 1, "R_CC_pred", "7"), "score_outside", "row 3: R_CC_pred '7' lies outside 0 to 1"),
         (frame().iloc[:0], "csv_broken", "no rows"),
     ],
@@ -106,7 +109,7 @@ def test_an_id_of_a_pair_whose_members_the_group_tells_apart() -> None:
     found = patient_table(table)
     assert list(found.patients[:2]) == ["p0 case", "p0 control"]
     assert list(found.groups[:2]) == ["p0", "p0"]
-    with pytest.raises(MammoError, match="'p0' twice"):
+    with pytest.raises(MammoError, match="'p0' stands there twice"):
         patient_table(table.assign(group="case"))
 
 
@@ -178,3 +181,25 @@ def test_a_table_that_does_not_fit_its_header_is_refused(tmp_path: Path) -> None
         (tmp_path / "table.csv").write_text(text)
         with pytest.raises(MammoError, match=says):
             read_patient_table(tmp_path / "table.csv")
+
+
+def test_ages_are_those_of_the_manifest() -> None:
+    """One measure for all tables: years from 0 to 130, or as DICOM writes them; empty is unknown."""
+    table = frame()
+    for row, age in enumerate(("061Y", "018M", "", "128.5")):
+        table = _with(table, row, "age", age)
+    ages = patient_table(table).column("age")
+    assert ages[[0, 1, 3]] == pytest.approx([61, 1.5, 128.5]) and np.isnan(ages[2])
+
+
+def test_rows_are_counted_as_in_the_file(tmp_path: Path) -> None:
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    header = lines[0].split(",")
+    wrong = lines[3].split(",")
+    wrong[header.index("R_CC_pred")] = "7"
+    (tmp_path / "b.csv").write_text(
+        "\n".join([lines[0], "", lines[1], "", lines[2], ",".join(wrong), *lines[4:]]) + "\n"
+    )
+    with pytest.raises(MammoError, match="row 6: R_CC_pred '7'"):
+        read_patient_table(tmp_path / "b.csv")

@@ -189,3 +189,29 @@ def test_what_is_no_grey_picture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MammoError) as caught:
         reading.read(tmp_path / "picture.png", voi="window1")
     assert caught.value.code == "voi_unknown"
+
+
+def test_pgm_heads_of_windows_comments_among_values_and_further_bytes(tmp_path: Path) -> None:
+    rows, columns = EIGHT.shape
+    path = tmp_path / "a.pgm"
+    path.write_bytes(f"P5\r\n# scanner\r\n{columns} {rows}\r\n255\r\n".encode() + EIGHT.tobytes())
+    np.testing.assert_array_equal(reading.read_stored(path), EIGHT)
+    path.write_bytes(f"P5\n{columns} {rows}\n255\n".encode() + EIGHT.tobytes() + b"\n")
+    np.testing.assert_array_equal(reading.read_stored(path), EIGHT)
+    for further in (b"P5\n1 1\n255\nx", b"\x01"):
+        path.write_bytes(f"P5\n{columns} {rows}\n255\n".encode() + EIGHT.tobytes() + further)
+        assert code_of(path) == "bad_pixels"
+    words = [" ".join(map(str, row)) for row in EIGHT]
+    path.write_text("\n".join(["P2 # in words", f"{columns} {rows} 255", *(f"{row} # row" for row in words)]))
+    np.testing.assert_array_equal(reading.read_stored(path), EIGHT)
+    path.write_text("\n".join([f"P2 {columns} {rows} 255", *words, "7"]))
+    assert code_of(path) == "bad_pixels"
+
+
+def test_a_png_with_a_transparent_grey_is_refused_as_in_the_graph(tmp_path: Path) -> None:
+    data = cv2.imencode(".png", SIXTEEN)[1].tobytes()
+    body = b"tRNS" + struct.pack(">H", 7)
+    chunk = struct.pack(">L", 2) + body + struct.pack(">L", zlib.crc32(body))
+    at = data.index(b"IDAT") - 4
+    (tmp_path / "a.png").write_bytes(data[:at] + chunk + data[at:])
+    assert code_of(tmp_path / "a.png") == "colour"

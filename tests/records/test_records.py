@@ -182,3 +182,44 @@ def test_doubts_about_grey_scales_are_told_whenever_records_are_prepared(tmp_pat
             expected = [] if told else ["1 picture of 16 bits holds nothing above 4095"]
             assert [line.split(":")[0] for line in done.remarks] == expected
         assert open_records(tmp_path / f"records{told}").means[0] == pytest.approx(0.478 * pixel, abs=0.01)
+
+
+@pytest.mark.parametrize("index", [None, "", "null", "[]", '{"format": 2, "com', "[" * 5000])
+def test_a_lost_index_is_made_again(films: Path, tmp_path: Path, index: str | None) -> None:
+    """What lies there is of nothing else, so the same command mends it; the ledger of measurements stays."""
+    folder, manifest = tmp_path / "records", read_manifest(films)[:5]
+    prepare(manifest, films.parent, folder, LEGACY, examples_per_shard=2)
+    (folder / LEDGER).write_text("")
+    before = _contents(folder)
+    (folder / "index.json").unlink()
+    if index is not None:
+        (folder / "index.json").write_text(index)
+    prepare(manifest, films.parent, folder, LEGACY, examples_per_shard=2)
+    assert _contents(folder) == before
+    assert (folder / LEDGER).is_file()
+    (folder / "index.json").write_text("null")
+    prepare(
+        manifest[:2], films.parent, folder, LEGACY
+    )  # another request may begin there, and leaves no shard of the old
+    assert len(open_records(folder)) == 2
+    assert len(list(folder.glob("part-*"))) == 1
+
+
+def test_a_damaged_index_next_to_other_files_is_told_with_what_to_do(films: Path, tmp_path: Path) -> None:
+    folder, manifest = tmp_path / "records", read_manifest(films)[:2]
+    prepare(manifest, films.parent, folder, LEGACY)
+    (folder / "index.json").write_text("{")
+    (folder / "thesis.docx").write_text("mine")
+    with pytest.raises(MammoError, match=f"Remove the folder {folder}, or name another"):
+        prepare(manifest, films.parent, folder, LEGACY)
+    assert (folder / "thesis.docx").is_file()
+
+
+def test_the_list_of_rejects_comes_back(films: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(films)[:3]
+    manifest.loc[1, "path"] = "gone.png"
+    prepare(manifest, films.parent, tmp_path / "records", LEGACY)
+    before = (tmp_path / "records" / "rejects.csv").read_text()
+    (tmp_path / "records" / "rejects.csv").unlink()
+    prepare(manifest, films.parent, tmp_path / "records", LEGACY)
+    assert (tmp_path / "records" / "rejects.csv").read_text() == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 import pytest
@@ -73,10 +73,26 @@ def test_frames_of_one_file_are_one_image() -> None:
         (["7 links", "7 rechts"], SIDE_OR_VIEW),
         (["L-17", "R-17"], SIDE_OR_VIEW),
         (["A_CC", "B_CC", "C_CC", "D"], SIDE_OR_VIEW),
+        (["P1Left", "P1Right"], SIDE_OR_VIEW),
+        (["L1", "R1"], SIDE_OR_VIEW),
+        (["LCC1", "RCC1"], SIDE_OR_VIEW),
+        (["L-1", "R-2", "L-3"], SIDE_OR_VIEW),
         (["17", "17.0"], ALIKE),
+        (["1", "000001"], ALIKE),
+        (["A-1", "A_1"], ALIKE),
+        (["A1", "A-1"], ALIKE),
+        (["P1", "P1 (1)"], ALIKE),
+        (["P1.1", "P1.2"], ALIKE),
+        (["P1_1", "P1_2", "P2_1", "P2_2"], ALIKE),
         (["a 1", "a 1 ", "A1"], ALIKE),
         (["P_00001", "P_00001_1"], ALIKE),
         (["removed"], PLACEHOLDER),
+        (["DUMMY", "17"], PLACEHOLDER),
+        (["Anonymous_1", "17"], PLACEHOLDER),
+        (["anonymous patient", "17"], PLACEHOLDER),
+        (["PATIENT^ANON", "17"], PLACEHOLDER),
+        (["xxxx", "17"], PLACEHOLDER),
+        (["123456", "17"], PLACEHOLDER),
         (["Anonymous", "P1"], PLACEHOLDER),
         (["0", "17"], PLACEHOLDER),
         (["0000", "17"], PLACEHOLDER),
@@ -95,3 +111,33 @@ def test_doubtful_identifiers(names: list[str], doubt: str) -> None:
 def test_numbers_and_hashes_are_not_doubted(numbers: list[int], before: str) -> None:
     assert not doubtful(f"{before}{number:010d}" for number in numbers)
     assert not doubtful(hashlib.sha256(str(number).encode()).hexdigest()[:20] for number in numbers)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"R-{number:03d}" for number in range(40)],
+        [f"P-{number}" for number in range(6)],
+        [f"{site}.{number:03d}" for site in ("01", "02") for number in range(30)],
+        [f"Anonymous_{number}" for number in range(50)],
+        [f"Patient{number}" for number in range(9)],
+        [str(number) for number in range(123440, 123470)],
+        [f"{site}{number:04d}" for site in ("A", "B", "M") for number in range(20)],
+    ],
+)
+def test_names_that_a_site_may_give(names: list[str]) -> None:
+    assert not doubtful(names)
+
+
+def test_exams_of_many_patients_are_told_unless_they_are_numbers_of_visits() -> None:
+    def exams(exam_of: Callable[[int], str], patients: int = 36) -> str:
+        rows = [
+            {"image_id": f"{patient}{side}{view}", "patient_id": f"p{patient}", "exam_id": exam_of(patient),
+             "laterality": side, "view": view, "path": f"{patient}{side}{view}.png"}
+            for patient in range(patients) for side in "LR" for view in ("CC", "MLO")
+        ]  # fmt: skip
+        return identity_line(make_manifest(rows))
+
+    assert "6 of 6 exams are of more than one patient" not in exams(lambda patient: f"{patient % 6}")  # six visits
+    assert "12 of 12 exams are of more than one patient" in exams(lambda patient: f"e{patient // 6}", 72)
+    assert exams(lambda patient: f"e{patient}") == ""

@@ -78,6 +78,49 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
         np.testing.assert_allclose(one[2], two[2], atol=1e-5)
 
 
+SPOTTUNE = """
+import sys
+sys.path[:0] = [{tests!r}, {root!r}]
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras, numpy as np, test_fit
+from mammo_tf.models import named_layers, resnet_patch, spottune
+from mammo_tf.records import open_records
+from mammo_tf.training import Stage, fit_stage, make_strategy
+stage = Stage("one", ("all",), 1e-3, 2, weight_decay=1e-4, decay="coupled", stop_patience=0)
+strategy, records = make_strategy(), open_records({records!r})
+with strategy.scope():
+    keras.utils.set_random_seed(0)
+    before = spottune(resnet_patch((128, 128, 3), (1,), 2))
+after, history = fit_stage(before, stage, test_fit.make_material(records, batch_size=8), {folder!r}, strategy)
+assert len(history) == 2 and all(np.isfinite(row["val_loss"]) for row in history)
+changed = {{
+    path for (path, one), (_, two) in zip(named_layers(before), named_layers(after), strict=True)
+    if not isinstance(one, keras.Model) and any(map(lambda a, b: (a != b).any(), one.get_weights(), two.get_weights()))
+}}
+kept = {{path for path, layer in named_layers(before) if layer.weights and "Frozen" in type(layer).__name__}}
+assert len(kept) == 4 and not kept & changed, changed
+assert {{"block_1_frozen/block_1_conv_2_norm", "block_1_tuned/block_1_conv_2", "policy_network/output"}} <= changed
+after.save({folder!r} + ".keras")
+pictures = np.zeros((3, 128, 128, 3), np.float32)
+loaded = keras.saving.load_model({folder!r} + ".keras")
+np.testing.assert_allclose(loaded.predict(pictures, verbose=0), after.predict(pictures, verbose=0), atol=1e-6)
+"""
+
+
+@pytest.mark.long
+def test_spottune_is_trained_by_two_devices(records: Records, tmp_path: Path) -> None:
+    here = Path(__file__)
+    code = SPOTTUNE.format(
+        tests=str(here.parent),
+        root=str(here.parents[2]),
+        records=str(records.folder),
+        folder=str(tmp_path / "spottune"),
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+
+
 @pytest.mark.parametrize(("size", "devices", "nearest"), [(16, 3, "15 or 18"), (10, 8, "8 or 16"), (3, 4, "4")])
 def test_batches_that_cannot_be_shared_out_are_told(size: int, devices: int, nearest: str) -> None:
     with pytest.raises(MammoError, match=f"{size} images .* {devices} devices") as caught:

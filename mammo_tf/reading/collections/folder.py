@@ -181,4 +181,5 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifier
         "warnings": "; ".join((*warnings, *small_doubt(facts.rows, facts.columns))),
     }
     given = {name: identified(name.removesuffix("_id"), told[name]) for name in IDENTIFIERS if told.get(name)}
-    return row | told | given
+    theirs = {"warnings_told" if name == "warnings" else name: cell for name, cell in told.items()}
+    return row | theirs | given

@@ -182,3 +182,16 @@ def test_who_is_whose_is_weighed(root: Path, tmp_path: Path) -> None:
     assert NO_PATIENT in rows.loc["alone.png", "warnings"]
     assert FOLDER in rows.loc["woman/r.pgm", "warnings"]
     assert SIDE_OR_VIEW not in rows.loc["a.dcm", "warnings"]
+
+
+def test_a_column_warnings_of_the_users_stands_next_to_ours(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((32, 40), 200, np.uint8))
+    (tmp_path / "labels.csv").write_text("path,label,warnings\na.png,normal,blurred\n")
+    row = collections.collect("folder", tmp_path)[0].iloc[0]
+    assert row["warnings_told"] == "blurred"
+    assert "64 pixels" in row["warnings"] or NO_PATIENT in row["warnings"]
+
+
+def test_two_names_for_one_column_of_the_table_are_refused(root: Path) -> None:
+    with pytest.raises(MammoError, match="--columns says patient_id twice: path and label"):
+        collections.collect("folder", root, columns={"patient": "path", "patient_id": "label"})

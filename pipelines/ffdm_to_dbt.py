@@ -1,0 +1,44 @@
+"""From a patch model of mammograms to projections of tomosynthesis (method A, section 2.4 and Table 2).
+
+    mammo-tf tables ffdm-to-dbt -o table2 --seed 1 --seed 2 --seed 3
+
+Its recipes, one by one, for records of your own: `--variant base` (on mammograms, from nothing; as ffdm_patches.py),
+`last-layer` and `spottune` (on tomosynthesis, each from the base model, or from the base model with a histogram look-up
+in front). docs/tables.md says how the rows are made.
+
+| training | testing     | procedure               | AUC           |
+|----------|-------------|-------------------------|---------------|
+| FFDM     | FFDM        | from scratch            | 0.909 ± 0.001 |
+| FFDM     | MIP         | test only               | 0.751 ± 0.001 |
+| FFDM     | MIP         | fine-tune (last layer)  | 0.759 ± 0.003 |
+| FFDM     | MIP         | SpotTune                | 0.825 ± 0.002 |
+| FFDM     | MIP with HM | test only               | 0.847 ± 0.001 |
+| FFDM     | MIP with HM | fine-tune (last layer)  | 0.837 ± 0.001 |
+| FFDM     | MIP with HM | SpotTune                | 0.830 ± 0.002 |
+
+Mean and standard deviation over three draws of the patches, on test patients who have both. The text adapts by the
+augmentation and Adam's rate of the base training (5e-5) and a decay of 1e-4, and names no number of epochs.
+"""
+
+from mammo_tf.experiments.ffdm_to_dbt.recipes import PAPER, base_recipe, last_layer_recipe, spottune_recipe
+from mammo_tf.recipes import Recipe
+
+
+def recipe() -> Recipe:
+    """SpotTune, as `spottune`."""
+    return spottune_recipe(PAPER)
+
+
+def base() -> Recipe:
+    """Patches of mammograms, from nothing."""
+    return base_recipe(PAPER)
+
+
+def last_layer() -> Recipe:
+    """Conventional fine-tuning: the dense layer alone."""
+    return last_layer_recipe(PAPER)
+
+
+def spottune() -> Recipe:
+    """Every residual block twice, chosen for each patch."""
+    return spottune_recipe(PAPER)

@@ -1,0 +1,182 @@
+"""Histogram matching in a recipe: from the command that makes the files to a model that is trained on behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from mammo_tf.cli.main import main
+from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import read_predictions
+from mammo_tf.files import read_json
+from mammo_tf.imaging import DomainHistogram, Preprocessing
+from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
+from mammo_tf.models import NETWORKS
+from mammo_tf.recipes import Evaluation, Phase, Preparation, Recipe, Training, run
+from mammo_tf.recipes.recipe import Matching
+from mammo_tf.records import Records, open_records, prepare
+from mammo_tf.records.domain_statistics import records_histogram
+from mammo_tf.study import read_manifest
+from mammo_tf.training import Stage, load_model
+
+SIZE = (64, 64)
+
+
+@NETWORKS.register
+@dataclass(frozen=True)
+class Mean:
+    """Two weights on the mean of a picture."""
+
+    kind: ClassVar[str] = "mean_of_picture"
+
+    def build(self, shape: tuple) -> keras.Model:
+        pictures = keras.Input(shape, name="pictures")
+        tensor = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(0.01)(pictures))
+        return keras.Model(pictures, keras.layers.Dense(2, "softmax")(tensor))
+
+    def small(self) -> Self:
+        return self
+
+
+RECIPE = Recipe(
+    "mean", "brightness", network=Mean(), preparation=Preparation(preset="default", channels=1),
+    training=Training(batch_size=8), evaluation=Evaluation(replicates=20),
+    phases=(Phase((Stage("mean", ("all",), 1e-2, 1, stop_patience=0),)),),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sites(films: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Records]:
+    """The films, and the same of a machine at which every grey level is half as bright."""
+    root = tmp_path_factory.mktemp("sites")
+    manifest = read_manifest(films)
+    (root / "dim").mkdir()
+    for place in manifest["path"]:
+        picture = cv2.imread(str(films.parent / place), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(root / "dim" / place), picture // 2)
+    found = {}
+    for name, folder in (("bright", films.parent), ("dim", root / "dim")):
+        prepare(manifest, folder, root / f"{name}_records", Preprocessing.preset("default", SIZE, channels=1))
+        found[name] = open_records(root / f"{name}_records")
+    return found
+
+
+@pytest.fixture(scope="module")
+def files(sites: dict[str, Records], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The histogram of each site, by the command."""
+    folder = tmp_path_factory.mktemp("histograms")
+    for name, records in sites.items():
+        assert main(["histogram", str(records.folder), "-o", str(folder / f"{name}.json"), "--name", name]) == 0
+    return {name: folder / f"{name}.json" for name in sites}
+
+
+def test_the_command_tells_what_it_took(
+    sites: dict[str, Records], files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = DomainHistogram.load(files["bright"])
+    records = sites["bright"]
+    positions = records.positions("train")
+    assert (found.images, found.labels, found.name, found.pixels) == (len(positions), {}, "bright", "breast")
+    levels = [
+        np.rint(records.picture(position) / 65535 * 4095).astype(int)[records.marks(position).breast_mask]
+        for position in positions.tolist()
+    ]
+    shares = np.mean([np.cumsum(np.bincount(one, minlength=4096)) / len(one) for one in levels], axis=0)
+    np.testing.assert_allclose(found.cdf, shares, atol=1e-12)
+    drawn = ["histogram", str(records.folder), "-o", str(tmp_path / "a.json"), "--images", "6", "--pixels", "not-black"]
+    assert main(drawn) == 0
+    assert "6 images (3 malignant, 3 normal), 4096 levels" in capsys.readouterr().out
+    assert main(["histogram", str(records.folder), "-o", str(tmp_path / "a.csv")]) == 2
+    assert main(["histogram", str(tmp_path / "nothing"), "-o", str(tmp_path / "b.json")]) == 2
+
+
+def test_the_breast_must_have_been_looked_for(records: Records) -> None:
+    with pytest.raises(MammoError) as caught:
+        records_histogram(records)
+    assert caught.value.code == "breast_missing"
+    assert records_histogram(records, None, pixels="all").images == len(records.positions("train"))
+
+
+@pytest.fixture(scope="module")
+def base(sites: dict[str, Records], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "base"
+    run(RECIPE, folder, sites["bright"].folder)
+    return folder
+
+
+def _matched(files: dict[str, Path], by_image: bool = False) -> Matching:
+    return Matching(str(files["bright"]), None if by_image else str(files["dim"]))
+
+
+@pytest.mark.parametrize(("mean", "by_image"), [("start", False), ("training", True)])
+def test_a_model_is_trained_on_behind_matching(
+    base: Path, sites: dict[str, Records], files: dict[str, Path], tmp_path: Path, mean: str, by_image: bool
+) -> None:
+    preparation = Preparation(preset="start", mean=mean, channels=1, matching=_matched(files, by_image))
+    adapted = replace(RECIPE, name="adapted", needs_start=True, preparation=preparation)
+    run(adapted, tmp_path / "matched", sites["dim"].folder, start=base)
+    stored = load_model(tmp_path / "matched" / "model.keras")
+    first = stored.preprocessing.intensity_steps[0]
+    assert isinstance(first, HistogramMatch if by_image else HistogramLookup)
+    further = replace(adapted, name="further", preparation=Preparation(preset="start", mean="start", channels=1))
+    run(further, tmp_path / "further", sites["dim"].folder, start=tmp_path / "matched")
+    assert load_model(tmp_path / "further" / "model.keras").preprocessing == stored.preprocessing
+
+
+def test_matched_pictures_score_as_those_of_the_source(
+    base: Path, sites: dict[str, Records], files: dict[str, Path], tmp_path: Path
+) -> None:
+    def scores(name: str, matching: Matching | None) -> np.ndarray:
+        preparation = Preparation(preset="start", mean="start", channels=1, matching=matching)
+        recipe = replace(RECIPE, name=name, phases=(), needs_start=True, preparation=preparation)
+        run(recipe, tmp_path / name, sites["dim"].folder, start=base)
+        return read_predictions(tmp_path / name / "predictions_test.csv")["score"].to_numpy()
+
+    due = read_predictions(base / "predictions_test.csv")["score"].to_numpy()
+    plain, matched = scores("plain", None), scores("matched", _matched(files))
+    assert np.abs(plain - due).min() > 5 * np.abs(matched - due).max()
+
+
+def test_other_histograms_are_refused_before_any_work(
+    base: Path, sites: dict[str, Records], files: dict[str, Path], films: Path, tmp_path: Path
+) -> None:
+    stored = read_json(files["dim"])
+    DomainHistogram.load(files["dim"])
+    other = replace(DomainHistogram.load(files["dim"]), geometry=("resize method=cubic levels=65535",))
+    other.save(tmp_path / "other.json")
+    short = replace(DomainHistogram.load(files["dim"]), cdf=tuple(np.linspace(0, 1, 256).tolist()))
+    short.save(tmp_path / "short.json")
+    assert stored["geometry"] == ["crop_breast margin=0.02", "mask_breast", "fit method=area"]
+    for source, code in (
+        (tmp_path / "other.json", "preprocessing_differs"),
+        (tmp_path / "short.json", "levels_differ"),
+        (tmp_path / "gone.json", "file_missing"),
+    ):
+        preparation = Preparation(
+            preset="start", mean="start", channels=1, matching=Matching(str(files["bright"]), str(source))
+        )
+        recipe = replace(RECIPE, name="wrong", needs_start=True, preparation=preparation)
+        with pytest.raises(MammoError) as caught:
+            run(recipe, tmp_path / code, sites["dim"].folder, start=base)
+        assert caught.value.code == code
+        assert not (tmp_path / code / "model.keras").exists()
+
+
+def test_another_histogram_under_the_same_name_is_another_run(
+    base: Path, sites: dict[str, Records], files: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "source.json").write_bytes(files["dim"].read_bytes())
+    matching = Matching(str(files["bright"]), str(tmp_path / "source.json"))
+    preparation = Preparation(preset="start", mean="start", channels=1, matching=matching)
+    recipe = replace(RECIPE, name="run", phases=(), needs_start=True, preparation=preparation)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    run(recipe, tmp_path / "run", sites["dim"].folder, start=base)
+    (tmp_path / "source.json").write_bytes(files["bright"].read_bytes())
+    with pytest.raises(MammoError, match="source"):
+        run(recipe, tmp_path / "run", sites["dim"].folder, start=base)
