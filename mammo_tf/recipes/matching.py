@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.domain_histogram import BREAST, SAME, DomainHistogram, lookup_step, match_step
+from mammo_tf.files import digest
+from mammo_tf.imaging.domain_histogram import (
+    BREAST,
+    SAME,
+    DomainHistogram,
+    check_alike,
+    lookup_step,
+    match_step,
+)
 from mammo_tf.imaging.geometry_steps import MaskBreast
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
 from mammo_tf.imaging.preprocessing import Preprocessing, geometry_words
-from mammo_tf.recipes.recipe import Recipe
+from mammo_tf.recipes.recipe import Matching, Recipe
 from mammo_tf.records import Records
 from mammo_tf.records.domain_statistics import with_matching
 from mammo_tf.training import ModelFile
 
 STEPS = (HistogramLookup, HistogramMatch)
+
+
+def digests_of_matching(recipe: Recipe) -> dict[str, str]:
+    """SHA-256 of the histograms that a recipe names, once it is known that they can be matched; else nothing.
+
+    Raises:
+        MammoError: `file_missing`; those of `DomainHistogram.load` and `check_alike`.
+    """
+    asked = recipe.preparation.matching
+    if asked is None:
+        return {}
+    reference, source = _loaded(asked)
+    if source is None:
+        return {"reference": digest(Path(asked.reference))}
+    check_alike(source, reference)
+    return {"reference": digest(Path(asked.reference)), "source": digest(Path(source.name))}
+
+
+def _loaded(asked: Matching) -> tuple[DomainHistogram, DomainHistogram | None]:
+    """Reference and source, their files standing for their names, as messages are to tell them."""
+
+    def named(path: str) -> DomainHistogram:
+        if not Path(path).is_file():
+            raise MammoError("file_missing", f"the histogram {path} is not there", "Make it: mammo-tf histogram")
+        return replace(DomainHistogram.load(path), name=path)
+
+    return named(asked.reference), None if asked.source is None else named(asked.source)
 
 
 def matched(recipe: Recipe, records: Records, preprocessing: Preprocessing) -> Preprocessing:
@@ -22,13 +60,12 @@ def matched(recipe: Recipe, records: Records, preprocessing: Preprocessing) -> P
         MammoError: `preprocessing_differs` where a histogram was taken of pictures that were prepared otherwise than
             the records, or the source's of other projections of volumes; `matching_unfit` where pictures are carried
             from their own histograms and hold more than the breast, which the reference is of; those of
-            `DomainHistogram.load` and `lookup_step`.
+            `digests_of_matching`.
     """
     asked = recipe.preparation.matching
     if asked is None:
         return preprocessing
-    reference = DomainHistogram.load(asked.reference)
-    source = None if asked.source is None else DomainHistogram.load(asked.source)
+    reference, source = _loaded(asked)
     here = geometry_words(records.preprocessing)
     for path, histogram in ((asked.reference, reference), (asked.source, source)):
         if histogram is not None and histogram.geometry != here:

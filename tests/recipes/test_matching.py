@@ -171,9 +171,11 @@ def test_other_histograms_are_refused_before_any_work(
     short = replace(DomainHistogram.load(files["dim"]), cdf=tuple(np.linspace(0, 1, 256).tolist()))
     short.save(tmp_path / "short.json")
     assert stored["geometry"] == ["crop_breast margin=0.02", "mask_breast", "fit method=area"]
+    (tmp_path / "cut.json").write_text(files["dim"].read_text()[:900])
     for source, code in (
         (tmp_path / "other.json", "preprocessing_differs"),
         (tmp_path / "short.json", "levels_differ"),
+        (tmp_path / "cut.json", "json_broken"),
         (tmp_path / "gone.json", "file_missing"),
     ):
         preparation = Preparation(
@@ -182,8 +184,8 @@ def test_other_histograms_are_refused_before_any_work(
         recipe = replace(RECIPE, name="wrong", needs_start=True, preparation=preparation)
         with pytest.raises(MammoError) as caught:
             run(recipe, tmp_path / code, sites["dim"].folder, start=base)
-        assert caught.value.code == code
-        assert not (tmp_path / code / "model.keras").exists()
+        assert caught.value.code == code and str(source) in str(caught.value)
+        assert not (tmp_path / code).exists()
 
 
 def test_another_histogram_under_the_same_name_is_another_run(
