@@ -46,13 +46,18 @@ def records_histogram(
 
     Raises:
         MammoError: `split_empty` if there is no training picture, or none with a label where classes are drawn;
-            `breast_missing` where the breast is asked for and preparation did not look for it; `image_empty`.
+            `modalities_mixed`; `breast_missing` where the breast is asked for and preparation did not look for it;
+            `image_empty` for a picture none of whose pixels count.
     """
     if pixels not in (BREAST, NOT_BLACK, ALL):
         raise MammoError("pixels_wrong", f"no pixels {pixels!r}", f"Choose one of {BREAST}, {NOT_BLACK}, {ALL}")
     positions = records.positions("train") if images is None else drawn(records, images, seed)
     if not len(positions):
         raise MammoError("split_empty", f"{records.folder} has no training picture", "Run mammo-tf split")
+    modalities = sorted(set(records.rows["modality"].iloc[positions]) - {""})
+    if len(modalities) > 1:
+        sentence = f"the training pictures of {records.folder} are of several modalities: {', '.join(modalities)}"
+        raise MammoError("modalities_mixed", sentence, "Prepare each modality into a folder of its own")
     counts: dict[str, int] = {}
     if images is not None:
         counts = {str(label): int(n) for label, n in records.rows["label"].iloc[positions].value_counts().items()}
@@ -115,17 +120,24 @@ def drawn(records: Records, images: int, seed: int = 0) -> NDArray[np.int64]:
 def _levels(records: Records, positions: NDArray[np.int64], pixels: str) -> Iterator[NDArray[np.int64]]:
     """The levels (0 to 4095) of the pixels that count, of one picture at a time."""
     for position in positions.tolist():
-        levels = np.rint(records.picture(position) / 65535 * (LEVELS - 1)).astype(np.int64)
-        if pixels == ALL:
-            yield levels
-        elif pixels == NOT_BLACK:
-            yield levels[levels > 0]
-        else:
-            mask = records.marks(position).breast_mask
-            if mask is None:
-                sentence = f"{records.folder} was prepared without looking for the breast"
-                raise MammoError("breast_missing", sentence, "Take all pixels, or those that are not black")
-            yield levels[mask]
+        counted = _counted(records, position, pixels)
+        if not counted.size:
+            sentence = f"no pixel of the image {records.rows['image_id'].iloc[position]} counts ({pixels})"
+            raise MammoError("image_empty", sentence, "Leave the image out, or count other pixels")
+        yield counted
+
+
+def _counted(records: Records, position: int, pixels: str) -> NDArray[np.int64]:
+    levels = np.rint(records.picture(position) / 65535 * (LEVELS - 1)).astype(np.int64)
+    if pixels == ALL:
+        return levels
+    if pixels == NOT_BLACK:
+        return levels[levels > 0]
+    mask = records.marks(position).breast_mask
+    if mask is None:
+        sentence = f"{records.folder} was prepared without looking for the breast"
+        raise MammoError("breast_missing", sentence, "Take all pixels, or those that are not black")
+    return levels[mask]
 
 
 def with_matching(preprocessing: Preprocessing, step: HistogramLookup | HistogramMatch) -> Preprocessing:

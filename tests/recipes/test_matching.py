@@ -180,3 +180,20 @@ def test_another_histogram_under_the_same_name_is_another_run(
     (tmp_path / "source.json").write_bytes(files["bright"].read_bytes())
     with pytest.raises(MammoError, match="source"):
         run(recipe, tmp_path / "run", sites["dim"].folder, start=base)
+
+
+def test_a_domain_is_of_one_modality_and_has_pixels_that_count(sites: dict[str, Records]) -> None:
+    records = sites["dim"]
+    names = ["DBT", *records.rows["modality"][1:]]
+    mixed = replace(records, rows=records.rows.assign(modality=names, split="train"))
+    with pytest.raises(MammoError, match="several modalities: DBT, FILM") as caught:
+        records_histogram(mixed)
+    assert caught.value.code == "modalities_mixed"
+
+    class Black(Records):
+        def picture(self, position: int) -> np.ndarray:
+            return np.zeros(self.size, np.uint16)
+
+    black = Black(**vars(records))
+    with pytest.raises(MammoError, match="no pixel of the image p1_CC counts"):
+        records_histogram(black, None, pixels="not black")
