@@ -21,17 +21,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from measuring import machine
-
-from mammo_tf.data import ImagePatchSampling, training_stream
-from mammo_tf.data.image_patches import ImagePatches
-from mammo_tf.data.sampling import Cases
-from mammo_tf.imaging import Preprocessing
-from mammo_tf.records import open_records, prepare
-from mammo_tf.study import make_manifest
 
 ROWS, COLUMNS, PATCH, QUICKER = 4096, 3328, 1024, 8  # --quick makes all three an eighth
 
@@ -55,8 +49,10 @@ def write_pictures(folder: Path, count: int, height: int, width: int) -> list[di
     return rows
 
 
-def ours(records: object, plan: ImagePatches, patches: int) -> float:
+def ours(records: Any, plan: Any, patches: int) -> float:
     """Patches per second of the stream, its start (two batches) left out."""
+    from mammo_tf.data import training_stream
+
     batches = iter(training_stream(records, plan, 16))
     for _ in range(2):
         next(batches)
@@ -97,6 +93,12 @@ def main() -> None:
     if options.quick:
         options.pictures, options.patches, options.rounds = 3, 32, 1
     print(machine("numpy", "tensorflow", "opencv-python-headless"))
+    from mammo_tf.data import ImagePatches
+    from mammo_tf.data.patch_sources import PatchGeometry, patch_sources
+    from mammo_tf.imaging import Preprocessing
+    from mammo_tf.records import open_records, prepare
+    from mammo_tf.study import make_manifest
+
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -108,8 +110,8 @@ def main() -> None:
         for name, tile in (("in tiles", 512 // shrink), ("whole", None)):
             prepare(manifest, folder / "pictures", folder / name, steps, tile=tile)
             records = open_records(folder / name)
-            cases = Cases(np.arange(len(records)), np.zeros(len(records), np.int64))
-            sources = ImagePatchSampling(pixels=side)._sources(records, cases)
+            everyone = np.arange(len(records))
+            sources = patch_sources(records, everyone, np.zeros_like(everyone), PatchGeometry(pixels=side))
             plans[name] = records, ImagePatches(sources, (side // 2, side // 2), samples=options.patches + 64)
         generator = np.random.default_rng(0)
         tops, lefts = (
