@@ -36,7 +36,8 @@ def study(patients: int = 266, features: int = 32) -> PatientTable:
     values += generator.normal(size=values.shape) + labels[:, None] * generator.normal(0, 0.3, len(names))
     people = np.array([f"p{number}" for number in range(patients)])
     pairs = np.array([f"q{number // 2}" for number in range(patients)])
-    return PatientTable(names, values, labels, people, pairs, pairs, np.full(patients, "train"), 0)
+    told = np.full(values.shape, True)
+    return PatientTable(names, values, labels, people, pairs, pairs, np.full(patients, "train"), 0, told)
 
 
 def ours(table: PatientTable, grid: dict[str, tuple[int, ...]]) -> dict[tuple[int, ...], float]:

@@ -21,33 +21,27 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from measuring import machine
 
-from mammo_tf.data import ImagePatchSampling, training_stream
-from mammo_tf.data.image_patches import ImagePatches
-from mammo_tf.data.sampling import Cases
-from mammo_tf.imaging import Preprocessing
-from mammo_tf.records import open_records, prepare
-from mammo_tf.study import make_manifest
-
-ROWS, COLUMNS = 4096, 3328
+ROWS, COLUMNS, PATCH, QUICKER = 4096, 3328, 1024, 8  # --quick makes all three an eighth
 
 
-def write_pictures(folder: Path, count: int) -> list[dict[str, object]]:
+def write_pictures(folder: Path, count: int, height: int, width: int) -> list[dict[str, object]]:
     """Breast-like pictures with texture, so that PNG files have a usual size."""
     folder.mkdir(parents=True)
     rows = []
-    y, x = np.mgrid[:ROWS, :COLUMNS]
-    inside = (((y - ROWS / 2) / (0.42 * ROWS)) ** 2 + (x / (0.7 * COLUMNS)) ** 2) < 1
+    y, x = np.mgrid[:height, :width]
+    inside = (((y - height / 2) / (0.42 * height)) ** 2 + (x / (0.7 * width)) ** 2) < 1
     for number in range(count):
         generator = np.random.default_rng(number)
         coarse = cv2.resize(
-            generator.random((64, 52)).astype(np.float32), (COLUMNS, ROWS), interpolation=cv2.INTER_CUBIC
+            generator.random((64, 52)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
         )
-        noise = generator.normal(0, 0.01, (ROWS, COLUMNS)).astype(np.float32)
+        noise = generator.normal(0, 0.01, (height, width)).astype(np.float32)
         picture = np.where(inside, 0.25 + 0.4 * coarse + noise, 0)
         cv2.imwrite(str(folder / f"{number}.png"), (np.clip(picture, 0, 1) * 4095).astype(np.uint16) * 16)
         rows.append({"image_id": str(number), "patient_id": str(number), "laterality": "L", "view": "CC",
@@ -55,8 +49,10 @@ def write_pictures(folder: Path, count: int) -> list[dict[str, object]]:
     return rows
 
 
-def ours(records: object, plan: ImagePatches, patches: int) -> float:
+def ours(records: Any, plan: Any, patches: int) -> float:
     """Patches per second of the stream, its start (two batches) left out."""
+    from mammo_tf.data import training_stream
+
     batches = iter(training_stream(records, plan, 16))
     for _ in range(2):
         next(batches)
@@ -71,14 +67,14 @@ def read(folder: Path, number: int) -> np.ndarray:
     return cv2.imread(str(folder / f"{number}.png"), cv2.IMREAD_UNCHANGED)
 
 
-def peer(picture_of: Callable[[int], np.ndarray], places: list[tuple[int, int, int]]) -> float:
+def peer(picture_of: Callable[[int], np.ndarray], places: list[tuple[int, int, int]], side: int) -> float:
     """Patches per second of the loop over pictures."""
 
     def one(place: tuple[int, int, int]) -> np.ndarray:
         number, top, left = place
         picture = picture_of(number)
-        patch = picture[top : top + 1024, left : left + 1024]
-        return cv2.resize(patch, (512, 512), interpolation=cv2.INTER_LINEAR).astype(np.float32) / 65535
+        patch = picture[top : top + side, left : left + side]
+        return cv2.resize(patch, (side // 2, side // 2), interpolation=cv2.INTER_LINEAR).astype(np.float32) / 65535
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -97,22 +93,30 @@ def main() -> None:
     if options.quick:
         options.pictures, options.patches, options.rounds = 3, 32, 1
     print(machine("numpy", "tensorflow", "opencv-python-headless"))
+    from mammo_tf.data import ImagePatches
+    from mammo_tf.data.patch_sources import PatchGeometry, patch_sources
+    from mammo_tf.imaging import Preprocessing
+    from mammo_tf.records import open_records, prepare
+    from mammo_tf.study import make_manifest
+
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        manifest = make_manifest(write_pictures(folder / "pictures", options.pictures))
-        steps = Preprocessing.preset("native", (ROWS, COLUMNS), mean=0.0, channels=1)
+        shrink = QUICKER if options.quick else 1
+        rows, columns, side = ROWS // shrink, COLUMNS // shrink, PATCH // shrink
+        manifest = make_manifest(write_pictures(folder / "pictures", options.pictures, rows, columns))
+        steps = Preprocessing.preset("native", (rows, columns), mean=0.0, channels=1)
         plans = {}
-        for name, tile in (("in tiles", 512), ("whole", None)):
+        for name, tile in (("in tiles", 512 // shrink), ("whole", None)):
             prepare(manifest, folder / "pictures", folder / name, steps, tile=tile)
             records = open_records(folder / name)
-            cases = Cases(np.arange(len(records)), np.zeros(len(records), np.int64))
-            sources = ImagePatchSampling()._sources(records, cases)
-            plans[name] = records, ImagePatches(sources, (512, 512), samples=options.patches + 64)
+            everyone = np.arange(len(records))
+            sources = patch_sources(records, everyone, np.zeros_like(everyone), PatchGeometry(pixels=side))
+            plans[name] = records, ImagePatches(sources, (side // 2, side // 2), samples=options.patches + 64)
         generator = np.random.default_rng(0)
         tops, lefts = (
-            generator.integers(ROWS - 1024, size=options.patches),
-            generator.integers(1300, size=options.patches),
+            generator.integers(rows - side, size=options.patches),
+            generator.integers(columns - side, size=options.patches),
         )
         places = [
             (number % options.pictures, top, left) for number, (top, left) in enumerate(zip(tops, lefts, strict=True))
@@ -123,8 +127,8 @@ def main() -> None:
             for name, (records, plan) in plans.items():
                 found[name].append(ours(records, plan, options.patches))
             some = places[: max(options.patches // 8, 16)]
-            found["loop over PNG files"].append(peer(partial(read, folder / "pictures"), some))
-            found["loop over memory"].append(peer(held.__getitem__, places))
+            found["loop over PNG files"].append(peer(partial(read, folder / "pictures"), some, side))
+            found["loop over memory"].append(peer(held.__getitem__, places, side))
         base = statistics.median(found["loop over PNG files"])
         for name, rates in found.items():
             middle = statistics.median(rates)

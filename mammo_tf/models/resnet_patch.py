@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, ClassVar, Self
@@ -38,6 +39,15 @@ class ResNetPatch:
     blocks: tuple[int, ...] = (2, 3, 4)
     width: int = 64
     weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.blocks or min(self.blocks) < 1:
+            sentence = f"each stage of a resnet_patch has one block or more, not {tuple(self.blocks)}"
+            raise MammoError("blocks_wrong", sentence)
+        if self.width < 1:
+            raise MammoError("width_wrong", f"a resnet_patch has one filter or more, not {self.width}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise MammoError("decay_wrong", f"weight_decay of a resnet_patch is 0 or more, not {self.weight_decay:g}")
 
     def build(self, shape: Shape) -> keras.Model:
         """The network, its weights drawn again; errors as `resnet_patch`."""
@@ -91,9 +101,9 @@ def resnet_patch(
         29 layers with 5,954,242 trainable parameters, and 22,144 moving statistics.
 
     Raises:
-        MammoError: `blocks_wrong`, `width_wrong`, `size_too_small`.
+        MammoError: `blocks_wrong`, `width_wrong`, `decay_wrong`, `size_too_small`.
     """
-    check_trunk(blocks, width)
+    description = ResNetPatch(tuple(blocks), width, weight_decay)
     smallest = 2 ** (len(blocks) + 1)
     if min(size or smallest for size in input_shape[:2]) < smallest:
         sentence = f"{input_shape[0]}x{input_shape[1]} pixels are too few for a resnet_patch of {len(blocks)} stages"
@@ -104,19 +114,7 @@ def resnet_patch(
         2, activation="softmax", kernel_regularizer=keras.regularizers.L2(weight_decay), dtype="float32", name="output"
     )(features)  # probabilities stay float32 under mixed precision
     model = keras.Model(pictures, outputs, name="resnet_patch")
-    return described(model, ResNetPatch(tuple(blocks), width, weight_decay))
-
-
-def check_trunk(blocks: tuple[int, ...], width: int) -> None:
-    """Refuses stages without a block, and no filters.
-
-    Raises:
-        MammoError: `blocks_wrong`, `width_wrong`.
-    """
-    if not blocks or min(blocks) < 1:
-        raise MammoError("blocks_wrong", f"each stage has one block or more, not {tuple(blocks)}")
-    if width < 1:
-        raise MammoError("width_wrong", f"the first stage has one filter or more, not {width}")
+    return described(model, description)
 
 
 def trunk(tensor: Any, blocks: tuple[int, ...], width: int, weight_decay: float) -> Any:

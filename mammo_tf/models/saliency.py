@@ -65,5 +65,5 @@ def activation_maps(model: keras.Model, pictures: np.ndarray, column: int = 1, f
     for number, top in enumerate(shifts):
         for other, left in enumerate(shifts):
             part = padded[:, top : top + rows, left : left + columns]
-            stitched[:, number::finer, other::finer] = larger.predict(part, verbose=0)[..., 0]
+            stitched[:, number::finer, other::finer] = larger.predict(part, batch_size=1, verbose=0)[..., 0]
     return stitched[:, : -(-pictures.shape[1] * finer // stride), : -(-pictures.shape[2] * finer // stride)]

@@ -7,6 +7,7 @@ weights: x = (1 - p) kept(x) + p tuned(x), behind the last activation, p being t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -50,8 +51,9 @@ class SpotTune:
     frozen_normalisation_trains: bool = True
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise MammoError("spottune_wrong", f"the temperature of SpotTune is above 0, not {self.temperature:g}")
+        if not 0 < self.temperature < math.inf:
+            sentence = f"the temperature of SpotTune is a number above 0, not {self.temperature:g}"
+            raise MammoError("spottune_wrong", sentence)
         if self.test_policy not in TEST_POLICIES:
             known = ", ".join(TEST_POLICIES)
             raise MammoError("spottune_wrong", f"test_policy is one of {known}, not {self.test_policy!r}")

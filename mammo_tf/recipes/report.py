@@ -177,11 +177,27 @@ def write_examples(
     draws = plan.epoch(0)
     seeds = draws.columns.get("patch_seed", np.zeros(len(plan), np.int64))
     number_of = {pair: number for number, pair in enumerate(zip(draws.positions.tolist(), seeds.tolist(), strict=True))}
-    rows = []
+    pieces = []
     for position, (_, row) in zip(positions.tolist(), shown.iterrows(), strict=True):
         number = number_of[position, int(row.get("patch_seed", 0))]
-        rows.append(_example(model, records, card, Piece(position, draws.matrices[number], plan.size), row, folder))
+        pieces.append(Piece(position, draws.matrices[number], plan.size))
+    pictures = [cut(records, *piece) for piece in pieces]
+    heat = _evidence(model, card, records, pictures)
+    rows = [
+        _example(records, piece, picture, None if heat is None else heat[at], row, folder)
+        for at, (piece, picture, (_, row)) in enumerate(zip(pieces, pictures, shown.iterrows(), strict=True))
+    ]
     write_json(folder / LISTED, rows)
+
+
+def _evidence(
+    model: keras.Model, card: ModelCard, records: Records, pictures: list[NDArray[np.uint16]]
+) -> NDArray[np.float32] | None:
+    """Where the network looked, of all pictures at once: what it takes to ask it is built once."""
+    if not pictures:
+        return None
+    steps, task = card.preprocessing or records.preprocessing, card.task or Classification()
+    return task.evidence(model, np.stack([steps.intensity(picture / np.float32(65535)) for picture in pictures]))
 
 
 def _spread(part: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -191,18 +207,20 @@ def _spread(part: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def _example(
-    model: keras.Model, records: Records, card: ModelCard, piece: Piece, row: pd.Series[Any], folder: Path
+    records: Records,
+    piece: Piece,
+    picture: NDArray[np.uint16],
+    heat: NDArray[np.float32] | None,
+    row: pd.Series[Any],
+    folder: Path,
 ) -> dict[str, Any]:
     marks = records.marks(piece.position)
-    picture = cut(records, piece.position, piece.matrix, piece.size)
     name = f"example_{piece.position:05d}" + (f"_{row['patch_seed']}" if "patch_seed" in row else "")
-    steps, task = card.preprocessing or records.preprocessing, card.task or Classification()
-    heat = task.evidence(model, steps.intensity(picture / np.float32(65535))[None])
     with atomic_path(folder / f"{name}.png") as beside:
         beside.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     if heat is not None:
         with atomic_path(folder / f"{name}.npy") as beside:
-            np.save(beside, heat[0])
+            np.save(beside, heat)
     found = []
     for finding, mask in zip(
         findings_from_json(str(marks.row.get("findings") or "")), marks.finding_masks, strict=True

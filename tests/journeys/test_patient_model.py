@@ -165,8 +165,13 @@ def test_bad_input_for_one_patient(
     files, other = views_of(study, "p00003"), views_of(study, "p00004")
     one, film = files["L_CC"], next(films.parent.glob("*.png"))
     predict = ("predict-patient", model)
-    for age in ("old", "-1", "nan", "1961"):
-        assert f"the age '{age}' is not a number of years" in fails(capsys, *predict, one, f"--age={age}")
+    for age, wrong in (
+        ("old", "a number"),
+        ("-1", "within 0 to 130"),
+        ("nan", "a number"),
+        ("1961", "within 0 to 130"),
+    ):
+        assert f"age '{age}' is not {wrong}" in fails(capsys, *predict, one, f"--age={age}")
     assert "are both L_CC" in fails(capsys, *predict, one, one)
     assert "are both L_CC" in fails(capsys, *predict, f"L_CC={one}", f"L_CC={files['R_CC']}")
     assert "of more than one patient" in fails(capsys, *predict, one, other["R_CC"])
