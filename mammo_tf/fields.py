@@ -296,14 +296,14 @@ def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
         recipe: a dataclass.
         settings: path and text of each; a path is names joined by dots, an element of a tuple is named by its number or
             by its field `name`; the text is JSON, or plain text for a field that takes text. Another `kind` begins with
-            the defaults of its class, wherever it stands among the settings.
+            the defaults of its class, wherever it stands among the settings, and so does a group that was null.
 
     Raises:
         MammoError: `field_unknown` with the nearest path, `field_wrong`, and what the recipe says of its values.
     """
     tree = to_json(recipe)
     texts = {}
-    begun: list[Any] = []  # places of another kind, whose fields are not known before they are read
+    begun: list[Any] = []  # places that were null or of another kind: their fields are not known before they are read
     for path, text in sorted(settings, key=lambda setting: setting[0].split(".")[-1] != KIND):
         place, parts = tree, path.split(".")
         for number, part in enumerate(parts):
@@ -312,8 +312,11 @@ def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
             if key is None:
                 raise unknown_field(path, _paths(tree))
             if not ends:
+                if place[key] is None:
+                    place[key] = {}
+                    begun.append(place[key])
                 place = place[key]
-        if key == KIND and place[KIND] != _parsed(text):
+        if key == KIND and place.get(KIND) != _parsed(text):
             place.clear()
             begun.append(place)
         place[key] = _parsed(text)

@@ -129,3 +129,19 @@ def test_another_kind_begins_with_its_defaults() -> None:
         with pytest.raises(MammoError) as caught:
             set_fields(whole, settings)
         assert message in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Outer:
+    beam: Beam | None = None
+    network: Plain | Branched | None = None
+    rows: int | None = None
+
+
+def test_a_group_that_was_null_begins_where_a_field_of_it_is_set() -> None:
+    both = [("beam.curve", "log"), ("beam.blur_mm", "0.5")]
+    assert set_fields(Outer(), both) == Outer(Beam(0.5, curve="log"))
+    assert set_fields(Outer(), [("network.width", "2"), ("network.kind", "plain")]) == Outer(network=Plain(2.0))
+    for path, words in (("beam.blurr", "no field 'beam.blurr'"), ("network.width", "kind"), ("rows.x", "rows is")):
+        with pytest.raises(MammoError, match=words):
+            set_field(Outer(), path, "2")

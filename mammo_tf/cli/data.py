@@ -269,14 +269,14 @@ def _histogram_options(one: ArgumentParser) -> None:
     one.add_argument("-o", "--output", required=True, metavar="FILE.json", help="the histogram")
     one.add_argument(
         "--images", type=whole_number, metavar="N",
-        help="at most so many training images, drawn in equal parts of normal, benign and malignant (default: all, "
-        "labelled or not)",
+        help="training images at most, in equal parts of normal, benign, malignant (default: all, labelled or not)",
     )  # fmt: skip
     one.add_argument("--seed", type=seed_number, default=0, metavar="S", help="of the drawing (default 0)")
     one.add_argument(
         "--pixels", choices=("breast", "not-black", "all"), default="breast", help="which count (default breast)"
     )
     one.add_argument("--weight", choices=("image", "pixel"), default="image", help="what counts alike (default image)")
+    one.add_argument("--levels", type=whole_number, default=4096, metavar="N", help="grey levels (default 4096)")
     one.add_argument("--name", default="", metavar="TEXT", help="of the domain, for readers")
 
 
@@ -284,16 +284,17 @@ def histogram(options: Namespace) -> None:
     """Writes the average histogram of a domain."""
     with tensorflow_loaded():
         from mammo_tf.records import open_records
-        from mammo_tf.records.domain_statistics import records_histogram
+        from mammo_tf.records.domain_statistics import records_histogram, shortage
 
     output = Path(options.output)
     if output.suffix != ".json":
         raise MammoError("option_wrong", f"-o {options.output!r} does not end in .json", "Name a .json file")
+    records = open_records(options.records)
     found = records_histogram(
-        open_records(options.records), options.images, options.seed, options.pixels.replace("-", " "), options.weight,
-        options.name,
+        records, options.images, options.seed, options.pixels.replace("-", " "), options.weight, options.name,
+        options.levels,
     )  # fmt: skip
-    with disk_errors(output):
-        found.save(output)
-    parts = ", ".join(f"{count} {label or 'unlabelled'}" for label, count in found.labels.items())
+    found.save(output)
+    print_all(shortage(records, options.images) if options.images else ())
+    parts = ", ".join(f"{count} {label}" for label, count in found.labels.items())
     print(f"{output}: {counted(found.images, 'image')}{f' ({parts})' if parts else ''}, {found.levels} levels")

@@ -199,13 +199,14 @@ def _histogram_match(step: intensity_steps.HistogramMatch, values: Tensor) -> Te
 
     def matched(picture: Tensor) -> Tensor:
         counts = tf.math.bincount(tf.reshape(picture, [-1]), minlength=top + 1, maxlength=top + 1)
-        counts = tf.cast(tf.concat([[0], counts[1:]], 0), tf.float64)
+        counts = tf.cast(tf.concat([[0], counts[1:]], 0) if step.keep_black else counts, tf.float64)
         shares = tf.math.divide_no_nan(tf.cumsum(counts), tf.reduce_sum(counts))
         upper = tf.clip_by_value(tf.searchsorted(knots, shares, side="left"), 1, tf.size(knots) - 1)
         low, high = tf.gather(knots, upper - 1), tf.gather(knots, upper)
         way = tf.clip_by_value((shares - low) / (high - low), 0.0, 1.0)
         table = tf.gather(levels, upper - 1) + way * (tf.gather(levels, upper) - tf.gather(levels, upper - 1))
-        table = tf.concat([[0.0], tf.cast(table / top, tf.float32)[1:]], 0)
+        table = tf.cast(table / top, tf.float32)
+        table = tf.concat([[0.0], table[1:]], 0) if step.keep_black else table
         empty = tf.reduce_sum(counts) == 0
         return tf.where(empty, tf.zeros_like(picture, tf.float32), tf.gather(table, picture))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import Wording, from_json, one_of, to_json
-from mammo_tf.files import read_json, write_json
+from mammo_tf.files import read_json, text_digest, write_json
 from mammo_tf.imaging.histogram import average_cdf, matching_lut
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
+from mammo_tf.study import Projection
 
 FORMAT = 1
+WHAT = "average cumulative histogram of the grey levels of a domain"
+SAID = ("format", "what", "levels", "sha256")  # keys of the file that are not attributes
 LEVELS = 4096
 BREAST, NOT_BLACK, ALL = "breast", "not black", "all"
 SAME = "Make both histograms with mammo-tf histogram, of records that were prepared alike"
@@ -33,7 +37,12 @@ class DomainHistogram:
         pixels: which counted: of the `breast`, `not black` (level 0 left out), or `all`.
         weight: `image`, the mean of the images' c.d.f.s, or `pixel`, that of all pixels together.
         geometry: the steps that the pictures had gone through, sizes aside.
+        projection: which pictures volumes had become.
+        records: digest of the records that the images are of; "" where there are none.
         name: of the domain, for readers.
+
+    Raises:
+        MammoError: `cdf_wrong` for a c.d.f. that is none, and for that of nothing but black.
     """
 
     cdf: tuple[float, ...] = field(repr=False)
@@ -42,6 +51,8 @@ class DomainHistogram:
     pixels: str = one_of(BREAST, NOT_BLACK, ALL, default=BREAST)
     weight: str = one_of("image", "pixel", default="image")
     geometry: tuple[str, ...] = ()
+    projection: Projection = Projection()
+    records: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -49,6 +60,8 @@ class DomainHistogram:
         rises = values.size > 1 and np.isfinite(values).all() and values[0] >= 0 and (np.diff(values) >= 0).all()
         if not rises or abs(values[-1] - 1) > 1e-9:
             raise MammoError("cdf_wrong", f"the histogram of {self.words} does not rise from 0 or more to 1", SAME)
+        if values[0] == 1:
+            raise MammoError("cdf_wrong", f"the histogram of {self.words} holds nothing but black", "Take other images")
 
     @property
     def levels(self) -> int:
@@ -62,14 +75,18 @@ class DomainHistogram:
 
     def save(self, path: str | Path) -> None:
         """Writes the file; whole or not there."""
-        write_json(Path(path), {"format": FORMAT, **to_json(self)})
+        stored = to_json(self)
+        cdf = stored.pop("cdf")
+        body = {"format": FORMAT, "what": WHAT, "levels": self.levels, **stored, "cdf": cdf}
+        write_json(Path(path), {**body, "sha256": _digest(body)})
 
     @classmethod
     def load(cls, path: str | Path) -> DomainHistogram:
         """What `save` wrote.
 
         Raises:
-            MammoError: `file_missing`, `json_broken`, `histogram_wrong` for another file, `cdf_wrong`.
+            MammoError: `file_missing`, `json_broken`, `histogram_wrong` for another file and for one that was changed,
+                `cdf_wrong`.
         """
         stored = read_json(Path(path))
         if not isinstance(stored, dict) or stored.get("format") != FORMAT:
@@ -77,7 +94,18 @@ class DomainHistogram:
                 "histogram_wrong", f"{path} is not a histogram of a domain", "Make one: mammo-tf histogram"
             )
         wording = Wording("the histogram", "key", f"{path}: ", *["histogram_wrong"] * 3)
-        return from_json(cls, {name: value for name, value in stored.items() if name != "format"}, "", wording)
+        found = from_json(cls, {name: value for name, value in stored.items() if name not in SAID}, "", wording)
+        if stored.get("levels") != found.levels:
+            sentence = f"{path} says {stored.get('levels')} levels and holds {found.levels}"
+            raise MammoError("histogram_wrong", sentence, "Make it again: mammo-tf histogram")
+        if stored.get("sha256") != _digest(stored):
+            raise MammoError("histogram_wrong", f"{path} is not what was written", "Make it again: mammo-tf histogram")
+        return found
+
+
+def _digest(stored: Mapping[str, Any]) -> str:
+    """SHA-256 of the file's keys and values."""
+    return text_digest(json.dumps({key: value for key, value in stored.items() if key != "sha256"}, sort_keys=True))
 
 
 def domain_histogram(
@@ -135,9 +163,12 @@ def lookup_step(source: DomainHistogram, reference: DomainHistogram, rule: str =
     """
     check_alike(source, reference)
     table = matching_lut(np.array(source.cdf), np.array(reference.cdf), rule)
-    return HistogramLookup(tuple(table.tolist()), reference.levels - 1, keep_black=True)
+    return HistogramLookup(tuple(table.tolist()), reference.levels - 1, keep_black=reference.pixels != ALL)
 
 
 def match_step(reference: DomainHistogram) -> HistogramMatch:
-    """The step that carries each picture to the reference's histogram by the picture's own; black stays out of it."""
-    return HistogramMatch(reference.cdf)
+    """The step that carries each picture to the reference's histogram by the picture's own.
+
+    Black counts in it where all pixels of the reference do; else it stays out, and black.
+    """
+    return HistogramMatch(reference.cdf, keep_black=reference.pixels != ALL)

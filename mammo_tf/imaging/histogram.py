@@ -121,7 +121,7 @@ def match(
         out, divided by L - 1.
 
     Raises:
-        MammoError: `levels_wrong` for a value outside the table.
+        MammoError: `levels_wrong` for a value outside the table, of the image or the background.
     """
     image = np.asarray(image)
     table = np.asarray(lut, np.float64)
@@ -144,10 +144,13 @@ def _looked_up(image: NDArray[Any], table: NDArray[np.float64], background: floa
     _check_levels(image, table.size)
     rounded = np.rint(table)
     if background is not None:
+        _check_levels(np.asarray(background), table.size)
         rounded[int(background)] = background
     kind = np.result_type(image.dtype, np.min_scalar_type(int(rounded.max())))
     entries = np.zeros(np.iinfo(image.dtype).max + 1, kind)
     entries[: table.size] = rounded[: entries.size]
+    if not image.size:
+        return image.astype(kind)
     return np.asarray(cv2.LUT(np.ascontiguousarray(image), entries)).reshape(image.shape)
 
 

@@ -54,18 +54,20 @@ class HistogramMatch:
     """Each picture to the average histogram of a domain, by the picture's own histogram (rule `first`).
 
     Level round(p (len(cdf) - 1)) of a picture becomes F_R^-1(F_S(level)) / (len(cdf) - 1), F_S being the picture's own
-    c.d.f. without level 0, which stays black.
+    c.d.f.
 
     Attributes:
-        cdf: of the reference, never decreasing, ending in 1.
+        cdf: of the reference, never decreasing, from below 1 to 1.
+        keep_black: level 0 does not count in F_S and stays 0, as background does.
     """
 
     cdf: tuple[float, ...] = field(repr=False)
+    keep_black: bool = True
 
     def __post_init__(self) -> None:
         values = np.asarray(self.cdf, np.float64)
-        rises = values.ndim == 1 and values.size > 1 and values[0] >= 0 and (np.diff(values) >= 0).all()
-        check_parameter(bool(rises and abs(values[-1] - 1) < 1e-9), self, "cdf rises from 0 or more to 1")
+        rises = values.ndim == 1 and values.size > 1 and 0 <= values[0] < 1 and (np.diff(values) >= 0).all()
+        check_parameter(bool(rises and abs(values[-1] - 1) < 1e-9), self, "cdf rises from below 1 to 1")
 
     @property
     def knots(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -77,12 +79,14 @@ class HistogramMatch:
         top = len(self.cdf) - 1
         index = np.clip(np.rint(values * np.float32(top)), 0, top).astype(np.int32)
         counts = np.bincount(index.ravel(), minlength=top + 1).astype(np.float64)
-        counts[0] = 0.0
+        if self.keep_black:
+            counts[0] = 0.0
         total = counts.sum()
         if total == 0:
             return np.zeros_like(values)
         table = np.interp(np.cumsum(counts) / total, *self.knots) / top
-        table[0] = 0.0
+        if self.keep_black:
+            table[0] = 0.0
         return table.astype(np.float32)[index]
 
 

@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.domain_histogram import SAME, DomainHistogram, lookup_step, match_step
 from mammo_tf.imaging.geometry_steps import Fit, Place, Resize
 from mammo_tf.imaging.intensity_steps import MaximumScale, Scale, SubtractMean
-from mammo_tf.imaging.preprocessing import Preprocessing, geometry_words
+from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import IntensityStep
+from mammo_tf.recipes.matching import check_whole, matched
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.recipes.start import SAY_MEAN
 from mammo_tf.records import Records, check_same_pictures, open_records, prepare
-from mammo_tf.records.domain_statistics import with_matching
 from mammo_tf.study import SPLITS, check_leakage, read_manifest
 from mammo_tf.training import ModelFile
 
@@ -208,32 +207,11 @@ def network_input(
     """The preprocessing with the mean that the recipe asks for, behind histogram matching where that is asked for.
 
     Raises:
-        MammoError: `start_missing`, `mean_unknown`; those of `matched`.
+        MammoError: `start_missing`, `mean_unknown`; those of `matched` and `check_whole`.
     """
-    return _with_asked_mean(recipe, records, start, matched(recipe, records, preprocessing))
-
-
-def matched(recipe: Recipe, records: Records, preprocessing: Preprocessing) -> Preprocessing:
-    """The preprocessing with the recipe's histogram matching in front of its intensities.
-
-    Raises:
-        MammoError: `preprocessing_differs` where a histogram was taken of pictures that were prepared otherwise than
-            the records; those of `DomainHistogram.load` and `lookup_step`.
-    """
-    asked = recipe.preparation.matching
-    if asked is None:
-        return preprocessing
-    reference = DomainHistogram.load(asked.reference)
-    source = None if asked.source is None else DomainHistogram.load(asked.source)
-    here = geometry_words(records.preprocessing)
-    for path, histogram in ((asked.reference, reference), (asked.source, source)):
-        if histogram is not None and histogram.geometry != here:
-            raise MammoError(
-                "preprocessing_differs", f"{path} is of pictures prepared by {', '.join(histogram.geometry)}; those of "
-                f"{records.folder} were prepared by {', '.join(here)}", SAME,
-            )  # fmt: skip
-    step = match_step(reference) if source is None else lookup_step(source, reference, asked.rule)
-    return with_matching(preprocessing, step)
+    steps = _with_asked_mean(recipe, records, start, matched(recipe, records, preprocessing))
+    check_whole(recipe, records, steps)
+    return steps
 
 
 def _with_asked_mean(

@@ -36,12 +36,12 @@ def _check(right: bool, rule: str) -> None:
 
 @dataclass(frozen=True)
 class Matching:
-    """Histogram matching in front of a preparation's intensities.
+    """Histogram matching in front of a preparation's intensities, in place of that of a start model.
 
     Attributes:
         reference: file of the histogram that pictures shall have, as `mammo-tf histogram` writes it.
         source: file of the histogram of the domain that they are from: one table for all pictures; None carries each
-            picture from its own histogram (of a patch, where patches are seen).
+            picture from its own histogram, where pictures are seen whole.
         rule: for levels that the reference lacks, see `imaging.histogram.matching_lut`; with a source.
     """
 
@@ -71,7 +71,8 @@ class Preparation:
             neighbouring frames) or "slice" (each frame); None takes that of the records, with preset "start" that of
             the start model, else "mip".
         slab_slices, slab_mm: thickness of a slab, one of the two.
-        matching: histogram matching, with preset "start" in front of what the start model does; None for none.
+        matching: histogram matching; None with preset or mean "start" for that of the start model, if it has one, else
+            for none.
         tile: rows and columns of the tiles in which pictures of a manifest are stored; None stores them whole.
     """
 

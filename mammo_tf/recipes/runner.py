@@ -15,6 +15,7 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import rebuild, started_as
 from mammo_tf.recipes.before import compare_with_start, prove
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
+from mammo_tf.recipes.matching import digests_of_matching, left_unmatched
 from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.recipe import Phase, Recipe
 from mammo_tf.recipes.results import RunResult, Trained
@@ -153,6 +154,8 @@ def _trained(
     steps = network_input(recipe, records, origin, geometry)
     if origin is not None:
         check_channels(origin, steps)
+    if remark := left_unmatched(origin, steps):
+        say(remark)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
     model = _Trainer(recipe, folder, records, steps, say).all_phases(origin)
     finished = rebuild(model, dtype="float32", synchronized=False)  # for serving: no optimiser, one device
@@ -175,17 +178,6 @@ def digest_of_input(path: Path) -> str:
     if not path.is_file():
         raise MammoError("file_missing", f"{path} is not there or holds no records and no model")
     return digest(path)
-
-
-def digests_of_matching(recipe: Recipe) -> dict[str, str]:
-    """What the histograms hold that a recipe names; nothing where it names none.
-
-    Raises:
-        MammoError: `file_missing`.
-    """
-    asked = recipe.preparation.matching
-    named = {} if asked is None else {"reference": asked.reference, "source": asked.source}
-    return {name: digest_of_input(Path(path)) for name, path in named.items() if path is not None}
 
 
 def cases_of(records: Records, recipe: Recipe, split: str) -> Cases:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +20,10 @@ from mammo_tf.imaging.domain_histogram import (
 )
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
 from mammo_tf.imaging.preprocessing import Preprocessing, geometry_words
+from mammo_tf.progress import track
 from mammo_tf.records import Records
 
+MOST_LEVELS = 65536  # prepared pictures hold no more
 PARTS = (("normal",), ("benign",), ("malignant", "high_risk"))
 
 
@@ -32,6 +34,7 @@ def records_histogram(
     pixels: str = BREAST,
     weight: str = "image",
     name: str = "",
+    levels: int = LEVELS,
 ) -> DomainHistogram:
     """The average histogram of the training pictures of some records; one picture is held at a time.
 
@@ -43,12 +46,15 @@ def records_histogram(
         pixels: which count: of the `breast`, `not black` (level 0 left out), or `all`.
         weight: `image` or `pixel`.
         name: of the domain.
+        levels: number of grey levels.
 
     Raises:
-        MammoError: `split_empty` if there is no training picture, or none with a label where classes are drawn;
-            `modalities_mixed`; `breast_missing` where the breast is asked for and preparation did not look for it;
-            `image_empty` for a picture none of whose pixels count.
+        MammoError: `split_empty` if there is no training picture; those of `drawn`; `modalities_mixed`;
+            `breast_missing` where the breast is asked for and preparation did not look for it; `image_empty` for a
+            picture none of whose pixels count; `levels_wrong`.
     """
+    if not 2 <= levels <= MOST_LEVELS:
+        raise MammoError("levels_wrong", f"{levels} grey levels", f"Choose 2 to {MOST_LEVELS}; 4096 for 12 bits")
     if pixels not in (BREAST, NOT_BLACK, ALL):
         raise MammoError("pixels_wrong", f"no pixels {pixels!r}", f"Choose one of {BREAST}, {NOT_BLACK}, {ALL}")
     positions = records.positions("train") if images is None else drawn(records, images, seed)
@@ -61,9 +67,11 @@ def records_histogram(
     counts: dict[str, int] = {}
     if images is not None:
         counts = {str(label): int(n) for label, n in records.rows["label"].iloc[positions].value_counts().items()}
+    images_levels = _levels(records, positions, pixels, levels)
     return domain_histogram(
-        _levels(records, positions, pixels), LEVELS, weight, labels=dict(sorted(counts.items())),
-        pixels=pixels, geometry=geometry_words(records.preprocessing), name=name,
+        track(images_levels, "histogram", total=len(positions)), levels, weight, labels=dict(sorted(counts.items())),
+        pixels=pixels, geometry=geometry_words(records.preprocessing), projection=records.preprocessing.projection,
+        records=records.digest, name=name,
     )  # fmt: skip
 
 
@@ -101,45 +109,73 @@ def matching_step(
 
 def drawn(records: Records, images: int, seed: int = 0) -> NDArray[np.int64]:
     """Training pictures in equal parts of normal, benign and malignant (high risk among the last), as many of each as
-    the rarest of those present has, `images` at most.
+    the rarest of those present has, `images` at most but one of each.
 
     Raises:
-        MammoError: `split_empty`.
+        MammoError: `split_empty`; `class_missing` where one of the classes is there alone.
     """
-    positions = records.positions("train")
-    labels = records.rows["label"].iloc[positions].to_numpy()
-    parts = [positions[np.isin(labels, part)] for part in PARTS]
-    parts = [part for part in parts if len(part)]
+    parts = {part[0]: found for part, found in _parts(records).items() if len(found)}
     if not parts:
         raise MammoError("split_empty", f"{records.folder} has no training picture with a label", "Run mammo-tf split")
-    each = max(1, min(images // len(parts), min(map(len, parts))))
+    if len(parts) == 1:
+        raise MammoError(
+            "class_missing", f"all labelled training pictures of {records.folder} are {next(iter(parts))}, so classes "
+            "cannot be drawn in equal parts", "Take all pictures, labelled or not: leave --images out",
+        )  # fmt: skip
+    each = _each(parts, images)
     generator = np.random.default_rng(seed)
-    return np.sort(np.concatenate([generator.permutation(part)[:each] for part in parts]))
+    return np.sort(np.concatenate([generator.permutation(part)[:each] for part in parts.values()]))
 
 
-def _levels(records: Records, positions: NDArray[np.int64], pixels: str) -> Iterator[NDArray[np.int64]]:
-    """The levels (0 to 4095) of the pixels that count, of one picture at a time."""
+def shortage(records: Records, images: int) -> list[str]:
+    """What `drawn` lacks for so many pictures in equal parts of three classes, a sentence each."""
+    parts = {part[0]: found for part, found in _parts(records).items()}
+    found = [f"no training picture is {name}" for name, part in parts.items() if not len(part)]
+    there = {name: part for name, part in parts.items() if len(part)}
+    each = _each(there, images) if there else 0
+    if each < images // max(1, len(there)):
+        rarest = min(there, key=lambda name: len(there[name]))
+        found.append(f"{each} of each class in place of {images // len(there)}: no more are {rarest}")
+    return found
+
+
+def _parts(records: Records) -> dict[tuple[str, ...], NDArray[np.int64]]:
+    """Labels that count as one class -> its training pictures."""
+    positions = records.positions("train")
+    labels = records.rows["label"].iloc[positions].to_numpy()
+    return {part: positions[np.isin(labels, part)] for part in PARTS}
+
+
+def _each(parts: Mapping[str, NDArray[np.int64]], images: int) -> int:
+    return max(1, min(images // len(parts), min(map(len, parts.values()))))
+
+
+def _levels(records: Records, positions: NDArray[np.int64], pixels: str, levels: int) -> Iterator[NDArray[np.int64]]:
+    """The levels of the pixels that count, of one picture at a time."""
     for position in positions.tolist():
-        counted = _counted(records, position, pixels)
+        counted = _counted(records, position, pixels, levels)
         if not counted.size:
             sentence = f"no pixel of the image {records.rows['image_id'].iloc[position]} counts ({pixels})"
             raise MammoError("image_empty", sentence, "Leave the image out, or count other pixels")
         yield counted
 
 
-def _counted(records: Records, position: int, pixels: str) -> NDArray[np.int64]:
-    levels = np.rint(records.picture(position) / 65535 * (LEVELS - 1)).astype(np.int64)
+def _counted(records: Records, position: int, pixels: str, levels: int) -> NDArray[np.int64]:
+    found = np.rint(records.picture(position) / 65535 * (levels - 1)).astype(np.int64)
     if pixels == ALL:
-        return levels
+        return found
     if pixels == NOT_BLACK:
-        return levels[levels > 0]
+        return found[found > 0]
     mask = records.marks(position).breast_mask
     if mask is None:
         sentence = f"{records.folder} was prepared without looking for the breast"
         raise MammoError("breast_missing", sentence, "Take all pixels, or those that are not black")
-    return levels[mask]
+    return found[mask]
 
 
 def with_matching(preprocessing: Preprocessing, step: HistogramLookup | HistogramMatch) -> Preprocessing:
-    """The preprocessing with the matching in front of its intensity half."""
-    return replace(preprocessing, intensity_steps=(step, *preprocessing.intensity_steps))
+    """The preprocessing with the matching in front of its intensity half, in place of one that stands there."""
+    rest = preprocessing.intensity_steps
+    if isinstance(rest[0], HistogramLookup | HistogramMatch):
+        rest = rest[1:]
+    return replace(preprocessing, intensity_steps=(step, *rest))

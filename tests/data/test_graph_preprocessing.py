@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -70,7 +71,8 @@ INTENSITIES = [
     (Scale(65535, 0.003891), SubtractMean(52.18), Channels(3)),
     (LOOKUP, Scale(255), Channels(1)),
     (MaximumScale(255.0), Equalize(), SubtractMean(59.6), Channels(1)),
-    (MATCH, Scale(255), Channels(1)),
+    *((replace(MATCH, keep_black=black), Channels(1)) for black in (True, False)),
+    (HistogramMatch((0.0,) * 2000 + (0.25,) * 2000 + (1.0,) * 96), Channels(1)),
 ]
 
 
@@ -83,7 +85,8 @@ def test_intensity_equals_numpy(intensity):
     expected = np.stack([preprocessing.intensity(picture) for picture in pictures])
     result = graph.intensity(preprocessing, tf.constant(pictures)).numpy()
     assert result.dtype == np.float32
-    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
+    white = max(1.0, np.abs(expected).max())
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-6 * white)
 
 
 @pytest.mark.parametrize("name", ["g_pred_ddsm_96x75", "g_pred_inbreast_96x75"])

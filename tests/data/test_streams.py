@@ -26,6 +26,8 @@ from mammo_tf.data import (
 )
 from mammo_tf.data.patches import Lesion, Sheet
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.imaging.intensity_steps import Channels, HistogramLookup, HistogramMatch
 from mammo_tf.imaging.warp import affine
 from mammo_tf.records import Records
 from mammo_tf.study import truth
@@ -53,6 +55,24 @@ def test_inference_equals_the_numpy_twin(records: Records) -> None:
     for number, position in enumerate(batch["position"].numpy()):
         expected = records.preprocessing.intensity(records.picture(position) / np.float32(65535))
         np.testing.assert_allclose(batch["image"][number], expected, atol=1e-4)
+
+
+CURVE = np.linspace(0, 1, 4096) ** 0.5
+
+
+@pytest.mark.parametrize(
+    "step",
+    [HistogramLookup(tuple((4095 * CURVE).tolist()), keep_black=True), HistogramMatch(tuple(CURVE.tolist()))],
+    ids=["by_the_domain", "by_the_picture"],
+)
+def test_matched_pictures_equal_the_numpy_twin(records: Records, step: HistogramLookup | HistogramMatch) -> None:
+    steps = Preprocessing(records.preprocessing.geometry_steps, (step, Channels(1)))
+    (batch,) = list(inference_stream(records, _plan(records), 16, steps, padded=True))[:1]
+    for number, position in enumerate(batch["position"].numpy()[batch["weight"].numpy() > 0]):
+        picture = records.picture(position) / np.float32(65535)
+        found = batch["image"][number].numpy()
+        np.testing.assert_allclose(found, steps.intensity(picture), rtol=0, atol=1e-6)
+        assert not found[picture == 0].any()
 
 
 def test_padding_has_no_weight(records: Records) -> None:

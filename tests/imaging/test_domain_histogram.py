@@ -51,6 +51,12 @@ def test_tables_are_the_golden_ones():
         ({"further": 1}, "histogram_wrong", "further"),
         ({"pixels": "some"}, "histogram_wrong", "pixels"),
         ({"images": "three"}, "histogram_wrong", "images"),
+        ({"images": 4}, "histogram_wrong", "is not what was written"),
+        ({"levels": 256}, "histogram_wrong", "says 256 levels and holds 4096"),
+        ({"cdf": [0.0, 0.5, 1.0]}, "histogram_wrong", "says 4096 levels and holds 3"),
+        ({"cdf": [1.0, 1.0]}, "cdf_wrong", "nothing but black"),
+        ({"what": "something else"}, "histogram_wrong", "is not what was written"),
+        ({"projection": {"name": "mean"}}, "projection_wrong", "mean"),
     ],
 )
 def test_other_files_are_refused_in_a_line(tmp_path, change, code, words):
@@ -78,7 +84,7 @@ def test_histograms_that_do_not_belong_together_are_refused():
 
 CDFS = (
     st.lists(st.integers(0, 9), min_size=64, max_size=64)
-    .filter(any)
+    .filter(lambda counts: any(counts[1:]))
     .map(lambda counts: np.cumsum(counts) / np.sum(counts))
 )
 
@@ -104,6 +110,19 @@ def test_a_picture_by_its_own_histogram_is_the_rule_first(reference, seed):
     expected = np.where(picture == 0, 0, table[picture]) / 63
     step = match_step(DomainHistogram(tuple(reference.tolist()), 1))
     np.testing.assert_allclose(step.intensity((picture / 63).astype(np.float32)), expected, atol=1e-6)
+
+
+@settings(max_examples=30)
+@given(CDFS, st.integers(0, 2**31))
+def test_where_black_counts_in_the_reference_it_counts_in_the_picture(reference, seed):
+    picture = np.random.default_rng(seed).integers(0, 64, (9, 7))
+    picture[:, :3] = 0
+    histogram = DomainHistogram(tuple(reference.tolist()), 1, pixels="all")
+    expected = matching_lut(average_cdf([picture], 64), reference)[picture] / 63
+    found = match_step(histogram).intensity((picture / 63).astype(np.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    table = lookup_step(DomainHistogram(tuple(average_cdf([picture], 64).tolist()), 1, pixels="all"), histogram)
+    np.testing.assert_allclose(table.intensity((picture / 63).astype(np.float32)), expected, atol=1e-6)
 
 
 def test_a_black_picture_stays_black():

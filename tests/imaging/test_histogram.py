@@ -95,6 +95,14 @@ def test_match_to_another_number_of_levels():
     assert match(REFERENCES["256"][0], back).dtype == np.uint16
 
 
+@pytest.mark.parametrize("shape", [(0, 5), (7,), (2, 3, 4), (2, 1, 3, 600)])
+def test_match_takes_any_shape(shape):
+    image = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    found = match(image, np.arange(4096.0)[::-1], background=0)
+    np.testing.assert_array_equal(found, np.where(image == 0, 0, 4095 - image))
+    assert found.shape == shape
+
+
 def test_floats_and_integers_are_counted_alike():
     floats = average_cdf((image / 4095 for image in SOURCES), background=0.0)
     np.testing.assert_array_equal(floats, average_cdf(SOURCES, background=0))
@@ -128,6 +136,8 @@ def test_laws(source, reference, rule):
         ("levels_wrong", lambda: average_cdf([np.full((2, 2), np.nan)])),
         ("levels_wrong", lambda: average_cdf([np.zeros((2, 2), bool)])),
         ("levels_wrong", lambda: match(np.full((2, 2), 9), np.arange(4.0))),
+        ("levels_wrong", lambda: match(np.zeros((2, 2), np.uint16), np.arange(4.0), background=4)),
+        ("levels_wrong", lambda: match(np.zeros((2, 2), np.uint8), np.arange(4.0), background=-1)),
         ("weight_unknown", lambda: average_cdf([np.zeros((2, 2))], weight="mean")),
         ("rule_unknown", lambda: matching_lut(np.array([0.5, 1]), np.array([0.5, 1]), "raw")),
         ("cdf_wrong", lambda: matching_lut(np.array([0.5, 0.9]), np.array([0.5, 1]))),

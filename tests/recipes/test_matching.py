@@ -12,17 +12,24 @@ import numpy as np
 import pytest
 
 from mammo_tf.cli.main import main
+from mammo_tf.data import ImagePatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
 from mammo_tf.files import read_json
 from mammo_tf.imaging import DomainHistogram, Preprocessing
+from mammo_tf.imaging.domain_histogram import match_step
+from mammo_tf.imaging.geometry_steps import FindBreast, Resize
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
+from mammo_tf.imaging.preprocessing import geometry_words
 from mammo_tf.models import NETWORKS
 from mammo_tf.recipes import Evaluation, Phase, Preparation, Recipe, Training, run
+from mammo_tf.recipes.inputs import geometry_of, network_input
+from mammo_tf.recipes.matching import left_unmatched
 from mammo_tf.recipes.recipe import Matching
 from mammo_tf.records import Records, open_records, prepare
-from mammo_tf.records.domain_statistics import records_histogram
-from mammo_tf.study import read_manifest
+from mammo_tf.records.domain_statistics import records_histogram, shortage
+from mammo_tf.serving import open_scorer
+from mammo_tf.study import Projection, read_manifest
 from mammo_tf.training import Stage, load_model
 
 SIZE = (64, 64)
@@ -127,6 +134,17 @@ def test_a_model_is_trained_on_behind_matching(
     further = replace(adapted, name="further", preparation=Preparation(preset="start", mean="start", channels=1))
     run(further, tmp_path / "further", sites["dim"].folder, start=tmp_path / "matched")
     assert load_model(tmp_path / "further" / "model.keras").preprocessing == stored.preprocessing
+    dim, start = sites["dim"], replace(stored, model=keras.Sequential())
+    geometry = geometry_of(adapted, start, dim)
+    assert network_input(adapted, dim, start, geometry).intensity_steps == stored.preprocessing.intensity_steps
+    plain = network_input(replace(adapted, preparation=Preparation(channels=1)), dim, start, dim.preprocessing)
+    assert "trained behind histogram matching; the recipe names none" in left_unmatched(start, plain)
+    assert not left_unmatched(start, stored.preprocessing)
+    due = read_predictions(tmp_path / "matched" / "predictions_test.csv")
+    place = {name: position for position, name in enumerate(dim.rows["image_id"])}
+    pictures = np.stack([dim.picture(place[name]) / np.float32(65535) for name in due["image_id"]])
+    served = open_scorer(tmp_path / "matched").score(pictures).score
+    np.testing.assert_allclose(served, due["score"], rtol=0, atol=1e-6)
 
 
 def test_matched_pictures_score_as_those_of_the_source(
@@ -153,9 +171,11 @@ def test_other_histograms_are_refused_before_any_work(
     short = replace(DomainHistogram.load(files["dim"]), cdf=tuple(np.linspace(0, 1, 256).tolist()))
     short.save(tmp_path / "short.json")
     assert stored["geometry"] == ["crop_breast margin=0.02", "mask_breast", "fit method=area"]
+    (tmp_path / "cut.json").write_text(files["dim"].read_text()[:900])
     for source, code in (
         (tmp_path / "other.json", "preprocessing_differs"),
         (tmp_path / "short.json", "levels_differ"),
+        (tmp_path / "cut.json", "json_broken"),
         (tmp_path / "gone.json", "file_missing"),
     ):
         preparation = Preparation(
@@ -164,8 +184,8 @@ def test_other_histograms_are_refused_before_any_work(
         recipe = replace(RECIPE, name="wrong", needs_start=True, preparation=preparation)
         with pytest.raises(MammoError) as caught:
             run(recipe, tmp_path / code, sites["dim"].folder, start=base)
-        assert caught.value.code == code
-        assert not (tmp_path / code / "model.keras").exists()
+        assert caught.value.code == code and str(source) in str(caught.value)
+        assert not (tmp_path / code).exists()
 
 
 def test_another_histogram_under_the_same_name_is_another_run(
@@ -180,6 +200,58 @@ def test_another_histogram_under_the_same_name_is_another_run(
     (tmp_path / "source.json").write_bytes(files["bright"].read_bytes())
     with pytest.raises(MammoError, match="source"):
         run(recipe, tmp_path / "run", sites["dim"].folder, start=base)
+
+
+def test_a_pictures_own_histogram_must_be_known(base: Path, sites: dict[str, Records], files: dict[str, Path]) -> None:
+    start, dim = load_model(base / "model.keras"), sites["dim"]
+    preparation = Preparation(preset="start", mean="start", channels=1, matching=_matched(files, by_image=True))
+    recipe = replace(RECIPE, preparation=preparation)
+    assert network_input(recipe, dim, start, dim.preprocessing).intensity_steps[0] == match_step(
+        DomainHistogram.load(files["bright"])
+    )
+    patches = replace(recipe, evaluation=Evaluation(plan=ImagePatchSampling(rows=16, columns=16, pixels=16)))
+    with pytest.raises(MammoError, match="a patch does not tell") as caught:
+        network_input(patches, dim, start, dim.preprocessing)
+    assert caught.value.code == "matching_unfit"
+    unmasked = Preprocessing((FindBreast(), Resize(*SIZE)), dim.preprocessing.intensity_steps)
+    replace(DomainHistogram.load(files["bright"]), geometry=geometry_words(unmasked)).save(files["bright"].parent / "n")
+    named = replace(preparation, matching=Matching(str(files["bright"].parent / "n")))
+    with pytest.raises(MammoError, match="of the breast alone") as caught:
+        network_input(replace(recipe, preparation=named), replace(dim, preprocessing=unmasked), start, unmasked)
+    assert caught.value.code == "matching_unfit"
+
+
+def test_a_histogram_of_slices_is_not_that_of_projections(
+    sites: dict[str, Records], files: dict[str, Path], tmp_path: Path
+) -> None:
+    sliced = replace(sites["dim"], preprocessing=replace(sites["dim"].preprocessing, projection=Projection("slice")))
+    recipe = replace(RECIPE, preparation=Preparation(channels=1, matching=_matched(files)))
+    with pytest.raises(MammoError, match="slice") as caught:
+        network_input(recipe, sliced, None, sliced.preprocessing)
+    assert caught.value.code == "preprocessing_differs"
+    histogram = records_histogram(sliced, None)
+    assert (histogram.projection, histogram.records) == (Projection("slice"), sliced.digest)
+    histogram.save(tmp_path / "sliced.json")
+    assert DomainHistogram.load(tmp_path / "sliced.json") == histogram
+
+
+def test_too_few_of_a_class_are_told(
+    sites: dict[str, Records], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records, out = sites["dim"], str(tmp_path / "a.json")
+    assert main(["histogram", str(records.folder), "-o", out, "--images", "600", "--levels", "256"]) == 0
+    labels = records.rows["label"].iloc[records.positions("train")].value_counts()
+    told = capsys.readouterr().out
+    assert "no training picture is benign\n" in told
+    assert f"{labels.min()} of each class in place of 300: no more are {labels.idxmin()}\n" in told
+    assert f"{2 * labels.min()} images" in told and "256 levels" in told
+    assert main(["histogram", str(records.folder), "-o", out, "--levels", "1"]) == 2
+    assert "Choose 2 to 65536" in capsys.readouterr().err
+    alone = replace(records, rows=records.rows.assign(label="malignant"))
+    with pytest.raises(MammoError, match="are malignant, so classes cannot be drawn") as caught:
+        records_histogram(alone, 9)
+    assert caught.value.code == "class_missing"
+    assert shortage(records, 6) == ["no training picture is benign"]
 
 
 def test_a_domain_is_of_one_modality_and_has_pixels_that_count(sites: dict[str, Records]) -> None:
