@@ -89,7 +89,7 @@ def stopped(roots: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     module = importlib.import_module("mammo_tf.records.prepare")
     write_shard = module.write_shard
 
-    def stop(path: Path, images: Iterator[Any]) -> Any:
+    def stop(path: Path, images: Iterator[Any], tile: int | None = None) -> Any:
         if "00001" in path.name:
             raise KeyboardInterrupt
         return write_shard(path, islice(images, 2))

@@ -88,7 +88,7 @@ def policy_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
         panel.axhline(0.5, color=MUTED, linewidth=0.6, linestyle=":")
         panel.set(xticks=np.arange(len(names)), xticklabels=names, ylim=(0, 1), ylabel="Probability of fine-tuning")
         panel.grid(visible=False, axis="x")
-        panel.legend(loc="upper right", ncols=len(tables))
+        figure.legend(*panel.get_legend_handles_labels(), loc="outside upper right", ncols=len(tables))
     return figure
 
 
