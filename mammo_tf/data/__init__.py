@@ -1,7 +1,9 @@
 """Records to batches: one stream for training, one for inference."""
 
 from mammo_tf.data.augmentation import NO_AUGMENTATION, Augmentation
+from mammo_tf.data.domains import DomainPlan, DomainSampling, Look, SourceLooks
 from mammo_tf.data.image_patches import ImagePatches, ScoredPatches
+from mammo_tf.data.image_tiles import ImageTiles, ScoredTiles, TileSampling
 from mammo_tf.data.intensity_changes import Gamma, GaussianNoise
 from mammo_tf.data.patches import Patches
 from mammo_tf.data.plans import BALANCES, Draws, WholeImages
@@ -13,14 +15,21 @@ __all__ = [
     "BALANCES",
     "NO_AUGMENTATION",
     "Augmentation",
+    "DomainPlan",
+    "DomainSampling",
     "Draws",
     "Gamma",
     "GaussianNoise",
     "ImagePatchSampling",
     "ImagePatches",
+    "ImageTiles",
+    "Look",
     "PatchSampling",
     "Patches",
     "ScoredPatches",
+    "ScoredTiles",
+    "SourceLooks",
+    "TileSampling",
     "WholeImageSampling",
     "WholeImages",
     "inference_stream",
