@@ -9,7 +9,7 @@ from mammo_tf.data.patches import Patches
 from mammo_tf.data.plans import BALANCES, Draws, WholeImages
 from mammo_tf.data.sampling import ImagePatchSampling, PatchSampling, WholeImageSampling
 from mammo_tf.data.sheets import patch_sheets
-from mammo_tf.data.streams import inference_stream, steps_per_epoch, stream_errors, training_stream
+from mammo_tf.data.streams import draws_of_batch, inference_stream, steps_per_epoch, stream_errors, training_stream
 
 __all__ = [
     "BALANCES",
@@ -32,6 +32,7 @@ __all__ = [
     "TileSampling",
     "WholeImageSampling",
     "WholeImages",
+    "draws_of_batch",
     "inference_stream",
     "patch_sheets",
     "steps_per_epoch",

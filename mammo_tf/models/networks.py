@@ -61,6 +61,11 @@ def description_of(model: keras.Model) -> Description | None:
     return found
 
 
+def branches_of(model: keras.Model) -> int:
+    """How many branches a network keeps apart; where there are several its second input is each picture's branch."""
+    return int(getattr(description_of(model), "branches", 1))
+
+
 def started_as(wanted: Description, start: keras.Model | None = None) -> Description:
     """Which description a start model stands for: `wanted`, or the network that this is made out of.
 

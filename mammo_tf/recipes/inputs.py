@@ -47,7 +47,7 @@ def _asked_geometry(recipe: Recipe, start: ModelFile | None, records: Records | 
     if start is None:
         raise MammoError("start_missing", "preparation.preset is 'start' and there is no start model", "Give --start")
     if start.published:
-        return Preprocessing.preset("legacy", size, channels=start.model.input.shape[-1])
+        return Preprocessing.preset("legacy", size, channels=start.model.inputs[0].shape[-1])
     if start.preprocessing is None:
         raise MammoError(
             "preprocessing_missing", "the start model does not say how pictures are prepared",
@@ -61,8 +61,8 @@ def _size(recipe: Recipe, start: ModelFile | None, records: Records | None) -> t
         return recipe.preparation.rows, recipe.preparation.columns
     if records is not None:
         return records.size
-    if start is not None and start.model.input.shape[1] is not None:
-        return start.model.input.shape[1], start.model.input.shape[2]
+    if start is not None and start.model.inputs[0].shape[1] is not None:
+        return start.model.inputs[0].shape[1], start.model.inputs[0].shape[2]
     return FULL_SIZE
 
 

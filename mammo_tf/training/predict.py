@@ -48,7 +48,8 @@ def predicted_batches(
     """Batches of an inference stream with what a model gives for them, so that memory holds one batch at a time.
 
     Args:
-        model: one picture in, one output, built under the strategy whose devices are to share a batch.
+        model: one picture in, or a picture and its `branch`, one output; built under the strategy whose devices are to
+            share a batch.
         stream: an `inference_stream`, padded for several devices.
 
     Yields:
@@ -60,11 +61,12 @@ def predicted_batches(
     with stream_errors():
         for batch in stream:
             pictures = batch.pop("image")
+            given = [pictures, batch["branch"]] if len(model.inputs) > 1 else pictures
             if several:
-                one = tf.data.Dataset.from_tensors(pictures).with_options(alone)
+                one = tf.data.Dataset.from_tensors((given,)).with_options(alone)
                 outputs = model.predict(one, verbose=0)
             else:
-                outputs = model.predict_on_batch(pictures)
+                outputs = model.predict_on_batch(given)
             real = batch["weight"].numpy() > 0
             yield {name: values.numpy()[real] for name, values in batch.items()}, np.asarray(outputs)[real]
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mammo_tf.data import Draws, WholeImages, inference_stream
+from mammo_tf.data.domains import BRANCH
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, make_predictions
@@ -24,9 +25,18 @@ from mammo_tf.evaluation.overlap import OVERLAP, overlap, overlap_metrics
 from mammo_tf.files import atomic_path
 from mammo_tf.imaging.warp import affine, invert
 from mammo_tf.models import flip_averaged
-from mammo_tf.records import PreparedImage, Records
+from mammo_tf.models.networks import branches_of
+from mammo_tf.records import Records
+from mammo_tf.records.example import Marks
 from mammo_tf.study import UNLABELLED, Finding, findings_from_json
-from mammo_tf.training.losses import OF_THE_BATCH, PIXEL_LOSSES, PixelLoss, positive_probability
+from mammo_tf.training.losses import (
+    PIXEL_LOSSES,
+    PixelLoss,
+    PixelSums,
+    branches_loss,
+    positive_probability,
+    with_branch,
+)
 from mammo_tf.training.metrics import RunningDice
 from mammo_tf.training.predict import predicted_batches
 from mammo_tf.training.tasks.classification import shape_words
@@ -101,23 +111,23 @@ class Segmentation:
         Raises:
             MammoError: `records_older` for records of version 0.1, which do not tell the size of stored pictures.
         """
-        if len(records) and records.image(0).stored_size == (0, 0):
+        if len(records) and records.marks(0).stored_size == (0, 0):
             sentence = f"{records.folder} was prepared by version 0.1 and does not tell the size of stored pictures"
             raise MammoError("records_older", sentence, "Prepare the images again, into a new folder")
 
         def mask(position: int) -> NDArray[np.bool_]:
-            return self.mask_of(records.image(position))
+            return self.mask_of(records.marks(position))
 
         return mask
 
-    def mask_of(self, image: PreparedImage) -> NDArray[np.bool_]:
+    def mask_of(self, image: Marks) -> NDArray[np.bool_]:
         """The union of the wanted findings of one prepared image, bool `[rows, columns]`."""
         listed = findings_from_json(str(image.row.get("findings") or ""))
         chosen = [mask for finding, mask in zip(listed, image.finding_masks, strict=True) if self.wanted(finding)]
-        return np.any(chosen, axis=0) if chosen else np.zeros(image.picture.shape, np.bool_)
+        return np.any(chosen, axis=0) if chosen else np.zeros(image.size, np.bool_)
 
     def check_network(self, model: keras.Model, what: str, classes: int | None = None) -> None:
-        """One picture in, one or two probabilities for each of its pixels out.
+        """One picture in, with its branch where the network has several; one or two probabilities a pixel out.
 
         Raises:
             MammoError: `outputs_wrong`.
@@ -125,7 +135,7 @@ class Segmentation:
         taken, given = (
             [tuple(tensor.shape[1:]) for tensor in getattr(model, ends, None) or []] for ends in ("inputs", "outputs")
         )
-        fits = len(taken) == len(given) == 1 and len(taken[0]) == len(given[0]) == 3
+        fits = len(taken) == 1 + (branches_of(model) > 1) and len(given) == 1 and len(taken[0]) == len(given[0]) == 3
         if not fits or given[0][:2] != taken[0][:2] or given[0][2] not in (1, 2):
             raise MammoError(
                 "outputs_wrong",
@@ -134,33 +144,48 @@ class Segmentation:
             )
 
     def pair(self, batch: Mapping[str, Any], model: keras.Model, balanced: bool) -> tuple[Any, Any, Any]:
-        """Pictures, masks `[batch, rows, columns]`, weights."""
-        return batch["image"], batch["mask"], batch["weight"]
+        """Pictures, masks `[batch, rows, columns]`, weights; of a network with branches the branch goes with both.
+
+        Raises:
+            MammoError: `branch_missing` where pictures are drawn without one.
+        """
+        if branches_of(model) == 1:
+            return batch["image"], batch["mask"], batch["weight"]
+        if BRANCH not in batch:
+            raise MammoError(
+                "branch_missing", f"the network has {branches_of(model)} branches, and pictures are drawn without one",
+                "Draw them by data.DomainSampling, or take a network of one branch",
+            )  # fmt: skip
+        return (batch["image"], batch[BRANCH]), with_branch(batch["mask"], batch[BRANCH]), batch["weight"]
 
     def compiled(self, model: keras.Model) -> Compiled:
         """The loss, and a running Dice."""
-        return Compiled(PixelLoss(self.loss), [RunningDice(self.threshold)])
+        return Compiled(PixelLoss(self.loss, branches_of(model)), [RunningDice(self.threshold)])
 
     def validate(self, model: keras.Model, stream: tf.data.Dataset, draws: Draws) -> dict[str, float]:
         """`val_loss` as if all validation pictures were one batch, plus the regularisation, and `val_dice`.
 
         `val_dice` is the mean over pictures of the Dice at the threshold; pictures in which neither truth nor network
-        has a finding do not count. It is left out where no picture counts.
+        has a finding do not count. It is left out where no picture counts. Of a network with branches every picture
+        is taken through the branch that it was drawn for.
         """
-        sums, losses, each = np.zeros(4), [], []  # sums of p y, p, y, pixels
+        sums, losses, shares, each = [], [], [], []
         for batch, outputs in predicted_batches(model, stream):
             probability = np.asarray(positive_probability(outputs), np.float64)
             truth = batch["mask"].astype(np.float64)
-            sums += [float(part.sum()) for part in (probability * truth, probability, truth, np.ones_like(truth))]
-            if self.loss not in OF_THE_BATCH:
-                found = PIXEL_LOSSES[self.loss](batch["mask"], probability.astype(np.float32))
-                losses += keras.ops.convert_to_numpy(found).astype(np.float64).tolist()
+            parts = (truth * probability, probability, truth, np.ones_like(truth))
+            sums.append(np.stack([part.sum(axis=(1, 2)) for part in parts]))
+            branch = batch.get(BRANCH, np.zeros(len(truth), np.int64))
+            shares.append(np.eye(branches_of(model))[branch])
+            of_pictures = PIXEL_LOSSES[self.loss].of_pictures
+            if of_pictures is not None:
+                found = of_pictures(batch["mask"], probability.astype(np.float32))
+                losses.append(keras.ops.convert_to_numpy(found).astype(np.float64))
             called = zip(probability >= self.threshold, truth > 0, strict=True)
             each += [overlap(found, mask)["dsc"] for found, mask in called]
-        both, given, true, pixels = sums
-        negative = _share(pixels - given - true + both, 2 * pixels - given - true)
-        loss = float(np.mean(losses)) if losses else -(_share(both, given + true) + negative)
-        values = {"val_loss": loss + float(sum(float(one) for one in model.losses))}
+        whole = PixelSums(*np.concatenate(sums, axis=1))
+        loss = branches_loss(self.loss, whole, np.concatenate(losses) if losses else None, np.concatenate(shares))
+        values = {"val_loss": float(loss) + float(sum(float(one) for one in model.losses))}
         counted = [value for value in each if np.isfinite(value)]
         return values | ({"val_dice": float(np.mean(counted))} if counted else {})
 
@@ -227,7 +252,3 @@ def write_mask(
     stored = affine(mask, invert(to_stored), fill=0, size=stored_size)
     with atomic_path(path) as beside:
         beside.write_bytes(cv2.imencode(".png", stored.astype(np.uint8) * 255)[1].tobytes())
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else 0.0
