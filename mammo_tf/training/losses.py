@@ -27,8 +27,7 @@ def dice_loss(truth: Any, probabilities: Any) -> Any:
     truth, probabilities = ops.cast(truth, "float32"), ops.cast(probabilities, "float32")
     both = _sum_of_each_class(truth * probabilities)
     either = _sum_of_each_class(truth) + _sum_of_each_class(probabilities)
-    shares = ops.where(either > 0, both / ops.where(either > 0, either, 1.0), 0.0)
-    return -2.0 * ops.mean(shares)
+    return -2.0 * ops.mean(_share(both, either))
 
 
 def _sum_of_each_class(values: Any) -> Any:
@@ -79,7 +78,7 @@ def focal_tversky_of_sums(sums: PixelSums) -> Any:
     """
     missed, false = sums.true - sums.both, sums.given - sums.both
     whole = sums.both + 0.7 * missed + 0.3 * false
-    lost = ops.where(whole > 0, 1.0 - _share(sums.both, whole), 0.0)
+    lost = ops.where(whole == 0, 0.0, 1.0 - _share(sums.both, whole))
     return ops.power(ops.maximum(lost, 1e-6), 0.75) - 1e-6**0.75
 
 
@@ -187,5 +186,5 @@ def _sum_of_pictures(values: Any) -> Any:
 
 
 def _share(part: Any, whole: Any) -> Any:
-    """`part / whole`, 0 where `whole` is 0."""
-    return ops.where(whole > 0, part / ops.where(whole > 0, whole, 1.0), 0.0)
+    """`part / whole`, 0 where `whole` is 0; what is not a number stays so."""
+    return ops.where(whole == 0, 0.0, part / ops.where(whole == 0, 1.0, whole))

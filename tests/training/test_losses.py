@@ -133,3 +133,10 @@ def test_dice_and_cross_entropy_is_their_sum() -> None:
         float(PixelLoss(of)(mask, probability[..., None])) for of in ("dice_and_cross_entropy", "dice", "cross_entropy")
     )
     assert both == pytest.approx(dice + entropy, rel=1e-6)
+
+
+@pytest.mark.parametrize("of", sorted(PIXEL_LOSSES))
+def test_a_probability_that_is_no_number_does_not_vanish(of: str) -> None:
+    mask, probability = _drawn(6)
+    probability[0, 0, 0] = np.nan
+    assert not np.isfinite(float(PixelLoss(of)(mask, probability[..., None])))

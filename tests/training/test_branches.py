@@ -1,0 +1,106 @@
+"""A network with branches in training: one loss over all of them, exact validation, statistics of an epoch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from mammo_tf.data import DomainSampling, TileSampling, WholeImages, inference_stream, training_stream
+from mammo_tf.data.augmentation import NO_AUGMENTATION
+from mammo_tf.data.sampling import Cases
+from mammo_tf.errors import MammoError
+from mammo_tf.models import rebuild
+from mammo_tf.records import Records
+from mammo_tf.training import Material, Segmentation, Stage, fit_stage
+from mammo_tf.training.losses import dice_loss
+
+sys.path.insert(0, str(Path(__file__).parent))
+from branched import Branched, Counted  # noqa: E402 - it lies next to this file
+
+TASK = Segmentation()
+STAGE = Stage("one", ("all",), 3e-3, 2, monitor="val_loss", stop_patience=0, rate_patience=0)
+
+
+def make_material(records: Records, task: Segmentation = TASK) -> Material:
+    cases = {}
+    for split in ("train", "validation"):
+        positions = records.positions(split)[:8]
+        cases[split] = Cases(positions, task.truth(records.rows.iloc[positions]))
+    sampling = DomainSampling(plan=TileSampling(rows=32, columns=32))
+    return Material(
+        records, records.preprocessing, *sampling.plans(records, cases, NO_AUGMENTATION, False, 1), 12, task=task
+    )
+
+
+def make_model(channels: int = 3) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return Branched().build((32, 32, channels))
+
+
+@pytest.fixture(scope="module")
+def trained(records: Records, tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, list[dict]]:
+    return fit_stage(make_model(), STAGE, make_material(records), tmp_path_factory.mktemp("branches"))
+
+
+def test_every_branch_is_trained_and_the_loss_is_their_sum(trained: tuple, records: Records) -> None:
+    model, history = trained
+    assert history[1]["loss"] < history[0]["loss"]
+    assert -3 <= history[1]["val_loss"] < 0
+    before = make_model()
+    for name in ("gain", "shift"):
+        moved = model.get_layer(name).get_weights()[0] != before.get_layer(name).get_weights()[0]
+        assert moved.any(axis=1).all(), f"{name} of every branch"
+    material = make_material(records)
+    stream = inference_stream(records, material.validation, 64, masks=TASK.masks(records))
+    found = TASK.validate(model, stream, material.validation.epoch(0))
+    parts = list(stream)
+    image, mask, branch = (np.concatenate([part[name] for part in parts]) for name in ("image", "mask", "branch"))
+    given = model.predict([image, branch], verbose=0)[..., 0]
+    expected = 0.0
+    for one in range(3):
+        both = [np.stack([1 - part, part], axis=-1) for part in (mask[branch == one], given[branch == one])]
+        expected += float(dice_loss(*both))
+    assert found["val_loss"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_statistics_are_those_of_the_last_epoch(trained: tuple, records: Records) -> None:
+    model, history = trained
+    (counted,) = (layer for layer in model.layers if isinstance(layer, Counted))
+    length = len(make_material(records).training)
+    assert float(counted.count) == -(-length // 12) * 12
+    assert len(history) == 2
+
+
+def test_a_network_with_branches_is_rebuilt_and_saved(trained: tuple, tmp_path: Path) -> None:
+    model, _ = trained
+    picture = [np.random.default_rng(0).random((3, 32, 32, 3)).astype(np.float32) * 255, np.arange(3)]
+    expected = model.predict(picture, verbose=0)
+    np.testing.assert_allclose(rebuild(model, dtype="float32").predict(picture, verbose=0), expected, atol=1e-6)
+    TASK.check_network(model, "the network")
+    assert not np.allclose(expected[0], model.predict([picture[0], np.array([1, 1, 1])], verbose=0)[0])
+
+
+def test_pictures_drawn_without_a_branch_are_refused(records: Records, tmp_path: Path) -> None:
+    positions = records.positions("train")[:4]
+    plan = WholeImages(positions, TASK.truth(records.rows.iloc[positions]), records.size)
+    batch = next(iter(training_stream(records, plan, 2, masks=TASK.masks(records))))
+    with pytest.raises(MammoError, match="3 branches, and pictures are drawn without one") as raised:
+        TASK.pair(batch, make_model(), False)
+    assert raised.value.code == "branch_missing"
+
+
+def test_a_loss_that_is_not_finite_names_its_images(records: Records, tmp_path: Path) -> None:
+    material = make_material(records)
+    model = make_model()
+    kernel, bias = model.get_layer("encoder").get_weights()
+    model.get_layer("encoder").set_weights([kernel * np.nan, bias])
+    with pytest.raises(MammoError, match=r"epoch 1, batch 1, of the images p\d+_") as raised:
+        fit_stage(model, STAGE, material, tmp_path)
+    assert raised.value.code == "loss_not_finite"
+    drawn = material.training.epoch(0).positions[:12]
+    shown = raised.value.sentence.partition("of the images ")[2].partition(" and ")[0].split(", ")
+    assert set(shown) <= {str(name) for name in records.rows["image_id"].iloc[drawn]}
