@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from mammo_tf.data.breast_pixels import BreastPixels
 from mammo_tf.data.image_patches import PatchSource
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.levels import WHITE
-from mammo_tf.imaging.warp import invert, map_points
+from mammo_tf.imaging.tiles import Frame, breast_pixels, stored_frame
 from mammo_tf.progress import track
 from mammo_tf.records import Records
 from mammo_tf.records.example import Marks
-
-BREAST_LEVEL = 0.05  # of white, where nobody looked for the breast
 
 
 @dataclass(frozen=True)
@@ -111,8 +108,7 @@ def breast_of(records: Records, position: int, marks: Marks, level: float | None
     """
     if level is None and marks.breast_mask is not None:
         return marks.breast_mask
-    level = BREAST_LEVEL if level is None else level
-    return np.asarray(records.picture(position) > level * WHITE)
+    return breast_pixels(records.picture(position), level)
 
 
 def _extent(marks: Marks, geometry: PatchGeometry) -> tuple[float, float]:
@@ -147,10 +143,6 @@ def _number(cell: Any) -> float:
     return float(cell) if cell not in (None, "") else 0.0
 
 
-def frame_of(marks: Marks) -> tuple[float, float, float, float]:
+def frame_of(marks: Marks) -> Frame:
     """Top, bottom, left, right of the stored image in the prepared picture, in pixels of that."""
-    rows, columns = marks.stored_size if marks.stored_size != (0, 0) else marks.size
-    corners = map_points(invert(marks.affine), np.array([[-0.5, -0.5], [columns - 0.5, rows - 0.5]])) + 0.5
-    left, right = np.clip(corners[:, 0], 0, marks.size[1])
-    top, bottom = np.clip(corners[:, 1], 0, marks.size[0])
-    return float(top), float(bottom), float(left), float(right)
+    return stored_frame(marks.affine, marks.stored_size, marks.size)

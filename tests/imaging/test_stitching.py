@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mammo_tf.data.image_tiles import tile_matrices
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.stitching import Stitcher
+from mammo_tf.imaging.tiles import Tiling, tile_matrices
 from mammo_tf.imaging.warp import affine
 
 
 def stitched(picture: np.ndarray, cut: tuple[int, int], size: tuple[int, int], overlap: float) -> np.ndarray:
     stitcher = Stitcher(picture.shape)
-    for matrix in tile_matrices((0, picture.shape[0], 0, picture.shape[1]), cut, size, overlap):
+    for matrix in tile_matrices((0, picture.shape[0], 0, picture.shape[1]), Tiling(*size, cut, overlap)):
         stitcher.add(affine(picture, matrix, fill="nearest", size=size), matrix)
     return stitcher.result()
 
@@ -48,7 +48,7 @@ def test_tiles_fade_into_one_another() -> None:
     steps = {}
     for overlap in (0.0, 0.5):
         stitcher = Stitcher((20, 60))
-        for value, matrix in enumerate(tile_matrices((0, 20, 0, 60), (1, 2), (20, 40), overlap)):
+        for value, matrix in enumerate(tile_matrices((0, 20, 0, 60), Tiling(20, 40, (1, 2), overlap))):
             stitcher.add(np.full((20, 40), float(value), np.float32), matrix)
         row = stitcher.result()[10]
         assert (np.diff(row) >= 0).all()

@@ -13,6 +13,7 @@ from mammo_tf.data import DomainSampling, TileSampling, WholeImages, inference_s
 from mammo_tf.data.augmentation import NO_AUGMENTATION
 from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging.tiles import Tiling
 from mammo_tf.models import rebuild
 from mammo_tf.records import Records
 from mammo_tf.training import Material, Segmentation, Stage, fit_stage
@@ -30,7 +31,7 @@ def make_material(records: Records, task: Segmentation = TASK) -> Material:
     for split in ("train", "validation"):
         positions = records.positions(split)[:8]
         cases[split] = Cases(positions, task.truth(records.rows.iloc[positions]))
-    sampling = DomainSampling(plan=TileSampling(rows=32, columns=32))
+    sampling = DomainSampling(plan=TileSampling(Tiling(32, 32)))
     return Material(
         records, records.preprocessing, *sampling.plans(records, cases, NO_AUGMENTATION, False, 1), 12, task=task
     )
