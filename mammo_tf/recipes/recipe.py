@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mammo_tf.data import BALANCES, Augmentation, ImagePatchSampling, WholeImageSampling
+from mammo_tf.data import BALANCES, Augmentation, ImagePatchSampling, TileSampling, WholeImageSampling
 from mammo_tf.data.sampling import PlanMaker, Sampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling
@@ -20,7 +20,7 @@ from mammo_tf.imaging.histogram import RULES
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
 from mammo_tf.study import Projection
-from mammo_tf.training import PRECISIONS, AnyTask, Classification, Stage
+from mammo_tf.training import PRECISIONS, AnyTask, Classification, Segmentation, Stage
 
 FORMAT = 2
 SMOKE_SIZE, SMOKE_BATCH = (128, 128), 8
@@ -248,6 +248,8 @@ class Recipe:
             not self.phases or self.phases[-1].network is None,
             "the last phase has no network of its own: it trains the recipe's, which is measured",
         )
+        pixels = isinstance(self.task, Segmentation)
+        _check(pixels or not isinstance(self.scoring, TileSampling), "tiles are for a task of pixels (Segmentation)")
         for stage in self.stages:
             for watched in (stage.monitor, stage.kept):
                 _check(
@@ -307,7 +309,7 @@ class Recipe:
 
 def smoke_size(recipe: Recipe) -> tuple[int, int]:
     """Rows and columns of the prepared pictures of a smoke run."""
-    return SMOKE_CANVAS if isinstance(recipe.scoring, ImagePatchSampling) else SMOKE_SIZE
+    return SMOKE_CANVAS if isinstance(recipe.scoring, ImagePatchSampling | TileSampling) else SMOKE_SIZE
 
 
 def smoke(recipe: Recipe) -> Recipe:

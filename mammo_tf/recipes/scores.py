@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mammo_tf.data import ImagePatchSampling
+from mammo_tf.data import ImagePatchSampling, TileSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Metrics, calibrate, compute_metrics, write_predictions
 from mammo_tf.evaluation.overlap import OVERLAP
@@ -152,6 +152,7 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         task=recipe.task,
         preprocessing=steps,
         patch=patch_input(recipe),
+        tiling=recipe.scoring.tiling if isinstance(recipe.scoring, TileSampling) else None,
         training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
         patients=(*(() if before is None else before.patients or (NOT_TOLD,)), _known_patients(records)),
         terms=() if before is None else before.terms,

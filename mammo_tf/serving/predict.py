@@ -34,6 +34,7 @@ from mammo_tf.serving.export import task_of
 from mammo_tf.serving.predict_domain import foreign
 from mammo_tf.serving.predict_inputs import Inputs, find_inputs, pictures_of
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
+from mammo_tf.serving.predict_tiles import score_pictures
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.serving.scorer import Scorer, open_scorer
 from mammo_tf.study import COLUMNS as MANIFEST_COLUMNS
@@ -190,7 +191,7 @@ class _Run:
         if not usable:
             return
         began = time.perf_counter()
-        scored = self.scorer.score(np.stack([item.picture for item in usable]))
+        scored = score_pictures(self.scorer, usable, self.task)
         self.network_seconds += time.perf_counter() - began
         for number, item in enumerate(usable):
             name = _name(item)

@@ -40,6 +40,7 @@ from mammo_tf.training.losses import (
 from mammo_tf.training.metrics import RunningDice
 from mammo_tf.training.predict import predicted_batches
 from mammo_tf.training.tasks.classification import shape_words
+from mammo_tf.training.tasks.pieces import CHOICES
 from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
 
 SICK = ("malignant", "high_risk")  # labels of a picture in which something was found, somewhere
@@ -59,6 +60,7 @@ class Segmentation:
             for all.
         loss: "dice", "cross_entropy", or another of `training.losses.PIXEL_LOSSES`.
         threshold: a pixel belongs to a finding from this probability on.
+        choice: what chooses one branch of a network that has several: the "picture", or each "piece" (tile) for itself.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -67,12 +69,15 @@ class Segmentation:
     findings: tuple[str, ...] = ()
     loss: str = "dice"
     threshold: float = 0.5
+    choice: str = "picture"
 
     def __post_init__(self) -> None:
         if self.loss not in PIXEL_LOSSES:
             raise MammoError("recipe_wrong", f"task.loss is one of {', '.join(PIXEL_LOSSES)}, not {self.loss!r}")
         if not 0 < self.threshold < 1:
             raise MammoError("recipe_wrong", f"task.threshold lies between 0 and 1, not at {self.threshold:g}")
+        if self.choice not in CHOICES:
+            raise MammoError("recipe_wrong", f"task.choice is one of {', '.join(CHOICES)}, not {self.choice!r}")
 
     def wanted(self, finding: Finding) -> bool:
         """Whether a finding is looked for."""
