@@ -1,5 +1,7 @@
 """Batches to outputs: networks on `keras.ops` alone, so that they run on any Keras backend."""
 
+from mammo_tf.models.branch_network import asking_every_branch
+from mammo_tf.models.branches import branch_distances, select_branch
 from mammo_tf.models.end2end import (
     End2End,
     PatchClassifier,
@@ -13,11 +15,13 @@ from mammo_tf.models.flips import flip_averaged
 from mammo_tf.models.identity import architecture_digest, weights_digest
 from mammo_tf.models.legacy import LegacyImport, import_legacy, read_legacy
 from mammo_tf.models.networks import NETWORKS, Description, Network, described, description_of, started_as
+from mammo_tf.models.normalization import MultiLayerNormalization
 from mammo_tf.models.rebuild import named_layers, rebuild
 from mammo_tf.models.residual import Residual, ResidualBlock
 from mammo_tf.models.resnet_patch import ResNetPatch, resnet_patch
 from mammo_tf.models.saliency import activation_map_model, activation_maps
 from mammo_tf.models.spottune import Policies, SpotTune, policies, spottune, with_test_policy
+from mammo_tf.models.swin_unet import SwinUnet, load_torch_weights, swin_unet
 from mammo_tf.models.winograd import with_winograd
 
 __all__ = [
@@ -32,6 +36,10 @@ __all__ = [
     "Residual",
     "ResidualBlock",
     "SpotTune",
+    "SwinUnet",
+    "MultiLayerNormalization",
+    "asking_every_branch",
+    "branch_distances",
     "described",
     "description_of",
     "LegacyImport",
@@ -52,6 +60,9 @@ __all__ = [
     "spottune",
     "started_as",
     "weights_digest",
+    "select_branch",
+    "load_torch_weights",
+    "swin_unet",
     "with_test_policy",
     "with_winograd",
 ]

@@ -11,11 +11,17 @@ from keras import layers
 
 from mammo_tf.errors import MammoError
 from mammo_tf.models.end2end import BODY
+from mammo_tf.models.normalization import MultiLayerNormalization
 from mammo_tf.models.rebuild import named_layers
 from mammo_tf.models.residual import residual_blocks
 
 ALL = "all"
-NORMALISATIONS = (layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization)
+NORMALISATIONS = (
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.GroupNormalization,
+    MultiLayerNormalization,
+)
 
 
 def layer_groups(model: keras.Model) -> dict[str, tuple[str, ...]]:
