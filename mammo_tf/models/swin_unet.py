@@ -115,7 +115,7 @@ def swin_unet(
     patch_norm: bool = True,
     absolute_position: bool = False,
     drop_path: float = 0.1,
-    ending: str = "softmax",
+    ending: str = "probabilities",
 ) -> keras.Model:
     """Swin-Unet.
 
@@ -137,7 +137,8 @@ def swin_unet(
         patch_norm: normalise after the patch embedding.
         absolute_position: learn a value for every place too.
         drop_path: of the last block; rises evenly from 0 at the first.
-        ending: "softmax"; "logits"; or "tokens", the features before they are brought to pixels.
+        ending: "probabilities", by softmax, of one class by sigmoid; "logits"; or "tokens", the features before they are
+            brought to pixels.
 
     Returns:
         Pictures float32 `[batch, rows, columns, channels]` to `[batch, rows, columns, classes]`. Layers bear the names
@@ -153,7 +154,7 @@ def swin_unet(
     return _build(input_shape, described_as, ending)
 
 
-def _build(shape: Shape, wanted: SwinUnet, ending: str = "softmax") -> keras.Model:
+def _build(shape: Shape, wanted: SwinUnet, ending: str = "probabilities") -> keras.Model:
     rows, columns, channels = shape
     if rows is None or columns is None:
         raise MammoError("size_open", "a swin_unet is built for pictures of one size", "Name rows and columns")
@@ -222,7 +223,7 @@ def _build(shape: Shape, wanted: SwinUnet, ending: str = "softmax") -> keras.Mod
         tensor = expand(tensor, "up", wanted.patch_size, wanted.embed_dim)
         tensor = layers.Conv2D(
             wanted.classes, 1, use_bias=False, kernel_initializer=CONV, dtype="float32", name="output",
-            activation="softmax" if ending == "softmax" else None,
+            activation=("softmax" if wanted.classes > 1 else "sigmoid") if ending == "probabilities" else None,
         )(tensor)  # fmt: skip
     inputs = picture if branch is None else [picture, branch]
     return described(keras.Model(inputs, tensor, name="swin_unet"), wanted)
