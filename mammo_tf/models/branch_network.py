@@ -34,8 +34,8 @@ class PictureMean(layers.Layer):
 
     def build(self, *_: Any) -> None:
         settings = {"initializer": "zeros", "trainable": False, "dtype": "float32", "autocast": False}
-        self.sums = self.add_weight(name="sums", shape=(self.branches,), aggregation="sum", **settings)
-        self.counts = self.add_weight(name="counts", shape=(self.branches,), aggregation="sum", **settings)
+        self.sums = self.add_weight(name="sums", shape=(self.branches,), aggregation="mean", **settings)
+        self.counts = self.add_weight(name="counts", shape=(self.branches,), aggregation="mean", **settings)
         self.built = True
 
     def call(self, pictures: Any, branch: Any, training: bool = False) -> Any:

@@ -20,7 +20,8 @@ class MultiLayerNormalization(layers.Layer):
 
     Each example names its branch, so one pass takes a batch of mixed branches. Of every example in training the mean
     and the standard deviation (biased) of all that it normalises are added up by branch, see `statistics`; the sums are
-    weights that are not trained, so they are saved, resumed, and added up over devices.
+    weights that are not trained, so they are saved and resumed. Of several devices sums and counts are means over them,
+    so that what is made of both is that of all examples.
 
     Args:
         branches: how many; with one the layer is a layer normalisation and takes no branch.
@@ -41,8 +42,8 @@ class MultiLayerNormalization(layers.Layer):
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
         if self.branches > 1:
             settings = {"initializer": "zeros", "trainable": False, "dtype": "float32", "autocast": False}
-            self.sums = self.add_weight(name="sums", shape=(self.branches, 2), aggregation="sum", **settings)
-            self.counts = self.add_weight(name="counts", shape=(self.branches,), aggregation="sum", **settings)
+            self.sums = self.add_weight(name="sums", shape=(self.branches, 2), aggregation="mean", **settings)
+            self.counts = self.add_weight(name="counts", shape=(self.branches,), aggregation="mean", **settings)
         self.built = True
 
     def call(self, tensor: Any, branch: Any = None, training: bool = False) -> Any:

@@ -61,7 +61,7 @@ def predicted_batches(
     with stream_errors():
         for batch in stream:
             pictures = batch.pop("image")
-            given = [pictures, batch["branch"]] if len(model.inputs) > 1 else pictures
+            given = (pictures, batch["branch"]) if len(model.inputs) > 1 else pictures
             if several:
                 one = tf.data.Dataset.from_tensors((given,)).with_options(alone)
                 outputs = model.predict(one, verbose=0)

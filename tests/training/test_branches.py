@@ -20,21 +20,20 @@ from mammo_tf.training import Material, Segmentation, Stage, fit_stage
 from mammo_tf.training.losses import dice_loss
 
 sys.path.insert(0, str(Path(__file__).parent))
-from branched import Branched, Counted  # noqa: E402 - it lies next to this file
+from branched import Branched  # noqa: E402 - it lies next to this file
 
 TASK = Segmentation()
 STAGE = Stage("one", ("all",), 3e-3, 2, monitor="val_loss", stop_patience=0, rate_patience=0)
 
 
-def make_material(records: Records, task: Segmentation = TASK) -> Material:
+def make_material(records: Records, task: Segmentation = TASK, batch_size: int = 12) -> Material:
     cases = {}
     for split in ("train", "validation"):
         positions = records.positions(split)[:8]
         cases[split] = Cases(positions, task.truth(records.rows.iloc[positions]))
     sampling = DomainSampling(plan=TileSampling(Tiling(32, 32)))
-    return Material(
-        records, records.preprocessing, *sampling.plans(records, cases, NO_AUGMENTATION, False, 1), 12, task=task
-    )
+    plans = sampling.plans(records, cases, NO_AUGMENTATION, False, 1)
+    return Material(records, records.preprocessing, *plans, batch_size, task=task)
 
 
 def make_model(channels: int = 3) -> keras.Model:
@@ -52,9 +51,9 @@ def test_every_branch_is_trained_and_the_loss_is_their_sum(trained: tuple, recor
     assert history[1]["loss"] < history[0]["loss"]
     assert -3 <= history[1]["val_loss"] < 0
     before = make_model()
-    for name in ("gain", "shift"):
-        moved = model.get_layer(name).get_weights()[0] != before.get_layer(name).get_weights()[0]
-        assert moved.any(axis=1).all(), f"{name} of every branch"
+    for name in ("gamma", "beta"):
+        moved, began = (np.asarray(getattr(one.get_layer("norm"), name)) for one in (model, before))
+        assert (moved != began).any(axis=1).all(), f"{name} of every branch"
     material = make_material(records)
     stream = inference_stream(records, material.validation, 64, masks=TASK.masks(records))
     found = TASK.validate(model, stream, material.validation.epoch(0))
@@ -70,9 +69,9 @@ def test_every_branch_is_trained_and_the_loss_is_their_sum(trained: tuple, recor
 
 def test_statistics_are_those_of_the_last_epoch(trained: tuple, records: Records) -> None:
     model, history = trained
-    (counted,) = (layer for layer in model.layers if isinstance(layer, Counted))
-    length = len(make_material(records).training)
-    assert float(counted.count) == -(-length // 12) * 12
+    length = -(-len(make_material(records).training) // 12) * 12
+    for name in ("norm", "picture"):
+        np.testing.assert_array_equal(model.get_layer(name).counts, np.full(3, length / 3))
     assert len(history) == 2
 
 

@@ -23,7 +23,7 @@ count = int(sys.argv[1])
 if count > 1:
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * count)
-import pytest, test_fit, test_segmentation
+import pytest, test_branches, test_fit, test_segmentation
 from mammo_tf.errors import MammoError
 from mammo_tf.records import open_records
 from mammo_tf.training import Segmentation, Stage, fit_stage, make_strategy, replicas
@@ -42,7 +42,7 @@ if count > 1:
 model, history = fit_stage(model, stage, test_fit.make_material(records, batch_size=6), out, strategy)
 curves = [[row[key] for row in history] for key in ("loss", "val_loss", "val_auc")]
 statistics = [model.get_layer("batch_normalization_2").moving_variance.numpy().tolist()]
-pixels = []
+pixels = branches = []
 if sys.argv[2] == "sgd":
     material = test_segmentation.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
     with strategy.scope():
@@ -50,7 +50,14 @@ if sys.argv[2] == "sgd":
     stage = Stage("pixels", ("all",), 1e-2, 2, optimizer="sgd", monitor="val_dice")
     _, history = fit_stage(model, stage, material, out + "pixels", strategy)
     pixels = [[row[key] for row in history] for key in ("loss", "val_loss", "val_dice")]
-json.dump([curves, statistics, pixels], open(out + ".json", "w"))
+    material = test_branches.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
+    with strategy.scope():
+        model = test_branches.make_model()
+    model, history = fit_stage(model, stage, material, out + "branches", strategy)
+    norm, picture = model.get_layer("norm"), model.get_layer("picture")
+    branches = [[row[key] for row in history] for key in ("loss", "val_loss")]
+    branches += [values.numpy().tolist() for values in (norm.statistics(), picture.statistics(), norm.gamma)]
+json.dump([curves, statistics, pixels, branches], open(out + ".json", "w"))
 """
 
 
@@ -76,6 +83,9 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
         np.testing.assert_allclose(one[0], two[0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(one[1], two[1], rtol=1e-4)
         np.testing.assert_allclose(one[2], two[2], atol=1e-5)
+        assert len(one[3]) == 5
+        for ours, theirs in zip(one[3], two[3], strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 SPOTTUNE = """
