@@ -32,8 +32,8 @@ def overlap(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, flo
     `tpr` is not a number for an empty truth, `precision` for an empty call, `dsc` if both are empty; if one of them is
     empty `dsc` is 0. Source: METHODS B's metrics; `tests/golden/surface` has other packages' conventions.
     """
-    both = float(np.logical_and(found, truth).sum())
-    called, true = float(found.sum()), float(truth.sum())
+    both = float(np.count_nonzero(found & truth))
+    called, true = float(np.count_nonzero(found)), float(np.count_nonzero(truth))
     return {
         "tpr": both / true if true else np.nan,
         "precision": both / called if called else np.nan,
