@@ -1,13 +1,12 @@
 """Distances between the borders of two masks, in mm: Hausdorff, its 95th percentile, and mean surface distances.
 
-The border of a mask is the mask without its erosion by the cross (4 neighbours in 2-D, 6 in 3-D); outside of the array is
-background, so a pixel of the mask on the array's edge is border. Distances join the centres of border pixels, border to
-border. `tests/golden/surface` has the answers of other packages and where they differ.
+The border of a mask is the mask without its erosion by the cross (4 neighbours in 2-D, 6 in 3-D); outside of the array
+is background, so a pixel of the mask on the array's edge is border. Distances join the centres of border pixels, border
+to border. `tests/golden/surface` has the answers of other packages and where they differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,8 +98,8 @@ def border_distances(
 ) -> BorderDistances:
     """Both directed lists of distances, exact in float64; arguments as `checked_masks` and `checked_spacing` give them.
 
-    A k-d tree of one border answers the border pixels of the other; where a tenth of the box is border, as in noise, the
-    distance transform of the box is quicker.
+    A k-d tree of one border answers the border pixels of the other; where a tenth of the box is border, as in noise,
+    the distance transform of the box is quicker.
     """
     box = _joined(_box(prediction), _box(truth))
     if box is None:
@@ -189,9 +188,7 @@ def checked_spacing(spacing: ArrayLike | None, axes: int) -> NDArray[np.float64]
     return steps
 
 
-def _joined(
-    one: tuple[slice, ...] | None, other: tuple[slice, ...] | None
-) -> tuple[slice, ...] | None:
+def _joined(one: tuple[slice, ...] | None, other: tuple[slice, ...] | None) -> tuple[slice, ...] | None:
     """The box around two boxes; None where one is missing."""
     if one is None or other is None:
         return None

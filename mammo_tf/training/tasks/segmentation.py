@@ -19,12 +19,16 @@ from mammo_tf.data import Draws, WholeImages, inference_stream
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, make_predictions
+from mammo_tf.evaluation.froc import checked_probability
 from mammo_tf.evaluation.numbers import Levels
-from mammo_tf.evaluation.overlap import OVERLAP, overlap, overlap_metrics
+from mammo_tf.evaluation.overlap import overlap
+from mammo_tf.evaluation.segmentations import COLUMNS, segmentation_metrics, segmentation_row
 from mammo_tf.files import atomic_path
 from mammo_tf.imaging.warp import affine, invert
 from mammo_tf.models import flip_averaged
 from mammo_tf.records import PreparedImage, Records
+from mammo_tf.records.example import Marks
+from mammo_tf.records.prepare_image import finding_mask, reduced
 from mammo_tf.study import UNLABELLED, Finding, findings_from_json
 from mammo_tf.training.losses import OF_THE_BATCH, PIXEL_LOSSES, PixelLoss, positive_probability
 from mammo_tf.training.metrics import RunningDice
@@ -34,6 +38,7 @@ from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
 
 SICK = ("malignant", "high_risk")  # labels of a picture in which something was found, somewhere
 MASKS = "masks"
+AS_STORED = np.eye(2, 3)  # the map from a stored picture to itself
 
 
 @TASKS.register
@@ -180,29 +185,50 @@ class Segmentation:
     def results(
         self, model: keras.Model, records: Records, positions: NDArray[np.int64], scoring: Scoring, folder: Path | None
     ) -> pd.DataFrame:
-        """Predictions, with `evaluation.overlap.OVERLAP` behind; masks as `masks/<image_id>.png` in stored geometry."""
+        """Predictions, with `evaluation.segmentations.COLUMNS` behind, measured in the geometry of the stored picture.
+
+        Masks go to `masks/<image_id>.png`: what is measured is what they hold.
+        """
         rows = records.rows.iloc[positions]
         plan = WholeImages(positions, self.truth(rows), records.size)
         scorer = flip_averaged(model) if scoring.flips else model
         stream = inference_stream(
             records, plan, scoring.batch_size, scoring.preprocessing, scoring.padded, self.masks(records)
         )
-        scores, overlaps = [], []
+        scores, measured = [], []
         for batch, outputs in predicted_batches(scorer, stream):
             probability = np.asarray(positive_probability(outputs), np.float32)
-            for position, found, mask in zip(batch["position"], probability, batch["mask"], strict=True):
-                scores.append(float(found.max()))
-                overlaps.append(overlap(found >= self.threshold, mask > 0))
+            for position, values in zip(batch["position"], probability, strict=True):
+                image = records.marks(int(position))
+                name = (image.row["image_id"], image.row["frame"] or "")
+                checked_probability(values, f"the mask of {name[0]}")
+                found = stored_mask(values >= self.threshold, image.affine, image.stored_size)
+                spacing = [image.row.get(f"spacing_{axis}_mm") for axis in ("row", "column")]
+                scores.append(float(values.max()))
+                measured.append(segmentation_row(found, self.stored_truth(image), known_spacing(spacing)))
                 if folder is not None:
-                    image = records.image(int(position))
-                    path = mask_path(folder / MASKS, image.row["image_id"], image.row["frame"] or "")
-                    write_mask(path, found >= self.threshold, image.affine, image.stored_size)
+                    write_stored_mask(mask_path(folder / MASKS, *name), found)
         table = make_predictions(rows, plan.labels, scores)
-        return table.assign(**{name: [one[name] for one in overlaps] for name in OVERLAP})
+        return table.assign(**{name: [one[name] for one in measured] for name in COLUMNS})
+
+    def stored_truth(self, image: PreparedImage | Marks) -> NDArray[np.bool_]:
+        """The union of the wanted findings in the geometry of the stored picture, bool `[rows, columns]`.
+
+        Boxes, circles and contours are drawn there as the manifest has them; a mask picture is taken from the records,
+        at their resolution.
+        """
+        union = np.zeros(image.stored_size, np.bool_)
+        listed = findings_from_json(str(image.row.get("findings") or ""))
+        for finding, mask in zip(listed, image.finding_masks, strict=True):
+            if self.wanted(finding) and finding.mask is not None:
+                union |= reduced(mask, image.stored_size, invert(image.affine))
+            elif self.wanted(finding):
+                union |= finding_mask(finding, image.stored_size, AS_STORED, Path(), image.stored_size)
+        return union
 
     def measure(self, table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
-        """Means of the overlap columns, see `evaluation.overlap`."""
-        return overlap_metrics(table, resampling)
+        """Means of the columns, see `evaluation.segmentations`."""
+        return segmentation_metrics(table, resampling)
 
 
 def mask_path(folder: Path, image_id: str, frame: str = "") -> Path:
@@ -220,13 +246,33 @@ def write_mask(
 
     Args:
         path: of the PNG.
+        mask, to_stored, stored_size: as `stored_mask`.
+    """
+    write_stored_mask(path, stored_mask(mask, to_stored, stored_size))
+
+
+def stored_mask(
+    mask: NDArray[np.bool_], to_stored: NDArray[np.float64], stored_size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """A mask of a prepared picture in the geometry of the stored one, to the nearest pixel; bool `stored_size`.
+
+    Args:
         mask: bool `[rows, columns]` of the prepared picture.
         to_stored: `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         stored_size: rows and columns of the stored picture.
     """
-    stored = affine(mask, invert(to_stored), fill=0, size=stored_size)
+    return np.asarray(affine(mask, invert(to_stored), fill=0, size=stored_size), np.bool_)
+
+
+def write_stored_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Writes a mask as a PNG of 0 and 255."""
     with atomic_path(path) as beside:
-        beside.write_bytes(cv2.imencode(".png", stored.astype(np.uint8) * 255)[1].tobytes())
+        beside.write_bytes(cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes())
+
+
+def known_spacing(spacing: Sequence[Any]) -> tuple[float, ...]:
+    """mm between rows and between columns of a manifest row; nan for what it does not tell."""
+    return tuple(float("nan") if step in (None, "") else float(step) for step in spacing)
 
 
 def _share(part: float, whole: float) -> float:
