@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation.surface import border, checked_masks, checked_spacing
+from mammo_tf.evaluation.surface import border, bounding_box, checked_masks, checked_spacing
 
 ROUNDING = 1e-9  # of a distance or a Dice coefficient that a rule names exactly
 RULES = ("overlap", "dice", "centre")
@@ -123,6 +123,8 @@ def match_clusters(
         MammoError: `masks_differ`, `mask_wrong`, `spacing_unknown`, `spacing_wrong`.
     """
     masks = checked_masks(prediction, truth)
+    box = bounding_box(masks[0] | masks[1])
+    masks = masks[0][box], masks[1][box]
     called, true = (label_clusters(mask, spacing, join_mm) for mask in masks)
     calls, trues = int(called.max()), int(true.max())
     if rule.kind == "centre":

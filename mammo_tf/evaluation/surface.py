@@ -101,11 +101,11 @@ def border_distances(
     A k-d tree of one border answers the border pixels of the other; where a tenth of the box is border, as in noise,
     the distance transform of the box is quicker.
     """
-    box = _joined(_box(prediction), _box(truth))
-    if box is None:
-        return BorderDistances(np.zeros(0), np.zeros(0))
+    box = bounding_box(prediction | truth)
     edges = border(prediction[box]), border(truth[box])
     counts = [np.count_nonzero(edge) for edge in edges]
+    if not all(counts):
+        return BorderDistances(np.zeros(0), np.zeros(0))
     if max(counts) > DENSE * edges[0].size:
         first, second = (distance_transform_edt(~edge, spacing) for edge in edges)
         return BorderDistances(second[edges[0]], first[edges[1]])
@@ -188,21 +188,13 @@ def checked_spacing(spacing: ArrayLike | None, axes: int) -> NDArray[np.float64]
     return steps
 
 
-def _joined(one: tuple[slice, ...] | None, other: tuple[slice, ...] | None) -> tuple[slice, ...] | None:
-    """The box around two boxes; None where one is missing."""
-    if one is None or other is None:
-        return None
-    both = zip(one, other, strict=True)
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in both)
-
-
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
-    """The smallest box around a mask; None for an empty one."""
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The smallest box around a mask; the first pixel for an empty mask."""
     box: list[slice] = []
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)
         seen = np.flatnonzero(mask[tuple(box)].any(axis=others))
         if not len(seen):
-            return None
+            return (slice(0, 1),) * mask.ndim
         box.append(slice(int(seen[0]), int(seen[-1]) + 1))
     return tuple(box)
