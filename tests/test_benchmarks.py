@@ -27,6 +27,7 @@ TINY = {
     "interval_coverage.py": ["--quick"],
     "radiomics_features.py": ["--quick", "--peer-python", "none"],
     "spottune.py": ["--quick"],
+    "surface.py": ["--quick", "--peer-python", "none"],
 }
 
 

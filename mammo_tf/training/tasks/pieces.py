@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.imaging.stitching import Stitcher
 
+BRANCH, DISTANCE = "branch", "distance_"  # columns of a table; behind the latter the number of a branch
 CHOICES = ("picture", "piece")  # what chooses one branch
 
 
@@ -26,6 +27,13 @@ class Whole(NamedTuple):
     probability: NDArray[np.float32]
     branch: int | None = None
     distances: NDArray[np.float64] | None = None
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """`branch`, where one was chosen, and `distance_<branch>` of each: a row of a table."""
+        distances = () if self.distances is None else self.distances
+        chosen = {} if self.branch is None else {BRANCH: float(self.branch)}
+        return chosen | {f"{DISTANCE}{branch}": float(value) for branch, value in enumerate(distances)}
 
 
 class Pieces:

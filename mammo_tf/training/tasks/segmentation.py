@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,19 +15,24 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mammo_tf.data import Draws, WholeImages, inference_stream
+from mammo_tf.data import Draws, inference_stream
 from mammo_tf.data.domains import BRANCH
+from mammo_tf.data.sampling import Cases
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, make_predictions
+from mammo_tf.evaluation.froc import checked_probability
 from mammo_tf.evaluation.numbers import Levels
-from mammo_tf.evaluation.overlap import OVERLAP, overlap, overlap_metrics
+from mammo_tf.evaluation.overlap import overlap
+from mammo_tf.evaluation.segmentations import COLUMNS, segmentation_metrics, segmentation_row
 from mammo_tf.files import atomic_path
 from mammo_tf.imaging.warp import affine, invert
 from mammo_tf.models import flip_averaged
+from mammo_tf.models.branch_network import BRANCH_METRICS, asking_every_branch
 from mammo_tf.models.networks import branches_of
-from mammo_tf.records import Records
+from mammo_tf.records import PreparedImage, Records
 from mammo_tf.records.example import Marks
+from mammo_tf.records.prepare_image import finding_mask, reduced
 from mammo_tf.study import UNLABELLED, Finding, findings_from_json
 from mammo_tf.training.losses import (
     PIXEL_LOSSES,
@@ -40,11 +45,12 @@ from mammo_tf.training.losses import (
 from mammo_tf.training.metrics import RunningDice
 from mammo_tf.training.predict import predicted_batches
 from mammo_tf.training.tasks.classification import shape_words
-from mammo_tf.training.tasks.pieces import CHOICES
+from mammo_tf.training.tasks.pieces import CHOICES, Pieces, Whole
 from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
 
 SICK = ("malignant", "high_risk")  # labels of a picture in which something was found, somewhere
 MASKS = "masks"
+AS_STORED = np.eye(2, 3)  # the map from a stored picture to itself
 
 
 @TASKS.register
@@ -60,7 +66,9 @@ class Segmentation:
             for all.
         loss: "dice", "cross_entropy", or another of `training.losses.PIXEL_LOSSES`.
         threshold: a pixel belongs to a finding from this probability on.
-        choice: what chooses one branch of a network that has several: the "picture", or each "piece" (tile) for itself.
+        metric: how far a picture is from the domain of a branch, of a network that has several; one of
+            `models.branch_network.BRANCH_METRICS`.
+        choice: what chooses one branch: the "picture", or each "piece" (tile) for itself.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -69,6 +77,7 @@ class Segmentation:
     findings: tuple[str, ...] = ()
     loss: str = "dice"
     threshold: float = 0.5
+    metric: str = "cosine"
     choice: str = "picture"
 
     def __post_init__(self) -> None:
@@ -76,6 +85,8 @@ class Segmentation:
             raise MammoError("recipe_wrong", f"task.loss is one of {', '.join(PIXEL_LOSSES)}, not {self.loss!r}")
         if not 0 < self.threshold < 1:
             raise MammoError("recipe_wrong", f"task.threshold lies between 0 and 1, not at {self.threshold:g}")
+        if self.metric not in BRANCH_METRICS:
+            raise MammoError("recipe_wrong", f"task.metric is one of {', '.join(BRANCH_METRICS)}, not {self.metric!r}")
         if self.choice not in CHOICES:
             raise MammoError("recipe_wrong", f"task.choice is one of {', '.join(CHOICES)}, not {self.choice!r}")
 
@@ -195,44 +206,106 @@ class Segmentation:
         return values | ({"val_dice": float(np.mean(counted))} if counted else {})
 
     def serving_network(self, model: keras.Model) -> keras.Model:
-        """The network as it is."""
+        """The network as it is; one with branches as it asks all of them, see `models.asking_every_branch`."""
+        if branches_of(model) > 1:
+            return asking_every_branch(model, self.metric)
         return keras.Model(model.inputs[0], model.outputs, name=model.name)
 
     def named_outputs(self, outputs: Sequence[Any]) -> dict[str, Any]:
-        """`mask`: the positive probability of every pixel; `score`: its maximum over the picture."""
-        probability = tf.cast(positive_probability(outputs[0]), tf.float32)
-        return {"score": tf.reduce_max(probability, axis=[1, 2]), "mask": probability}
+        """`mask`: the positive probability of every pixel; `score`: its maximum over the picture.
+
+        Of a network with branches also `masks` `[batch, branches, rows, columns]`, `distance` `[batch, branches]`, and
+        `branch`, the closest, whose mask is `mask`; with the metric "none" none of these.
+        """
+        if len(outputs) == 1:
+            probability = tf.cast(positive_probability(outputs[0]), tf.float32)
+            return {"score": tf.reduce_max(probability, axis=[1, 2]), "mask": probability}
+        masks, distance = tf.cast(outputs[0], tf.float32), outputs[1]
+        branch = tf.argmin(distance, axis=1, output_type=tf.int32)
+        probability = tf.gather(masks, branch, axis=1, batch_dims=1)
+        score = tf.reduce_max(probability, axis=[1, 2])
+        return {"score": score, "mask": probability, "masks": masks, "branch": branch, "distance": distance}
 
     def evidence(self, model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         """The positive probability of every pixel."""
-        return np.asarray(positive_probability(model.predict(pictures, verbose=0)), np.float32)
+        outputs = self.serving_network(model).predict(pictures, verbose=0)
+        return np.asarray(self.named_outputs(outputs if isinstance(outputs, list) else [outputs])["mask"])
 
     def results(
         self, model: keras.Model, records: Records, positions: NDArray[np.int64], scoring: Scoring, folder: Path | None
     ) -> pd.DataFrame:
-        """Predictions, with `evaluation.overlap.OVERLAP` behind; masks as `masks/<image_id>.png` in stored geometry."""
+        """Predictions, with `evaluation.segmentations.COLUMNS` behind, measured in the geometry of the stored picture.
+
+        Masks go to `masks/<image_id>.png`: what is measured is what they hold. Tiles are put together first. A network
+        with branches has the columns `distance_<branch>`, and `branch` where one was chosen for the picture.
+
+        Raises:
+            MammoError: `flips_unsafe` where the mean over flips is asked of a network with branches.
+        """
         rows = records.rows.iloc[positions]
-        plan = WholeImages(positions, self.truth(rows), records.size)
-        scorer = flip_averaged(model) if scoring.flips else model
-        stream = inference_stream(
-            records, plan, scoring.batch_size, scoring.preprocessing, scoring.padded, self.masks(records)
+        labels = self.truth(rows)
+        found: dict[int, tuple[dict[str, float], float]] = {}
+        for position, whole in self._wholes(model, records, Cases(positions, labels), scoring):
+            image = records.marks(position)
+            name = (image.row["image_id"], image.row["frame"] or "")
+            checked_probability(whole.probability, f"the mask of {name[0]}")
+            called = stored_mask(whole.probability >= self.threshold, image.affine, image.stored_size)
+            spacing = [image.row.get(f"spacing_{axis}_mm") for axis in ("row", "column")]
+            measured = segmentation_row(called, self.stored_truth(image), known_spacing(spacing))
+            found[position] = (measured | whole.columns, float(whole.probability.max()))
+            if folder is not None:
+                write_stored_mask(mask_path(folder / MASKS, *name), called)
+        table = make_predictions(rows, labels, [found[position][1] for position in positions.tolist()])
+        first = found[int(positions[0])][0]
+        return table.assign(
+            **{name: [found[position][0][name] for position in positions.tolist()] for name in first}
         )
-        scores, overlaps = [], []
-        for batch, outputs in predicted_batches(scorer, stream):
-            probability = np.asarray(positive_probability(outputs), np.float32)
-            for position, found, mask in zip(batch["position"], probability, batch["mask"], strict=True):
-                scores.append(float(found.max()))
-                overlaps.append(overlap(found >= self.threshold, mask > 0))
-                if folder is not None:
-                    image = records.image(int(position))
-                    path = mask_path(folder / MASKS, image.row["image_id"], image.row["frame"] or "")
-                    write_mask(path, found >= self.threshold, image.affine, image.stored_size)
-        table = make_predictions(rows, plan.labels, scores)
-        return table.assign(**{name: [one[name] for one in overlaps] for name in OVERLAP})
+
+    def _wholes(
+        self, model: keras.Model, records: Records, cases: Cases, scoring: Scoring
+    ) -> Iterator[tuple[int, Whole]]:
+        """Every picture's place in the records, and what is said of all its pieces."""
+        if scoring.flips and branches_of(model) > 1:
+            raise MammoError(
+                "flips_unsafe", "the mean over flips is asked of a network that chooses a branch for each picture",
+                "Set evaluation.flips to False",
+            )  # fmt: skip
+        network = self.serving_network(flip_averaged(model) if scoring.flips else model)
+        plan = scoring.sampling.scoring_plan(records, cases)
+        draws, number = plan.epoch(0), 0
+        stream = inference_stream(records, plan, scoring.batch_size, scoring.preprocessing, scoring.padded)
+        at, pieces = -1, Pieces(records.size, self.choice)
+        for batch, outputs in predicted_batches(network, stream):
+            named = self.named_outputs(outputs if isinstance(outputs, list) else [outputs])
+            arrays = {name: np.asarray(values) for name, values in named.items()}
+            for one, position in enumerate(batch["position"].tolist()):
+                if position != at:
+                    if at >= 0:
+                        yield at, pieces.whole()
+                    at, pieces = position, Pieces(records.size, self.choice)
+                pieces.add(draws.matrices[number], {name: values[one] for name, values in arrays.items()})
+                number += 1
+        if at >= 0:
+            yield at, pieces.whole()
+
+    def stored_truth(self, image: PreparedImage | Marks) -> NDArray[np.bool_]:
+        """The union of the wanted findings in the geometry of the stored picture, bool `[rows, columns]`.
+
+        Boxes, circles and contours are drawn there as the manifest has them; a mask picture is taken from the records,
+        at their resolution.
+        """
+        union = np.zeros(image.stored_size, np.bool_)
+        listed = findings_from_json(str(image.row.get("findings") or ""))
+        for finding, mask in zip(listed, image.finding_masks, strict=True):
+            if self.wanted(finding) and finding.mask is not None:
+                union |= reduced(mask, image.stored_size, invert(image.affine))
+            elif self.wanted(finding):
+                union |= finding_mask(finding, image.stored_size, AS_STORED, Path(), image.stored_size)
+        return union
 
     def measure(self, table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
-        """Means of the overlap columns, see `evaluation.overlap`."""
-        return overlap_metrics(table, resampling)
+        """Means of the columns, see `evaluation.segmentations`."""
+        return segmentation_metrics(table, resampling)
 
 
 def mask_path(folder: Path, image_id: str, frame: str = "") -> Path:
@@ -250,10 +323,30 @@ def write_mask(
 
     Args:
         path: of the PNG.
+        mask, to_stored, stored_size: as `stored_mask`.
+    """
+    write_stored_mask(path, stored_mask(mask, to_stored, stored_size))
+
+
+def stored_mask(
+    mask: NDArray[np.bool_], to_stored: NDArray[np.float64], stored_size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """A mask of a prepared picture in the geometry of the stored one, to the nearest pixel; bool `stored_size`.
+
+    Args:
         mask: bool `[rows, columns]` of the prepared picture.
         to_stored: `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         stored_size: rows and columns of the stored picture.
     """
-    stored = affine(mask, invert(to_stored), fill=0, size=stored_size)
+    return np.asarray(affine(mask, invert(to_stored), fill=0, size=stored_size), np.bool_)
+
+
+def write_stored_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Writes a mask as a PNG of 0 and 255."""
     with atomic_path(path) as beside:
-        beside.write_bytes(cv2.imencode(".png", stored.astype(np.uint8) * 255)[1].tobytes())
+        beside.write_bytes(cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes())
+
+
+def known_spacing(spacing: Sequence[Any]) -> tuple[float, ...]:
+    """mm between rows and between columns of a manifest row; nan for what it does not tell."""
+    return tuple(float("nan") if step in (None, "") else float(step) for step in spacing)
