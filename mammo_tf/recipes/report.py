@@ -62,7 +62,8 @@ def report_run(folder: str | Path) -> Path:
 def finish_run(result: RunResult) -> Path:
     """Example pictures of a run that has just ended, then its report; returns the report's path."""
     test = result.predictions[result.predictions["split"] == "test"]
-    write_examples(result.model, result.records, result.card, test, result.folder / "figures", result.scoring)
+    if result.card.tiling is None:
+        write_examples(result.model, result.records, result.card, test, result.folder / "figures", result.scoring)
     return report_run(result.folder)
 
 

@@ -256,10 +256,8 @@ class Segmentation:
             if folder is not None:
                 write_stored_mask(mask_path(folder / MASKS, *name), called)
         table = make_predictions(rows, labels, [found[position][1] for position in positions.tolist()])
-        first = found[int(positions[0])][0]
-        return table.assign(
-            **{name: [found[position][0][name] for position in positions.tolist()] for name in first}
-        )
+        columns = pd.DataFrame([found[position][0] for position in positions.tolist()], index=table.index)
+        return table.join(columns.astype({BRANCH: np.int64}) if BRANCH in columns else columns)
 
     def _wholes(
         self, model: keras.Model, records: Records, cases: Cases, scoring: Scoring
