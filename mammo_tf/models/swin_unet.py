@@ -137,8 +137,8 @@ def swin_unet(
         patch_norm: normalise after the patch embedding.
         absolute_position: learn a value for every place too.
         drop_path: of the last block; rises evenly from 0 at the first.
-        ending: "probabilities", by softmax, of one class by sigmoid; "logits"; or "tokens", the features before they are
-            brought to pixels.
+        ending: "probabilities", by softmax, of one class by sigmoid; "logits"; or "tokens", the features before the
+            way to pixels.
 
     Returns:
         Pictures float32 `[batch, rows, columns, channels]` to `[batch, rows, columns, classes]`. Layers bear the names

@@ -42,9 +42,7 @@ def predict_probabilities(
     return np.asarray(probabilities, np.float64)[: len(plan)]
 
 
-def predicted_batches(
-    model: keras.Model, stream: tf.data.Dataset
-) -> Iterator[tuple[dict[str, NDArray[Any]], Any]]:
+def predicted_batches(model: keras.Model, stream: tf.data.Dataset) -> Iterator[tuple[dict[str, NDArray[Any]], Any]]:
     """Batches of an inference stream with what a model gives for them, so that memory holds one batch at a time.
 
     Args:

@@ -289,7 +289,7 @@ def test_the_same_logits_on_jax(folder: Path) -> None:
     pytest.importorskip("jax")
     code = """
 import sys, jax, keras, numpy as np
-for kind in ("TruncatedNormal", "RandomNormal", "RandomUniform", "VarianceScaling"):  # read below; drawing takes longest
+for kind in ("TruncatedNormal", "RandomNormal", "RandomUniform", "VarianceScaling"):  # read below; drawing is slow
     getattr(keras.initializers, kind).__call__ = lambda self, shape, dtype=None, **_: np.zeros(shape, "float32")
 from mammo_tf.models.swin_unet import load_torch_weights, swin_unet
 folder = sys.argv[1]

@@ -8,7 +8,7 @@ machine, is a folder, and what is finished is not computed again. docs/tables.md
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import keras
 
 from mammo_tf.errors import MammoError
 from mammo_tf.experiments.mln_net.rows import ROWS, Row
-from mammo_tf.experiments.mln_net.sizes import DBT, SOURCES, TARGETS, MlnSize
+from mammo_tf.experiments.mln_net.sizes import SOURCES, TARGETS, MlnSize
 from mammo_tf.experiments.mln_net.study import machine_rows, synthetic_study
 from mammo_tf.experiments.mln_net.tables import NUMBERS, row_numbers, write_tables
 from mammo_tf.experiments.steps import Steps
@@ -24,6 +24,7 @@ from mammo_tf.experiments.study_recipes import Say, deeper, score_site, seeded
 from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, claim, digest, write_json
 from mammo_tf.imaging import Preprocessing
+from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.runner import run
 from mammo_tf.recipes.start import load_start
 from mammo_tf.records import prepare
@@ -50,8 +51,8 @@ def mln_net(
     given: Given | None = None,
     workers: int = 2,
     say: Say = print,
-    rows: Sequence[Row] = ROWS,
     sources: Sequence[str] = SOURCES,
+    rows: Sequence[Row] = ROWS,
 ) -> Path:
     """Runs the experiment for every seed; writes `tables.json`, `figures/`, and `tables.md`, whose path it returns.
 
@@ -64,8 +65,8 @@ def mln_net(
         given: a manifest instead of the synthetic study.
         workers: processes for study and preparation.
         say: is told in a line what happens.
-        rows: which are computed.
         sources: machines that are trained on.
+        rows: which are computed.
 
     Raises:
         MammoError: `seeds_wrong`, `nothing_usable`, `other_tables`, `folder_exists`, `folder_busy`, and what the rooms
@@ -102,26 +103,22 @@ def _one_source(
     steps.once("the study, on every machine", prepared[TARGETS[source][-1]] / "index.json", study)
     for row in rows:
         trained = place / source / (row.trained or row.key)
-        training = partial(_trained, _recipe(row, size), trained, prepared[source], seed, say)
+        training = partial(_trained, row.recipe(size), trained, prepared[source], seed, say)
         if not row.trained:
             steps.once(f"{row.title}: trained on {source}", trained / "metrics.json", training)
         for machine, records in prepared.items():
             out = place / source / row.key / f"on_{machine}"
             scored = partial(_scored, trained / "model.keras", records, row.recipe(size), out)
             steps.once(f"{row.title}: {source} to {machine}", out / "metrics.json", scored)
-            numbers = out / NUMBERS
-            steps.once(f"{row.title}: numbers", numbers, lambda at=out, to=numbers: write_json(to, row_numbers(at)))
+            if not (out / NUMBERS).is_file():
+                write_json(out / NUMBERS, row_numbers(out))
 
 
-def _recipe(row: Row, size: MlnSize) -> object:
-    return row.recipe(size)
-
-
-def _trained(recipe, out: Path, data: Path, seed: int, say: Say) -> None:
+def _trained(recipe: Recipe, out: Path, data: Path, seed: int, say: Say) -> None:
     keras.utils.clear_session()
     run(seeded(recipe, seed), out, data, say=deeper(say))
 
 
-def _scored(model: Path, data: Path, recipe, out: Path) -> None:
+def _scored(model: Path, data: Path, recipe: Recipe, out: Path) -> None:
     keras.utils.clear_session()
     score_site(load_start(model), data, recipe, out, ("test",))

@@ -61,7 +61,7 @@ def slices(rows: pd.DataFrame, root: Path, count: int) -> pd.DataFrame:
         count: frames of each volume.
     """
     found: list[dict[str, Any]] = []
-    for row in rows.to_dict("records"):
+    for row in ({str(name): value for name, value in one.items()} for one in rows.to_dict("records")):
         facts = volume_facts(resolve_path(row["path"], root))
         listed = findings_from_json(row["findings"])
         seen = [one for one in listed if one.frame is not None and one.kind in CLUSTERS] or [

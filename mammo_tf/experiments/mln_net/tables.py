@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mammo_tf.experiments.mln_net.rows import ABLATION, METRICS, ROWS, Row
+from mammo_tf.experiments.mln_net.rows import METRICS, ROWS
 from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, SMOKE, SOURCES, TARGETS, MlnSize
 from mammo_tf.fields import to_json
 from mammo_tf.files import read_json, write_json, write_text
@@ -43,7 +43,7 @@ def row_numbers(folder: Path) -> dict[str, Any]:
     Args:
         folder: with the row's `metrics.json`.
     """
-    image = read_json(folder / "metrics.json")["splits"]["test"]["image"]
+    image = read_json(folder / "metrics.json")["test"]["image"]
     return {name: {key: image[name].get(key) for key in ("value", "low", "high", "n")} for name in (*METRICS, *MORE)}
 
 
@@ -114,7 +114,7 @@ def _table(tables: Mapping[str, Any], source: str, target: str, rows: Mapping[st
     names = (*METRICS, *MORE)
     yield f"| row | {'paper DSC, HD | ' if paper else ''}{' | '.join(TITLES[name] for name in names)} |"
     yield "|---" * (1 + paper + len(names)) + "|"
-    for row in (*ROWS,):
+    for row in ROWS:
         seeds = rows.get(row.key, {}).get(target)
         if seeds is None:
             continue

@@ -24,7 +24,7 @@ from mammo_tf.evaluation import Resampling, make_predictions
 from mammo_tf.evaluation.froc import checked_probability
 from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.overlap import overlap
-from mammo_tf.evaluation.segmentations import COLUMNS, segmentation_metrics, segmentation_row
+from mammo_tf.evaluation.segmentations import segmentation_metrics, segmentation_row
 from mammo_tf.files import atomic_path
 from mammo_tf.imaging.warp import affine, invert
 from mammo_tf.models import flip_averaged

@@ -62,7 +62,9 @@ def tiles(size: MlnSize, times: int = 1) -> TileSampling:
     return TileSampling(Tiling(size.tile, size.tile, size.cut), samples)
 
 
-def source_recipe(size: MlnSize, name: str, about: str, network: Description, augmentation: Augmentation = NO_AUGMENTATION) -> Recipe:
+def source_recipe(
+    size: MlnSize, name: str, about: str, network: Description, augmentation: Augmentation = NO_AUGMENTATION
+) -> Recipe:
     """A network on tiles of the source as they are; every row starts from this.
 
     Args:
