@@ -106,4 +106,5 @@ def in_branches(recipe: Recipe, branches: Branches = PAPER_BRANCHES) -> Recipe:
 def chosen_by(recipe: Recipe, metric: str) -> Recipe:
     """The recipe with branches chosen by another metric."""
     assert isinstance(recipe.task, Segmentation)
-    return replace(recipe, task=replace(recipe.task, metric=metric))
+    name = f"{recipe.name}_{metric.replace('+', '_plus')}"
+    return replace(recipe, name=name, task=replace(recipe.task, metric=metric))

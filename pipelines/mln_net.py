@@ -1,0 +1,56 @@
+"""MLN-net and what it is compared with: clusters of microcalcifications on machines never seen (method B, Tables 1, 2).
+
+    mammo-tf tables mln-net -o mln-net --seed 1 --seed 2 --seed 3
+
+Its recipes, one by one, for records of your own with outlines or masks of the findings (FFDM, film, or tomosynthesis
+slice by slice, `preparation.projection=slice`): `--variant mln-net`, `swin-unet`, `basenet-s`. docs/tables.md says how
+the rows are made.
+
+| section 4.1          |                                                               |
+|----------------------|---------------------------------------------------------------|
+| tiles                | two by two of a picture, background left out, 512x512 pixels  |
+| network              | Swin-Unet, two classes; a layer normalisation for each branch |
+| branches             | the source; along two Bezier curves; with its grey values inverted |
+| loss, optimiser      | soft Dice, summed over branches; Adam, decay 1e-3, batch 4    |
+| epochs               | at most 100, best validation Dice                             |
+| branch of a picture  | the closest by cosine, summed over layers and tiles           |
+
+| trained on FFDM, tested on DBT | DSC, % | HD, mm |    | trained on DBT, tested on FFDM | DSC, % | HD, mm |
+|--------------------------------|--------|--------|----|--------------------------------|--------|--------|
+| Unet                           | 37.32  | 51.97  |    |                                | 43.63  | 44.64  |
+| Resnet                         | 37.25  | 42.05  |    |                                | 46.98  | 35.32  |
+| M-net                          | 55.56  | 30.47  |    |                                | 59.41  | 25.98  |
+| Swin-Unet                      | 46.97  | 29.17  |    |                                | 57.07  | 26.21  |
+| BigAug                         | 76.96  | 29.15  |    |                                | 74.26  | 26.74  |
+| Sadn                           | 74.95  | 27.78  |    |                                | 87.25  | 23.80  |
+| MLN-net                        | 78.91  | 23.32  |    |                                | 86.52  | 20.49  |
+
+The paper names no learning rate; 1e-4 is ours. It does not say how any of the others was trained; here every row has
+the budget of MLN-net.
+"""
+
+from mammo_tf.experiments.mln_net.rows import basenet_s as basenet_s_row
+from mammo_tf.experiments.mln_net.rows import mln_net as mln_net_row
+from mammo_tf.experiments.mln_net.rows import swin_unet as swin_unet_row
+from mammo_tf.experiments.mln_net.sizes import PAPER
+from mammo_tf.recipes import Recipe
+
+
+def recipe() -> Recipe:
+    """MLN-net, as `mln_net`."""
+    return mln_net_row.recipe(PAPER)
+
+
+def mln_net() -> Recipe:
+    """A layer normalisation for each branch, the closest branch by cosine."""
+    return mln_net_row.recipe(PAPER)
+
+
+def swin_unet() -> Recipe:
+    """The same network on the source alone."""
+    return swin_unet_row.recipe(PAPER)
+
+
+def basenet_s() -> Recipe:
+    """The same network on the source and its other looks, without branches."""
+    return basenet_s_row.recipe(PAPER)
