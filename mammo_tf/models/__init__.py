@@ -21,6 +21,7 @@ from mammo_tf.models.residual import Residual, ResidualBlock
 from mammo_tf.models.resnet_patch import ResNetPatch, resnet_patch
 from mammo_tf.models.saliency import activation_map_model, activation_maps
 from mammo_tf.models.spottune import Policies, SpotTune, policies, spottune, with_test_policy
+from mammo_tf.models.swin_presets import load_swin_encoder
 from mammo_tf.models.swin_unet import SwinUnet, load_torch_weights, swin_unet
 from mammo_tf.models.winograd import with_winograd
 
@@ -61,6 +62,7 @@ __all__ = [
     "started_as",
     "weights_digest",
     "select_branch",
+    "load_swin_encoder",
     "load_torch_weights",
     "swin_unet",
     "with_test_policy",

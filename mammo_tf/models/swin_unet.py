@@ -257,7 +257,13 @@ def load_torch_weights(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -
         MammoError: `weights_differ` naming what is missing, what is left over, and what is of another shape; nothing is
             set then.
     """
-    wanted = {f"{layer.name}.{name}": how for layer in model.layers for name, how in _torch_weights(layer).items()}
+    set_torch_weights(model, arrays)
+
+
+def set_torch_weights(model: keras.Model, arrays: Mapping[str, NDArray[Any]], parts: tuple[str, ...] = ("",)) -> None:
+    """As `load_torch_weights`, of those weights alone whose name begins with one of `parts`."""
+    named = {f"{layer.name}.{name}": how for layer in model.layers for name, how in _torch_weights(layer).items()}
+    wanted = {name: how for name, how in named.items() if name.startswith(parts)}
     given = {name: values for name, values in arrays.items() if name.rpartition(".")[2] not in BUFFERS}
     wrong, found = [], {}
     for name, (variable, turned) in wanted.items():
