@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,11 +11,18 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models.branches import TINY, check_trained
+from mammo_tf.models.branches import SHIFT, TINY, check_trained
 from mammo_tf.models.networks import branches_of
-from mammo_tf.models.normalization import MultiLayerNormalization, element_statistics
+from mammo_tf.models.normalization import (
+    ELEMENT,
+    MULTIPLE,
+    MultiBatchNormalization,
+    MultiLayerNormalization,
+    input_statistics,
+)
 
-GRAPH_METRICS = ("cosine", "euclidean", "literal")
+DUAL = "dual_normalization"
+GRAPH_METRICS = ("cosine", "euclidean", "literal", DUAL)
 PLUS = "+"  # behind a metric: with the corrective mean of the picture
 NONE = "none"  # no choice: what the branches say is added up
 BRANCH_METRICS = (*GRAPH_METRICS, *(f"{metric}{PLUS}" for metric in GRAPH_METRICS[:2]), NONE)
@@ -99,13 +107,24 @@ class EveryBranch(layers.Layer):
 
 @keras.saving.register_keras_serializable("mammo_tf")
 class InputStatistics(layers.Layer):
-    """Mean and standard deviation over everything of each example, `[batch, 2]`."""
+    """What the input of a normalisation is reduced to, for each example; see `normalization.input_statistics`.
+
+    Args:
+        reduction: as there.
+    """
+
+    def __init__(self, reduction: str = ELEMENT, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reduction = reduction
 
     def call(self, tensor: Any) -> Any:
-        return element_statistics(ops.cast(tensor, "float32"))
+        return input_statistics(tensor, self.reduction)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return (input_shape[0], 2)
+        return (input_shape[0], 2 if self.reduction == ELEMENT else 2 * input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "reduction": self.reduction}
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
@@ -113,62 +132,74 @@ class BranchDistance(layers.Layer):
     """Distance of each picture to the domain of each branch, float64 `[batch, branches]`; `branches.branch_distances`.
 
     Args:
-        branches, layer_count, entries: shape of the domain's statistics.
+        branches: how many.
+        sizes: entries of each vector of statistics; the distances of the vectors are added up.
         metric: one of `GRAPH_METRICS`.
     """
 
-    def __init__(self, branches: int, layer_count: int, entries: int, metric: str = "cosine", **kwargs: Any) -> None:
+    def __init__(self, branches: int, sizes: Sequence[int], metric: str = "cosine", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.branches, self.layer_count, self.entries, self.metric = branches, layer_count, entries, metric
+        self.branches, self.sizes, self.metric = branches, tuple(sizes), metric
 
     def build(self, *_: Any) -> None:
-        shape = (self.branches, self.layer_count, self.entries)
+        shape = (self.branches, sum(self.sizes))
         self.domain = self.add_weight(name="domain", shape=shape, initializer="zeros", trainable=False)
         self.built = True
 
     def call(self, statistics: Any) -> Any:
-        shape = (-1, self.branches, self.layer_count, self.entries)
-        target = ops.cast(ops.reshape(statistics, shape), "float64")
+        """Statistics `[batch x branches, entries]`, branches innermost."""
+        target = ops.cast(ops.reshape(statistics, (-1, self.branches, sum(self.sizes))), "float64")
         domain = ops.cast(self.domain, "float64")[None]
-        if self.metric == "euclidean":
-            return ops.sum(ops.sqrt(ops.sum(ops.square(domain - target), axis=-1)), axis=-1)
+        edges = np.cumsum(self.sizes)[:-1].tolist()
+        pairs = zip(*(ops.split(part, edges, axis=-1) for part in (domain, target)), strict=True)
+        return ops.sum(ops.stack([self._of_vector(*pair) for pair in pairs]), axis=0)
+
+    def _of_vector(self, domain: Any, target: Any) -> Any:
+        if self.metric in ("euclidean", DUAL):
+            shift = SHIFT if self.metric == DUAL else 0.0
+            return ops.sqrt(ops.sum(ops.square(domain - target + shift), axis=-1))
         one, other = (
             part / ops.maximum(ops.sqrt(ops.sum(ops.square(part), axis=-1, keepdims=True)), TINY)
             for part in (domain, target)
         )
         distance = ops.sum(ops.square(one - other), axis=-1) / 2
-        return ops.sum(distance if self.metric == "cosine" else 1.0 - distance, axis=-1)
+        return distance if self.metric == "cosine" else 1.0 - distance
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (None, self.branches)
 
     def get_config(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("branches", "layer_count", "entries", "metric")}
+        own = {"branches": self.branches, "sizes": list(self.sizes), "metric": self.metric}
         return {**super().get_config(), **own}
 
 
-def domain_statistics(model: keras.Model, plus: bool = False) -> NDArray[np.float64]:
-    """What the normalisations of each branch were given in training, float64 `[branches, layers, 2]`.
+def domain_statistics(model: keras.Model, plus: bool = False) -> list[NDArray[np.float64]]:
+    """What the normalisations of each branch were given in training, a list over layers as `branch_distances` takes it.
+
+    Of a layer normalisation these are mean and standard deviation over everything, float64 `[branches, 2]`; of a batch
+    normalisation mean and variance of each feature, `[branches, 2, features]`.
 
     Args:
         model: with branches.
-        plus: a third entry, the corrective mean of the pictures.
+        plus: the corrective mean of the pictures behind the others, `[branches, entries + 1]`.
     """
-    found = [keras.ops.convert_to_numpy(layer.statistics()) for layer in _norms(model)]
-    if plus:
-        means = keras.ops.convert_to_numpy(_picture_mean(model).statistics())
-        found = [np.concatenate([one, means[:, None]], axis=1) for one in found]
-    return np.stack(found, axis=1).astype(np.float64)
+    found = [keras.ops.convert_to_numpy(layer.statistics()).astype(np.float64) for layer in _norms(model)]
+    if not plus:
+        return found
+    means = keras.ops.convert_to_numpy(_picture_mean(model).statistics()).astype(np.float64)[:, None]
+    return [np.concatenate([one.reshape(len(one), -1), means], axis=1) for one in found]
 
 
 def with_statistics(model: keras.Model) -> keras.Model:
-    """`[picture, branch]` to the model's output and the statistics of its normalisations, `[batch, layers, 2]`."""
-    parts = []
+    """`[picture, branch]` to the model's output and the statistics of each normalisation's input, `[batch, entries]`.
+
+    Entries are those of `domain_statistics`, one behind the other.
+    """
+    statistics = []
     for number, layer in enumerate(_norms(model)):
         tensor = layer._inbound_nodes[0].input_tensors[0]
-        parts.append(layers.Reshape((1, 2))(InputStatistics(name=f"statistics_{number}")(tensor)))
-    joined = layers.Concatenate(axis=1, name="statistics")(parts)
-    return keras.Model(model.inputs, [model.outputs[0], joined], name=f"{model.name}_statistics")
+        statistics.append(InputStatistics(layer.reduction, name=f"statistics_{number}")(tensor))
+    return keras.Model(model.inputs, [model.outputs[0], *statistics], name=f"{model.name}_statistics")
 
 
 def asking_every_branch(model: keras.Model, metric: str = "cosine") -> keras.Model:
@@ -195,7 +226,7 @@ def asking_every_branch(model: keras.Model, metric: str = "cosine") -> keras.Mod
     given = EveryBranch(branches, name="every_branch")(picture)
     rows, columns, classes = model.outputs[0].shape[1:]
     inner = with_statistics(model)
-    probabilities, statistics = inner(list(given))
+    probabilities, *statistics = inner(list(given))
     masks = layers.Reshape((rows, columns, classes), name="probabilities")(probabilities)[..., -1]
     masks = ops.reshape(masks, (-1, branches, rows, columns))
     if metric == NONE:
@@ -203,14 +234,16 @@ def asking_every_branch(model: keras.Model, metric: str = "cosine") -> keras.Mod
         return keras.Model(picture, halved, name=f"{model.name}_added_up")
     plus = metric.endswith(PLUS)
     domain = domain_statistics(model, plus)
-    check_trained(domain)
+    flat = np.concatenate([one.reshape(branches, -1) for one in domain], axis=1)
+    check_trained(flat)
     if plus:
-        means = _Corrective(name="corrective")(given[0])
-        means = ops.repeat(ops.reshape(means, (-1, 1, 1)), domain.shape[1], axis=1)
-        statistics = ops.concatenate([statistics, means], axis=-1)
-    distance = BranchDistance(branches, domain.shape[1], domain.shape[2], metric.removesuffix(PLUS), name="distance")
-    distances = distance(statistics)
-    distance.domain.assign(domain)
+        means = ops.reshape(_Corrective(name="corrective")(given[0]), (-1, 1))
+        statistics = [entries for one in statistics for entries in (one, means)]
+    joint = [int(np.prod(one.shape[1:])) for one in domain]
+    sizes = [size // 2 for size in joint for _ in range(2)] if metric == DUAL else joint
+    distance = BranchDistance(branches, sizes, metric.removesuffix(PLUS), name="distance")
+    distances = distance(layers.Concatenate(name="statistics")(statistics))
+    distance.domain.assign(flat)
     return keras.Model(picture, [masks, distances], name=f"{model.name}_asked")
 
 
@@ -223,8 +256,8 @@ class _Corrective(layers.Layer):
         return (input_shape[0],)
 
 
-def _norms(model: keras.Model) -> list[MultiLayerNormalization]:
-    return [layer for layer in model.layers if isinstance(layer, MultiLayerNormalization) and layer.branches > 1]
+def _norms(model: keras.Model) -> list[MultiLayerNormalization | MultiBatchNormalization]:
+    return [layer for layer in model.layers if isinstance(layer, MULTIPLE) and layer.branches > 1]
 
 
 def _picture_mean(model: keras.Model) -> PictureMean:

@@ -121,6 +121,7 @@ def test_statistics_and_distances_of_the_layers(branched: tuple, folder: Path) -
     place = [names.index(name) for name in order]
     trained_on_sources(model, answers)
     domain = domain_statistics(model, plus=True)
+    domain = np.stack(domain, axis=1)
     assert domain.shape == (3, 38, 3)
     for branch in range(3):
         expected = answers[f"source{branch}/element"].mean(axis=2)
@@ -129,7 +130,8 @@ def test_statistics_and_distances_of_the_layers(branched: tuple, folder: Path) -
     np.testing.assert_allclose(domain[:, 0, 2], expected, rtol=1e-5)
 
     for target in ("target_mild_gamma", "target_inverted"):
-        found = np.asarray(with_statistics(model)([np.repeat(pictures(answers, target), 3, axis=0), np.arange(3)])[1])
+        _, *statistics = with_statistics(model)([np.repeat(pictures(answers, target), 3, axis=0), np.arange(3)])
+        found = np.stack([np.asarray(one) for one in statistics], axis=1)
         for branch in range(3):
             expected = answers[f"{target}/branch{branch}/element"][..., 0]
             np.testing.assert_allclose(found[branch][place], expected, rtol=1e-4, atol=1e-5)
@@ -177,16 +179,16 @@ def test_the_network_chooses_as_the_arrays_do(branched: tuple) -> None:
     trained_on_sources(model, answers)
     targets = np.concatenate([pictures(answers, name) for name in ("target_mild_gamma", "target_inverted")])
     repeated, branches = np.repeat(targets, 3, axis=0), np.tile(np.arange(3), 2)
-    outputs, statistics = (np.asarray(part) for part in with_statistics(model)([repeated, branches]))
+    outputs, *statistics = (np.asarray(part) for part in with_statistics(model)([repeated, branches]))
     for metric in ("cosine", "euclidean", "literal", "cosine+", "euclidean+"):
         plus = metric.endswith("+")
-        domain = list(np.moveaxis(domain_statistics(model, plus), 1, 0))
+        domain = domain_statistics(model, plus)
         masks, distances = (np.asarray(part) for part in asking_every_branch(model, metric)(targets))
         assert distances.dtype == np.float64
         for number, picture in enumerate(targets):
             own = np.s_[3 * number : 3 * number + 3]
             np.testing.assert_allclose(masks[number], outputs[own][..., -1], atol=1e-5)
-            looked = list(np.moveaxis(statistics[own].astype(np.float64), 1, 0))
+            looked = [one[own].astype(np.float64) for one in statistics]
             if plus:
                 looked = with_corrective(looked, np.repeat(corrective_mean(picture[None]), 3))
             expected = branch_distances(domain, looked, metric.rstrip("+"))
