@@ -4,9 +4,21 @@ Tables 1 and 2 have six more, whose place is here: CS-net, Iadml, Musn, CA-net, 
 the paper lacks: harmonised pictures in front of Swin-Unet and of MLN-net.
 """
 
-from mammo_tf.experiments.mln_net.rows import basenet_s, mln_net, mln_net_choices, swin_unet
+from mammo_tf.experiments.mln_net.rows import (
+    basenet_s,
+    mln_net,
+    mln_net_choices,
+    mnet,
+    resnet,
+    swin_unet,
+    unet,
+    unet_branches,
+)
 from mammo_tf.experiments.mln_net.rows.row import METRICS, Row
 
-ROWS: tuple[Row, ...] = (swin_unet.ROW, basenet_s.ROW, mln_net.ROW, *mln_net_choices.ROWS)
+ROWS: tuple[Row, ...] = (
+    unet.ROW, resnet.ROW, mnet.ROW, swin_unet.ROW, basenet_s.ROW,
+    *unet_branches.ROWS, mln_net.ROW, *mln_net_choices.ROWS,
+)  # fmt: skip
 
 __all__ = ["METRICS", "ROWS", "Row"]
