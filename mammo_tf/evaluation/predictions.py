@@ -16,7 +16,7 @@ from mammo_tf.evaluation.levels import SEVERAL, has_several_rows, telling
 from mammo_tf.files import atomic_path
 from mammo_tf.study.findings import Finding, findings_from_json
 from mammo_tf.study.manifest import COLUMNS as MANIFEST_COLUMNS
-from mammo_tf.study.table import in_our_words, read_table
+from mammo_tf.study.table import by_full_name, read_table
 
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "manufacturer", "density", "age",
@@ -25,13 +25,6 @@ COLUMNS = (
 ADDED = ("probability", "decision")  # behind the score, where the model has a calibration and a threshold
 Probability = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 LESION_SOURCES = ("label", "findings", "spacing_row_mm", "spacing_column_mm")
-SHORT_NAMES = {
-    "patient": "patient_id",
-    "image": "image_id",
-    "exam": "exam_id",
-    "pair": "pair_id",
-    "breast": "breast_id",
-}
 IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id", "breast_id")
 SCORE_DIGITS = 9  # a float32 survives
 
@@ -124,14 +117,15 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`,
-            `predictions_empty`, `image_id_twice`, `image_shared`, `column_twice`, `patient_missing`.
+            `predictions_empty`, `image_id_twice`, `image_shared`, `column_twice`, `patient_missing`,
+            `option_wrong` where two names mean one column.
     """
     path = Path(path)
     table, lines = read_table(path, f"the predictions {path} are not there")
     if table.empty:
         raise MammoError("predictions_empty", f"{path} has no rows")
     stored = table.copy()
-    for name, theirs in in_our_words(columns or {}, SHORT_NAMES).items():
+    for name, theirs in by_full_name(columns or {}, "--columns").items():
         if name not in (*COLUMNS, "breast_id", *SEVERAL):
             raise MammoError("column_unknown", f"--columns names {name!r}", f"Known are {', '.join(COLUMNS)}")
         if theirs not in stored:

@@ -161,10 +161,3 @@ def test_two_files_that_say_other_things_of_an_image_are_not_compared(
     with pytest.raises(MammoError) as caught:
         compare(first, swapped.assign(**{column: [cells[0], *swapped[column][1:]]}), resampling=FEW)
     assert caught.value.code == code
-
-
-def test_two_names_for_one_column_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("a,b,label,score\n1,2,0,0.5\n")
-    with pytest.raises(MammoError, match="--columns says patient_id twice: a and b") as caught:
-        read_predictions(tmp_path / "a.csv", {"patient": "a", "patient_id": "b"})
-    assert caught.value.code == "option_wrong"
