@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.json_text import parsed_json
 
 LOCK = ".lock"
 DAMAGED = (  # what readers of NumPy's and Keras' archives raise for files that lost their end or were changed
@@ -290,8 +291,8 @@ def read_json(path: str | Path) -> Any:
     if not path.is_file():
         raise MammoError("file_missing", f"{path} is not there")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, numbers too long, nested too deep
+        return parsed_json(path.read_bytes().decode())
+    except ValueError as error:
         raise MammoError("json_broken", f"{path} is not readable JSON: {error}") from error
 
 

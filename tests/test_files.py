@@ -179,7 +179,7 @@ def test_every_command_that_works_in_a_folder_leaves_it_to_who_is_there(
     assert [path.name for path in folder.iterdir()] == [lock.name]
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5000, "", "{"])
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 101 + "]" * 101, "1" * 5000, "1" * 301, "", "{"])
 def test_json_that_cannot_be_read_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(MammoError, match="is not readable JSON"):
