@@ -98,6 +98,14 @@ def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(json.loads(line)["auc"] for line in results.read_bytes().splitlines()[-7:])
 
 
+def test_results_of_a_lost_request_are_not_taken_for_another(tmp_path: Path, study: Study) -> None:
+    grid = {"components": (3,), "trees": (2,)}
+    grid_search(study(), grid, folds=2, folder=tmp_path)
+    (tmp_path / "search.json").write_text("null")
+    other = replace(study(), labels=1 - study().labels)
+    assert grid_search(other, grid, folds=2, folder=tmp_path) == grid_search(other, grid, folds=2)
+
+
 def test_two_processes_give_the_same(study: Study) -> None:
     grid = {"components": (3,), "trees": (5,)}
     assert grid_search(study(), grid, folds=3, workers=2) == grid_search(study(), grid, folds=3)
