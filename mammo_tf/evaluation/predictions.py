@@ -14,6 +14,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.cells import label_numbers, score_numbers
 from mammo_tf.evaluation.levels import SEVERAL, has_several_rows, telling
 from mammo_tf.files import atomic_path
+from mammo_tf.study.cells import check_identifiers
 from mammo_tf.study.findings import Finding, findings_from_json
 from mammo_tf.study.manifest import COLUMNS as MANIFEST_COLUMNS
 from mammo_tf.study.table import by_full_name, read_table
@@ -117,7 +118,7 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`,
-            `predictions_empty`, `image_id_twice`, `image_shared`, `column_twice`, `patient_missing`,
+            `predictions_empty`, `image_id_twice`, `image_shared`, `column_twice`, `patient_missing`, `value_missing`,
             `option_wrong` where two names mean one column.
     """
     path = Path(path)
@@ -141,6 +142,7 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
     text = [column for column in table if column not in ("label", "score")]
     for column in text:
         table[column] = table[column].str.strip()
+    check_identifiers(table, IDENTIFIERS, lines, str(path))
     table = table.drop(columns=[name for name in IDENTIFIERS if name in table and not (table[name] != "").any()])
     _check_images(table, path)
     if "patient_id" in table and (table["patient_id"] == "").any():

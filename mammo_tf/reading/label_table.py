@@ -10,7 +10,7 @@ import pandas as pd
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import nearest
 from mammo_tf.study import COLUMNS
-from mammo_tf.study.cells import RANGES, WORDS, check_cells
+from mammo_tf.study.cells import RANGES, WORDS, check_cells, check_identifiers
 from mammo_tf.study.table import by_full_name, read_table
 
 IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id")
@@ -33,7 +33,7 @@ def read_labels(
     Raises:
         MammoError: `file_missing`, `unreadable`, `csv_broken`, `column_twice`, `column_unknown`, `column_missing`,
             `option_wrong` where two names mean one column, `path_twice`, `image_id_twice`; `value_unknown`, also for
-            what `values` maps to; those of `check_cells`.
+            what `values` maps to; those of `check_identifiers` and `check_cells`.
     """
     path = Path(path)
     try:
@@ -47,6 +47,7 @@ def read_labels(
     table["path"] = [place.replace("\\", "/").removeprefix("./") for place in table["path"]]
     for column, meant in by_full_name(values or {}, "--values").items():
         _translate(table, column, meant, path)
+    check_identifiers(table, IDENTIFIERS, lines, str(path))
     _check_names(table, lines, path)
     try:
         check_cells(table, lines, path, WORDS)

@@ -64,6 +64,8 @@ def test_columns_stand_in_their_order_and_extra_ones_behind(tmp_path: Path) -> N
         ("image_id,patient_id,label,path\n", "has no rows"),
         ("image_id,patient_id,label,path\na,p,cancer,x\n", "row 2: label 'cancer' is unknown"),
         ("image_id,patient_id,label,path\na,,normal,x\n", "row 2: patient_id is empty"),
+        ("image_id,patient_id,label,path\na,nan,normal,x\n", "row 2: patient_id 'nan' is what programs write for"),
+        ("image_id,patient_id,label,path,exam_id\na,p,normal,x,<NA>\n", "row 2: exam_id '<NA>' is what programs"),
         ("image_id,patient_id,label,path\na,p,normal,x\na,p,normal,x\n", "row 3: image_id 'a' stands there twice"),
         ("image_id,patient_id,label,path\na,p,normal,x\na ,p,normal,x\n", "row 3: image_id 'a' stands there twice"),
         ("image_id,patient_id,label,path,age\na,p,normal,x,old\n", "row 2: age 'old' is not a number"),

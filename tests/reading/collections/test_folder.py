@@ -169,6 +169,12 @@ def test_a_mapping_that_does_not_fit_is_told(columns: dict, values: dict, messag
         collections.collect("folder", root, columns=columns, values=values)
 
 
+def test_identifiers_that_are_a_missing_value_are_refused(root: Path) -> None:
+    (root / "labels.csv").write_text("path,patient_id\na.dcm,P1\nb,nan\n")
+    with pytest.raises(MammoError, match="row 3: patient_id 'nan' is what programs write for a missing value"):
+        collections.collect("folder", root)
+
+
 def test_who_is_whose_is_weighed(root: Path, tmp_path: Path) -> None:
     (root / "labels.csv").unlink()
     for number, side in enumerate("LRLR"):
