@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mammo_tf.errors import MammoError
@@ -29,7 +29,6 @@ places = words.filter(lambda text: text[0] not in "/\\" and ":" not in text and 
 people = words.map(str.strip).filter(lambda text: text not in MISSING)
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(
         st.fixed_dictionaries(
