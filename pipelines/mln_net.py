@@ -3,10 +3,8 @@
     mammo-tf tables mln-net -o mln-net --seed 1 --seed 2 --seed 3
 
 Its recipes, one by one, for records of your own with outlines or masks of the findings (FFDM, film, or tomosynthesis
-slice by slice, `preparation.projection=slice`):
-`--variant` names a row (`mln-net`, `swin-unet`,
-`basenet-s`, `unet`, `resnet`, `mnet`, `bigaug`, `sadn`, `unet-branches`). docs/tables.md says how
-the rows are made.
+slice by slice, `preparation.projection=slice`): `--variant` names a row (`mln-net`, `swin-unet`, `basenet-s`, `unet`,
+`resnet`, `mnet`, `bigaug`, `sadn`, `unet-branches`). docs/tables.md says how the rows are made.
 
 | section 4.1          |                                                               |
 |----------------------|---------------------------------------------------------------|

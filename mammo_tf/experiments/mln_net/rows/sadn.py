@@ -7,7 +7,7 @@ from mammo_tf.data.domains import DUAL_BRANCHES
 from mammo_tf.experiments.mln_net.rows.row import Row, chosen_by, source_recipe, table_1
 from mammo_tf.experiments.mln_net.sizes import MlnSize
 from mammo_tf.models import SmallUNet
-from mammo_tf.models.branches import DUAL
+from mammo_tf.models.branch_network import DUAL
 from mammo_tf.recipes.recipe import Recipe
 
 
