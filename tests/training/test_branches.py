@@ -13,6 +13,7 @@ import pytest
 from mammo_tf.data import DomainSampling, TileSampling, WholeImages, inference_stream, training_stream
 from mammo_tf.data.augmentation import NO_AUGMENTATION
 from mammo_tf.data.domains import DUAL_BRANCHES
+from mammo_tf.data.plans import Plan
 from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.tiles import Tiling
@@ -108,24 +109,33 @@ def test_a_loss_that_is_not_finite_names_its_images(records: Records, tmp_path: 
     assert set(shown) <= {str(name) for name in records.rows["image_id"].iloc[drawn]}
 
 
-def test_dual_normalisation_alternates_its_domains(records: Records, tmp_path: Path) -> None:
-    """A batch of one domain, a step, a batch of the other, a step; the statistics of both move."""
+def dual_plans(records: Records) -> tuple[Plan, Plan]:
+    """Plans of dual normalisation, batches of eight: four of training, few of validation."""
     cases = {}
     for split, count in (("train", 4), ("validation", 1)):
         positions = records.positions(split)[:count]
         cases[split] = Cases(positions, TASK.truth(records.rows.iloc[positions]))
     sampling = DomainSampling(TileSampling(Tiling(32, 32), samples=16), DUAL_BRANCHES, run=8)
-    plans = sampling.plans(records, cases, NO_AUGMENTATION, False, 1)
-    np.testing.assert_array_equal(plans[0].epoch(0).columns["branch"], np.repeat([0, 1, 0, 1], 8))
-    model = UNet(width=2, levels=1, branches=2).build((32, 32, 3))
-    stage = Stage("one", ("all",), 1e-3, 1, monitor="val_loss")
-    trained, history = fit_stage(model, stage, Material(records, records.preprocessing, *plans, 8, task=TASK), tmp_path)
+    return sampling.plans(records, cases, NO_AUGMENTATION, False, 1)
+
+
+def test_dual_normalisation_sees_its_domains_in_turn(records: Records) -> None:
+    training, _ = dual_plans(records)
+    np.testing.assert_array_equal(training.epoch(0).columns["branch"], np.repeat([0, 1, 0, 1], 8))
+
+
+@pytest.mark.long
+def test_the_statistics_of_both_domains_move(records: Records, tmp_path: Path) -> None:
+    model = UNet(width=2, levels=2, branches=2).build((32, 32, 3))
+    material = Material(records, records.preprocessing, *dual_plans(records), 8, task=TASK)
+    trained, history = fit_stage(model, Stage("one", ("all",), 1e-3, 1, monitor="val_loss"), material, tmp_path)
     assert np.isfinite(history[0]["val_loss"])
-    for layer in trained.layers:
-        if isinstance(layer, MultiBatchNormalization):
-            np.testing.assert_array_equal(np.asarray(layer.counts), [16, 16])
-            mean = np.asarray(layer.moving_mean)
-            assert np.abs(mean[0] - mean[1]).max() > 1e-4
+    norms = [layer for layer in trained.layers if isinstance(layer, MultiBatchNormalization)]
+    assert len(norms) == 6
+    for layer in norms:
+        np.testing.assert_array_equal(np.asarray(layer.counts), [16, 16])
+        mean = np.asarray(layer.moving_mean)
+        assert np.abs(mean[0] - mean[1]).max() > 1e-4
 
 
 TWO_DEVICES = """
