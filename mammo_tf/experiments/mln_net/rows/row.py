@@ -82,7 +82,7 @@ def source_recipe(
         about=about,
         network=network,
         task=Segmentation(findings=CLUSTERS),
-        preparation=Preparation(rows=size.rows, columns=size.columns, channels=1, mean=0.0),
+        preparation=Preparation(rows=size.rows, columns=size.columns, channels=1, mean=0.0, white=1.0),
         training=Training(size.batch, augmentation, class_balance="balanced_sampling"),
         evaluation=Evaluation(replicates=size.replicates),
         phases=(Phase((stage,), tiles(size)),),
