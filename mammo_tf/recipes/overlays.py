@@ -118,10 +118,10 @@ def _written(records: Records, masks: Masks, position: int, row: dict[Any, Any],
 def _note(row: dict[Any, Any]) -> str:
     """How well it was found, in words."""
     if not np.isfinite(row["dsc"]):
-        return "nothing there, nothing called"
+        return "nothing to find, nothing called"
     if not np.isfinite(row["tpr"]):
         area = f", {row['false_area_mm2']:.1f} mm²" if np.isfinite(row["false_area_mm2"]) else ""
-        return f"nothing there, called{area}"
+        return f"nothing to find, called{area}"
     if not np.isfinite(row["precision"]):
         return "missed: nothing called"
     distance = f"HD {row['hd']:.1f} mm" if np.isfinite(row["hd"]) else "spacing unknown"

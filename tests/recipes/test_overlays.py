@@ -44,9 +44,9 @@ def test_there_may_be_none_of_one_kind(missing: str) -> None:
 @pytest.mark.parametrize(
     ("measured", "words"),
     [
-        (row(None, None), "nothing there, nothing called"),
-        (row(slice(2, 4), None), "nothing there, called, 3.0 mm²"),
-        (row(slice(2, 4), None, (float("nan"),) * 2), "nothing there, called"),
+        (row(None, None), "nothing to find, nothing called"),
+        (row(slice(2, 4), None), "nothing to find, called, 3.0 mm²"),
+        (row(slice(2, 4), None, (float("nan"),) * 2), "nothing to find, called"),
         (row(None, slice(2, 4)), "missed: nothing called"),
         (row(slice(2, 6), slice(4, 8)), "Dice 0.50, HD 1.0 mm"),
         (row(slice(2, 6), slice(4, 8), (float("nan"),) * 2), "Dice 0.50, spacing unknown"),
