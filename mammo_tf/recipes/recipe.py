@@ -35,6 +35,10 @@ def _check(right: bool, rule: str) -> None:
         raise MammoError("recipe_wrong", rule)
 
 
+def _counted(branches: int) -> str:
+    return "one branch" if branches == 1 else f"{branches} branches"
+
+
 WHITE_LEVEL = 255.0  # white in front of a network, where a recipe says nothing else
 
 
@@ -259,6 +263,17 @@ class Recipe:
         )
         pixels = isinstance(self.task, Segmentation)
         _check(pixels or not isinstance(self.scoring, TileSampling), "tiles are for a task of pixels (Segmentation)")
+        for phase in self.phases:
+            network = phase.network or self.network
+            kept, drawn = getattr(network, "branches", 1), len(getattr(phase.plan, "branches", ("one",)))
+            _check(
+                kept == drawn,
+                f"the {network.kind} has {_counted(kept)}, and its plan draws pictures of {_counted(drawn)}",
+            )
+            _check(
+                kept == 1 or not self.evaluation.flips,
+                "evaluation.flips is for networks of one branch: the others choose one for each picture",
+            )
         for stage in self.stages:
             for watched in (stage.monitor, stage.kept):
                 _check(

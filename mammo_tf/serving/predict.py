@@ -41,6 +41,7 @@ from mammo_tf.study import COLUMNS as MANIFEST_COLUMNS
 from mammo_tf.study import UNLABELLED, Reject, make_manifest, write_rejects
 from mammo_tf.study.table_output import check_table_output, rejects_of
 from mammo_tf.training import Classification, ModelCard, Segmentation, Task
+from mammo_tf.training.tasks.pieces import BRANCH, DISTANCE
 from mammo_tf.training.tasks.segmentation import MASKS, mask_path, write_mask
 
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
@@ -199,7 +200,7 @@ class _Run:
             if scored.mask is not None and isinstance(self.task, Segmentation):
                 called = scored.mask[number] >= self.task.threshold
                 write_mask(mask_path(self.masks, *name), called, item.affine, item.stored_size)
-            self.rows.append(item.row | {"score": score, "grey_mean": item.grey_mean})
+            self.rows.append(item.row | {"score": score, "grey_mean": item.grey_mean} | scored.columns(number))
             if len(self.pictures) < self.keep:
                 maps = scored.heatmap if scored.mask is None else scored.mask
                 heatmap = None if maps is None else maps[number]
@@ -253,6 +254,8 @@ def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | No
     table = table.assign(label=numbers, score=[row["score"] for row in run.rows])
     table = with_decision(table, card.threshold("image"), probability)
     table["grey_mean"] = [row["grey_mean"] for row in run.rows]
+    of_branches = [name for name in (run.rows[0] if run.rows else ()) if name == BRANCH or name.startswith(DISTANCE)]
+    table = table.assign(**{name: [row[name] for row in run.rows] for name in of_branches})
     further = [name for name in table if name not in (*MANIFEST_COLUMNS, *COLUMNS, *ADDED, "grey_mean")]
     if has_several_rows(table):
         further.append("frame")
