@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -143,7 +143,8 @@ def predict(
     task = task_of(scorer.card) if positives is None else Classification(positives=tuple(positives))
     table = _table(run, task, scorer.card, probability)
     if found.manifest is None:  # what headers tell beyond the contract is not the user's column
-        table = table[[name for name in table if name in (*COLUMNS, *ADDED, "path", "grey_mean", "frame")]]
+        ours = (*COLUMNS, *ADDED, "path", "grey_mean", "frame", *_of_branches(run.rows[0]))
+        table = table[[name for name in table if name in ours]]
     warnings = _warnings(table, scorer, run)
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
     write_predictions(table, output)
@@ -241,6 +242,10 @@ def _check_output(output: Path, inputs: Sequence[Path]) -> None:
         raise MammoError("read_only", f"the folder {output.parent} cannot be written to", "Choose another folder")
 
 
+def _of_branches(row: Mapping[str, Any]) -> list[str]:
+    return [name for name in row if name == BRANCH or name.startswith(DISTANCE)]
+
+
 def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | None) -> pd.DataFrame:
     table = make_manifest(run.rows)
     try:
@@ -254,8 +259,7 @@ def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | No
     table = table.assign(label=numbers, score=[row["score"] for row in run.rows])
     table = with_decision(table, card.threshold("image"), probability)
     table["grey_mean"] = [row["grey_mean"] for row in run.rows]
-    of_branches = [name for name in (run.rows[0] if run.rows else ()) if name == BRANCH or name.startswith(DISTANCE)]
-    table = table.assign(**{name: [row[name] for row in run.rows] for name in of_branches})
+    table = table.assign(**{name: [row[name] for row in run.rows] for name in _of_branches(run.rows[0])})
     further = [name for name in table if name not in (*MANIFEST_COLUMNS, *COLUMNS, *ADDED, "grey_mean")]
     if has_several_rows(table):
         further.append("frame")
