@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mammo_tf.data import DomainSampling
 from mammo_tf.data.domains import DUAL_BRANCHES
-from mammo_tf.experiments.mln_net.rows.row import Row, chosen_by, source_recipe, table_1
+from mammo_tf.experiments.mln_net.rows.row import Row, chosen_by, source_recipe, table_1, tiles
 from mammo_tf.experiments.mln_net.sizes import MlnSize
 from mammo_tf.models import SmallUNet
 from mammo_tf.models.branch_network import DUAL
@@ -14,9 +14,10 @@ from mammo_tf.recipes.recipe import Recipe
 def recipe(size: MlnSize) -> Recipe:
     """Two optimiser's steps for each batch of the source, one a branch, as published."""
     network = SmallUNet(width=size.width, norm="batch", branches=len(DUAL_BRANCHES))
-    one = chosen_by(source_recipe(size, "sadn", "SADN: dual normalisation of the source's looks", network), DUAL)
-    plan = DomainSampling(one.phases[0].plan, DUAL_BRANCHES, run=one.training.batch_size)
-    return replace(one, name="sadn", phases=(replace(one.phases[0], plan=plan),))
+    about = "SADN: dual normalisation of the source's looks"
+    one = chosen_by(source_recipe(size, "sadn", about, network, branches=DUAL_BRANCHES), DUAL)
+    phase = replace(one.phases[0], plan=DomainSampling(tiles(size), DUAL_BRANCHES, run=size.batch))
+    return replace(one, name="sadn", training=replace(one.training, batch_size=size.batch), phases=(phase,))
 
 
 ROW = Row(
