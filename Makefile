@@ -4,8 +4,9 @@ VENV ?= .venv
 TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_LONG := $(VENV)/.ready-long
 
-.PHONY: help setup test test-long lint demo demo-long real-sheets clean
+.PHONY: help setup setup-long test test-long lint demo demo-long real-sheets clean
 
 help:
 	@echo "make demo         a synthetic two-site study, adapted and proven, in about ten minutes"
@@ -13,6 +14,7 @@ help:
 	@echo "make test         linters, types, import rules and the fast tests"
 	@echo "make test-long    the tests that take minutes"
 	@echo "make real-sheets  picture sheets of the real films named by MAMMO_TF_REAL_DATA"
+	@echo "make setup-long   what the long tests need beside it"
 	@echo "make setup        the virtual environment, and nothing else"
 
 $(READY): setup.cfg pyproject.toml
@@ -21,7 +23,13 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
+$(READY_LONG): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,long]'
+	@touch $(READY_LONG)
+
 setup: $(READY)
+
+setup-long: $(READY_LONG)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -32,7 +40,7 @@ lint: $(READY)
 test: $(READY) lint
 	$(BIN)/python -m pytest -m "not long" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-test-long: $(READY)
+test-long: $(READY_LONG)
 	$(BIN)/python -m pytest -m long
 
 demo: $(READY)

@@ -32,13 +32,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import math
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mammo_tf.errors import MammoError
+from mammo_tf.json_text import parsed_json
 
 Value = TypeVar("Value")
 KIND = "kind"
@@ -354,8 +354,8 @@ def _key(place: Any, part: str) -> Any:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parsed_json(text)
+    except ValueError:
         return text
 
 

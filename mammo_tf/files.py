@@ -16,11 +16,11 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.json_text import parsed_json
 
 LOCK = ".lock"
 DAMAGED = (  # what readers of NumPy's and Keras' archives raise for files that lost their end or were changed
@@ -103,9 +103,8 @@ class Kind(NamedTuple):
         code: of the error for it.
         remedy: for it.
         elsewhere: the remedy for a folder of something else.
+        damaged: the remedy where the file is damaged and what lies beside it cannot be made anew.
         beside: names that may lie in the folder before.
-        made: patterns of names that nothing else makes. A folder of such files alone whose JSON file is lost or damaged
-            is begun anew.
     """
 
     file: str
@@ -114,8 +113,8 @@ class Kind(NamedTuple):
     code: str
     remedy: str = "Name another folder or remove this one"
     elsewhere: str = "Name another folder with -o"
+    damaged: str = "Remove this folder, or name another with -o"
     beside: tuple[str, ...] = ()
-    made: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -125,6 +124,7 @@ def claim(
     asked: Mapping[str, Any],
     more: Mapping[str, Any] | None = None,
     make_room: Callable[[], bool] = lambda: False,
+    begin_anew: Callable[[], bool] = lambda: False,
 ) -> Iterator[bool]:
     """Makes a folder that of one request, or finds that it is already, and locks it as long as the body runs.
 
@@ -135,13 +135,15 @@ def claim(
         more: further values of that file, which are the body's to change.
         make_room: is called where another request is found; whether that one may be replaced, and if so its files are
             removed by then.
+        begin_anew: is called where `kind.file` is lost or damaged and something else lies there; whether all of that
+            can be made again by this request, and if so it is removed by then.
 
     Yields:
         Whether the folder was claimed by the same request before.
 
     Raises:
         MammoError: `kind.code` naming what differs, `folder_exists` where the folder holds something else,
-            `folder_busy`, `json_broken`; those of `disk_errors`.
+            `json_broken` where the file is damaged, `not_a_file`, `folder_busy`; those of `disk_errors`.
     """
     folder = Path(folder)
     path = folder / kind.file
@@ -149,9 +151,14 @@ def claim(
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK, folder):
-        found = _claimed(path, kind)
-        again = isinstance(found, dict) and all(key in found and found[key] == wanted[key] for key in wanted)
-        if found is None and any(_is_foreign(item.name, kind) for item in folder.iterdir()):
+        if path.exists() and not path.is_file():
+            raise MammoError("not_a_file", f"{path} is there and is no file", kind.elsewhere)
+        found = _said(path, wanted)
+        again = found is not None and all(key in found and found[key] == wanted[key] for key in wanted)
+        if found is None and any(_is_foreign(item.name, kind) for item in folder.iterdir()) and not begin_anew():
+            if path.is_file():
+                sentence = f"{path} is damaged, and {folder} holds more than can be made again"
+                raise MammoError("json_broken", sentence, kind.damaged)
             raise MammoError("folder_exists", f"{folder} is not empty and holds no {kind.noun}", kind.elsewhere)
         if found is not None and not again and not make_room():
             differs = _difference(found, wanted).removeprefix("asked.").removeprefix("recipe.")
@@ -163,22 +170,18 @@ def claim(
         yield again
 
 
-def _claimed(path: Path, kind: Kind) -> Any:
-    """What the folder's JSON file says; None where it is lost, or damaged in a folder that can be begun anew."""
+def _said(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the file of a claim says; None where it is lost or damaged."""
     try:
-        found = read_json(path) if path.is_file() else None
-    except MammoError as error:
-        if not kind.made or any(_is_foreign(item.name, kind) for item in path.parent.iterdir()):
-            raise MammoError(error.code, error.sentence, f"Remove the folder {path.parent}, or name another") from error
+        found = read_json(path)
+    except MammoError:
         return None
-    return None if kind.made and not isinstance(found, dict) else found
+    return found if isinstance(found, dict) and (found or not wanted) else None
 
 
 def _is_foreign(name: str, kind: Kind) -> bool:
     """Whether a name in a folder that nobody claimed is of something else; a killed claim leaves half a file."""
-    if name in (LOCK, *kind.beside) or name.startswith(f".{Path(kind.file).stem}."):
-        return False
-    return not any(fnmatch(name, pattern) for pattern in (*kind.made, *((kind.file,) if kind.made else ())))
+    return name not in (LOCK, kind.file, *kind.beside) and not name.startswith(f".{Path(kind.file).stem}.")
 
 
 def _difference(found: Any, wanted: Any) -> str:
@@ -290,8 +293,8 @@ def read_json(path: str | Path) -> Any:
     if not path.is_file():
         raise MammoError("file_missing", f"{path} is not there")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, numbers too long, nested too deep
+        return parsed_json(path.read_bytes().decode())
+    except ValueError as error:
         raise MammoError("json_broken", f"{path} is not readable JSON: {error}") from error
 
 

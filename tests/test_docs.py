@@ -73,6 +73,9 @@ NOT_HERE = {
     "mammo-tf tables ffdm-to-dbt -o table2 --seed 1 --seed 2 --seed 3": "takes hours",
     "mammo-tf tables ffdm-to-dbt --smoke -o table2-smoke": "run by tests/experiments/ffdm_to_dbt/test_experiment.py",
     "mammo-tf tables ffdm-to-dbt -o table2-cohort --manifest cohort/manifest.csv --root /archive": "a cohort not here",
+    "mammo-tf tables mln-net -o mln-net --seed 1 --seed 2 --seed 3": "takes hours",
+    "mammo-tf tables mln-net --smoke -o mln-net-smoke": "run by tests/experiments/mln_net/test_experiment.py",
+    "mammo-tf tables mln-net -o mln-net-cohort --manifest cohort/manifest.csv --root /archive": "a cohort not here",
     "mammo-tf features cohort/manifest.csv -o cohort/features.csv --workers 8": "a cohort that is not here",
     "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.keras "
     "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm "

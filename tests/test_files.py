@@ -77,9 +77,31 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").unlink()
     with claim(tmp_path, KIND, {}) as again:
         assert not again
-    (tmp_path / "asked.json").write_text("{")
-    assert told(tmp_path, {})[0] == "json_broken"
     assert not (tmp_path / LOCK).exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "{}", "[" * 5000])
+def test_a_damaged_claim_is_made_again_where_nothing_else_lies_there(text: str, tmp_path: Path) -> None:
+    (tmp_path / "asked.json").write_text(text)
+    with claim(tmp_path, KIND, {"size": 1}) as again:
+        assert not again
+    assert read_json(tmp_path / "asked.json") == {"size": 1}
+    (tmp_path / "asked.json").write_text(text)
+    (tmp_path / "work").touch()
+    sentence = f"{tmp_path / 'asked.json'} is damaged, and {tmp_path} holds more than can be made again"
+    remedy = "Remove this folder, or name another with -o"
+    assert told(tmp_path, {"size": 1}, make_room=lambda: True) == ("json_broken", f"{sentence}. {remedy}")
+    assert (tmp_path / "asked.json").read_text() == text
+    with claim(tmp_path, KIND, {"size": 1}, begin_anew=lambda: True) as again:
+        assert not again
+
+
+def test_a_file_of_another_program_and_a_folder_are_no_damaged_claim(tmp_path: Path) -> None:
+    (tmp_path / "asked.json").write_text('{"other": 5}')
+    assert told(tmp_path, {"size": 1}, begin_anew=lambda: True)[0] == KIND.code
+    (tmp_path / "asked.json").unlink()
+    (tmp_path / "asked.json").mkdir()
+    assert told(tmp_path, {"size": 1}, make_room=lambda: True, begin_anew=lambda: True)[0] == "not_a_file"
 
 
 def test_one_process_at_a_time_and_the_next_once_it_is_gone(tmp_path: Path) -> None:
@@ -179,7 +201,7 @@ def test_every_command_that_works_in_a_folder_leaves_it_to_who_is_there(
     assert [path.name for path in folder.iterdir()] == [lock.name]
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5000, "", "{"])
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 101 + "]" * 101, "1" * 5000, "1" * 301, "", "{"])
 def test_json_that_cannot_be_read_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(MammoError, match="is not readable JSON"):

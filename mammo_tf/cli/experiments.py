@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 SITES = ("target", "start_1", "start_2", "source_1", "source_2", "features")
 NEEDED = SITES[:3]
-END2END, FFDM_TO_DBT = "end2end", "ffdm-to-dbt"
+END2END, FFDM_TO_DBT, MLN_NET = "end2end", "ffdm-to-dbt", "mln-net"
+ONE_SITE = ("pairs", *SITES)  # options of the thesis alone
 
 
 def add(commands: Commands) -> None:
@@ -54,8 +55,9 @@ def demo(options: Namespace) -> None:
 
 def _tables_options(one: ArgumentParser) -> None:
     one.add_argument(
-        "paper", nargs="?", choices=(END2END, FFDM_TO_DBT), default=END2END, metavar="PAPER",
-        help=f"{END2END}: the thesis's tables (default); {FFDM_TO_DBT}: a patch model from mammograms to tomosynthesis",
+        "paper", nargs="?", choices=(END2END, FFDM_TO_DBT, MLN_NET), default=END2END, metavar="PAPER",
+        help=f"{END2END}: the thesis's tables (default); {FFDM_TO_DBT}: a patch model from mammograms to "
+        f"tomosynthesis; {MLN_NET}: clusters of microcalcifications on machines never seen",
     )  # fmt: skip
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to resume")
     one.add_argument("--seed", type=seed_number, action="append", metavar="N", help="may be repeated (default 1)")
@@ -68,7 +70,7 @@ def _tables_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--features", metavar="FILE.csv", help="set 34 of the target's images, for the rows with radiomics"
     )
-    one.add_argument("--manifest", metavar="FILE.csv", help=f"{FFDM_TO_DBT}: of both modalities, split")
+    one.add_argument("--manifest", metavar="FILE.csv", help="of both modalities, of all machines; split")
     one.add_argument("--root", metavar="DIR", help="data root of the manifest (default: its folder)")
     one.add_argument("--smoke", action="store_true", help="the whole road in some minutes, with numbers worth nothing")
     one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes (default 2)")
@@ -76,13 +78,12 @@ def _tables_options(one: ArgumentParser) -> None:
 
 def tables(options: Namespace) -> None:
     """Runs a paper's tables on the synthetic study, or on data that are named."""
-    own, others = ("manifest", "root"), ("pairs", *SITES)
-    wrong = others if options.paper == FFDM_TO_DBT else own
+    wrong = ("manifest", "root") if options.paper == END2END else ONE_SITE
     named = [name for name in wrong if getattr(options, name)]
     if named:
         option = f"--{named[0].replace('_', '-')}"
         raise MammoError("option_wrong", f"{option} does not belong to the tables of {options.paper}", "Leave it out")
-    (_ffdm_to_dbt if options.paper == FFDM_TO_DBT else _end2end)(options)
+    {END2END: _end2end, FFDM_TO_DBT: _ffdm_to_dbt, MLN_NET: _mln_net}[options.paper](options)
 
 
 def _ffdm_to_dbt(options: Namespace) -> None:
@@ -95,6 +96,19 @@ def _ffdm_to_dbt(options: Namespace) -> None:
         given = Given(Path(options.manifest), Path(options.root or Path(options.manifest).parent))
     size = SMOKE if options.smoke else PHANTOM if given is None else PAPER
     path = ffdm_to_dbt(options.output, size, options.seed or [1], given, options.workers, print)
+    print(f"tables: {path}")
+
+
+def _mln_net(options: Namespace) -> None:
+    with tensorflow_loaded():
+        from mammo_tf.experiments.mln_net.experiment import Given, mln_net
+        from mammo_tf.experiments.mln_net.sizes import PAPER, PHANTOM, SMOKE
+
+    given = None
+    if options.manifest:
+        given = Given(Path(options.manifest), Path(options.root or Path(options.manifest).parent))
+    size = SMOKE if options.smoke else PHANTOM if given is None else PAPER
+    path = mln_net(options.output, size, options.seed or [1], given, options.workers, print)
     print(f"tables: {path}")
 
 

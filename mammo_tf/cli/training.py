@@ -99,7 +99,7 @@ def import_legacy(options: Namespace) -> None:
     for row in found.table:
         print(f"{row.stored:44s} -> {row.layer + ' ' + row.variable:44s} {'x'.join(map(str, row.shape))}")
     preprocessing = None
-    rows, columns, channels = found.model.input.shape[1:]
+    rows, columns, channels = found.model.inputs[0].shape[1:]
     if rows is not None:
         mean = LEGACY_MEAN if options.mean is None else options.mean
         preprocessing = Preprocessing.preset("legacy", (rows, columns), mean, channels)

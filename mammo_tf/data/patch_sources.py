@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from mammo_tf.data.breast_pixels import BreastPixels
 from mammo_tf.data.image_patches import PatchSource
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.warp import invert, map_points
+from mammo_tf.imaging.tiles import Frame, breast_pixels, stored_frame
 from mammo_tf.progress import track
 from mammo_tf.records import Records
 from mammo_tf.records.example import Marks
-
-BREAST_LEVEL = 0.05  # of white, where nobody looked for the breast
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,16 @@ def patch_sources(
                 "finding_missing", f"the positive image {_name(marks)} has no finding with a place to cut a patch from",
                 "Add its finding to the manifest, or leave such images out (plan.leave_out)",
             )  # fmt: skip
-        mask = np.zeros((1, 1), np.bool_) if len(centres) else _breast(records, position, marks, geometry)
+        mask = (
+            np.zeros((1, 1), np.bool_) if len(centres) else breast_of(records, position, marks, geometry.breast_level)
+        )
         breast = BreastPixels.of(mask)
         if not len(centres) and not len(breast):
             raise MammoError(
                 "breast_missing", f"no pixel of the image {_name(marks)} counts as breast, so no patch can be cut",
                 "Leave it out, or lower plan.breast_level",
             )  # fmt: skip
-        extent, frame = _extent(marks, geometry), _frame(marks)
+        extent, frame = _extent(marks, geometry), frame_of(marks)
         found.append(PatchSource(position, label, image_key(marks.row), centres, breast, extent, frame))
     return found
 
@@ -98,11 +98,17 @@ def _centres(marks: Marks) -> NDArray[np.float64]:
     return np.reshape(np.array(centres, np.float64), (-1, 2))
 
 
-def _breast(records: Records, position: int, marks: Marks, geometry: PatchGeometry) -> NDArray[np.bool_]:
-    if geometry.breast_level is None and marks.breast_mask is not None:
+def breast_of(records: Records, position: int, marks: Marks, level: float | None) -> NDArray[np.bool_]:
+    """The breast of a prepared picture, bool `[rows, columns]`.
+
+    Args:
+        records, position, marks: which picture.
+        level: share of white above which a pixel is breast; None takes the breast that was found in preparation, and
+            0.05 where nobody looked for it.
+    """
+    if level is None and marks.breast_mask is not None:
         return marks.breast_mask
-    level = BREAST_LEVEL if geometry.breast_level is None else geometry.breast_level
-    return np.asarray(records.picture(position) > level * 65535)
+    return breast_pixels(records.picture(position), level)
 
 
 def _extent(marks: Marks, geometry: PatchGeometry) -> tuple[float, float]:
@@ -110,7 +116,7 @@ def _extent(marks: Marks, geometry: PatchGeometry) -> tuple[float, float]:
     across, down = (float(np.hypot(*marks.affine[:, axis])) for axis in (0, 1))  # stored pixels of a prepared one
     sides = _sides(marks, geometry)
     extent = sides[0] / down, sides[1] / across
-    top, bottom, left, right = _frame(marks)
+    top, bottom, left, right = frame_of(marks)
     if extent[0] > bottom - top + 1e-6 or extent[1] > right - left + 1e-6:
         sizes = f"{sides[0]:.0f}x{sides[1]:.0f}", f"{marks.stored_size[0]}x{marks.stored_size[1]}"
         raise MammoError(
@@ -137,10 +143,6 @@ def _number(cell: Any) -> float:
     return float(cell) if cell not in (None, "") else 0.0
 
 
-def _frame(marks: Marks) -> tuple[float, float, float, float]:
-    """Top, bottom, left, right of the stored image in the prepared picture."""
-    rows, columns = marks.stored_size if marks.stored_size != (0, 0) else marks.size
-    corners = map_points(invert(marks.affine), np.array([[-0.5, -0.5], [columns - 0.5, rows - 0.5]])) + 0.5
-    left, right = np.clip(corners[:, 0], 0, marks.size[1])
-    top, bottom = np.clip(corners[:, 1], 0, marks.size[0])
-    return float(top), float(bottom), float(left), float(right)
+def frame_of(marks: Marks) -> Frame:
+    """Top, bottom, left, right of the stored image in the prepared picture, in pixels of that."""
+    return stored_frame(marks.affine, marks.stored_size, marks.size)

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from mammo_tf.data.patches import Lesion, Sheet
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging.tiles import breast_pixels
 from mammo_tf.progress import track
 from mammo_tf.records import PreparedImage, Records
 from mammo_tf.study import Finding, findings_from_json
 
 POINTS = 200
-BREAST_LEVEL = 0.05
 
 
 def patch_sheets(
@@ -76,7 +76,7 @@ def _boxes(
 
 def _breast_points(image: PreparedImage, generator: np.random.Generator) -> NDArray[np.float64]:
     """Up to `POINTS` random pixels of the breast, x and y `[n, 2]`."""
-    breast = image.picture > BREAST_LEVEL * 65535 if image.breast_mask is None else image.breast_mask
+    breast = breast_pixels(image.picture) if image.breast_mask is None else image.breast_mask
     rows, columns = np.nonzero(breast)
     points = np.column_stack([columns, rows]).astype(np.float64)
     return points[generator.permutation(len(points))[:POINTS]]

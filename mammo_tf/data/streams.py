@@ -82,6 +82,14 @@ def steps_per_epoch(plan: Plan, batch_size: int) -> int:
     return -(-len(plan) // batch_size)
 
 
+def draws_of_batch(plan: Plan, batch_size: int, batch: int, epoch: int, stage: int = 0) -> Draws:
+    """What `training_stream` shows in one batch of an epoch, counted from 0."""
+    draws = _filled(plan, epoch, stage, steps_per_epoch(plan, batch_size) * batch_size)
+    part = slice(batch * batch_size, (batch + 1) * batch_size)
+    columns = {name: values[part] for name, values in draws.columns.items()}
+    return Draws(draws.positions[part], draws.matrices[part], columns)
+
+
 def _filled(plan: Plan, epoch: int, stage: int, images: int) -> Draws:
     """The draws of an epoch, and further ones, of epochs that no training reaches, up to so many images."""
     rounds = [plan.epoch(epoch + number * FILLING, stage) for number in range(-(-images // len(plan)))]
@@ -161,10 +169,11 @@ def _batches(
         picture = cut(records, int(position), matrix, size, augmentation.interpolation, level)
         return augmentation.change(picture, dict(zip(changes, drawn, strict=True)))
 
-    def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.float32]:
         if position < 0 or masks is None:
             return np.zeros(size, np.float32)
-        return affine(masks(int(position)), matrix, fill=0, size=size).astype(np.float32)
+        mask = affine(masks(int(position)), matrix, fill=0, size=size).astype(np.float32)
+        return augmentation.deform(mask, dict(zip(changes, drawn, strict=True)), "nearest")
 
     def loaded(place: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
         position, matrix = place["position"], place["matrix"]
@@ -172,7 +181,7 @@ def _batches(
         picture = tf.numpy_function(piece, [position, matrix, *drawn], tf.uint16, stateful=False)
         found = {"image": tf.ensure_shape(picture, size), **columns, "position": position}
         if masks is not None:
-            mask = tf.numpy_function(mask_piece, [position, matrix], tf.float32, stateful=False)
+            mask = tf.numpy_function(mask_piece, [position, matrix, *drawn], tf.float32, stateful=False)
             found["mask"] = tf.ensure_shape(mask, size)
         return found
 

@@ -33,9 +33,12 @@ from mammo_tf.evaluation.numbers import (
     with_cases_resampled,
 )
 from mammo_tf.evaluation.roc import NO_VARIANCE, checked, delong_paired
+from mammo_tf.study.cells import WORDS
 
-TOLD_OF_AN_IMAGE = ("patient_id", "exam_id", "laterality", "view", "split")
 OTHER = "other_"
+NAMES = {"patient_id": "patient", "exam_id": "exam", "breast_id": "breast", "pair_id": "pair"}  # and the word for each
+VIEWED = {"laterality": "side", "view": "view"}
+SPELLED_OUT = {"LEFT": "L", "RIGHT": "R"}
 FEWEST = 10  # patients of the rarer class: with fewer there is no verdict on a difference
 FEW = 30  # with fewer, bootstrap and DeLong must agree
 LEVEL = 0.05
@@ -63,8 +66,8 @@ def compare(
 
     Raises:
         MammoError: `column_missing`, `join_not_unique`, `nothing_in_common`, `labels_differ`; `patients_differ`,
-            `exams_differ`, `sides_differ`, `views_differ` and `splits_differ` where the tables disagree on whose an
-            image is, what it shows, or in which split it lies.
+            `exams_differ`, `breasts_differ`, `pairs_differ`, `sides_differ`, `views_differ` and `splits_differ` where
+            the tables disagree on whose an image is, of what, or in which split it lies.
     """
     both = _joined(first, second, join)
     resampling = named_units(both, resampling)
@@ -82,7 +85,8 @@ def compare(
 def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFrame:
     keys = join_keys(first, second, join)
     first = first.drop(columns=[name for name in first if str(name).startswith(OTHER)])
-    shared = ["label", "score", *(name for name in TOLD_OF_AN_IMAGE if name in first and name in second)]
+    told = [name for name in (*NAMES, *VIEWED, "split") if name in first and name in second]
+    shared = ["label", "score", *told]
     other = second[[*keys, *(name for name in shared if name not in keys)]]
     both = first.merge(other.rename(columns={name: OTHER + name for name in shared if name not in keys}), on=keys)
     if both.empty:
@@ -91,7 +95,7 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame, join: str) -> pd.DataFram
         value = both.loc[both["label"] != both["other_label"], join].iloc[0]
         raise MammoError("labels_differ", f"the tables give {join} {value!r} different labels")
     _check_agreement(both, join)
-    return both.drop(columns=[f"{OTHER}{name}" for name in TOLD_OF_AN_IMAGE], errors="ignore")
+    return both.drop(columns=[OTHER + name for name in told if name not in keys])
 
 
 def join_keys(first: pd.DataFrame, second: pd.DataFrame, join: str) -> list[str]:
@@ -133,37 +137,52 @@ def overlap_notes(first: pd.DataFrame, second: pd.DataFrame, join: str = "image_
 
 
 def _check_agreement(both: pd.DataFrame, join: str) -> None:
-    """Whose an image is and in which split it lies is told alike, or in other words throughout.
+    """Whose an image is, of what, and in which split it lies is told alike, or in other words throughout.
 
-    Names that are other ones throughout, such as keyed hashes, are taken if they keep the same rows together; splits
-    are compared where both files tell some.
+    Names that are other ones throughout, such as keyed hashes, are taken if they keep the same rows together; exams and
+    breasts of two patients may be called alike. Cells are compared where both files tell something, splits where both
+    tell some.
     """
-    for column, code, word in (("patient_id", "patients_differ", "patient"), ("exam_id", "exams_differ", "exam")):
-        if f"{OTHER}{column}" not in both:
-            continue
-        told = both[(both[column] != "") & (both[f"{OTHER}{column}"] != "")]
-        pairs = told[[column, f"{OTHER}{column}"]].drop_duplicates()
-        apart = pairs[column] != pairs[f"{OTHER}{column}"]
-        names = [set(pairs[name]) for name in pairs]
-        renamed = not names[0] & names[1] and len(names[0]) == len(names[1]) == len(pairs)
-        if apart.any() and not renamed:
-            _raise_difference(told, join, column, code, word)
-    for column, code, word in (("laterality", "sides_differ", "side"), ("view", "views_differ", "view")):
-        if f"{OTHER}{column}" in both:
-            spelled = [both[name].str.upper() for name in (column, f"{OTHER}{column}")]
-            if column == "laterality":
-                spelled = [side.str[:1] for side in spelled]
-            apart = (spelled[0] != spelled[1]) & (spelled[0] != "") & (spelled[1] != "")
-            if apart.any():
-                _raise_difference(both[apart], join, column, code, word)
+    for column, word in NAMES.items():
+        within = ["patient_id"] if column in ("exam_id", "breast_id") and f"{OTHER}patient_id" in both else []
+        if f"{OTHER}{column}" in both and not _named_alike(both, column, within):
+            _raise_difference(both, join, column, f"{word}s_differ", word)
+    for column, word in VIEWED.items():
+        spelled = _spelled_out(both, column) if f"{OTHER}{column}" in both else None
+        if spelled is not None and not _told_alike(spelled, column):
+            _raise_difference(spelled, join, column, f"{word}s_differ", word)
     if f"{OTHER}split" in both:
-        several = all(len(set(both[name])) > 1 for name in ("split", f"{OTHER}split"))
-        if several and (both["split"] != both[f"{OTHER}split"]).any():
+        told = all(len(set(both[name])) > 1 for name in ("split", f"{OTHER}split"))
+        if told and (both["split"] != both[f"{OTHER}split"]).any():
             _raise_difference(both, join, "split", "splits_differ", "split")
 
 
+def _named_alike(both: pd.DataFrame, column: str, within: list[str]) -> bool:
+    """Whether two columns of names are equal, or name the same groups of rows and share no name."""
+    told = both[(both[column] != "") & (both[OTHER + column] != "")]
+    if (told[column] == told[OTHER + column]).all():
+        return True
+    groups = [[*within, column], [OTHER + name for name in (*within, column)]]
+    counts = [len(told[names].drop_duplicates()) for names in (*groups, sum(groups, []))]
+    return not set(told[column]) & set(told[OTHER + column]) and len(set(counts)) == 1
+
+
+def _spelled_out(both: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The table with two columns of a manifest's words spelled as the manifest does."""
+    names = [column, OTHER + column]
+    return both.assign(**{name: both[name].str.strip().str.upper().replace(SPELLED_OUT) for name in names})
+
+
+def _told_alike(both: pd.DataFrame, column: str) -> bool:
+    """Whether two columns of a manifest's words are equal, or one is in words of its own for the same."""
+    told = both[(both[column] != "") & (both[OTHER + column] != "")]
+    ours = told[column].isin(WORDS[column]) & told[OTHER + column].isin(WORDS[column])
+    return not (ours & (told[column] != told[OTHER + column])).any() and _named_alike(told, column, [])
+
+
 def _raise_difference(both: pd.DataFrame, join: str, column: str, code: str, word: str) -> None:
-    row = both[both[column] != both[OTHER + column]].iloc[0]
+    apart = (both[column] != both[OTHER + column]) & (both[column] != "") & (both[OTHER + column] != "")
+    row = both[apart].iloc[0]
     sentence = (
         f"{join} {row[join]!r} has the {word} {row[column]!r} in one table and {row[OTHER + column]!r} in the other"
     )

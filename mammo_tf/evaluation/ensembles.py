@@ -43,8 +43,10 @@ def ensemble_predictions(tables: Sequence[pd.DataFrame], rule: str = "mean", joi
         other = other.loc[first.index]
         if (other["label"] != first["label"]).any():
             raise MammoError("labels_differ", f"table {number} gives images other labels than table 1")
-        for name in ("split", "patient_id"):
-            if name in other and name in first and (other[name] != first[name]).any():
+        for name in ("split", "patient_id", "exam_id", "breast_id", "laterality", "view"):
+            if name not in other or name not in first:
+                continue
+            if ((other[name] != first[name]) & (other[name] != "") & (first[name] != "")).any():
                 sentence = f"table {number} gives images another {name} than table 1"
                 raise MammoError("images_differ", sentence, "Score the same images with every model")
         scores.append(other["score"].to_numpy(np.float64))

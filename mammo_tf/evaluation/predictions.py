@@ -14,9 +14,10 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.cells import label_numbers, score_numbers
 from mammo_tf.evaluation.levels import SEVERAL, has_several_rows, telling
 from mammo_tf.files import atomic_path
+from mammo_tf.study.cells import check_identifiers
 from mammo_tf.study.findings import Finding, findings_from_json
 from mammo_tf.study.manifest import COLUMNS as MANIFEST_COLUMNS
-from mammo_tf.study.table import in_our_words, read_table
+from mammo_tf.study.table import by_full_name, read_table
 
 COLUMNS = (
     "image_id", "patient_id", "exam_id", "pair_id", "laterality", "view", "modality", "manufacturer", "density", "age",
@@ -25,13 +26,6 @@ COLUMNS = (
 ADDED = ("probability", "decision")  # behind the score, where the model has a calibration and a threshold
 Probability = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 LESION_SOURCES = ("label", "findings", "spacing_row_mm", "spacing_column_mm")
-SHORT_NAMES = {
-    "patient": "patient_id",
-    "image": "image_id",
-    "exam": "exam_id",
-    "pair": "pair_id",
-    "breast": "breast_id",
-}
 IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id", "breast_id")
 SCORE_DIGITS = 9  # a float32 survives
 
@@ -124,14 +118,15 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_unknown`, `label_wrong`, `score_wrong`,
-            `predictions_empty`, `image_id_twice`, `image_shared`, `column_twice`, `patient_missing`.
+            `predictions_empty`, `image_id_twice`, `image_shared`, `column_twice`, `patient_missing`, `value_missing`,
+            `option_wrong` where two names mean one column.
     """
     path = Path(path)
     table, lines = read_table(path, f"the predictions {path} are not there")
     if table.empty:
         raise MammoError("predictions_empty", f"{path} has no rows")
     stored = table.copy()
-    for name, theirs in in_our_words(columns or {}, SHORT_NAMES).items():
+    for name, theirs in by_full_name(columns or {}, "--columns").items():
         if name not in (*COLUMNS, "breast_id", *SEVERAL):
             raise MammoError("column_unknown", f"--columns names {name!r}", f"Known are {', '.join(COLUMNS)}")
         if theirs not in stored:
@@ -147,6 +142,7 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
     text = [column for column in table if column not in ("label", "score")]
     for column in text:
         table[column] = table[column].str.strip()
+    check_identifiers(table, IDENTIFIERS, lines, str(path))
     table = table.drop(columns=[name for name in IDENTIFIERS if name in table and not (table[name] != "").any()])
     _check_images(table, path)
     if "patient_id" in table and (table["patient_id"] == "").any():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mammo_tf.evaluation.number_text import threshold_text, value_text
 from mammo_tf.evaluation.numbers import Metrics
 
-HIGHEST_GRADE = 10  # whole numbers up to here are grades
 REVERSED = 0.3  # AUC below which scores are more likely turned round than bad
+TENFOLD = 10  # the top of scores that vendors give, and above every grade of a reader
 
 
 def score_notes(table: pd.DataFrame, metrics: Metrics) -> list[str]:
@@ -46,10 +47,7 @@ def _of_split(part: pd.DataFrame, split: str, levels: dict) -> list[str]:
         said = f"the AUC per {level} is {value_text(area)}: are scores reversed, or those of the other class?"
         notes.append(f"{said} 1 minus the score would give {value_text(1 - area)}")
     if low < 0 or high > 1:
-        scale = "percentages? divide them by 100" if low >= 0 and 1 < high <= 100 else "not probabilities"
-        if low >= 0 and high <= HIGHEST_GRADE and (values == np.rint(values)).all():
-            scale = "grades, as BI-RADS are, and not probabilities"
-        said = f"scores run from {low:.4g} to {high:.4g}: {scale}"
+        said = f"scores run from {low:.4g} to {high:.4g}: {_scale(values)}"
         notes.append(f"{said}. Brier score, calibration error, slope and intercept are left out")
     point = numbers.get("threshold", {}).get("value")
     if point is not None and len(values) > 1 and not low < point <= high:
@@ -58,3 +56,14 @@ def _of_split(part: pd.DataFrame, split: str, levels: dict) -> list[str]:
             f"the threshold {threshold_text(point)} calls {calls} positive: scores run from {low:.4g} to {high:.4g}"
         )
     return [f"{split}: {note}" for note in notes]
+
+
+def _scale(values: NDArray[np.float64]) -> str:
+    """What scores outside 0 to 1 may be."""
+    if values.min() < 0 or values.max() > 100:
+        return "not probabilities"
+    if values.max() > TENFOLD:
+        return "percentages? divide them by 100"
+    if (values == np.round(values)).all():
+        return "grades of a reader, as BI-RADS' are? they rank as numbers do, and BI-RADS 0 is not the lowest of them"
+    return f"a score of 0 to {TENFOLD}, or percentages? divide it by {TENFOLD}, or them by 100"

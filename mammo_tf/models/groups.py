@@ -11,18 +11,26 @@ from keras import layers
 
 from mammo_tf.errors import MammoError
 from mammo_tf.models.end2end import BODY
+from mammo_tf.models.normalization import MULTIPLE, MultiBatchNormalization
 from mammo_tf.models.rebuild import named_layers
 from mammo_tf.models.residual import residual_blocks
 
 ALL = "all"
-NORMALISATIONS = (layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization)
+NORMALISATIONS = (
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.GroupNormalization,
+    *MULTIPLE,
+)
+BATCH_NORMALISATIONS = (layers.BatchNormalization, MultiBatchNormalization)
 
 
 def layer_groups(model: keras.Model) -> dict[str, tuple[str, ...]]:
     """Names of parts and the paths of their layers with weights, in order.
 
     Every layer (`conv2d_1`, `model_1/block5_conv1`) and nested model is a part of its own. Every network has `all`,
-    `output` (the layers that give what the model gives) and `normalisation` (batch, layer and group normalisations).
+    `output` (the layers that give what the model gives) and `normalisation` (batch, layer and group normalisations,
+    those with branches among them).
     End2End models also have `backbone`, `block_1` and `block_2`; in the VGG16 body and the VGG16 patch model `block1`
     to `block5` are the backbone's own blocks. Residual blocks are parts by the names that the model's description gives
     them: `block_1` to `block_9` of a `resnet_patch`, `res2a` to `res5c` of a ResNet50 body.
@@ -91,7 +99,7 @@ def set_trainable(model: keras.Model, parts: Sequence[str], batch_norm: bool = T
     for path, layer in named_layers(model):
         if isinstance(layer, keras.Model) or not layer.weights:
             continue
-        layer.trainable = path in wanted and (batch_norm or not isinstance(layer, layers.BatchNormalization))
+        layer.trainable = path in wanted and (batch_norm or not isinstance(layer, BATCH_NORMALISATIONS))
         if layer.trainable and layer.trainable_weights:
             chosen.append(path)
     if not chosen:

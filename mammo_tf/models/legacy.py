@@ -6,7 +6,6 @@ networks the file holds; a file that is not one of them, or not wholly, is refus
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import DAMAGED
+from mammo_tf.json_text import parsed_json
 from mammo_tf.models.end2end import BODY, end2end, patch_classifier
 from mammo_tf.models.legacy_layers import MODELS, check_network, stored_layers, unexpected
 from mammo_tf.models.rebuild import named_layers
@@ -74,11 +74,11 @@ def read_legacy(path: str | Path) -> LegacyImport:
             if "model_weights" not in file or "model_config" not in file.attrs:
                 code = "weights_only" if "layer_names" in file.attrs else "not_a_legacy_file"
                 raise MammoError(code, f"{path} holds no full Keras 2 model (configuration and weights)", REMEDY)
-            config = json.loads(_text(file.attrs["model_config"]))
+            config = parsed_json(_text(file.attrs["model_config"]))
             version = _text(file.attrs.get("keras_version", "unknown"))
             arrays = _arrays(file["model_weights"])
             left_out = tuple(name for name in ("optimizer_weights",) if name in file)
-    except (*DAMAGED, RecursionError) as error:
+    except DAMAGED as error:
         raise MammoError("not_a_legacy_file", f"{path} cannot be read as a Keras 2 file: {error}") from error
     model = _build(config, arrays, path, version)
     check_network(config, model, path)

@@ -38,7 +38,7 @@ def check_network(config: dict[str, Any], model: keras.Model, path: Path) -> Non
         path: for the message.
 
     Raises:
-        MammoError: `layerunexpected`.
+        MammoError: `layer_unexpected`.
     """
     sources: dict[str, str] = {}  # stored name -> ours
     for there, ours in zip_longest(stored_layers(config), model.layers):

@@ -61,6 +61,19 @@ def description_of(model: keras.Model) -> Description | None:
     return found
 
 
+def branches_of(model: keras.Model) -> int:
+    """How many branches a network keeps apart; where there are several its second input is each picture's branch."""
+    return int(getattr(description_of(model), "branches", 1))
+
+
+def output_weights_of(model: keras.Model) -> tuple[float, ...]:
+    """How much each map of a network for pixels counts in the loss; the last map is what the network answers.
+
+    Several only where the description has `output_weights`: a network that is supervised at several depths.
+    """
+    return tuple(getattr(description_of(model), "output_weights", (1.0,)))
+
+
 def started_as(wanted: Description, start: keras.Model | None = None) -> Description:
     """Which description a start model stands for: `wanted`, or the network that this is made out of.
 

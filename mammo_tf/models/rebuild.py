@@ -13,6 +13,7 @@ from keras import layers
 
 from mammo_tf.errors import MammoError
 from mammo_tf.models.networks import described, description_of
+from mammo_tf.models.normalization import MultiBatchNormalization
 
 PROBABILITIES = (keras.activations.softmax, keras.activations.sigmoid)
 DROPOUTS = (layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D)
@@ -48,7 +49,7 @@ def rebuild(
             config["rate"] = dropout
         if weight_decay is not None and getattr(layer, "kernel_regularizer", None) is not None:
             config["kernel_regularizer"] = keras.regularizers.L2(weight_decay)
-        if synchronized is not None and isinstance(layer, layers.BatchNormalization):
+        if synchronized is not None and isinstance(layer, layers.BatchNormalization | MultiBatchNormalization):
             config["synchronized"] = synchronized
         if dtype is not None and isinstance(layer, layers.Layer) and not isinstance(layer, layers.InputLayer):
             config["dtype"] = "float32" if getattr(layer, "activation", None) in PROBABILITIES else dtype

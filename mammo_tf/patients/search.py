@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.roc import auc
 from mammo_tf.files import Kind, claim, disk_errors
+from mammo_tf.json_text import parsed_json
 from mammo_tf.patients.classifier import Settings, check_fittable, ensemble, known_medians
 from mammo_tf.patients.table import PatientTable
 from mammo_tf.progress import track
@@ -98,8 +99,8 @@ def grid_search(
     parts = [_prepared(table, test, max(point.components for point in points)) for test in _folds(table, folds, seed)]
     tasks = _tasks(points)
     asked = {"grid": _plain(grid), "base": asdict(base), "folds": folds, "seed": seed, "table": _digest(table)}
-    with nullcontext() if folder is None else claim(folder, SEARCH, asked):
-        known = _known(folder)
+    with nullcontext(False) if folder is None else claim(folder, SEARCH, asked) as again:
+        known = _known(folder, tasks, again)
         todo = [(key, fold) for key in tasks for fold in range(folds) if (key, fold) not in known]
         for (key, fold), aucs in track(_computed(parts, tasks, todo, workers), "search", len(todo), "ensemble"):
             known[key, fold] = aucs
@@ -229,19 +230,28 @@ def _digest(table: PatientTable) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _known(folder: str | Path | None) -> dict[tuple[str, int], Any]:
-    """Results that an earlier run left; a line that a kill cut off, or that is damaged, is left out."""
+def _known(
+    folder: str | Path | None, tasks: Mapping[str, tuple[Settings, tuple[int, ...]]], again: bool
+) -> dict[tuple[str, int], Any]:
+    """Results that an earlier run left; a line that a kill cut off, or that was damaged, is left out.
+
+    Of a folder whose request is lost the results are removed: of whom they are is not known.
+    """
     found: dict[tuple[str, int], Any] = {}
     if folder is None:
         return found
     results = Path(folder) / RESULTS
-    if results.is_file():
-        for line in results.read_text().splitlines():
-            try:
-                row = json.loads(line)
-                found[row["key"], row["fold"]] = dict(row["auc"])
-            except (ValueError, KeyError, TypeError, RecursionError):  # its folds are measured again
-                continue
+    if not again:
+        results.unlink(missing_ok=True)
+    for line in results.read_bytes().splitlines() if results.is_file() else ():
+        try:
+            row = parsed_json(line.decode())
+            key, fold, aucs = row["key"], row["fold"], row["auc"]
+            _, counts = tasks[key]
+            if type(fold) is int and all(0 <= aucs[str(count)] <= 1 for count in counts):
+                found[key, fold] = aucs
+        except (ValueError, TypeError, KeyError):
+            continue
     return found
 
 
@@ -249,9 +259,9 @@ def _append(folder: str | Path | None, key: str, fold: int, aucs: Mapping[str, f
     if folder is None:
         return
     path = Path(folder) / RESULTS
-    with disk_errors(path), path.open("a+") as file:
+    with disk_errors(path), path.open("ab+") as file:
         # a line that a kill cut off must not swallow the next one
         file.seek(max(0, file.seek(0, 2) - 1))
-        if file.read(1) not in ("", "\n"):
-            file.write("\n")
-        file.write(json.dumps({"key": key, "fold": fold, "auc": dict(aucs)}) + "\n")
+        if file.read(1) not in (b"", b"\n"):
+            file.write(b"\n")
+        file.write(json.dumps({"key": key, "fold": fold, "auc": dict(aucs)}).encode() + b"\n")

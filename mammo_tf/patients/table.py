@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.cells import label_numbers, number_remedy
-from mammo_tf.study.cells import number_of
+from mammo_tf.study.cells import check_identifiers, number_of
 from mammo_tf.study.spelling import spelled_alike
 from mammo_tf.study.table import read_table
 
@@ -95,7 +95,8 @@ def read_patient_table(path: str | Path, columns: Mapping[str, str] | None = Non
 
     Raises:
         MammoError: `file_missing`, `csv_broken`, `column_missing`, `column_twice`, `column_unknown`, `label_wrong`,
-            `patient_twice`, `patient_missing`, `feature_not_finite`, `age_wrong`, `score_outside`, `no_view`.
+            `patient_twice`, `patient_missing`, `value_missing`, `feature_not_finite`, `age_wrong`, `score_outside`,
+            `no_view`.
     """
     frame, lines = read_table(path, f"the patient table {path} is not there")
     return patient_table(frame, columns, str(path), lines)
@@ -158,6 +159,8 @@ def _who(
     rows = np.array([str(number) for number in range(len(frame))])
     patients = _text(frame[given["patient"]]) if "patient" in given else rows
     pairs = _text(frame[given["pair"]]) if "pair" in given else np.full(len(frame), "")
+    who = {given.get("patient", "id"): patients, given.get("pair", "pair_id"): pairs}
+    check_identifiers(pd.DataFrame(who), list(who), lines, where)
     if (patients == "").any():
         sentence = f"{where}, row {lines[int((patients == '').argmax())]}: {given['patient']} is empty"
         raise MammoError("patient_missing", sentence, "Name every patient, or leave the column out")
@@ -182,7 +185,7 @@ def _who(
 
 
 def _text(cells: pd.Series[Any]) -> NDArray[np.str_]:
-    return cells.astype(str).str.strip().to_numpy(str)
+    return cells.where(cells.notna(), "").astype(str).str.strip().to_numpy(str)
 
 
 def _groups(patients: NDArray[np.str_], pairs: NDArray[np.str_]) -> NDArray[np.str_]:

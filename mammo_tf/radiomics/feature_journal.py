@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, disk_errors
 from mammo_tf.guard import UNFORESEEN
+from mammo_tf.json_text import parsed_json
 from mammo_tf.study import Reject, resolve_path
 
 JOURNAL_FORMAT = 4  # 1 did not tell which file a line is of, 2 did not tell remedies, 3 no warnings
@@ -69,8 +69,8 @@ class Journal:
     def _take(self, line: bytes) -> None:
         """Takes over what a line says of a picture that is the same file still; of a damaged line nothing."""
         try:
-            number, stamp, muscle, values, warnings, reject = json.loads(line.decode())
-        except (ValueError, TypeError, RecursionError):
+            number, stamp, muscle, values, warnings, reject = parsed_json(line.decode())
+        except (ValueError, TypeError):
             return
         if type(number) is not int or not 0 <= number < len(self.stamps):
             return
@@ -98,7 +98,7 @@ def _are_features(values: Any, columns: Sequence[str]) -> bool:
     """Whether a line's values are those that are asked for, all of them finite."""
     if not isinstance(values, dict) or set(values) != set(columns):
         return False
-    return all(type(value) in (int, float) and np.isfinite(value) for value in values.values())
+    return all(type(value) in (int, float) and math.isfinite(value) for value in values.values())
 
 
 def _is_reject(fields: Any) -> bool:

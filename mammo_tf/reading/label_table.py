@@ -10,11 +10,10 @@ import pandas as pd
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import nearest
 from mammo_tf.study import COLUMNS
-from mammo_tf.study.cells import RANGES, WORDS, check_cells
-from mammo_tf.study.table import in_our_words, read_table
+from mammo_tf.study.cells import RANGES, WORDS, check_cells, check_identifiers
+from mammo_tf.study.table import by_full_name, read_table
 
 IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id")
-SHORT_NAMES = {name.removesuffix("_id"): name for name in IDENTIFIERS}
 Values = Mapping[str, Mapping[str, str]]
 
 
@@ -33,7 +32,8 @@ def read_labels(
 
     Raises:
         MammoError: `file_missing`, `unreadable`, `csv_broken`, `column_twice`, `column_unknown`, `column_missing`,
-            `path_twice`, `image_id_twice`; `value_unknown`, also for what `values` maps to; those of `check_cells`.
+            `option_wrong` where two names mean one column, `path_twice`, `image_id_twice`; `value_unknown`, also for
+            what `values` maps to; those of `check_identifiers` and `check_cells`.
     """
     path = Path(path)
     try:
@@ -45,8 +45,9 @@ def read_labels(
         remedy = f"It names each file, relative to the root; the table has {', '.join(map(str, stored))}"
         raise MammoError("column_missing", f"{path} has no column 'path'", f"{remedy}, --columns path=NAME takes one")
     table["path"] = [place.replace("\\", "/").removeprefix("./") for place in table["path"]]
-    for column, meant in (values or {}).items():
-        _translate(table, SHORT_NAMES.get(column, column), meant, path)
+    for column, meant in by_full_name(values or {}, "--values").items():
+        _translate(table, column, meant, path)
+    check_identifiers(table, IDENTIFIERS, lines, str(path))
     _check_names(table, lines, path)
     try:
         check_cells(table, lines, path, WORDS)
@@ -60,7 +61,7 @@ def read_labels(
 
 def _in_our_columns(stored: pd.DataFrame, path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     table = stored.copy()
-    named = in_our_words(columns, SHORT_NAMES)
+    named = by_full_name(columns, "--columns")
     for ours, theirs in named.items():
         known = [*COLUMNS, *(name for name in RANGES if name not in COLUMNS)]
         if ours not in known:

@@ -19,6 +19,7 @@ class Head(NamedTuple):
         lossy: whether values differ from what was compressed.
         orientation: as in TIFF and Exif, 1 is upright.
         warnings: what is doubtful.
+        planes: how many pictures its samples lie in, one behind the other; 1 where they lie side by side.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Head(NamedTuple):
     lossy: bool = False
     orientation: int = 1
     warnings: tuple[str, ...] = ()
+    planes: int = 1
 
 
 def cut_short(kind: str) -> MammoError:

@@ -14,6 +14,7 @@ from mammo_tf.reading.code_stream import TAIL_BYTES, read_code_stream
 from mammo_tf.reading.grey_scale import LOSSY, full_scale, inverted_doubt, unused_bits_doubt
 from mammo_tf.reading.layout import MOST_PIXELS
 from mammo_tf.reading.picture_head import Head, cut_short
+from mammo_tf.reading.tiff_planes import planes
 
 _JPEG = b"\xff\xd8\xff"
 _EXIF, _EXIF_BEGINS = b"\xff\xe1", b"Exif\0\0"
@@ -53,7 +54,7 @@ def picture_kind(head: bytes) -> str:
         return "tiff"
     if head.startswith(_JPEG):
         return "jpeg"
-    return "pgm" if head[:2] in pgm.MAGIC and head[2:3].isspace() else ""
+    return "pgm" if head[:2] in pgm.MAGIC and (head[2:3].isspace() or head[2:3] == b"#") else ""
 
 
 def read_picture(path: str | Path, stored_bits: int | None = None) -> GreyPicture:
@@ -64,8 +65,9 @@ def read_picture(path: str | Path, stored_bits: int | None = None) -> GreyPictur
         stored_bits: of how many bits the values are, by a table; counts before what the file states.
 
     Raises:
-        MammoError: `truncated`, `bad_pixels`, `bad_value`, `colour` (unless the three channels are equal), `volume` (a
-            TIFF of several pages, an animation), `turned` (not stored upright), `too_large`.
+        MammoError: `truncated`, `bad_pixels`, `bad_value`, `colour` (unless the three channels are equal, and for
+            transparency), `volume` (a TIFF of several pages, an animation, several PGM in one file), `turned` (not
+            stored upright), `too_large`.
     """
     data = Path(path).read_bytes()
     kind = picture_kind(data[:16])
@@ -104,15 +106,22 @@ def _decoded(data: bytes, head: Head) -> np.ndarray:
     if head.orientation != _UPRIGHT:
         sentence = f"the {kind} says that it is to be turned before it is shown (orientation {head.orientation})"
         raise MammoError("turned", sentence, "Save it upright")
+    parts = [data] if head.planes == 1 else planes(data, head)
+    layers = [_opened(part, head) for part in parts]
+    pixels = layers[0] if head.planes == 1 else np.dstack(layers)
+    return _grey(pixels) >> (8 * pixels.itemsize - head.depth)
+
+
+def _opened(data: bytes, head: Head) -> np.ndarray:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         pixels = None
     if pixels is None or pixels.shape[:2] != (head.rows, head.columns):
-        raise MammoError("bad_pixels", f"the {kind} cannot be decoded", "Save it again as PNG")
+        raise MammoError("bad_pixels", f"the {head.kind} cannot be decoded", "Save it again as PNG")
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise MammoError("bad_pixels", f"the {kind} holds {pixels.dtype}, not 8 or 16 bits")
-    return _grey(pixels) >> (8 * pixels.itemsize - head.depth)
+        raise MammoError("bad_pixels", f"the {head.kind} holds {pixels.dtype}, not 8 or 16 bits")
+    return pixels
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

@@ -12,13 +12,14 @@ from mammo_tf.reading.picture_head import Head, cut_short
 from mammo_tf.reading.tiff import ORIENTATION, directory
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
+PALETTE = 3  # colour type
 
 
 def png_head(data: bytes) -> Head:
     """What the chunks say.
 
     Raises:
-        MammoError: `truncated`; `volume` for an animation; `colour` for transparency.
+        MammoError: `truncated`; `volume` for an animation; `colour` where a value stands for transparency.
     """
     place, chunks = len(MAGIC), {}
     try:
@@ -27,13 +28,13 @@ def png_head(data: bytes) -> Head:
             if name != b"IDAT":
                 chunks[name] = data[place + 8 : place + 8 + length]
             place += length + 12
-        columns, rows, depth = struct.unpack_from(">LLB", data, 16)
+        columns, rows, depth, colour = struct.unpack_from(">LLBB", data, 16)
     except struct.error:
         raise cut_short("PNG") from None
     if b"acTL" in chunks:
         raise MammoError("volume", "the PNG is an animation", "Save one picture a file")
-    if b"tRNS" in chunks:
-        raise MammoError("colour", "the PNG has a transparent grey or colour (tRNS)", "Save it as plain grey")
+    if b"tRNS" in chunks and colour != PALETTE:  # that of a palette is decoded, and the picture may be opaque
+        raise MammoError("colour", "the PNG has a transparent value", "Save it without transparency")
     bits = chunks.get(b"sBIT", b"")[:1]
     stated = bits[0] if bits and depth in (8, 16) and 0 < bits[0] < depth else None
     return Head("PNG", rows, columns, max(8, depth), stated, orientation=exif_orientation(chunks.get(b"eXIf", b"")))

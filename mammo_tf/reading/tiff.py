@@ -12,11 +12,11 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FORMS = {1: "B", 3: "H", 4: "L", 16: "Q"}
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-ORIENTATION, SAMPLES, LARGEST, SAMPLE_FORMAT, LARGEST_TYPED = 274, 277, 281, 339, 341
+ORIENTATION, SAMPLES, LARGEST, CONFIGURATION, SAMPLE_FORMAT, LARGEST_TYPED = 274, 277, 281, 284, 339, 341
 _COMPRESSIONS = {1: "", 2: "", 3: "", 4: "", 5: "", 6: "lossy", 7: "lossy", 8: "", 32773: "", 32946: ""}
 _GREY, _SHOWN = (0, 1), (0, 1, 2, 3, 6)  # white is zero, black is zero; RGB, palette, YCbCr may be grey all the same
 _DEPTHS = (1, 8, 10, 12, 14, 16)
-_REDUCED = 1
+_REDUCED, _IN_PLANES, _MOST_SAMPLES = 1, 2, 4
 
 
 class _Form(NamedTuple):
@@ -68,9 +68,12 @@ def tiff_head(data: bytes) -> Head:
         warnings.append(f"MaxSampleValue {largest} ends no bit depth and is taken for a statistic, not for white")
     # OpenCV turns what has 8 bits or fewer; of more bits it hands out what is stored, those of a packed word on top.
     turned = first.get(PHOTOMETRIC, 1) == 0 and depth > 8
+    planes = first.get(SAMPLES, 1) if depth > 8 and first.get(CONFIGURATION, 1) == _IN_PLANES else 1
+    if not 0 < planes <= _MOST_SAMPLES:
+        raise MammoError("colour", f"the TIFF has {planes} samples a pixel", "Save it with one")
     return Head(
         "TIFF", first.get(LENGTH, 0), first.get(WIDTH, 0), max(8, depth), stated, turned, bool(lossy),
-        first.get(ORIENTATION, 1) or 1, tuple(warnings),
+        first.get(ORIENTATION, 1) or 1, tuple(warnings), planes,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from mammo_tf.imaging.intensity_steps import MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.recipes.matching import check_whole, matched
-from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
+from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, WHITE_LEVEL, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.recipes.start import SAY_MEAN
 from mammo_tf.records import Records, check_same_pictures, open_records, prepare
@@ -43,11 +43,12 @@ def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None
 def _asked_geometry(recipe: Recipe, start: ModelFile | None, records: Records | None) -> Preprocessing:
     size = _size(recipe, start, records)
     if recipe.preparation.preset != FROM_START:
-        return Preprocessing.preset(recipe.preparation.preset, size, channels=recipe.preparation.channels)
+        preset = Preprocessing.preset(recipe.preparation.preset, size, channels=recipe.preparation.channels)
+        return with_white(preset, recipe.preparation.white)
     if start is None:
         raise MammoError("start_missing", "preparation.preset is 'start' and there is no start model", "Give --start")
     if start.published:
-        return Preprocessing.preset("legacy", size, channels=start.model.input.shape[-1])
+        return Preprocessing.preset("legacy", size, channels=start.model.inputs[0].shape[-1])
     if start.preprocessing is None:
         raise MammoError(
             "preprocessing_missing", "the start model does not say how pictures are prepared",
@@ -61,8 +62,8 @@ def _size(recipe: Recipe, start: ModelFile | None, records: Records | None) -> t
         return recipe.preparation.rows, recipe.preparation.columns
     if records is not None:
         return records.size
-    if start is not None and start.model.input.shape[1] is not None:
-        return start.model.input.shape[1], start.model.input.shape[2]
+    if start is not None and start.model.inputs[0].shape[1] is not None:
+        return start.model.inputs[0].shape[1], start.model.inputs[0].shape[2]
     return FULL_SIZE
 
 
@@ -83,9 +84,21 @@ def with_mean(preprocessing: Preprocessing, mean: float) -> Preprocessing:
     return replace(preprocessing, intensity_steps=steps)
 
 
+def with_white(preprocessing: Preprocessing, white: float) -> Preprocessing:
+    """The same steps with white at another level than 255."""
+    steps = tuple(
+        replace(step, factor=step.factor * white / WHITE_LEVEL) if isinstance(step, Scale) else step
+        for step in preprocessing.intensity_steps
+    )
+    return replace(preprocessing, intensity_steps=steps)
+
+
 def with_auto_levels(preprocessing: Preprocessing) -> Preprocessing:
-    """The same steps with each picture's own maximum at 255 in place of one scale for all."""
-    steps = tuple(MaximumScale(255.0) if isinstance(step, Scale) else step for step in preprocessing.intensity_steps)
+    """The same steps with each picture's own maximum at white in place of one scale for all."""
+    steps = tuple(
+        MaximumScale(round(step.levels * step.factor, 2)) if isinstance(step, Scale) else step
+        for step in preprocessing.intensity_steps
+    )
     return replace(preprocessing, intensity_steps=steps)
 
 

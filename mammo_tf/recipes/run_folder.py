@@ -24,7 +24,8 @@ OWN = (
 
 RUN = Kind(
     "recipe.json", "run", "another run", "other_run",
-    "Name another folder with -o, or remove this one's run with --overwrite", beside=(PREPARED,),
+    "Name another folder with -o, or remove this one's run with --overwrite",
+    damaged="Remove what does not belong to the run, and run again with --overwrite", beside=(PREPARED,),
 )  # fmt: skip
 
 
@@ -45,7 +46,8 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
     wanted = {"recipe": recipe.to_json(), "asked": asked}
     if (folder / RUN.file).is_file() and not overwrite:
         check_format(folder / RUN.file)
-    with files.claim(folder, RUN, wanted, make_room=partial(_make_room, folder, overwrite)) as again:
+    make_room, begin_anew = partial(_make_room, folder, overwrite), partial(_begin_anew, folder, overwrite)
+    with files.claim(folder, RUN, wanted, make_room=make_room, begin_anew=begin_anew) as again:
         if not (again and (folder / ENVIRONMENT).is_file()):
             write_json(folder / ENVIRONMENT, environment())
         yield
@@ -55,11 +57,14 @@ def check_format(path: Path) -> Any:
     """What a run folder's `recipe.json` says, `recipe` and `asked`.
 
     Raises:
-        MammoError: `not_a_run`, `recipe_older`.
+        MammoError: `file_missing`, `json_broken`, `not_a_run`, `recipe_older`.
     """
-    stored = read_json(path)
+    try:
+        stored = read_json(path)
+    except MammoError as error:
+        raise MammoError(error.code, error.sentence, "Run mammo-tf run again with --overwrite") from error
     if not isinstance(stored, dict) or not isinstance(stored.get("recipe"), dict) or "asked" not in stored:
-        raise MammoError("not_a_run", f"{path} is not what a run wrote", "Run mammo-tf run again")
+        raise MammoError("not_a_run", f"{path} is not what a run wrote", "Run mammo-tf run again with --overwrite")
     if stored["recipe"].get("format") != FORMAT:
         sentence = f"{path} was written by version 0.1, whose recipes had other fields"
         raise MammoError("recipe_older", sentence, "Run the recipe again into a new folder, or use --overwrite")
@@ -85,10 +90,19 @@ def _make_room(folder: Path, overwrite: bool) -> bool:
     begun = any((folder / name).exists() for name in ("checkpoints", "model.keras"))
     if begun and not overwrite:
         return False
-    for item in folder.iterdir():
-        ours = item.name in OWN or item.name.startswith(("predictions_", "segmentations_"))
-        if ours and item.is_dir():
+    for item in filter(_is_own, folder.iterdir()):
+        if item.is_dir():
             shutil.rmtree(item)
-        elif ours:
+        else:
             item.unlink()
     return True
+
+
+def _begin_anew(folder: Path, overwrite: bool) -> bool:
+    """As `_make_room`, of a run whose recipe is lost, and only where nothing else lies in the folder."""
+    others = (item for item in folder.iterdir() if item.name not in (PREPARED, files.LOCK))
+    return all(map(_is_own, others)) and _make_room(folder, overwrite)
+
+
+def _is_own(item: Path) -> bool:
+    return item.name in OWN or item.name.startswith(("predictions_", "segmentations_"))

@@ -205,7 +205,8 @@ class _Trainer:
         self.strategy = make_strategy()
         for phase in recipe.phases:
             batch_size = phase.batch_size or recipe.training.batch_size
-            check_shared(batch_size, recipe.training.precision, replicas(self.strategy))
+            clipped = any(stage.clip_norm is not None for stage in phase.stages)
+            check_shared(batch_size, recipe.training.precision, replicas(self.strategy), clipped)
         self.history: list[dict[str, Any]] = []
         self.stages = 0
 
@@ -276,7 +277,7 @@ class _Trainer:
 
 def _of_size(model: keras.Model, size: tuple[int, int]) -> keras.Model:
     """The same network for pictures of another size, where it was built for one."""
-    taken = tuple(model.input.shape[1:])
+    taken = tuple(model.inputs[0].shape[1:])
     if taken[:2] in (size, (None, None)):
         return model
     return rebuild(model, input_shape=(*size, taken[2]))

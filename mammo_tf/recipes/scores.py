@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mammo_tf.data import ImagePatchSampling
+from mammo_tf.data import ImagePatchSampling, TileSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Metrics, calibrate, compute_metrics, write_predictions
-from mammo_tf.evaluation.overlap import OVERLAP
 from mammo_tf.evaluation.predictions import COLUMNS, with_decision
+from mammo_tf.evaluation.segmentations import COLUMNS as OF_MASKS
 from mammo_tf.files import write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import description_of, rebuild
@@ -28,6 +28,7 @@ from mammo_tf.study import UNLABELLED
 from mammo_tf.training import CardCalibration, ModelCard, ModelFile, Threshold, TrainingDomain
 from mammo_tf.training.model_card import KnownPatients, PatchInput
 from mammo_tf.training.tasks import Scoring
+from mammo_tf.training.tasks.pieces import BRANCH, DISTANCE
 
 EVALUATED = ("validation", "test")
 NOT_TOLD = KnownPatients("", (), ())  # of a model that does not say whom it has seen
@@ -79,7 +80,7 @@ def measured(
 ) -> Measured:
     """Scores, measures, writes `predictions_<split>.csv` and `metrics.json`; thresholds and calibration go to the card.
 
-    A JSON file next to each table of predictions tells the network (`serving.score_source`). A task with overlaps has
+    A JSON file next to each table of predictions tells the network (`serving.score_source`). A task of masks has
     `segmentations_<split>.csv` too.
 
     Args:
@@ -110,9 +111,10 @@ def measured(
         path = folder / f"predictions_{split}.csv"
         write_predictions(part, path)
         write_source(path, card)
-        if set(OVERLAP) <= set(part):
+        if set(OF_MASKS) <= set(part):
             identities = [name for name in COLUMNS if name not in ("label", "score")]
-            write_predictions(part[[*identities, *OVERLAP]], folder / f"segmentations_{split}.csv")
+            of_branches = [name for name in part if name == BRANCH or str(name).startswith(DISTANCE)]
+            write_predictions(part[[*identities, *OF_MASKS, *of_branches]], folder / f"segmentations_{split}.csv")
     write_json(folder / "metrics.json", metrics.to_json())  # last: who finds it finds the predictions too
     return Measured(table, metrics, card)
 
@@ -152,6 +154,7 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         task=recipe.task,
         preprocessing=steps,
         patch=patch_input(recipe),
+        tiling=recipe.scoring.tiling if isinstance(recipe.scoring, TileSampling) else None,
         training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
         patients=(*(() if before is None else before.patients or (NOT_TOLD,)), _known_patients(records)),
         terms=() if before is None else before.terms,

@@ -66,4 +66,4 @@ def check_channels(start: ModelFile, preprocessing: Preprocessing) -> None:
 
 def fitting(model: keras.Model, size: tuple[int, int], channels: int) -> bool:
     """Whether a model was built for pictures of this size (rows, columns)."""
-    return tuple(model.input.shape[1:]) == (*size, channels)
+    return tuple(model.inputs[0].shape[1:]) == (*size, channels)

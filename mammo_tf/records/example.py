@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.json_text import parsed_json
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,10 @@ def decode_marks(payload: bytes) -> Marks:
             breast_mask=_unpack(mask, (rows, columns)) if mask else None,
             finding_masks=_unpack(feature["finding_masks"].bytes_list.value[0], (count, rows, columns)),
             affine=np.frombuffer(feature["affine"].bytes_list.value[0], "<f8").reshape(2, 3),
-            row=json.loads(feature["row"].bytes_list.value[0]),
+            row=parsed_json(feature["row"].bytes_list.value[0].decode()),
             stored_size=(int(stored[0]), int(stored[1])),
         )
-    except (ValueError, IndexError, zlib.error, TypeError, RuntimeError) as error:  # RecursionError is a RuntimeError
+    except (ValueError, IndexError, zlib.error, TypeError, RuntimeError) as error:
         raise MammoError("record_damaged", f"a record cannot be decoded: {error}", "Prepare it again") from error
 
 

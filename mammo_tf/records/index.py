@@ -143,6 +143,8 @@ def open_records(folder: str | Path) -> Records:
         raise MammoError("records_missing", f"{folder} holds no prepared images", "Make them with mammo-tf prepare")
     try:
         return _opened(folder, read_json(folder / INDEX))
+    except MammoError as error:
+        raise MammoError(error.code, error.sentence, error.remedy or REMEDY) from error
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise MammoError("record_damaged", f"{folder / INDEX} is not what was written", REMEDY) from error
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mammo_tf.errors import MammoError
+from mammo_tf.fields import from_json
 from mammo_tf.files import locked, write_text
+from mammo_tf.json_text import parsed_json
 
 LEDGER = "test_ledger.jsonl"
 WRITING = ("disk_full", "read_only", "not_a_folder", "not_a_file")  # codes of `files.disk_errors`
@@ -71,13 +73,13 @@ def entries(folder: Path) -> list[Measurement]:
     if not path.is_file():
         return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            found.append(Measurement(**{name: row[name] for name in Measurement.__dataclass_fields__}))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            row = parsed_json(line.decode())
+            found.append(from_json(Measurement, {name: row[name] for name in Measurement.__dataclass_fields__}))
+        except (ValueError, TypeError, KeyError, MammoError) as error:
             sentence = f"{path}, line {number} is not a measurement"
             raise MammoError("ledger_damaged", sentence, "Remove the line, and say so where you report") from error
     return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from fnmatch import fnmatchcase
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
-from mammo_tf.files import Kind, claim, read_json, text_digest, write_json
+from mammo_tf.files import LOCK, Kind, claim, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import doubts, images_of
@@ -26,14 +27,16 @@ from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.records.sources import stamps_of
 from mammo_tf.records.tiles import SMALLEST_TILE
-from mammo_tf.study import Projection, Reject, check_leakage, resolve_path, write_rejects
+from mammo_tf.study import Projection, Reject, check_leakage, rejects_text, resolve_path, write_rejects
 
 EXAMPLES_PER_SHARD = 64
 REJECTS = "rejects.csv"
 DIGESTED = ("bytes", "sha256")
+PARTS = ("part-*-of-*.tfrecord", "part-*-of-*.json", ".part-*")  # shards, what tells that they are done, and halves
+TOLD = (REJECTS, LEDGER, "part-*-of-*.json", INDEX)  # one of them lies by every shard of ours
 RECORDS = Kind(
-    INDEX, "records", "images prepared from another manifest or in another way", "other_records", beside=(LEDGER,),
-    made=("part-*.tfrecord", "part-*.json", ".part-*", REJECTS),
+    INDEX, "records", "images prepared from another manifest or in another way", "other_records",
+    damaged=f"Remove this folder (keep its {LEDGER}), or name another with -o",
 )  # fmt: skip
 
 
@@ -58,7 +61,8 @@ def prepare(
 
     A shard appears by rename when it is whole. Run again after a kill it makes the shards that are missing, and ends
     with the bytes of a run that was never stopped. Run again on finished records it makes shards that are lost or
-    damaged, and those with a refused file that has changed since.
+    damaged, and those with a refused file that has changed since. Where the index is lost or damaged it makes all
+    shards again; the ledger of the test split stays.
 
     Args:
         manifest: rows as `read_manifest` gives them.
@@ -98,20 +102,20 @@ def prepare(
     shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
     names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
     unfinished = {"complete": False}
-    with claim(folder, RECORDS, {"format": form, "asked": asked}, unfinished) as again:
+    wanted = {"format": form, "asked": asked}
+    with claim(folder, RECORDS, wanted, unfinished, begin_anew=partial(_without_parts, folder)) as again:
         complete = again and bool(read_json(folder / INDEX).get("complete"))
-        _tidy(folder, complete, again)
+        _tidy(folder, complete)
         parts = whole_parts(folder, names, root) if again else {}
         if not (complete and len(parts) == len(names)):
             if complete:
                 for name, part in parts.items():
                     write_json(folder / f"{name}.json", part)
-                write_json(folder / INDEX, {"format": form, "asked": asked} | unfinished)
+                write_json(folder / INDEX, wanted | unfinished)
             missing = {name: shard for name, shard in zip(names, shards, strict=True) if name not in parts}
             parts |= _made(missing, folder, root, preprocessing, workers, tile)
             _finish(folder, {name: parts[name] for name in names}, form, asked, preprocessing)
-        elif not (folder / REJECTS).is_file():
-            write_rejects([Reject(*one) for name in names for one in parts[name]["rejects"]], folder / REJECTS)
+        _list_rejects(folder, [parts[name] for name in names])
         return _left([parts[name] for name in names])
 
 
@@ -130,13 +134,26 @@ def _images_of(row: dict[str, Any], root: str, projection: Projection) -> list[d
     return images_of(resolve_path(str(row["path"]), root), row, projection)
 
 
-def _tidy(folder: Path, complete: bool, again: bool) -> None:
-    """Removes halves of shards that a kill left, of finished records what told which shards are done, and shards that
-    no index tells any more.
-    """
-    told = [*(folder.glob("part-*.json") if complete or not again else ())]
-    told += [] if again else folder.glob("part-*.tfrecord")
-    for left_behind in [*folder.glob(".part-*"), *told]:
+def _without_parts(folder: Path) -> bool:
+    """Removes the shards of a folder without an index, if nothing lies there but what `prepare` makes."""
+    own = (*PARTS, *TOLD, LOCK, f".{LEDGER}.lock", *(f".{Path(name).stem}.*" for name in (INDEX, REJECTS, LEDGER)))
+    paths = list(folder.iterdir())
+    told = any(_is_one_of(path, TOLD) for path in paths)
+    if not (told and all(path.is_file() and _is_one_of(path, own) for path in paths)):
+        return False
+    for path in paths:
+        if _is_one_of(path, PARTS):
+            path.unlink()
+    return True
+
+
+def _is_one_of(path: Path, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(path.name, pattern) for pattern in patterns)
+
+
+def _tidy(folder: Path, complete: bool) -> None:
+    """Removes halves of shards that a kill left, and of finished records what told which shards are done."""
+    for left_behind in [*folder.glob(".part-*"), *(folder.glob("part-*.json") if complete else ())]:
         left_behind.unlink()
 
 
@@ -208,6 +225,14 @@ def _finish(
     write_json(folder / INDEX, index)
     for name in parts:
         (folder / f"{name}.json").unlink(missing_ok=True)
+
+
+def _list_rejects(folder: Path, parts: list[Part]) -> None:
+    """Writes `rejects.csv` where it is gone or has been changed."""
+    rejects = [Reject(*reject) for part in parts for reject in part["rejects"]]
+    path = folder / REJECTS
+    if not path.is_file() or path.read_bytes() != rejects_text(rejects).encode():
+        write_rejects(rejects, path)
 
 
 def _left(parts: list[Part]) -> Prepared:

@@ -100,7 +100,8 @@ def export_bundle(
     signatures, variables = serving_functions(
         model_file.model, task_of(model_file.card), preprocessing, card.flips, winograd
     )
-    pictures = validation if card.patch is None else ()  # whole ones, which a patch model does not look at
+    pieces = card.patch is not None or card.tiling is not None
+    pictures = () if pieces else validation  # whole ones, which a model of patches or tiles does not look at
     gap = _gap(signatures, preprocessing, pictures, card.threshold("image"), say)
     if gap is not None and gap.is_large:
         card = replace(card, thresholds=tuple(replace(one, signature=FLOAT_SIGNATURE) for one in card.thresholds))
@@ -152,22 +153,32 @@ def task_of(card: ModelCard) -> Task:
 
 
 def served_card(model_file: ModelFile, thresholds: Sequence[Threshold] | None, flips: bool | None) -> ModelCard:
-    """The card of a model as it will be served; arguments as for `export_bundle`."""
+    """The card of a model as it will be served; arguments as for `export_bundle`.
+
+    Its preprocessing is that of what is sent; of a model that sees tiles it stays that of the picture which whoever
+    asks cuts into tiles.
+    """
     card = model_file.card
     return replace(
         card,
         task=task_of(card),
         thresholds=card.thresholds if thresholds is None else tuple(thresholds),
         flips=card.flips if flips is None else flips,
-        preprocessing=served_preprocessing(card),
+        preprocessing=card.preprocessing if card.tiling is not None else served_preprocessing(card),
     ).sealed(model_file.model)
 
 
 def served_preprocessing(card: ModelCard) -> Preprocessing | None:
-    """From a picture that is sent to the network's input: to a patch model patches are sent."""
-    if card.preprocessing is None or card.patch is None:
+    """From a picture that is sent to the network's input: to a model of patches or tiles, these are sent."""
+    if card.preprocessing is None:
+        return None
+    if card.patch is not None:
+        patch = Patch(card.patch.rows, card.patch.columns, card.patch.pixels)
+    elif card.tiling is not None:
+        patch = Patch(card.tiling.rows, card.tiling.columns)
+    else:
         return card.preprocessing
-    return replace(card.preprocessing, geometry_steps=(Patch(card.patch.rows, card.patch.columns, card.patch.pixels),))
+    return replace(card.preprocessing, geometry_steps=(patch,))
 
 
 def check_servable(model_file: ModelFile) -> Preprocessing:

@@ -28,8 +28,8 @@ def validation_pictures(data: str | Path, root: str | Path | None = None) -> lis
     """
     data = Path(data)
     if data.is_dir():
-        root = root or read_json(data / INDEX).get("asked", {}).get("root") if (data / INDEX).is_file() else root
         rows = open_records(data).rows
+        root = root or read_json(data / INDEX)["asked"].get("root")
         if root is None:
             sentence = f"{data} does not say where its pictures came from"
             raise MammoError("root_unknown", sentence, "Name their root with --root")

@@ -23,6 +23,7 @@ class PredictPicture(NamedTuple):
         grey_mean: its mean.
         affine: float64 `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         stored_size: rows and columns of the stored picture.
+        breast_mask: bool `[rows, columns]`, or None where no step looked for the breast.
         warnings: what was doubtful when it was read.
     """
 
@@ -31,6 +32,7 @@ class PredictPicture(NamedTuple):
     grey_mean: float
     affine: NDArray[np.float64]
     stored_size: tuple[int, int]
+    breast_mask: NDArray[np.bool_] | None
     warnings: tuple[str, ...]
 
 
@@ -41,7 +43,9 @@ def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> Predi
     row = {**(candidate.row or file_row(picture.facts, candidate.place)), **candidate.part}
     grey_mean = float(prepared.picture.mean(dtype=np.float64))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
-    return PredictPicture(row, prepared.picture, grey_mean, prepared.affine, size, picture.facts.warnings)
+    return PredictPicture(
+        row, prepared.picture, grey_mean, prepared.affine, size, prepared.breast_mask, picture.facts.warnings
+    )
 
 
 def prepare_both(candidate: Candidate, preprocessing: Preprocessing) -> tuple[NDArray[np.float32], bytes]:

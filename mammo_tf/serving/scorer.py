@@ -36,7 +36,8 @@ class Scorer:
         path: of the bundle's version or of the model file.
         preprocessing: the full one; pictures go through its `geometry` first.
         card: what the model says of itself, `flips` as it scores here.
-        score: float32 `[pictures, rows, columns]` in [0, 1] after `geometry` to `Scored`.
+        score: float32 `[pictures, rows, columns]` in [0, 1] after `geometry` to `Scored`; of a model that sees tiles
+            (`card.tiling`) it takes these.
     """
 
     path: Path
@@ -121,4 +122,5 @@ def _of_model_file(path: Path, flips: bool | None, winograd: bool) -> Scorer:
         parts = [asked(pictures[number : number + 1]).named for number in range(len(pictures))]
         return Scored({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
-    return Scorer(path=path, preprocessing=preprocessing, card=card, score=one_by_one if alone else asked)
+    whole = card.preprocessing or preprocessing
+    return Scorer(path=path, preprocessing=whole, card=card, score=one_by_one if alone else asked)

@@ -16,7 +16,7 @@ from mammo_tf.study.manifest import (
 )
 from mammo_tf.study.origin import Origin, check_origin_output, read_origin, write_origin
 from mammo_tf.study.projection import Projection
-from mammo_tf.study.rejects import Reject, write_rejects
+from mammo_tf.study.rejects import Reject, rejects_text, write_rejects
 from mammo_tf.study.split import assign_splits, check_classes, check_leakage, with_splits_of
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "positive",
     "read_manifest",
     "read_origin",
+    "rejects_text",
     "resolve_path",
     "truth",
     "with_splits_of",

@@ -49,6 +49,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 COUNTED = ("frame", "slab", "series")  # whole numbers from 1 on
 YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}  # of an age as DICOM writes it, 053Y
+MISSING = ("nan", "NaN", "NaT", "<NA>")  # what programs write where there is nothing
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _AGE_STRING = re.compile(r"([0-9]{1,3})([YMWD])", re.IGNORECASE)
 
@@ -82,6 +83,25 @@ def check_cells(table: pd.DataFrame, lines: Sequence[int], path: Path, words: Ma
             except MammoError as error:
                 raise MammoError(error.code, f"{path}, row {line}: {error.sentence}", error.remedy) from error
         table[column] = pd.Series(cells, index=table.index, dtype="str")
+
+
+def check_identifiers(table: pd.DataFrame, columns: Sequence[str], lines: Sequence[int], where: str) -> None:
+    """Refuses identifiers that are one of `MISSING`: they would make one of strangers.
+
+    Args:
+        table: cells as text.
+        columns: of identifiers; those that the table has not are left out.
+        lines: number of each row in the file.
+        where: what messages call the table.
+
+    Raises:
+        MammoError: `value_missing`, naming row, column and value.
+    """
+    for column in [name for name in columns if name in table]:
+        for line, cell in zip(lines, table[column], strict=True):
+            if cell in MISSING:
+                sentence = f"{where}, row {line}: {column} {cell!r} is what programs write for a missing value"
+                raise MammoError("value_missing", sentence, "Write what it is, or leave the cell empty")
 
 
 def _one_of(column: str, known: Sequence[str]) -> Callable[[str], str]:

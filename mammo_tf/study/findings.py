@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mammo_tf.errors import MammoError
+from mammo_tf.json_text import parsed_json
 
 FINDING_LABELS = ("normal", "benign", "high_risk", "malignant")
 FARTHEST = 1_000_000  # pixels
@@ -70,8 +71,8 @@ def findings_from_json(text: str) -> tuple[Finding, ...]:
     if not text.strip():
         return ()
     try:
-        return tuple(_finding(row) for row in json.loads(text, object_pairs_hook=_once))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        return tuple(_finding(row) for row in parsed_json(text, _once))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise MammoError(
             "findings_broken", f"findings {text[:80]!r} cannot be read: {error}", "See docs/manifest.md for the form"
         ) from error

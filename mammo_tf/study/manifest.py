@@ -13,7 +13,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path
-from mammo_tf.study.cells import RANGES, WORDS, check_cells, leaves_root, outside
+from mammo_tf.study.cells import RANGES, WORDS, check_cells, check_identifiers, leaves_root, outside
 from mammo_tf.study.table import csv_rows
 
 NUMBERS = tuple(RANGES)
@@ -70,12 +70,13 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     lines = [line for line, _ in body]
     for column in [name for name in IDENTIFIERS if name in table]:
         table[column] = table[column].str.strip()
-    _check_identifiers(table, lines, path)
+    check_identifiers(table, IDENTIFIERS, lines, str(path))
+    _check_required(table, lines, path)
     check_cells(table, lines, path, WORDS)
     return make_manifest({str(name): cell for name, cell in row.items()} for row in table.to_dict("records"))
 
 
-def _check_identifiers(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
+def _check_required(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
     for column in REQUIRED:
         empty = np.flatnonzero(table[column].str.strip() == "")
         if len(empty) and column != "label":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -51,9 +52,18 @@ def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
 
     Bytes of file names that are no UTF-8 are written as `\xfc`.
     """
+    rejects = list(rejects)
+    text = rejects_text(rejects)
+    with atomic_path(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="")
+    return len(rejects)
+
+
+def rejects_text(rejects: Iterable[Reject]) -> str:
+    """What `write_rejects` writes."""
     rows = [[escaped(text) for text in reject] for reject in sorted(rejects)]
-    with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
-        is_broken = any("\r" in text for row in rows for text in row)  # unquoted it would end its row
-        writer = csv.writer(stream, quoting=csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL, lineterminator="\n")
-        writer.writerows([Reject._fields, *rows])
-    return len(rows)
+    is_broken = any("\r" in text for row in rows for text in row)  # unquoted it would end its row
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, quoting=csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL, lineterminator="\n")
+    writer.writerows([Reject._fields, *rows])
+    return stream.getvalue()

@@ -7,12 +7,32 @@ import gzip
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from mammo_tf.errors import MammoError
 
+SHORT_NAMES = {name: f"{name}_id" for name in ("patient", "image", "exam", "pair", "breast")}
+Said = TypeVar("Said")
 csv.field_size_limit(2**31 - 1)  # a contour of many points is one field
+
+
+def by_full_name(said: Mapping[str, Said], option: str) -> dict[str, Said]:
+    """What an option says of our columns, by their full names: `patient` is `patient_id`.
+
+    Raises:
+        MammoError: `option_wrong` if it says two things of one column.
+    """
+    named: dict[str, Said] = {}
+    for ours, meant in said.items():
+        full = SHORT_NAMES.get(ours, ours)
+        if full in named:
+            short = next(short for short, long in SHORT_NAMES.items() if long == full)
+            sentence = f"{option} names one column twice: {short} and {full} are one"
+            raise MammoError("option_wrong", sentence, "Leave one of them out")
+        named[full] = meant
+    return named
 
 
 def read_table(path: str | Path, missing: str, remedy: str = "") -> tuple[pd.DataFrame, list[int]]:
@@ -27,26 +47,6 @@ def read_table(path: str | Path, missing: str, remedy: str = "") -> tuple[pd.Dat
     """
     header, body = csv_rows(path, missing, remedy)
     return pd.DataFrame([row for _, row in body], columns=header, dtype="str"), [line for line, _ in body]
-
-
-def in_our_words(columns: Mapping[str, str], short: Mapping[str, str]) -> dict[str, str]:
-    """What `--columns` says, by our full names.
-
-    Args:
-        columns: our name, in full or short, to theirs.
-        short: short names of ours.
-
-    Raises:
-        MammoError: `option_wrong` where two names mean one column.
-    """
-    found: dict[str, str] = {}
-    for ours, theirs in columns.items():
-        name = short.get(ours, ours)
-        if name in found:
-            sentence = f"--columns says {name} twice: {found[name]} and {theirs}"
-            raise MammoError("option_wrong", sentence, "Say it once")
-        found[name] = theirs
-    return found
 
 
 def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str], list[tuple[int, list[str]]]]:

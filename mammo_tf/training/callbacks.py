@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -18,6 +19,7 @@ from mammo_tf.training.devices import check_scaling, replicas
 from mammo_tf.training.stages import Stage, better_when, make_optimizer
 
 Logs = dict[str, Any] | None
+SHOWN = 8  # images named in a message
 KEPT = (  # of an optimiser, from stage to stage
     "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency",
     "gradient_accumulation_steps",
@@ -39,6 +41,63 @@ class Validation(keras.callbacks.Callback):
         values = self.validate(self.model)
         if logs is not None:
             logs.update(values)
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Ends the training at the first batch whose loss is not finite, and names its images.
+
+    Args:
+        stage: its name.
+        images: gives the names of the images of a batch of an epoch, both counted from 0.
+
+    Raises:
+        MammoError: `loss_not_finite`.
+    """
+
+    def __init__(self, stage: str, images: Callable[[int, int], Sequence[str]]) -> None:
+        super().__init__()
+        self.stage, self.images = stage, images
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        if np.isfinite((logs or {}).get("loss", 0.0)):
+            return
+        names = list(dict.fromkeys(self.images(self.epoch, batch)))
+        more = f" and {len(names) - SHOWN} others" if len(names) > SHOWN else ""
+        sentence = (
+            f"the loss of stage {self.stage!r} is not finite in epoch {self.epoch + 1}, batch {batch + 1}, "
+            f"of the images {', '.join(names[:SHOWN])}{more}"
+        )
+        raise MammoError("loss_not_finite", sentence, "Lower the learning rate, or look at these images")
+
+
+class WarmUp(keras.callbacks.Callback):
+    """The learning rate rises in equal steps to that of the stage; as far as that the plateau does not lower it.
+
+    Args:
+        rate: of the stage.
+        steps: batches until it is reached.
+    """
+
+    def __init__(self, rate: float, steps: int) -> None:
+        super().__init__()
+        self.rate, self.steps = rate, steps
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        done = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        if done < self.steps:
+            self.model.optimizer.learning_rate = self.rate * (done + 1) / self.steps
+
+
+class EpochStatistics(keras.callbacks.Callback):
+    """Layers that gather statistics of an epoch (`reset_statistics`) begin anew with every epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        for _, layer in named_layers(self.model):
+            if hasattr(layer, "reset_statistics"):
+                layer.reset_statistics()
 
 
 class Progress(keras.callbacks.Callback):

@@ -14,6 +14,7 @@ import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import DAMAGED, atomic_path
+from mammo_tf.json_text import parsed_json
 
 
 class BestWeights(keras.callbacks.Callback):
@@ -112,7 +113,7 @@ def read_state(path: Path) -> dict[str, Any]:
         MammoError: `checkpoint_damaged`.
     """
     with _arrays_of(path) as arrays:
-        return dict(json.loads(arrays[KEY].tobytes().decode()))
+        return dict(parsed_json(arrays[KEY].tobytes().decode()))
 
 
 def restore_variables(path: Path, model: keras.Model) -> None:

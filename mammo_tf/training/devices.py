@@ -26,16 +26,17 @@ def replicas(strategy: tf.distribute.Strategy) -> int:
     return int(strategy.num_replicas_in_sync)
 
 
-def check_shared(batch_size: int, precision: str, devices: int) -> None:
+def check_shared(batch_size: int, precision: str, devices: int, clipped: bool = False) -> None:
     """Refuses a batch or a precision that several devices cannot share.
 
     Args:
         batch_size: images in a batch, over all devices; Keras' reductions want as many on each device.
         precision: dtype policy.
         devices: number of devices that share a batch.
+        clipped: whether the norm of all gradients is limited; Keras does so on each device before they are added up.
 
     Raises:
-        MammoError: `batch_undivided`; those of `check_scaling`.
+        MammoError: `batch_undivided`, `clipping_unsafe`; those of `check_scaling`.
     """
     if batch_size % devices:
         below = batch_size // devices * devices
@@ -44,6 +45,9 @@ def check_shared(batch_size: int, precision: str, devices: int) -> None:
             "batch_undivided", f"batches of {batch_size} images cannot be shared out evenly to {devices} devices",
             f"Take batches of {nearest}",
         )  # fmt: skip
+    if clipped and devices > 1:
+        sentence = f"clip_norm on {devices} devices would shorten each one's gradient by itself"
+        raise MammoError("clipping_unsafe", sentence, "Leave clip_norm out, or train on one device")
     if precision == "mixed_float16":
         check_scaling(devices)
 

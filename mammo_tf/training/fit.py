@@ -7,20 +7,20 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from mammo_tf.data import inference_stream, steps_per_epoch, stream_errors, training_stream
+from mammo_tf.data import draws_of_batch, inference_stream, steps_per_epoch, stream_errors, training_stream
 from mammo_tf.data.plans import Plan
 from mammo_tf.errors import MammoError
 from mammo_tf.files import write_text
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
-from mammo_tf.training.callbacks import Progress, Validation
+from mammo_tf.training.callbacks import EpochStatistics, FiniteLoss, Progress, Validation, WarmUp
 from mammo_tf.training.checkpoints import (
     BestWeights,
     check_first,
@@ -103,7 +103,7 @@ def fit_stage(
             raise MammoError("monitor_unknown", sentence, f"Watch one of {known}")
     strategy = strategy or tf.distribute.get_strategy()
     devices = replicas(strategy)
-    check_shared(material.batch_size, precision, devices)
+    check_shared(material.batch_size, precision, devices, stage.clip_norm is not None)
     with strategy.scope():
         synchronized = True if devices > 1 else None
         prepared = prepare_stage(model, stage, synchronized, precision, material.task)
@@ -140,8 +140,10 @@ def _run(
     ).map(lambda batch: material.task.pair(batch, model, material.batch_weights))  # fmt: skip
     callbacks = [
         _validation(material, devices),
-        keras.callbacks.TerminateOnNaN(),
+        FiniteLoss(stage.name, partial(_image_names, material, number)),
+        EpochStatistics(),
         *_patience(stage),
+        *([WarmUp(stage.rate, stage.warm_up)] if stage.warm_up else []),
         best,
         keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
         Progress(stage.name, stage.epochs, steps, (*material.task.monitors, "penalty")),
@@ -152,6 +154,12 @@ def _run(
             stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps,
             callbacks=[*callbacks, keeper], shuffle=False, verbose=0,
         )  # fmt: skip
+
+
+def _image_names(material: Material, stage: int, epoch: int, batch: int) -> list[str]:
+    """The images of one batch of training."""
+    positions = draws_of_batch(material.training, material.batch_size, batch, epoch, stage).positions
+    return [str(name) for name in material.records.rows["image_id"].iloc[positions]]
 
 
 def _validation(material: Material, devices: int) -> Validation:
@@ -206,10 +214,6 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
-        if not np.isfinite(values["loss"]):
-            raise MammoError(
-                "loss_not_finite", f"the loss of stage {self.stage.name!r} is not finite", "Lower the learning rate"
-            )
         if not self.state["history"]:
             check_first(self.stage.monitor, values[self.stage.monitor])
         row = {"stage": self.stage.name, "epoch": epoch + 1, **values, "rate": self.rate, "seconds": self._seconds()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -26,8 +27,7 @@ def dice_loss(truth: Any, probabilities: Any) -> Any:
     truth, probabilities = ops.cast(truth, "float32"), ops.cast(probabilities, "float32")
     both = _sum_of_each_class(truth * probabilities)
     either = _sum_of_each_class(truth) + _sum_of_each_class(probabilities)
-    shares = ops.where(either > 0, both / ops.where(either > 0, either, 1.0), 0.0)
-    return -2.0 * ops.mean(shares)
+    return -2.0 * ops.mean(_share(both, either))
 
 
 def _sum_of_each_class(values: Any) -> Any:
@@ -41,16 +41,65 @@ def positive_probability(outputs: Any) -> Any:
     """The probability of the positive class of every pixel, `[batch, rows, columns]`.
 
     Args:
-        outputs: `[batch, rows, columns, 1]` of a sigmoid, or `[batch, rows, columns, 2]` of a softmax over
-            [negative, positive].
+        outputs: `[batch, rows, columns, 1]` of a sigmoid, `[batch, rows, columns, 2]` of a softmax over
+            [negative, positive], or the maps of a network that is supervised at several depths, the answer last.
     """
     return outputs[..., -1]
 
 
-def pixel_dice(truth: Any, probability: Any) -> Any:
-    """`dice_loss` of [negative, positive] over the batch, the same number for each picture, `[batch]`."""
-    both = [ops.stack([1.0 - part, part], axis=-1) for part in (truth, probability)]
-    return ops.broadcast_to(dice_loss(*both), (ops.shape(truth)[0],))
+def weighed_maps(outputs: Any, weights: Sequence[float]) -> list[tuple[float, Any]]:
+    """What counts in the loss, and how much: each a weight and probabilities `[batch, rows, columns]`.
+
+    Args:
+        outputs: of a network, see `positive_probability`.
+        weights: its `models.networks.output_weights_of`.
+    """
+    if len(weights) == 1:
+        return [(weights[0], positive_probability(outputs))]
+    return [(weight, outputs[..., number]) for number, weight in enumerate(weights)]
+
+
+class PixelSums(NamedTuple):
+    """Sums over pixels, each a number or an array of branches.
+
+    Attributes:
+        both: of truth x probability.
+        given: of probabilities.
+        true: of truth.
+        pixels: their number.
+    """
+
+    both: Any
+    given: Any
+    true: Any
+    pixels: Any
+
+
+def dice_of_sums(sums: PixelSums) -> Any:
+    """`dice_loss` of [negative, positive]."""
+    either = sums.given + sums.true
+    negative = _share(sums.pixels - either + sums.both, 2.0 * sums.pixels - either)
+    return -(_share(sums.both, either) + negative)
+
+
+def smooth_dice_of_sums(sums: PixelSums) -> Any:
+    """-(2 both + 1) / (given + true + 1) of the positive class; -1 where there is neither.
+
+    Source: the published training of M-net (`models.mnet`); `tests/golden/baselines`.
+    """
+    return -(2.0 * sums.both + 1.0) / (sums.given + sums.true + 1.0)
+
+
+def focal_tversky_of_sums(sums: PixelSums) -> Any:
+    """(1 - T)^(3/4), T = both / (both + 0.7 missed + 0.3 false), of the positive class; 0 where there is neither.
+
+    Source: Abraham and Khan, *A novel focal Tversky loss function with improved attention U-Net for lesion
+    segmentation*, with its alpha of 0.7 and gamma of 4/3. The slope at T = 1 is cut off 1e-6 before it.
+    """
+    missed, false = sums.true - sums.both, sums.given - sums.both
+    whole = sums.both + 0.7 * missed + 0.3 * false
+    lost = ops.where(whole == 0, 0.0, 1.0 - _share(sums.both, whole))
+    return ops.power(ops.maximum(lost, 1e-6), 0.75) - 1e-6**0.75
 
 
 def pixel_cross_entropy(truth: Any, probability: Any) -> Any:
@@ -58,10 +107,52 @@ def pixel_cross_entropy(truth: Any, probability: Any) -> Any:
     return ops.mean(ops.binary_crossentropy(truth, probability), axis=(1, 2))
 
 
-# name -> function of (mask, positive probability), both float32 [batch, rows, columns], to a loss a picture. A further
-# loss is a function above and a line here.
-PIXEL_LOSSES = {"dice": pixel_dice, "cross_entropy": pixel_cross_entropy}
-OF_THE_BATCH = ("dice",)  # a ratio of sums over all pictures; the others are means over pictures
+class LossParts(NamedTuple):
+    """A loss as the sum of two parts; either may be missing.
+
+    Attributes:
+        of_sums: of `PixelSums` over all pictures at once, so that one without a lesion counts with the others.
+        of_pictures: of mask and positive probability, float32 `[batch, rows, columns]`, to a loss a picture.
+    """
+
+    of_sums: Callable[[PixelSums], Any] | None = None
+    of_pictures: Callable[[Any, Any], Any] | None = None
+
+
+# A further loss is a function above and a line here.
+PIXEL_LOSSES = {
+    "dice": LossParts(dice_of_sums),
+    "cross_entropy": LossParts(of_pictures=pixel_cross_entropy),
+    "dice_and_cross_entropy": LossParts(dice_of_sums, pixel_cross_entropy),
+    "smooth_dice": LossParts(smooth_dice_of_sums),
+    "focal_tversky": LossParts(focal_tversky_of_sums),
+}
+
+
+def sums_of_pictures(truth: Any, probability: Any) -> PixelSums:
+    """The sums of each picture, `[batch]` each, of masks and probabilities `[batch, rows, columns]`."""
+    return PixelSums(*(_sum_of_pictures(part) for part in (truth * probability, probability, truth, truth * 0 + 1)))
+
+
+def branches_loss(of: str, sums: PixelSums, pictures: Any | None, shares: Any) -> Any:
+    """Sum over branches of the loss of each one's pictures; a branch without a picture adds 0.
+
+    Source: Wang et al. (see `dice_loss`), equations 14 and 15.
+
+    Args:
+        of: a name in `PIXEL_LOSSES`.
+        sums: of each picture, `[batch]` each.
+        pictures: loss of each picture, `[batch]`, where the loss has such a part.
+        shares: `[batch, branches]`, 1 where a picture is of a branch.
+    """
+    parts, total = PIXEL_LOSSES[of], 0.0
+    counts = ops.sum(shares, axis=0)
+    if parts.of_sums is not None:
+        by_branch = PixelSums(*(ops.sum(part[:, None] * shares, axis=0) for part in sums))
+        total += ops.sum(ops.where(counts > 0, parts.of_sums(by_branch), 0.0))
+    if pictures is not None:
+        total += ops.sum(_share(ops.sum(pictures[:, None] * shares, axis=0), counts))
+    return total
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
@@ -69,17 +160,57 @@ class PixelLoss(keras.losses.Loss):
     """A loss of the positive probability of every pixel, the same for a sigmoid and for a softmax of two.
 
     Args:
-        of: a name in `PIXEL_LOSSES`. Where there are several devices, Dice is taken on each one's share of the batch.
+        of: a name in `PIXEL_LOSSES`. Where there are several devices, what is a ratio of sums over all pictures is
+            taken on each one's share of the batch.
+        branches: of the network; the loss is the sum over them.
+        output_weights: of the network's maps, see `weighed_maps`; the loss is their weighed sum.
     """
 
-    def __init__(self, of: str = "dice", name: str = "pixel_loss") -> None:
+    def __init__(
+        self, of: str = "dice", branches: int = 1, name: str = "pixel_loss", output_weights: Sequence[float] = (1.0,)
+    ) -> None:
         super().__init__(name=name)
-        self.of = of
+        self.of, self.branches, self.output_weights = of, branches, tuple(output_weights)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Mask `[batch, rows, columns]` and outputs to a loss a picture, `[batch]`."""
-        probability = ops.cast(positive_probability(y_pred), "float32")
-        return PIXEL_LOSSES[self.of](ops.cast(y_true, "float32"), probability)
+        """Masks `[batch, rows, columns]` (see `with_branch`) and outputs to the loss, `[batch]` times the same."""
+        truth, branch = mask_and_branch(ops.cast(y_true, "float32"))
+        shares = ops.one_hot(ops.cast(branch, "int32"), self.branches, dtype="float32")
+        total = 0.0
+        for weight, probability in weighed_maps(ops.cast(y_pred, "float32"), self.output_weights):
+            parts = PIXEL_LOSSES[self.of]
+            pictures = None if parts.of_pictures is None else parts.of_pictures(truth, probability)
+            total += weight * branches_loss(self.of, sums_of_pictures(truth, probability), pictures, shares)
+        return ops.broadcast_to(total, (ops.shape(truth)[0],))
 
     def get_config(self) -> dict[str, Any]:
-        return {"of": self.of, "name": self.name}
+        own = {"of": self.of, "branches": self.branches, "output_weights": list(self.output_weights)}
+        return {**own, "name": self.name}
+
+
+def with_branch(mask: Any, branch: Any) -> Any:
+    """Masks and the branch of each picture as one target, `[batch, rows, columns, 2]`; see `mask_and_branch`.
+
+    Args:
+        mask: float32 `[batch, rows, columns]`.
+        branch: whole numbers `[batch]`.
+    """
+    plane = ops.zeros_like(mask) + ops.cast(branch, mask.dtype)[:, None, None]
+    return ops.stack([mask, plane], axis=-1)
+
+
+def mask_and_branch(target: Any) -> tuple[Any, Any]:
+    """Masks `[batch, rows, columns]` and branches `[batch]` of a target; branch 0 where it is the masks alone."""
+    if len(target.shape) == 4:
+        return target[..., 0], target[:, 0, 0, 1]
+    return target, target[:, 0, 0] * 0
+
+
+def _sum_of_pictures(values: Any) -> Any:
+    """Sums over rows, then over columns: in one go float32 loses the fourth digit of a million."""
+    return ops.sum(ops.sum(values, axis=1), axis=1)
+
+
+def _share(part: Any, whole: Any) -> Any:
+    """`part / whole`, 0 where `whole` is 0; what is not a number stays so."""
+    return ops.where(whole == 0, 0.0, part / ops.where(whole == 0, 1.0, whole))

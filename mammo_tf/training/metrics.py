@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mammo_tf.training.losses import mask_and_branch
+
 
 @keras.saving.register_keras_serializable("mammo_tf")
 class PositiveAUC(keras.metrics.AUC):
@@ -37,7 +39,7 @@ class RunningDice(keras.metrics.Metric):
         self.either = self.add_weight(name="either", initializer="zeros")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        truth = ops.cast(y_true, "float32")
+        truth, _ = mask_and_branch(ops.cast(y_true, "float32"))
         called = ops.cast(y_pred[..., -1] >= self.threshold, "float32")
         self.both.assign_add(ops.sum(truth * called))
         self.either.assign_add(ops.sum(truth) + ops.sum(called))

@@ -14,6 +14,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Calibration
 from mammo_tf.fields import Wording, from_json, to_json
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.tiles import Tiling
 from mammo_tf.models import NETWORKS, Network, architecture_digest, weights_digest
 from mammo_tf.training.tasks import AnyTask
 
@@ -172,6 +173,7 @@ class ModelCard:
         task: what it is asked, and what counts as positive.
         preprocessing: from stored pixels to its input.
         patch: what of a prepared picture is its input; None for the whole picture.
+        tiling: how a prepared picture is cut into its inputs; None where it is not.
         flips: the score is the mean over four flips.
         thresholds: operating points.
         calibration: of image scores.
@@ -189,6 +191,7 @@ class ModelCard:
     task: AnyTask | None = None
     preprocessing: Preprocessing | None = None
     patch: PatchInput | None = None
+    tiling: Tiling | None = None
     flips: bool = False
     thresholds: tuple[Threshold, ...] = ()
     calibration: CardCalibration | None = None
@@ -235,6 +238,6 @@ class ModelCard:
         weights, architecture = weights_digest(model), architecture_digest(model)
         steps = "" if self.preprocessing is None else self.preprocessing.digest()
         parts = [weights, architecture, steps, self.flips]
-        text = json.dumps(parts if self.patch is None else [*parts, to_json(self.patch)])
+        text = json.dumps([*parts, *(to_json(one) for one in (self.patch, self.tiling) if one is not None)])
         identity = hashlib.sha256(text.encode()).hexdigest()
         return replace(self, weights=weights, architecture=architecture, identity=identity)

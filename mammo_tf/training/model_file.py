@@ -15,6 +15,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Calibration
 from mammo_tf.files import DAMAGED, atomic_path
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.json_text import parsed_json
 from mammo_tf.models import described, description_of
 from mammo_tf.training.checkpoints import check_finite
 from mammo_tf.training.model_card import CardCalibration, ModelCard, Threshold, TrainingDomain
@@ -94,11 +95,11 @@ def read_card(path: str | Path) -> ModelCard:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            said = json.loads(archive.read(ENTRY)) if ENTRY in archive.namelist() else {}
+            said = parsed_json(archive.read(ENTRY).decode()) if ENTRY in archive.namelist() else {}
         return ModelCard.from_json(said["card"]) if "card" in said else _card_of_0_1(said)
     except MammoError as error:
         raise MammoError(error.code, f"{path}: {error.sentence}", error.remedy) from error
-    except (*DAMAGED, RecursionError) as error:
+    except DAMAGED as error:
         raise MammoError("not_a_model", f"{path} cannot be read: {error}") from error
 
 

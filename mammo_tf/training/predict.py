@@ -42,17 +42,17 @@ def predict_probabilities(
     return np.asarray(probabilities, np.float64)[: len(plan)]
 
 
-def predicted_batches(
-    model: keras.Model, stream: tf.data.Dataset
-) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.float32]]]:
+def predicted_batches(model: keras.Model, stream: tf.data.Dataset) -> Iterator[tuple[dict[str, NDArray[Any]], Any]]:
     """Batches of an inference stream with what a model gives for them, so that memory holds one batch at a time.
 
     Args:
-        model: one picture in, one output, built under the strategy whose devices are to share a batch.
+        model: one picture in, or a picture and its `branch`; built under the strategy whose devices are to
+            share a batch.
         stream: an `inference_stream`, padded for several devices.
 
     Yields:
-        The batch without its pictures and without padding, and the output for it, float32.
+        The batch without its pictures and without padding, and the output for it, an array, or a list of those of a
+        model that has several.
     """
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1 or _devices(model) > 1
     alone = tf.data.Options()
@@ -60,13 +60,20 @@ def predicted_batches(
     with stream_errors():
         for batch in stream:
             pictures = batch.pop("image")
+            given = (pictures, batch["branch"]) if len(model.inputs) > 1 else pictures
             if several:
-                one = tf.data.Dataset.from_tensors(pictures).with_options(alone)
+                one = tf.data.Dataset.from_tensors((given,)).with_options(alone)
                 outputs = model.predict(one, verbose=0)
             else:
-                outputs = model.predict_on_batch(pictures)
+                outputs = model.predict_on_batch(given)
             real = batch["weight"].numpy() > 0
-            yield {name: values.numpy()[real] for name, values in batch.items()}, np.asarray(outputs)[real]
+            yield {name: values.numpy()[real] for name, values in batch.items()}, _real(outputs, real)
+
+
+def _real(outputs: Any, real: NDArray[np.bool_]) -> Any:
+    if isinstance(outputs, list) and len(outputs) > 1:
+        return [np.asarray(one)[real] for one in outputs]
+    return np.asarray(outputs[0] if isinstance(outputs, list) else outputs)[real]
 
 
 def _devices(model: keras.Model) -> int:

@@ -44,6 +44,9 @@ class Stage:
         stop_patience: epochs without gain before the stage ends; 0 switches it off.
         monitor: "val_loss", or another figure of the task's validation (`val_auc`, `val_dice`), for both patiences.
         keep: the figure whose best epoch gives the stage's weights; None takes `monitor`.
+        warm_up: batches in which the rate rises to `rate`, from the first of the stage; 0 for none.
+        clip_norm: the gradient of all weights together is shortened to this norm; None leaves it. On one device alone,
+            as each of several would shorten its own.
         batch_norm: False keeps all batch normalisations in inference mode with their weights.
     """
 
@@ -62,6 +65,8 @@ class Stage:
     monitor: str = "val_loss"
     keep: str | None = None
     batch_norm: bool = True
+    warm_up: int = 0
+    clip_norm: float | None = None
 
     def __post_init__(self) -> None:
         rules = (
@@ -75,6 +80,8 @@ class Stage:
             (self.kept.startswith("val_"), "keep is a figure of validation, such as val_auc"),
             (0 < self.rate_factor < 1, "rate_factor lies between 0 and 1"),
             (min(self.rate_patience, self.stop_patience) >= 0, "a patience is 0 or more"),
+            (self.warm_up >= 0, "warm_up is 0 or more"),
+            (self.clip_norm is None or self.clip_norm > 0, "clip_norm is above 0"),
         )
         for right, rule in rules:
             if not right:
@@ -126,11 +133,13 @@ def better_when(monitor: str) -> str:
 
 def make_optimizer(stage: Stage, **more: Any) -> keras.optimizers.Optimizer:
     """A new optimiser with the stage's rate, and its decay where that is not `l2`; `more` goes to Keras."""
-    settings = {"momentum": 0.9, "nesterov": True} if stage.optimizer == "sgd" else {}
+    settings: dict[str, Any] = {"momentum": 0.9, "nesterov": True} if stage.optimizer == "sgd" else {}
+    if stage.clip_norm is not None:
+        settings["global_clipnorm"] = stage.clip_norm
     if stage.decay == "coupled" and stage.weight_decay:
-        return COUPLED[stage.optimizer](stage.rate, coupled_decay=stage.weight_decay, **settings, **more)
+        return COUPLED[stage.optimizer](stage.rate, coupled_decay=stage.weight_decay, **(more | settings))
     decay = stage.weight_decay if stage.decay == "decoupled" and stage.weight_decay else None
-    optimizer = OPTIMIZERS[stage.optimizer](stage.rate, weight_decay=decay, **settings, **more)
+    optimizer = OPTIMIZERS[stage.optimizer](stage.rate, weight_decay=decay, **(more | settings))
     if decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

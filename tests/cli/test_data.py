@@ -16,22 +16,19 @@ from mammo_tf.files import read_json
 from mammo_tf.study import read_manifest
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "evaluate {folder}/p.csv --replicates 10 -o {folder}/measured",
-        "inspect {films} --sheet {folder}/sheet.png",
-        "manifest folder {root} -o {folder}/listed",
-        "split {films} -o {folder}/split.csv",
-    ],
-)
-def test_these_commands_load_no_tensorflow(words: str, films: Path, tmp_path: Path) -> None:
+def test_these_commands_load_no_tensorflow(films: Path, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("label,score\n" + "".join(f"{row % 2},{row % 7 / 7}\n" for row in range(20)))
-    arguments = words.format(folder=tmp_path, films=films, root=films.parent).split()
+    commands = [
+        ["evaluate", f"{tmp_path}/p.csv", "--replicates", "10", "-o", f"{tmp_path}/measured"],
+        ["inspect", str(films), "--sheet", f"{tmp_path}/sheet.png"],
+        ["manifest", "folder", str(films.parent), "-o", f"{tmp_path}/listed"],
+        ["split", str(films), "-o", f"{tmp_path}/split.csv"],
+    ]
     code = (
         "import sys\nfrom mammo_tf.cli.main import main\n"
-        f"assert main({arguments!r}) == 0\n"
-        "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
+        f"for words in {commands!r}:\n"
+        "    assert main(words) == 0, words\n"
+        "    assert not {'tensorflow', 'keras'} & set(sys.modules), words\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

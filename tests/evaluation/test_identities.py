@@ -42,6 +42,13 @@ def test_without_patients_there_is_no_level_patient_and_nobody_is_invented(
     assert told["image"]["auc"]["how"].startswith("bootstrap over 40 exams (no patient is named)")
 
 
+def test_two_names_of_one_column_are_refused(metrics_table: pd.DataFrame, tmp_path: Path) -> None:
+    metrics_table.to_csv(tmp_path / "p.csv", index=False)
+    with pytest.raises(MammoError, match="--columns names one column twice: breast and breast_id are one") as caught:
+        read_predictions(tmp_path / "p.csv", {"breast": "image_id", "breast_id": "patient_id"})
+    assert caught.value.code == "option_wrong"
+
+
 def test_a_patient_for_every_image_is_told(metrics_table: pd.DataFrame, tmp_path: Path) -> None:
     table = read(metrics_table.assign(Subject_No=metrics_table["patient_id"], patient_id=range(240)), tmp_path)
     assert "patient" not in compute_metrics(table, resampling=FEW)["test"]

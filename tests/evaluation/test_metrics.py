@@ -163,6 +163,8 @@ def test_anyones_columns(tmp_path: Path) -> None:
         ("patient_id,label,score\na,1,1,04\n", {}, "row 2: 4 fields, the header has 3"),
         ("label,label,score\n1,0,0.2\n", {}, "the column 'label' twice"),
         ("patient_id,label,score\na,1,0.2\n\n,0,0.1\n", {}, "row 4: patient_id is empty, and not everywhere"),
+        ("patient_id,label,score\na,1,0.2\nNaN,0,0.1\n", {}, "row 3: patient_id 'NaN' is what programs write"),
+        ("pair_id,label,score\na,1,0.2\n nan ,0,0.1\n", {}, "row 3: pair_id 'nan' is what programs write"),
         ("patient_id,label,score\na,1,0.2\n\nb,7,0.1\n", {}, "row 4: label '7' is not 0 or 1"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import Resampling, compare, compute_metrics, read_predictions
+from mammo_tf.evaluation import Resampling, compare, compute_metrics, ensemble_predictions, read_predictions
 from mammo_tf.evaluation.proportions import auc_variance, clopper_pearson, separated_auc_low
 from mammo_tf.evaluation.rates import rate_numbers, rates_elsewhere
 from mammo_tf.evaluation.suspicions import score_notes
@@ -30,9 +30,10 @@ def test_odd_results_are_told(metrics_table: pd.DataFrame) -> None:
     assert "the AUC per image is 1" in said(table, score=table["score"] + table["label"])
     assert "are scores reversed" in said(table, score=1 - table["score"])
     assert "percentages? divide them by 100" in said(table, score=100 * table["score"])
+    assert "grades of a reader, as BI-RADS' are?" in said(table, score=1 + np.round(4 * table["score"]))
+    assert "a score of 0 to 10, or percentages?" in said(table, score=10 * table["score"])
+    assert "percentages? divide them by 100" in said(table, score=np.round(100 * table["score"]))
     assert "not probabilities" in said(table, score=table["score"] - 2)
-    grades = said(table, score=np.rint(1 + 4 * table["score"]))
-    assert "grades, as BI-RADS are" in grades and "percentages" not in grades
     assert "scores are 0.5, so they rank nothing" in said(table, score=0.5)
     assert "take two values, 0 and 1, as calls do" in said(table, score=(table["score"] > 0.5).astype(float))
     metrics = compute_metrics(table, resampling=Resampling(2), threshold=25.0)
@@ -145,26 +146,32 @@ def test_a_second_table_of_other_patients_is_refused_or_told(metrics_table: pd.D
 
 
 @pytest.mark.parametrize(
-    ("column", "code"), [("laterality", "sides_differ"), ("view", "views_differ"), ("exam_id", "exams_differ")]
+    ("changed", "told"),
+    [
+        ({"laterality": ["left", "right", "left", "left"] * 60}, "'i1' has the side 'L' in one table and 'R'"),
+        ({"laterality": ["R", "R", "L", "L"] * 60}, "has the side 'L' in one table and 'R' in the other"),
+        ({"laterality": ["L", "L", "R", "L", *["L", "L", "R", "R"] * 59]}, "'i3' has the side 'R' in one table"),
+        ({"view": ["MLO", "CC"] * 120}, "has the view 'CC' in one table and 'MLO' in the other"),
+        ({"exam_id": ["other", *["1"] * 239]}, "'i0' has the exam '1' in one table and 'other' in the other"),
+        ({"exam_id": [f"e{number // 3}" for number in range(240)]}, "'i0' has the exam '1' in one table and 'e0'"),
+    ],
 )
-def test_two_files_that_say_other_things_of_an_image_are_not_compared(
-    metrics_table: pd.DataFrame, column: str, code: str
+def test_another_side_view_or_exam_of_an_image_is_refused(
+    changed: dict[str, list[str]], told: str, metrics_table: pd.DataFrame
 ) -> None:
-    values = {"laterality": ("L", "R"), "view": ("CC", "MLO"), "exam_id": ("e1", "e2")}[column]
-    cells = [values[number % 2] for number in range(len(metrics_table))]
-    first = metrics_table.assign(**{column: cells})
-    swapped = metrics_table.assign(**{column: [values[0] if cell == values[1] else values[1] for cell in cells]})
-    compare(first, first, resampling=FEW)
-    compare(first, metrics_table.assign(**{column: ""}), resampling=FEW)
-    if column == "exam_id":  # names that are others throughout are another key's
-        compare(first, metrics_table.assign(exam_id=[f"h{cell}" for cell in cells]), resampling=FEW)
-    with pytest.raises(MammoError) as caught:
-        compare(first, swapped.assign(**{column: [cells[0], *swapped[column][1:]]}), resampling=FEW)
-    assert caught.value.code == code
+    table = metrics_table.assign(exam_id="1", view=["CC", "MLO"] * 120)
+    with pytest.raises(MammoError, match=told) as caught:
+        compare(table, table.assign(**changed), resampling=Resampling(2))
+    codes = {"laterality": "sides_differ", "view": "views_differ", "exam_id": "exams_differ"}
+    assert caught.value.code == codes[next(iter(changed))]
+    with pytest.raises(MammoError, match=f"gives images another {next(iter(changed))}"):
+        ensemble_predictions([table, table.assign(**changed)])
 
 
-def test_two_names_for_one_column_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("a,b,label,score\n1,2,0,0.5\n")
-    with pytest.raises(MammoError, match="--columns says patient_id twice: a and b") as caught:
-        read_predictions(tmp_path / "a.csv", {"patient": "a", "patient_id": "b"})
-    assert caught.value.code == "option_wrong"
+def test_other_words_for_sides_and_exams_are_taken(metrics_table: pd.DataFrame) -> None:
+    table = metrics_table.assign(exam_id="1", view=["CC", "MLO"] * 120)
+    for told in (["left", "left", "right", "right"], ["l", "Left", "R", "RIGHT"], ["gauche", "gauche", "d", "d"]):
+        assert compare(table, table.assign(laterality=told * 60), resampling=Resampling(2))
+    words = {"laterality": ["L", "", "", "R"] * 60, "view": ""}
+    hashed = {"exam_id": [f"e{number // 4}" for number in range(240)], "patient_id": "hash " + table["patient_id"]}
+    assert compare(table, table.assign(**words, **hashed), resampling=Resampling(2))

@@ -197,7 +197,7 @@ def test_legacy_files(golden: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_ctrl_c_leaves_a_state_that_can_go_on(films: Path, tmp_path: Path) -> None:
-    table = read_manifest(films)
+    table = read_manifest(films)[:20]
     generator = np.random.default_rng(0)
     import cv2
 
@@ -219,4 +219,4 @@ def test_ctrl_c_leaves_a_state_that_can_go_on(films: Path, tmp_path: Path) -> No
     assert process.returncode == 130, said
     assert said == "mammo-tf: stopped; run the same command again to resume\n"
     assert not list((tmp_path / "out").glob(".part*"))
-    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert main(command[3:]) == 0

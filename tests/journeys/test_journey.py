@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from mammo_tf.evaluation import auc
 from mammo_tf.files import read_json
 from mammo_tf.records import open_records
 from mammo_tf.study import read_manifest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stump import STUMP  # noqa: E402 - it lies above this file
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -72,7 +76,9 @@ def _run_and_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = ("--smoke", "--set", "evaluation.replicates=20")
     data = ("--data", folder / "prepared")
     cropped = ("--set", "preparation.preset=default")  # as the records are, not as the journal has it
-    told = said(capsys, "run", PIPELINES / "end2end_baseline.py", *few, *cropped, *data, "-o", folder / "baseline")
+    short = ("--set", f"network.backbone={STUMP}", "--set", f"phases.0.network.backbone={STUMP}")
+    baseline = (PIPELINES / "end2end_baseline.py", *few, *cropped, *short)
+    told = said(capsys, "run", *baseline, *data, "-o", folder / "baseline")
     assert "train 16 (" in told
     start = ("--start", folder / "baseline", "-o", folder / "adapted")
     adaptation = ("run", PIPELINES / "end2end_finetune_config2.py", *few, *data, *start)

@@ -241,8 +241,12 @@ def test_other_ends_of_a_network_are_refused(key: str, damaged: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "config", ["[1, 2]", "null", '"a"', '{"a":', "[" * 60_000, '{"class_name": "Model", "config": {"layers": [1]}}']
-)
+    "config",
+    [
+        "[1, 2]", "null", '"a"', '{"a":', "[" * 60_000, "[" * 900 + "]" * 900, "1" * 301,
+        '{"class_name": "Model", "config": {"layers": [1]}}',
+    ],
+)  # fmt: skip
 def test_a_configuration_that_is_none_is_refused(config: str, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_group("model_weights").attrs["layer_names"] = np.array([], dtype="S1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mammo_tf.evaluation import Resampling, calibrate, operating_point, read_pre
 from mammo_tf.files import read_json, write_json
 from mammo_tf.patients.classifier import Settings
 from mammo_tf.patients.inputs import one_table, three_tables
-from mammo_tf.patients.model import PatientRequest, fit_patient_model, read_grids, request_settings
+from mammo_tf.patients.model import PatientFit, PatientRequest, fit_patient_model, read_grids, request_settings
 from mammo_tf.patients.rows import table_lines
 from mammo_tf.patients.store import load_patient_model
 from mammo_tf.patients.table import SCORES, VIEWS
@@ -66,6 +67,21 @@ def request(**changes: object) -> PatientRequest:
     return replace(PatientRequest(settings=request_settings(SMALL), resampling=QUICK), **changes)
 
 
+@pytest.fixture(scope="module")
+def fitted(small: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PatientFit]:
+    """The folder of a patient model, measured as the thesis did too; whoever changes it copies it."""
+    folder = tmp_path_factory.mktemp("fitted") / "out"
+    return folder, fit_patient_model(three_tables(*small), folder, request(as_run=True))
+
+
+@pytest.fixture(scope="module")
+def forest(small: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the random forest."""
+    folder = tmp_path_factory.mktemp("forest") / "out"
+    fit_patient_model(three_tables(*small), folder, request(as_run=True, keep="random_forest"))
+    return folder
+
+
 def test_the_published_form_gives_the_numbers_of_scikit_learn(tmp_path: Path) -> None:
     """The thesis's settings, columns and rows in the order of the files."""
     paths = published_tables(tmp_path)
@@ -101,15 +117,14 @@ def test_the_published_form_gives_the_numbers_of_scikit_learn(tmp_path: Path) ->
     )
 
 
-def test_everything_is_chosen_on_validation(small: list[Path], tmp_path: Path) -> None:
-    inputs = three_tables(*small)
-    found = fit_patient_model(inputs, tmp_path, request(as_run=True))
-    model = load_patient_model(tmp_path / "model")
-    table = read_predictions(tmp_path / "predictions_gradient_boosting.csv")
+def test_everything_is_chosen_on_validation(fitted: tuple[Path, PatientFit]) -> None:
+    folder, found = fitted
+    model = load_patient_model(folder / "model")
+    table = read_predictions(folder / "predictions_gradient_boosting.csv")
     validation, test = (table[table["split"] == split] for split in SPLITS[1:])
     point = operating_point(validation["label"], validation["score"])
     assert model.classifier.threshold == pytest.approx(point.threshold, abs=1e-8)
-    numbers = read_json(tmp_path / "metrics.json")["gradient_boosting"]["test"]["patient"]
+    numbers = read_json(folder / "metrics.json")["gradient_boosting"]["test"]["patient"]
     called = test["score"] >= point.threshold - 1e-9
     assert numbers["sensitivity"]["value"] == pytest.approx(called[test["label"] == 1].mean())
     assert numbers["threshold"]["how"] == "largest G-mean, highest threshold among equals, on validation"
@@ -122,32 +137,31 @@ def test_everything_is_chosen_on_validation(small: list[Path], tmp_path: Path) -
         reliability(test["label"], platt(test["score"])).ece, abs=1e-6
     )
     assert numbers["brier_calibrated"]["value"] is not None
-    as_run = read_json(tmp_path / "as_run.json")["gradient_boosting"]["test"]["patient"]["threshold"]
+    as_run = read_json(folder / "as_run.json")["gradient_boosting"]["test"]["patient"]["threshold"]
     assert as_run["value"] == pytest.approx(operating_point(test["label"], test["score"]).threshold, abs=1e-8)
     assert as_run["how"].endswith("on test; a threshold chosen on test makes its rates too good")
     assert "ON TEST" in table_lines(found.rows, found.as_run)[-1]
-    figures = {path.name for path in (tmp_path / "figures").glob("*.png")}
+    figures = {path.name for path in (folder / "figures").glob("*.png")}
     assert figures == {f"{kind}_{split}.png" for kind in ("roc", "reliability_gradient_boosting") for split in SPLITS}
 
 
-def test_comparisons_are_paired_differences(small: list[Path], tmp_path: Path) -> None:
-    fit_patient_model(three_tables(*small), tmp_path, request(keep="random_forest"))
-    comparison = read_json(tmp_path / "comparison.json")
+def test_comparisons_are_paired_differences(forest: Path) -> None:
+    comparison = read_json(forest / "comparison.json")
     assert list(comparison) == [
         f"{name} minus {plain}" for name in ("gradient_boosting", "random_forest") for plain in ("maximum", "mean")
     ]
-    metrics = read_json(tmp_path / "metrics.json")
+    metrics = read_json(forest / "metrics.json")
     areas = {name: row["test"]["patient"]["auc"]["value"] for name, row in metrics.items()}
     number = comparison["random_forest minus mean"]["test"]["patient"]["auc_difference"]
     assert number["value"] == pytest.approx(areas["random_forest"] - areas["mean"])
     assert number["low"] < number["value"] < number["high"]
     assert "paired" in number["how"]
-    assert load_patient_model(tmp_path).classifier.settings.model == "random_forest"
+    assert load_patient_model(forest).classifier.settings.model == "random_forest"
 
 
-def test_a_folder_is_of_one_request(small: list[Path], tmp_path: Path) -> None:
+def test_a_folder_is_of_one_request(small: list[Path], forest: Path, tmp_path: Path) -> None:
     inputs = three_tables(*small)
-    fit_patient_model(inputs, tmp_path / "out", request(as_run=True, keep="random_forest"))
+    shutil.copytree(forest, tmp_path / "out")
     assert (tmp_path / "out" / "as_run.json").is_file()
     fit_patient_model(inputs, tmp_path / "out", request(calibration="isotonic"))  # rules and intervals may change
     assert not (tmp_path / "out" / "as_run.json").exists()
@@ -263,8 +277,8 @@ def test_wrong_points_of_a_grid_are_told_before_the_work(small: list[Path], tmp_
     assert not (tmp_path / "search").exists()
 
 
-def test_a_model_folder_that_was_changed(small: list[Path], tmp_path: Path) -> None:
-    fit_patient_model(three_tables(*small), tmp_path, request())
+def test_a_model_folder_that_was_changed(fitted: tuple[Path, PatientFit], tmp_path: Path) -> None:
+    shutil.copytree(fitted[0], tmp_path, dirs_exist_ok=True)
     stored = tmp_path / "model" / "classifier.json"
     text = stored.read_text()
     stored.write_text(text.replace('"threshold": 0.', '"threshold": 0.9'))
@@ -278,8 +292,8 @@ def test_a_model_folder_that_was_changed(small: list[Path], tmp_path: Path) -> N
         load_patient_model(tmp_path / "figures")
 
 
-def test_a_description_that_was_edited(small: list[Path], tmp_path: Path) -> None:
-    fit_patient_model(three_tables(*small), tmp_path, request())
+def test_a_description_that_was_edited(fitted: tuple[Path, PatientFit], tmp_path: Path) -> None:
+    shutil.copytree(fitted[0], tmp_path, dirs_exist_ok=True)
     path = tmp_path / "model" / "patient_model.json"
     stored = read_json(path)
     edited = stored | {"calibration": stored["calibration"] | {"slope": stored["calibration"]["slope"] * 2}}

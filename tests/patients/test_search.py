@@ -84,16 +84,26 @@ def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         grid_search(table, GRID, folds=3, folder=tmp_path)
     results = tmp_path / "search.jsonl"
     assert len(results.read_text().splitlines()) == 5
-    damaged = ["null", "[1]", '{"key": "a"}', '{"key": "a", "fold": 0, "auc": 3}', "[" * 5000]
-    results.write_text("\n".join([*results.read_text().splitlines(), *damaged, '{"key": "cut o']))
+    row = json.loads(results.read_text().splitlines()[0])
+    wrong = ["[" * 5000, "1" * 5000, "5", "[]", "{}", *(json.dumps(row | {name: [5]}) for name in row)]
+    damaged = [*wrong, json.dumps(row | {"auc": {}}), json.dumps(row | {"auc": dict.fromkeys(row["auc"], 10**400)})]
+    whole_lines = results.read_bytes()
+    results.write_bytes(b"\n".join([b"\xff", *(line.encode() for line in damaged), whole_lines, b'{"key": "cut o\xff']))
     calls = 100
     assert grid_search(table, GRID, folds=3, folder=tmp_path) == whole
     assert calls == 100 + 12 - 5
     calls = 200
     assert grid_search(table, GRID, folds=3, folder=tmp_path) == whole
     assert calls == 200
-    lines = [line for line in results.read_text().splitlines() if "cut o" not in line and line not in damaged]
-    assert all(json.loads(line) for line in lines)
+    assert all(json.loads(line)["auc"] for line in results.read_bytes().splitlines()[-7:])
+
+
+def test_results_of_a_lost_request_are_not_taken_for_another(tmp_path: Path, study: Study) -> None:
+    grid = {"components": (3,), "trees": (2,)}
+    grid_search(study(), grid, folds=2, folder=tmp_path)
+    (tmp_path / "search.json").write_text("null")
+    other = replace(study(), labels=1 - study().labels)
+    assert grid_search(other, grid, folds=2, folder=tmp_path) == grid_search(other, grid, folds=2)
 
 
 def test_two_processes_give_the_same(study: Study) -> None:

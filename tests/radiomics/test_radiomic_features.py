@@ -251,6 +251,7 @@ def test_damaged_lines_of_a_journal_are_computed_anew(killed: tuple[Path, list[i
         [number, stamp, muscle, dict.fromkeys(names[1:], 1.0), [], None], [number, stamp, "yes", values, [], None],
         [number, stamp, muscle, dict.fromkeys(names, "1"), [], None],
         [number, stamp, muscle, dict.fromkeys(names, float("nan")), [], None],
+        [number, stamp, muscle, dict.fromkeys(names, 10**400), [], None],
         [number, stamp, muscle, values, None, None], [number, stamp, muscle, values, [5], None],
         [number, stamp, None, None, None, ["a"]], [number, stamp, None, None, None, 5],
         [number, stamp, None, None, None, [1, 2, 3, 4]],

@@ -214,3 +214,40 @@ def test_an_orientation_that_is_not_told_is_upright(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tiff(EIGHT, tags={274: 0}), tmp_path).pixels, (EIGHT / 255).astype(np.float32))
     warning = read(tiff(EIGHT, tags={281: 127}), tmp_path).facts.warnings[0]
     assert warning.startswith("MaxSampleValue 127 ends no bit depth")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True], ids=["classic", "BigTIFF"])
+@pytest.mark.parametrize("values", [EIGHT, SIXTEEN], ids=["8 bit", "16 bit"])
+def test_channels_behind_one_another_are_as_channels_side_by_side(
+    values: np.ndarray, big: bool, order: str, tmp_path: Path
+) -> None:
+    due = (values / np.iinfo(values.dtype).max).astype(np.float32)
+    stored = values.astype(values.dtype.newbyteorder(order))
+    other, clear = stored[::-1], np.full_like(stored, np.iinfo(values.dtype).max)
+    halves = [part.tobytes() for _ in range(3) for part in (stored[:2], stored[2:])]
+    for tags, parts in (({}, [stored.tobytes()] * 3), ({278: 2}, halves)):
+        data = tiff(values, tags=tags | {262: 2, 277: 3, 284: 2}, data=parts, big=big, order=order)
+        np.testing.assert_array_equal(read(data, tmp_path).pixels, due)
+    for layers, tags in (((stored, other, stored), {}), ((stored, stored, stored, other), {338: 2})):
+        parts = [layer.tobytes() for layer in layers]
+        data = tiff(values, tags=tags | {262: 2, 277: len(parts), 284: 2}, data=parts, big=big, order=order)
+        assert refusal(data, tmp_path).code == "colour"
+    parts = [layer.tobytes() for layer in (stored, stored, stored, clear)]
+    data = tiff(values, tags={262: 2, 277: 4, 284: 2, 338: 2}, data=parts, big=big, order=order)
+    np.testing.assert_array_equal(read(data, tmp_path).pixels, due)
+
+
+def test_planes_that_are_compressed_and_tiled(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (TILE, 2 * TILE), dtype=np.uint16)
+    tiles = [zlib.compress(values[:, begin : begin + TILE].tobytes()) for begin in (0, TILE)]
+    data = tiff(values, tags={259: 8, 262: 2, 277: 3, 284: 2, 322: TILE, 323: TILE}, data=3 * tiles)
+    np.testing.assert_array_equal(reading.read_stored(_written(data, tmp_path)), values)
+    for length in range(8, len(data), 101):
+        assert refusal(data[:length], tmp_path).code in ("truncated", "bad_pixels")
+    assert refusal(data.replace(struct.pack("<HHLL", 277, LONG, 1, 3), struct.pack("<HHLL", 277, LONG, 1, 4)), tmp_path)
+
+
+def _written(data: bytes, folder: Path) -> Path:
+    (folder / "written.tif").write_bytes(data)
+    return folder / "written.tif"

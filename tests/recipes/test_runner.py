@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,11 +46,14 @@ from mammo_tf.records.ledger import entries
 from mammo_tf.study import read_manifest
 from mammo_tf.training import Classification, ModelCard, ModelFile, Stage, load_model, save_model
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stump import STUMP  # noqa: E402 - it lies above this file
+
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 BASELINE = Recipe(
     name="little",
     about="patches, then whole images",
-    network=End2End(width=1 / 32),
+    network=End2End(STUMP, width=1 / 32),
     preparation=Preparation(preset="legacy"),
     training=Training(batch_size=8, augmentation=Augmentation(rotation=0, shift=0.02, zoom=0)),
     evaluation=Evaluation(replicates=50),
@@ -57,7 +61,7 @@ BASELINE = Recipe(
         Phase(
             (Stage("patch", ("all",), 1e-3, 1),),
             PatchSampling({"malignant": 1}, 32, 32),
-            PatchClassifier(classes=2, width=1 / 32),
+            PatchClassifier(STUMP, classes=2, width=1 / 32),
         ),
         Phase((Stage("whole", ("all",), 1e-3, 2, stop_patience=0),)),
     ),
@@ -103,7 +107,7 @@ def test_a_run_folder_holds_what_it_should(baseline: Path, records: Records) -> 
     report = (baseline / "report.html").read_text()
     for words in (
         "in an operation",
-        "end2end: backbone vgg16",
+        "end2end: backbone stump",
         "classification: column label, positives malignant, high_risk",
     ):
         assert words in report, words

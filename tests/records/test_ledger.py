@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,24 @@ def test_a_ledger_goes_on_behind_a_line_without_an_end(tmp_path: Path) -> None:
     assert [one.model for one in entries(tmp_path)] == ["model", "other", "third"]
 
 
-@pytest.mark.parametrize("line", ["[" * 10_000, "half a li", "[1]", "{}", '{"model": 1}', "null"])
+OTHERS = [json.dumps(asdict(ONE) | other) for other in ({"images": 10**400}, {"model": 5})]
+
+
+@pytest.mark.parametrize("line", ["[" * 10_000, *OTHERS, "half a li", "[1]", "{}", '{"model": 1}', "null"])
 def test_a_damaged_line_is_told(line: str, tmp_path: Path) -> None:
     enter(tmp_path, ONE)
     with (tmp_path / LEDGER).open("a") as stream:
         stream.write(line + "\n")
     with pytest.raises(MammoError, match=f"{LEDGER}, line 2 is not a measurement"):
         enter(tmp_path, ONE)
+
+
+def test_a_line_that_is_no_text_is_told(tmp_path: Path) -> None:
+    enter(tmp_path, ONE)
+    with (tmp_path / LEDGER).open("ab") as stream:
+        stream.write(json.dumps(asdict(ONE)).replace("recipe", "Th\xe8se").encode("latin-1"))
+    with pytest.raises(MammoError, match=f"{LEDGER}, line 2 is not a measurement"):
+        enter(tmp_path, replace(ONE, model="other"))
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

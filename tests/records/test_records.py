@@ -162,6 +162,65 @@ def test_damage_is_found(damaged: Path) -> None:
         open_records(damaged)
 
 
+@pytest.mark.parametrize("content", [None, "", '{"format": 2, "as', "null", "{}"])
+def test_records_without_their_index_are_made_again_and_the_ledger_stays(
+    content: str | None, damaged: Path, records: Records, films: Path
+) -> None:
+    (damaged / LEDGER).write_text("a measurement\n")
+    (damaged / "part-00000-of-00001.tfrecord").write_bytes(b"of another number of shards")
+    (damaged / ".part-00001-of-00003.x.tfrecord").touch()
+    (damaged / "index.json").unlink()
+    if content is not None:
+        (damaged / "index.json").write_text(content)
+    with pytest.raises(MammoError) as caught:
+        open_records(damaged)
+    assert "mammo-tf prepare" in caught.value.remedy
+    (damaged / "mine.txt").touch()
+    with pytest.raises(MammoError) as caught:
+        prepare(read_manifest(films), films.parent, damaged, LEGACY, examples_per_shard=20)
+    assert caught.value.code == ("folder_exists" if content is None else "json_broken")
+    if content is not None:
+        assert f"Remove this folder (keep its {LEDGER})" in caught.value.remedy
+    (damaged / "mine.txt").unlink()
+    prepare(read_manifest(films), films.parent, damaged, LEGACY, examples_per_shard=20)
+    assert _contents(damaged) == _contents(records.folder)
+    assert (damaged / LEDGER).read_text() == "a measurement\n"
+
+
+def test_another_request_may_begin_where_the_index_is_damaged(damaged: Path, films: Path) -> None:
+    (damaged / "index.json").write_text("[" * 5000)
+    prepare(read_manifest(films)[:2], films.parent, damaged, LEGACY)
+    assert len(open_records(damaged)) == 2
+    assert len(list(damaged.glob("part-*"))) == 1
+
+
+@pytest.mark.parametrize("name", ["index.json", "part-00000-of-00001.json", "rejects.csv"])
+def test_a_folder_in_the_place_of_a_file_is_told_and_nothing_is_removed(name: str, damaged: Path, films: Path) -> None:
+    for gone in (name, "index.json"):
+        (damaged / gone).unlink(missing_ok=True)
+    (damaged / name).mkdir()
+    before = sorted(damaged.iterdir())
+    with pytest.raises(MammoError) as caught:
+        prepare(read_manifest(films), films.parent, damaged, LEGACY, examples_per_shard=20)
+    assert caught.value.code == ("not_a_file" if name == "index.json" else "folder_exists")
+    assert sorted(path for path in damaged.iterdir() if path.name != ".lock") == before
+
+
+def test_shards_of_another_program_stay(films: Path, tmp_path: Path) -> None:
+    (tmp_path / "part-00000-of-00003.tfrecord").touch()
+    with pytest.raises(MammoError, match="is not empty and holds no records"):
+        prepare(read_manifest(films), films.parent, tmp_path, LEGACY)
+    assert [path.name for path in tmp_path.iterdir()] == ["part-00000-of-00003.tfrecord"]
+
+
+def test_rejects_that_were_removed_or_changed_are_listed_again(damaged: Path, films: Path) -> None:
+    before, listed = _contents(damaged), damaged / "rejects.csv"
+    for change in (listed.unlink, lambda: listed.write_text(""), lambda: listed.write_text("path,code\n")):
+        change()
+        prepare(read_manifest(films), films.parent, damaged, LEGACY, examples_per_shard=20)
+        assert _contents(damaged) == before
+
+
 def test_what_is_no_folder_of_records_is_told(tmp_path: Path, records: Records, films: Path) -> None:
     with pytest.raises(MammoError, match="holds no prepared images"):
         open_records(tmp_path)
@@ -182,44 +241,3 @@ def test_doubts_about_grey_scales_are_told_whenever_records_are_prepared(tmp_pat
             expected = [] if told else ["1 picture of 16 bits holds nothing above 4095"]
             assert [line.split(":")[0] for line in done.remarks] == expected
         assert open_records(tmp_path / f"records{told}").means[0] == pytest.approx(0.478 * pixel, abs=0.01)
-
-
-@pytest.mark.parametrize("index", [None, "", "null", "[]", '{"format": 2, "com', "[" * 5000])
-def test_a_lost_index_is_made_again(films: Path, tmp_path: Path, index: str | None) -> None:
-    """What lies there is of nothing else, so the same command mends it; the ledger of measurements stays."""
-    folder, manifest = tmp_path / "records", read_manifest(films)[:5]
-    prepare(manifest, films.parent, folder, LEGACY, examples_per_shard=2)
-    (folder / LEDGER).write_text("")
-    before = _contents(folder)
-    (folder / "index.json").unlink()
-    if index is not None:
-        (folder / "index.json").write_text(index)
-    prepare(manifest, films.parent, folder, LEGACY, examples_per_shard=2)
-    assert _contents(folder) == before
-    assert (folder / LEDGER).is_file()
-    (folder / "index.json").write_text("null")
-    prepare(
-        manifest[:2], films.parent, folder, LEGACY
-    )  # another request may begin there, and leaves no shard of the old
-    assert len(open_records(folder)) == 2
-    assert len(list(folder.glob("part-*"))) == 1
-
-
-def test_a_damaged_index_next_to_other_files_is_told_with_what_to_do(films: Path, tmp_path: Path) -> None:
-    folder, manifest = tmp_path / "records", read_manifest(films)[:2]
-    prepare(manifest, films.parent, folder, LEGACY)
-    (folder / "index.json").write_text("{")
-    (folder / "thesis.docx").write_text("mine")
-    with pytest.raises(MammoError, match=f"Remove the folder {folder}, or name another"):
-        prepare(manifest, films.parent, folder, LEGACY)
-    assert (folder / "thesis.docx").is_file()
-
-
-def test_the_list_of_rejects_comes_back(films: Path, tmp_path: Path) -> None:
-    manifest = read_manifest(films)[:3]
-    manifest.loc[1, "path"] = "gone.png"
-    prepare(manifest, films.parent, tmp_path / "records", LEGACY)
-    before = (tmp_path / "records" / "rejects.csv").read_text()
-    (tmp_path / "records" / "rejects.csv").unlink()
-    prepare(manifest, films.parent, tmp_path / "records", LEGACY)
-    assert (tmp_path / "records" / "rejects.csv").read_text() == before

@@ -30,6 +30,14 @@ def either(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture
+def little():
+    """A model of few layers, for what has nothing to do with them."""
+    layers = [keras.Input((128, 128, 3)), keras.layers.Conv2D(4, 9, 8), keras.layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([*layers, keras.layers.Dense(2, "softmax")])
+    return ModelFile(model, ModelCard(preprocessing=Preprocessing.preset("legacy", (128, 128))))
+
+
 def described(bundle):
     return json.loads((bundle / "assets.extra" / "bundle.json").read_text())
 
@@ -57,19 +65,25 @@ def operations(bundle):
     return signature.inputs["png"].name.split(":")[0], *signature.outputs["score"].name.split(":")
 
 
-def test_tensorflows_c_loader_gives_the_scores_of_keras(either, film_files, tmp_path):
+@pytest.fixture(scope="module")
+def c_loader(tmp_path_factory):
+    """A program that knows TensorFlow's C interface alone."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler is installed")
     home = Path(tf.__file__).parent
-    program = tmp_path / "c_loader"
+    program = tmp_path_factory.mktemp("program") / "c_loader"
     subprocess.run(
         [compiler, Path(__file__).with_name("c_loader.c"), "-o", program, f"-I{home / 'include'}", f"-L{home}",
          "-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
         check=True,
     )  # fmt: skip
+    return program
+
+
+def test_tensorflows_c_loader_gives_the_scores_of_keras(either, c_loader, film_files):
     run = subprocess.run(
-        [program, either["bundle"], *operations(either["bundle"]), *film_files],
+        [c_loader, either["bundle"], *operations(either["bundle"]), *film_files],
         check=True, capture_output=True, text=True, env=QUIET,
     )  # fmt: skip
     close_to_keras([float(line) for line in run.stdout.split()], either)
@@ -133,16 +147,15 @@ def test_flips_are_the_mean_over_four(served, film_files, tmp_path):
     assert bundle.card.flips is True
 
 
-def test_versions_count_on(served, tmp_path):
-    model_file = served["model_file"]
+def test_versions_count_on(little, tmp_path):
     (tmp_path / "end2end" / "7").mkdir(parents=True)
     (tmp_path / "end2end" / "7" / "there").touch()
-    assert export_bundle(model_file, tmp_path).name == "8"
-    assert export_bundle(model_file, tmp_path).name == "9"
+    assert export_bundle(little, tmp_path, "end2end").name == "8"
+    assert export_bundle(little, tmp_path, "end2end").name == "9"
     assert sorted(path.name for path in (tmp_path / "end2end").iterdir()) == ["7", "8", "9"]
 
 
-def test_two_exports_at_once_both_land(served, tmp_path, monkeypatch):
+def test_two_exports_at_once_both_land(little, tmp_path, monkeypatch):
     """Both have looked for the next number before either takes it."""
     from mammo_tf.serving import export
 
@@ -156,7 +169,7 @@ def test_two_exports_at_once_both_land(served, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "versions", together)
     folders = []
     threads = [
-        threading.Thread(target=lambda: folders.append(export_bundle(served["model_file"], tmp_path))) for _ in range(2)
+        threading.Thread(target=lambda: folders.append(export_bundle(little, tmp_path, "end2end"))) for _ in range(2)
     ]
     for thread in threads:
         thread.start()
@@ -198,12 +211,8 @@ def test_what_cannot_be_served_is_refused(served, tmp_path):
     wrong(served, "outputs_wrong", tmp_path, legacy, three)
 
 
-def test_a_sequential_model_is_served(tmp_path):
-    layers = [keras.Input((128, 128, 3)), keras.layers.Conv2D(4, 9, 8), keras.layers.GlobalAveragePooling2D()]
-    model = keras.Sequential([*layers, keras.layers.Dense(2, "softmax")])
-    bundle = open_bundle(
-        export_bundle(ModelFile(model, ModelCard(preprocessing=Preprocessing.preset("legacy", (128, 128)))), tmp_path)
-    )
+def test_a_sequential_model_is_served(little, tmp_path):
+    bundle = open_bundle(export_bundle(little, tmp_path))
     assert bundle.score_float(np.full((2, 128, 128), 0.2)).heatmap.shape == (2, 15, 15)
 
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from mammo_tf.serving.predict import predict
 from mammo_tf.study import Projection, read_manifest, write_manifest
 from mammo_tf.training import ModelCard, Threshold, TrainingDomain, load_model, save_model
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stump import STUMP  # noqa: E402 - it lies above this file
+
 SIZE = (128, 128)
 TRAINING_MEAN = 0.27
 
@@ -34,7 +38,7 @@ def model(films, tmp_path_factory):
     preprocessing = Preprocessing.preset("default", SIZE)
     pictures = [preprocessing(read(path).pixels) for path in sorted(films.parent.glob("*.png"))]
     keras.utils.set_random_seed(3)
-    network = end2end("vgg16", "512x1", (*SIZE, 3), width=1 / 16)
+    network = end2end(STUMP, "512x1", (*SIZE, 3), width=1 / 16)
     head = network.layers[-1]
     features = np.asarray(keras.Model(network.input, head.input).predict(np.stack(pictures), verbose=0))
     along = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2][0]

@@ -123,3 +123,6 @@ def test_pictures_are_named_or_known(films, records, tmp_path):
         validation_pictures(tmp_path / "m.csv")
     assert caught.value.code == "split_empty"
     assert pictures_of_run(tmp_path) == []
+    (tmp_path / "index.json").write_text("null")
+    with pytest.raises(MammoError, match="is not what was written"):
+        validation_pictures(tmp_path)

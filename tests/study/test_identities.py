@@ -82,8 +82,16 @@ def test_frames_of_one_file_are_one_image() -> None:
         (["A-1", "A_1"], ALIKE),
         (["A1", "A-1"], ALIKE),
         (["P1", "P1 (1)"], ALIKE),
-        (["P1.1", "P1.2"], ALIKE),
-        (["P1_1", "P1_2", "P2_1", "P2_2"], ALIKE),
+        (["P1.1", "P1.2", "P2", "P3"], ALIKE),
+        (["P1_1", "P1_2", "P20_1", "P20_2", "P3", "P4"], ALIKE),
+        (["17_1", "17_2", "42", "99"], ALIKE),
+        ([f"P{woman}_{visit}" for woman in range(20) for visit in range(2)], ALIKE),
+        (["P1", "P1.1"], ALIKE),
+        (["P1", "P1 - Copy"], ALIKE),
+        (["P1", "P1_copy"], ALIKE),
+        (["P1", "p1 (Copy) 2", "P2"], ALIKE),
+        (["P1 - Copy", "P1 - Copy (2)"], ALIKE),
+        (["12", "Copy of 12", "Kopie von 12"], ALIKE),
         (["a 1", "a 1 ", "A1"], ALIKE),
         (["P_00001", "P_00001_1"], ALIKE),
         (["removed"], PLACEHOLDER),
@@ -99,12 +107,21 @@ def test_frames_of_one_file_are_one_image() -> None:
         (["N/A", "17"], PLACEHOLDER),
         (["train_images", "17"], PLACEHOLDER),
         (["-", "17"], PLACEHOLDER),
+        (["99999", "17"], PLACEHOLDER),
+        (["111111", "17"], PLACEHOLDER),
+        (["NN", "17"], PLACEHOLDER),
+        (["test1", "17"], PLACEHOLDER),
+        (["Sample", "17"], PLACEHOLDER),
+        (["sample_2", "Demo-1", "17"], PLACEHOLDER),
+        (["John Doe", "17"], PLACEHOLDER),
+        (["not available", "17"], PLACEHOLDER),
+        (["nan", "17"], PLACEHOLDER),
     ],
 )
 def test_doubtful_identifiers(names: list[str], doubt: str) -> None:
     found = doubtful(names)
     assert set(found.values()) == {doubt}
-    assert set(names) - {"17", "P1", "D"} <= set(found)
+    assert set(names) - {"17", "P1", "P2", "P3", "P4", "42", "99", "D"} <= set(found)
 
 
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=20, unique=True), st.sampled_from(["", "P_", "MG-"]))
@@ -123,21 +140,50 @@ def test_numbers_and_hashes_are_not_doubted(numbers: list[int], before: str) -> 
         [f"Patient{number}" for number in range(9)],
         [str(number) for number in range(123440, 123470)],
         [f"{site}{number:04d}" for site in ("A", "B", "M") for number in range(20)],
+        [f"{site}-{number}" for site in (12, 13) for number in range(1, 6)],
+        [f"{site}-{number}" for site in range(11, 23) for number in range(1, 6)],
+        [f"2019_{number}" for number in range(1, 7)],
+        [f"S1-{number}" for number in range(1, 6)],
+        [*(f"S1-{number}" for number in range(1, 6)), *(f"{number}" for number in range(100234, 100240))],
+        [*(f"2019_{number}" for number in range(1, 7)), *(f"{number}" for number in range(10, 18))],
+        [f"1.2.840.55.{number}" for number in range(1, 8)],
+        [f"1.2.840.{study}.{number}" for study in range(20) for number in (1, 2)],
+        ["1.2.840.55", "1.2.840.55.1"],
+        [str(number) for number in range(99990, 100010)],
+        ["AB", "CD", "NN"],
+        ["COPYRIGHT1", "Copeland"],
+        [f"sample_{number}" for number in range(9)],
+        ["101", "111", "130"],
     ],
 )
 def test_names_that_a_site_may_give(names: list[str]) -> None:
     assert not doubtful(names)
 
 
-def test_exams_of_many_patients_are_told_unless_they_are_numbers_of_visits() -> None:
-    def exams(exam_of: Callable[[int], str], patients: int = 36) -> str:
-        rows = [
-            {"image_id": f"{patient}{side}{view}", "patient_id": f"p{patient}", "exam_id": exam_of(patient),
-             "laterality": side, "view": view, "path": f"{patient}{side}{view}.png"}
-            for patient in range(patients) for side in "LR" for view in ("CC", "MLO")
-        ]  # fmt: skip
-        return identity_line(make_manifest(rows))
+@pytest.mark.parametrize("name", ["999", "0001111", "P-9999", "NN", "P000"])
+def test_one_sign_for_many_pictures_names_nobody(name: str) -> None:
+    others = [f"{name[:1]}{number:05d}" for number in range(20, 90, 7)]
+    assert doubtful([*(4 * others), *(40 * [name])]) == ({} if name == "0001111" else {name: PLACEHOLDER})
+    assert not doubtful([*(4 * others), *(4 * [name])]) or name == "NN"
 
-    assert "6 of 6 exams are of more than one patient" not in exams(lambda patient: f"{patient % 6}")  # six visits
-    assert "12 of 12 exams are of more than one patient" in exams(lambda patient: f"e{patient // 6}", 72)
-    assert exams(lambda patient: f"e{patient}") == ""
+
+@pytest.mark.parametrize(
+    ("exams_of", "patients", "said"),
+    [
+        (lambda patient: [f"e{patient}"], 36, ""),
+        (lambda patient: ["first"], 12, ""),
+        (lambda patient: [str(visit) for visit in range(patient % 6 + 1)], 36, ""),  # six visits
+        (lambda patient: [str(visit) for visit in range(2 if patient == 3 else 1)], 12, ""),
+        (lambda patient: [str(patient % 2)], 12, "2 of 2 exams are of more than one patient"),
+        (lambda patient: [f"{patient % 6}"], 36, "6 of 6 exams are of more than one patient"),
+        (lambda patient: [f"e{patient // 6}"], 72, "12 of 12 exams are of more than one patient"),
+        (lambda patient: ["e"], 2, "1 of 1 exams are of more than one patient"),
+    ],
+)
+def test_exams_of_many_patients_are_told_unless_they_are_numbers_of_visits(
+    exams_of: Callable[[int], list[str]], patients: int, said: str
+) -> None:
+    rows = [(f"p{patient}", exam, *view) for patient in range(patients) for exam in exams_of(patient) for view in VIEWS]
+    line = identity_line(_manifest(rows))
+    assert said in line
+    assert bool(line) == bool(said)

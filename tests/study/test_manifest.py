@@ -21,16 +21,18 @@ from mammo_tf.study import (
     read_manifest,
     write_manifest,
 )
+from mammo_tf.study.cells import MISSING
 
 ROW = {"image_id": "a", "patient_id": "p", "label": "normal", "path": "a.dcm"}
 words = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(str.strip)
 places = words.filter(lambda text: text[0] not in "/\\" and ":" not in text and "." not in text)
+people = words.map(str.strip).filter(lambda text: text not in MISSING)
 
 
 @given(
     rows=st.lists(
         st.fixed_dictionaries(
-            {"patient_id": words.map(str.strip), "path": places, "label": st.sampled_from(["normal", "malignant", ""])},
+            {"patient_id": people, "path": places, "label": st.sampled_from(["normal", "malignant", ""])},
             optional={
                 "age": st.none() | st.floats(0, 120),
                 "spacing_row_mm": st.floats(0.01, 1.0),
@@ -64,6 +66,8 @@ def test_columns_stand_in_their_order_and_extra_ones_behind(tmp_path: Path) -> N
         ("image_id,patient_id,label,path\n", "has no rows"),
         ("image_id,patient_id,label,path\na,p,cancer,x\n", "row 2: label 'cancer' is unknown"),
         ("image_id,patient_id,label,path\na,,normal,x\n", "row 2: patient_id is empty"),
+        ("image_id,patient_id,label,path\na,nan,normal,x\n", "row 2: patient_id 'nan' is what programs write for"),
+        ("image_id,patient_id,label,path,exam_id\na,p,normal,x,<NA>\n", "row 2: exam_id '<NA>' is what programs"),
         ("image_id,patient_id,label,path\na,p,normal,x\na,p,normal,x\n", "row 3: image_id 'a' stands there twice"),
         ("image_id,patient_id,label,path\na,p,normal,x\na ,p,normal,x\n", "row 3: image_id 'a' stands there twice"),
         ("image_id,patient_id,label,path,age\na,p,normal,x,old\n", "row 2: age 'old' is not a number"),

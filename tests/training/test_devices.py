@@ -19,38 +19,45 @@ CODE = """
 import json, sys
 sys.path[:0] = [{tests!r}, {root!r}]
 import tensorflow as tf
-count = int(sys.argv[1])
-if count > 1:
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * count)
-import pytest, test_fit, test_segmentation
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import pytest, test_branches, test_fit, test_segmentation
 from mammo_tf.errors import MammoError
 from mammo_tf.records import open_records
 from mammo_tf.training import Segmentation, Stage, fit_stage, make_strategy, replicas
-strategy = make_strategy()
-assert replicas(strategy) == count, replicas(strategy)
-records, out = open_records({records!r}), {folder!r} + sys.argv[1]
+records, found = open_records({records!r}), []
 stage = test_fit._stage(
-    epochs=3, rate=1e-3, trainable=("all",), weight_decay=1e-3, rate_patience=1, optimizer=sys.argv[2])
-with strategy.scope():
-    model = test_fit.make_model()
-if count > 1:
-    for size, precision, code in ((5, "float32", "batch_undivided"), (6, "mixed_float16", "precision_unsafe")):
-        with pytest.raises(MammoError) as caught:
-            fit_stage(model, stage, test_fit.make_material(records, batch_size=size), out, strategy, precision)
-        assert caught.value.code == code
-model, history = fit_stage(model, stage, test_fit.make_material(records, batch_size=6), out, strategy)
-curves = [[row[key] for row in history] for key in ("loss", "val_loss", "val_auc")]
-statistics = [model.get_layer("batch_normalization_2").moving_variance.numpy().tolist()]
-pixels = []
-if sys.argv[2] == "sgd":
-    material = test_segmentation.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
+    epochs=3, rate=1e-3, trainable=("all",), weight_decay=1e-3, rate_patience=1, optimizer={optimizer!r})
+for count, strategy in ((1, tf.distribute.get_strategy()), (2, make_strategy())):
+    assert replicas(strategy) == count, replicas(strategy)
+    out = {folder!r} + str(count)
     with strategy.scope():
-        model = test_segmentation.make_model()
-    stage = Stage("pixels", ("all",), 1e-2, 2, optimizer="sgd", monitor="val_dice")
-    _, history = fit_stage(model, stage, material, out + "pixels", strategy)
-    pixels = [[row[key] for row in history] for key in ("loss", "val_loss", "val_dice")]
-json.dump([curves, statistics, pixels], open(out + ".json", "w"))
+        model = test_fit.make_model()
+    if count > 1:
+        for size, precision, code in ((5, "float32", "batch_undivided"), (6, "mixed_float16", "precision_unsafe")):
+            with pytest.raises(MammoError) as caught:
+                fit_stage(model, stage, test_fit.make_material(records, batch_size=size), out, strategy, precision)
+            assert caught.value.code == code
+    model, history = fit_stage(model, stage, test_fit.make_material(records, batch_size=6), out, strategy)
+    curves = [[row[key] for row in history] for key in ("loss", "val_loss", "val_auc")]
+    statistics = [model.get_layer("batch_normalization_2").moving_variance.numpy().tolist()]
+    pixels = branches = []
+    if {optimizer!r} == "sgd":
+        material = test_segmentation.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
+        with strategy.scope():
+            model = test_segmentation.make_model()
+        by_pixel = Stage("pixels", ("all",), 1e-2, 2, optimizer="sgd", monitor="val_dice")
+        _, history = fit_stage(model, by_pixel, material, out + "pixels", strategy)
+        pixels = [[row[key] for row in history] for key in ("loss", "val_loss", "val_dice")]
+        material = test_branches.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
+        with strategy.scope():
+            model = test_branches.make_model()
+        model, history = fit_stage(model, by_pixel, material, out + "branches", strategy)
+        norm, picture = model.get_layer("norm"), model.get_layer("picture")
+        branches = [[row[key] for row in history] for key in ("loss", "val_loss")]
+        branches += [values.numpy().tolist() for values in (norm.statistics(), picture.statistics(), norm.gamma)]
+    found.append([curves, statistics, pixels, branches])
+json.dump(found, open({folder!r} + ".json", "w"))
 """
 
 
@@ -63,19 +70,21 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
     the fourth digit between any two ways of adding the same numbers. Pixels are compared under cross entropy, which
     adds up over pictures; Dice is a ratio of sums, taken on each device's share.
     """
-    here = Path(__file__)
+    here, folder = Path(__file__), tmp_path / "devices"
     code = CODE.format(
-        tests=str(here.parent), root=str(here.parents[2]), records=str(records.folder), folder=str(tmp_path / "devices")
-    )
-    for count in ("1", "2"):
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        subprocess.run([sys.executable, "-c", code, count, optimizer], check=True, env=environment)
-    one, two = (json.loads((tmp_path / f"devices{count}.json").read_text()) for count in "12")
+        tests=str(here.parent), root=str(here.parents[2]), records=str(records.folder), folder=str(folder),
+        optimizer=optimizer,
+    )  # fmt: skip
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    one, two = json.loads(folder.with_suffix(".json").read_text())
     np.testing.assert_allclose(one[0][0], two[0][0], rtol=1e-5, atol=1e-5)
     if optimizer == "sgd":
         np.testing.assert_allclose(one[0], two[0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(one[1], two[1], rtol=1e-4)
         np.testing.assert_allclose(one[2], two[2], atol=1e-5)
+        assert len(one[3]) == 5
+        for ours, theirs in zip(one[3], two[3], strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 SPOTTUNE = """

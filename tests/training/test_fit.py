@@ -166,11 +166,11 @@ def _interrupt(after: int) -> Any:
 
 
 def test_a_resumed_stage_ends_where_an_uninterrupted_one_ends(records: Records, tmp_path: Path) -> None:
-    """Dropout, augmentation, Adam's moments, both patiences: stopped after epochs 1 and 3, and in the middle of 5."""
-    stage = _stage(epochs=6, rate=2e-3, dropout=0.4, rate_patience=1, stop_patience=4, trainable=("all",))
+    """Dropout, augmentation, Adam's moments, both patiences: stopped after epochs 1 and 3."""
+    stage = _stage(epochs=5, rate=2e-3, dropout=0.4, rate_patience=1, stop_patience=4, trainable=("all",))
     material = make_material(records, Augmentation())
     whole, expected = fit_stage(make_model(), stage, material, tmp_path / "whole")
-    for after in (1, 3, 5):
+    for after in (1, 3):
         with pytest.raises(_StopError):
             fit_stage(make_model(), stage, material, tmp_path / "stopped", on_epoch=_interrupt(after))
     resumed, history = fit_stage(make_model(), stage, material, tmp_path / "stopped")

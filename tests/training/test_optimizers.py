@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
+from mammo_tf.errors import MammoError
+from mammo_tf.training.callbacks import WarmUp
+from mammo_tf.training.devices import check_shared
 from mammo_tf.training.stages import OPTIMIZERS, Stage, make_optimizer, prepare_stage
 
 RATE, DECAY, STEPS = 0.05, 0.3, 4
@@ -60,3 +65,35 @@ def test_the_decay_travels_in_the_configuration() -> None:
     model = prepare_stage(_model(), _stage())
     again = type(model.optimizer).from_config(model.optimizer.get_config())
     assert again.coupled_decay == DECAY
+
+
+def test_the_norm_of_all_gradients_is_limited() -> None:
+    """By hand: plain gradient descent on gradients of norm 5, shortened to 0.5."""
+    variables = [keras.Variable(np.zeros(1, np.float32)) for _ in range(2)]
+    stage = replace(_stage("sgd", "decoupled", None), clip_norm=0.5)
+    make_optimizer(stage).apply([keras.ops.array([3.0]), keras.ops.array([4.0])], variables)
+    moved = np.array([float(variable[0]) for variable in variables])
+    assert np.linalg.norm(moved) == pytest.approx(RATE * 0.5 * 1.9, rel=1e-5), "Nesterov: 1.9 gradients at first"
+    np.testing.assert_allclose(moved / moved.sum(), [3 / 7, 4 / 7], rtol=1e-5)
+
+
+def test_clipping_on_several_devices_is_refused() -> None:
+    with pytest.raises(MammoError, match="clip_norm on 2 devices") as raised:
+        check_shared(4, "float32", 2, clipped=True)
+    assert raised.value.code == "clipping_unsafe"
+    for wrong in ({"clip_norm": 0.0}, {"warm_up": -1}):
+        with pytest.raises(MammoError, match=next(iter(wrong))):
+            replace(_stage(), **wrong)
+
+
+def test_the_rate_warms_up_batch_by_batch_and_goes_on_after_a_pause() -> None:
+    rates = []
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    noted = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: rates.append(float(model.optimizer.learning_rate))
+    )
+    pictures = np.ones((6, 1), np.float32)
+    for _ in range(2):
+        model.fit(pictures, pictures, batch_size=2, verbose=0, callbacks=[WarmUp(0.4, 4), noted])
+    np.testing.assert_allclose(rates, [0.1, 0.2, 0.3, 0.4, 0.4, 0.4], rtol=1e-6)

@@ -15,7 +15,7 @@ import pytest
 from mammo_tf.data import NO_AUGMENTATION, Augmentation, WholeImages, inference_stream
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.overlap import overlap
-from mammo_tf.models import end2end, rebuild
+from mammo_tf.models import MNet, end2end, rebuild
 from mammo_tf.records import Records
 from mammo_tf.study import UNLABELLED, Finding, findings_to_json
 from mammo_tf.training import Material, Segmentation, Stage, fit_stage
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from little_unet import LittleUNet  # noqa: E402 - it lies next to this file
 
 TASK = Segmentation()
-STAGE = Stage("pixels", ("all",), 1e-2, 3, monitor="val_dice", stop_patience=0, rate_patience=0)
+STAGE = Stage("pixels", ("all",), 3e-3, 7, monitor="val_dice", stop_patience=0, rate_patience=0)
 
 
 def make_material(records: Records, task: Segmentation = TASK, **arguments: Any) -> Material:
@@ -48,8 +48,7 @@ def make_model(outputs: int = 1) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def trained(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    stage = Stage("pixels", ("all",), 3e-3, 7, monitor="val_dice", stop_patience=0, rate_patience=0)
-    return fit_stage(make_model(), stage, make_material(records), tmp_path_factory.mktemp("pixels"))
+    return fit_stage(make_model(), STAGE, make_material(records), tmp_path_factory.mktemp("pixels"))
 
 
 def test_a_network_learns_where_the_discs_are(trained: Any) -> None:
@@ -79,29 +78,29 @@ def test_validation_is_exact_whatever_the_batches(trained: Any, records: Records
     assert found[5]["val_dice"] == pytest.approx(np.nanmean(each), abs=1e-9)
 
 
-@pytest.mark.parametrize("loss", ["dice", "cross_entropy"])
-def test_sigmoid_and_softmax_are_trained_alike(loss: str, records: Records, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("loss", "outputs"), [("dice", 2), ("cross_entropy", 1), ("cross_entropy", 2)])
+def test_sigmoid_and_softmax_are_trained_alike(loss: str, outputs: int, records: Records, tmp_path: Path) -> None:
+    """Under Dice a sigmoid is that of `trained`."""
     task = Segmentation(findings=("malignant",), loss=loss)
-    for outputs in (1, 2):
-        model, history = fit_stage(
-            make_model(outputs), Stage("one", ("all",), 1e-2, 2), make_material(records, task), tmp_path / str(outputs)
-        )
-        task.check_network(model, "the network")
-        assert history[1]["loss"] < history[0]["loss"]
-        assert set(history[0]) >= {"val_loss", "val_dice", "dice"}
+    model, history = fit_stage(
+        make_model(outputs), Stage("one", ("all",), 1e-2, 2), make_material(records, task), tmp_path
+    )
+    task.check_network(model, "the network")
+    assert history[1]["loss"] < history[0]["loss"]
+    assert set(history[0]) >= {"val_loss", "val_dice", "dice"}
 
 
 class _StopError(Exception):
     pass
 
 
-def test_a_stopped_stage_ends_where_an_uninterrupted_one_ends(records: Records, tmp_path: Path) -> None:
+def test_a_stopped_stage_ends_where_an_uninterrupted_one_ends(trained: Any, records: Records, tmp_path: Path) -> None:
     def stop(history: list) -> None:
         if len(history) == 1:
             raise _StopError
 
     material = make_material(records)
-    whole, expected = fit_stage(make_model(), STAGE, material, tmp_path / "whole")
+    whole, expected = trained
     with pytest.raises(_StopError):
         fit_stage(make_model(), STAGE, material, tmp_path / "stopped", on_epoch=stop)
     resumed, history = fit_stage(make_model(), STAGE, material, tmp_path / "stopped")
@@ -168,3 +167,21 @@ def test_bad_settings_and_networks_are_told() -> None:
     with pytest.raises(MammoError, match="gives one probability"):
         TASK.check_network(end2end(input_shape=(128, 128, 3), width=1 / 32), "the network")
     assert rebuild(make_model(), dtype="mixed_bfloat16").layers[-1].dtype_policy.name == "float32"
+
+
+def test_a_network_that_is_supervised_at_several_depths(records: Records) -> None:
+    """The loss of validation is that of training on all pictures at once; the answer is the last map."""
+    task = Segmentation(loss="dice_and_cross_entropy")
+    model = MNet(width=1).build((128, 128, 3))
+    task.check_network(model, "the network")
+    plan = make_material(records, task).validation
+    found = task.validate(model, inference_stream(records, plan, 5, masks=task.masks(records)), plan.epoch(0))
+    (whole,) = inference_stream(records, plan, 64, masks=task.masks(records))
+    maps = model.predict(whole["image"], verbose=0)
+    assert maps.shape[-1] == 5
+    assert found["val_loss"] == pytest.approx(float(task.compiled(model).loss(whole["mask"], maps)), abs=1e-4)
+    served = task.named_outputs([maps])
+    np.testing.assert_allclose(served["mask"], maps[..., :4].mean(axis=-1), atol=1e-6)
+    with pytest.raises(MammoError, match="gives") as raised:
+        task.check_network(MNet(width=1, classes=2).build((16, 16, 1)), "the network")
+    assert raised.value.code == "outputs_wrong"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,25 +15,43 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mammo_tf.data import Draws, WholeImages, inference_stream
+from mammo_tf.data import Draws, inference_stream
+from mammo_tf.data.domains import BRANCH
+from mammo_tf.data.sampling import Cases
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, make_predictions
+from mammo_tf.evaluation.froc import checked_probability
 from mammo_tf.evaluation.numbers import Levels
-from mammo_tf.evaluation.overlap import OVERLAP, overlap, overlap_metrics
+from mammo_tf.evaluation.overlap import overlap
+from mammo_tf.evaluation.segmentations import segmentation_metrics, segmentation_row
 from mammo_tf.files import atomic_path
 from mammo_tf.imaging.warp import affine, invert
 from mammo_tf.models import flip_averaged
+from mammo_tf.models.branch_network import BRANCH_METRICS, asking_every_branch
+from mammo_tf.models.networks import branches_of, output_weights_of
 from mammo_tf.records import PreparedImage, Records
+from mammo_tf.records.example import Marks
+from mammo_tf.records.prepare_image import finding_mask, reduced
 from mammo_tf.study import UNLABELLED, Finding, findings_from_json
-from mammo_tf.training.losses import OF_THE_BATCH, PIXEL_LOSSES, PixelLoss, positive_probability
+from mammo_tf.training.losses import (
+    PIXEL_LOSSES,
+    PixelLoss,
+    PixelSums,
+    branches_loss,
+    positive_probability,
+    weighed_maps,
+    with_branch,
+)
 from mammo_tf.training.metrics import RunningDice
 from mammo_tf.training.predict import predicted_batches
 from mammo_tf.training.tasks.classification import shape_words
+from mammo_tf.training.tasks.pieces import CHOICES, Pieces, Whole
 from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
 
 SICK = ("malignant", "high_risk")  # labels of a picture in which something was found, somewhere
 MASKS = "masks"
+AS_STORED = np.eye(2, 3)  # the map from a stored picture to itself
 
 
 @TASKS.register
@@ -49,6 +67,9 @@ class Segmentation:
             for all.
         loss: "dice", "cross_entropy", or another of `training.losses.PIXEL_LOSSES`.
         threshold: a pixel belongs to a finding from this probability on.
+        metric: how far a picture is from the domain of a branch, of a network that has several; one of
+            `models.branch_network.BRANCH_METRICS`.
+        choice: what chooses one branch: the "picture", or each "piece" (tile) for itself.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -57,12 +78,18 @@ class Segmentation:
     findings: tuple[str, ...] = ()
     loss: str = "dice"
     threshold: float = 0.5
+    metric: str = "cosine"
+    choice: str = "picture"
 
     def __post_init__(self) -> None:
         if self.loss not in PIXEL_LOSSES:
             raise MammoError("recipe_wrong", f"task.loss is one of {', '.join(PIXEL_LOSSES)}, not {self.loss!r}")
         if not 0 < self.threshold < 1:
             raise MammoError("recipe_wrong", f"task.threshold lies between 0 and 1, not at {self.threshold:g}")
+        if self.metric not in BRANCH_METRICS:
+            raise MammoError("recipe_wrong", f"task.metric is one of {', '.join(BRANCH_METRICS)}, not {self.metric!r}")
+        if self.choice not in CHOICES:
+            raise MammoError("recipe_wrong", f"task.choice is one of {', '.join(CHOICES)}, not {self.choice!r}")
 
     def wanted(self, finding: Finding) -> bool:
         """Whether a finding is looked for."""
@@ -101,23 +128,25 @@ class Segmentation:
         Raises:
             MammoError: `records_older` for records of version 0.1, which do not tell the size of stored pictures.
         """
-        if len(records) and records.image(0).stored_size == (0, 0):
+        if len(records) and records.marks(0).stored_size == (0, 0):
             sentence = f"{records.folder} was prepared by version 0.1 and does not tell the size of stored pictures"
             raise MammoError("records_older", sentence, "Prepare the images again, into a new folder")
 
         def mask(position: int) -> NDArray[np.bool_]:
-            return self.mask_of(records.image(position))
+            return self.mask_of(records.marks(position))
 
         return mask
 
-    def mask_of(self, image: PreparedImage) -> NDArray[np.bool_]:
+    def mask_of(self, image: Marks) -> NDArray[np.bool_]:
         """The union of the wanted findings of one prepared image, bool `[rows, columns]`."""
         listed = findings_from_json(str(image.row.get("findings") or ""))
         chosen = [mask for finding, mask in zip(listed, image.finding_masks, strict=True) if self.wanted(finding)]
-        return np.any(chosen, axis=0) if chosen else np.zeros(image.picture.shape, np.bool_)
+        return np.any(chosen, axis=0) if chosen else np.zeros(image.size, np.bool_)
 
     def check_network(self, model: keras.Model, what: str, classes: int | None = None) -> None:
-        """One picture in, one or two probabilities for each of its pixels out.
+        """One picture in, with its branch where the network has several; one or two probabilities a pixel out.
+
+        A network that is supervised at several depths gives one probability a pixel for each of them, the answer last.
 
         Raises:
             MammoError: `outputs_wrong`.
@@ -125,8 +154,9 @@ class Segmentation:
         taken, given = (
             [tuple(tensor.shape[1:]) for tensor in getattr(model, ends, None) or []] for ends in ("inputs", "outputs")
         )
-        fits = len(taken) == len(given) == 1 and len(taken[0]) == len(given[0]) == 3
-        if not fits or given[0][:2] != taken[0][:2] or given[0][2] not in (1, 2):
+        depths = len(output_weights_of(model))
+        fits = len(taken) == 1 + (branches_of(model) > 1) and len(given) == 1 and len(taken[0]) == len(given[0]) == 3
+        if not fits or given[0][:2] != taken[0][:2] or given[0][2] not in ((1, 2) if depths == 1 else (depths,)):
             raise MammoError(
                 "outputs_wrong",
                 f"{what} takes {shape_words(taken)} and gives {shape_words(given)}; a network for segmentation takes "
@@ -134,75 +164,158 @@ class Segmentation:
             )
 
     def pair(self, batch: Mapping[str, Any], model: keras.Model, balanced: bool) -> tuple[Any, Any, Any]:
-        """Pictures, masks `[batch, rows, columns]`, weights."""
-        return batch["image"], batch["mask"], batch["weight"]
+        """Pictures, masks `[batch, rows, columns]`, weights; of a network with branches the branch goes with both.
+
+        Raises:
+            MammoError: `branch_missing` where pictures are drawn without one.
+        """
+        if branches_of(model) == 1:
+            return batch["image"], batch["mask"], batch["weight"]
+        if BRANCH not in batch:
+            raise MammoError(
+                "branch_missing", f"the network has {branches_of(model)} branches, and pictures are drawn without one",
+                "Draw them by data.DomainSampling, or take a network of one branch",
+            )  # fmt: skip
+        return (batch["image"], batch[BRANCH]), with_branch(batch["mask"], batch[BRANCH]), batch["weight"]
 
     def compiled(self, model: keras.Model) -> Compiled:
         """The loss, and a running Dice."""
-        return Compiled(PixelLoss(self.loss), [RunningDice(self.threshold)])
+        loss = PixelLoss(self.loss, branches_of(model), output_weights=output_weights_of(model))
+        return Compiled(loss, [RunningDice(self.threshold)])
 
     def validate(self, model: keras.Model, stream: tf.data.Dataset, draws: Draws) -> dict[str, float]:
         """`val_loss` as if all validation pictures were one batch, plus the regularisation, and `val_dice`.
 
         `val_dice` is the mean over pictures of the Dice at the threshold; pictures in which neither truth nor network
-        has a finding do not count. It is left out where no picture counts.
+        has a finding do not count. It is left out where no picture counts. Of a network with branches every picture
+        is taken through the branch that it was drawn for.
         """
-        sums, losses, each = np.zeros(4), [], []  # sums of p y, p, y, pixels
+        weights, of_pictures = output_weights_of(model), PIXEL_LOSSES[self.loss].of_pictures
+        sums: list[list[NDArray[np.float64]]] = [[] for _ in weights]
+        losses: list[list[NDArray[np.float64]]] = [[] for _ in weights]
+        shares, each = [], []
         for batch, outputs in predicted_batches(model, stream):
-            probability = np.asarray(positive_probability(outputs), np.float64)
             truth = batch["mask"].astype(np.float64)
-            sums += [float(part.sum()) for part in (probability * truth, probability, truth, np.ones_like(truth))]
-            if self.loss not in OF_THE_BATCH:
-                found = PIXEL_LOSSES[self.loss](batch["mask"], probability.astype(np.float32))
-                losses += keras.ops.convert_to_numpy(found).astype(np.float64).tolist()
-            called = zip(probability >= self.threshold, truth > 0, strict=True)
+            for number, (_, given) in enumerate(weighed_maps(outputs, weights)):
+                probability = np.asarray(given, np.float64)
+                parts = (truth * probability, probability, truth, np.ones_like(truth))
+                sums[number].append(np.stack([part.sum(axis=(1, 2)) for part in parts]))
+                if of_pictures is not None:
+                    found = of_pictures(batch["mask"], np.asarray(given, np.float32))
+                    losses[number].append(keras.ops.convert_to_numpy(found).astype(np.float64))
+            branch = batch.get(BRANCH, np.zeros(len(truth), np.int64))
+            shares.append(np.eye(branches_of(model))[branch])
+            answer = np.asarray(positive_probability(outputs), np.float64)
+            called = zip(answer >= self.threshold, truth > 0, strict=True)
             each += [overlap(found, mask)["dsc"] for found, mask in called]
-        both, given, true, pixels = sums
-        negative = _share(pixels - given - true + both, 2 * pixels - given - true)
-        loss = float(np.mean(losses)) if losses else -(_share(both, given + true) + negative)
+        loss = 0.0
+        for weight, summed, pictures in zip(weights, sums, losses, strict=True):
+            whole = PixelSums(*np.concatenate(summed, axis=1))
+            own = np.concatenate(pictures) if pictures else None
+            loss += weight * float(branches_loss(self.loss, whole, own, np.concatenate(shares)))
         values = {"val_loss": loss + float(sum(float(one) for one in model.losses))}
         counted = [value for value in each if np.isfinite(value)]
         return values | ({"val_dice": float(np.mean(counted))} if counted else {})
 
     def serving_network(self, model: keras.Model) -> keras.Model:
-        """The network as it is."""
+        """The network as it is; one with branches as it asks all of them, see `models.asking_every_branch`."""
+        if branches_of(model) > 1:
+            return asking_every_branch(model, self.metric)
         return keras.Model(model.inputs[0], model.outputs, name=model.name)
 
     def named_outputs(self, outputs: Sequence[Any]) -> dict[str, Any]:
-        """`mask`: the positive probability of every pixel; `score`: its maximum over the picture."""
-        probability = tf.cast(positive_probability(outputs[0]), tf.float32)
-        return {"score": tf.reduce_max(probability, axis=[1, 2]), "mask": probability}
+        """`mask`: the positive probability of every pixel; `score`: its maximum over the picture.
+
+        Of a network with branches also `masks` `[batch, branches, rows, columns]`, `distance` `[batch, branches]`, and
+        `branch`, the closest, whose mask is `mask`; with the metric "none" none of these.
+        """
+        if len(outputs) == 1:
+            probability = tf.cast(positive_probability(outputs[0]), tf.float32)
+            return {"score": tf.reduce_max(probability, axis=[1, 2]), "mask": probability}
+        masks, distance = tf.cast(outputs[0], tf.float32), outputs[1]
+        branch = tf.argmin(distance, axis=1, output_type=tf.int32)
+        probability = tf.gather(masks, branch, axis=1, batch_dims=1)
+        score = tf.reduce_max(probability, axis=[1, 2])
+        return {"score": score, "mask": probability, "masks": masks, "branch": branch, "distance": distance}
 
     def evidence(self, model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         """The positive probability of every pixel."""
-        return np.asarray(positive_probability(model.predict(pictures, verbose=0)), np.float32)
+        outputs = self.serving_network(model).predict(pictures, verbose=0)
+        return np.asarray(self.named_outputs(outputs if isinstance(outputs, list) else [outputs])["mask"])
 
     def results(
         self, model: keras.Model, records: Records, positions: NDArray[np.int64], scoring: Scoring, folder: Path | None
     ) -> pd.DataFrame:
-        """Predictions, with `evaluation.overlap.OVERLAP` behind; masks as `masks/<image_id>.png` in stored geometry."""
+        """Predictions, with `evaluation.segmentations.COLUMNS` behind, measured in the geometry of the stored picture.
+
+        Masks go to `masks/<image_id>.png`: what is measured is what they hold. Tiles are put together first. A network
+        with branches has the columns `distance_<branch>`, and `branch` where one was chosen for the picture.
+
+        Raises:
+            MammoError: `flips_unsafe` where the mean over flips is asked of a network with branches.
+        """
         rows = records.rows.iloc[positions]
-        plan = WholeImages(positions, self.truth(rows), records.size)
-        scorer = flip_averaged(model) if scoring.flips else model
-        stream = inference_stream(
-            records, plan, scoring.batch_size, scoring.preprocessing, scoring.padded, self.masks(records)
-        )
-        scores, overlaps = [], []
-        for batch, outputs in predicted_batches(scorer, stream):
-            probability = np.asarray(positive_probability(outputs), np.float32)
-            for position, found, mask in zip(batch["position"], probability, batch["mask"], strict=True):
-                scores.append(float(found.max()))
-                overlaps.append(overlap(found >= self.threshold, mask > 0))
-                if folder is not None:
-                    image = records.image(int(position))
-                    path = mask_path(folder / MASKS, image.row["image_id"], image.row["frame"] or "")
-                    write_mask(path, found >= self.threshold, image.affine, image.stored_size)
-        table = make_predictions(rows, plan.labels, scores)
-        return table.assign(**{name: [one[name] for one in overlaps] for name in OVERLAP})
+        labels = self.truth(rows)
+        found: dict[int, tuple[dict[str, float], float]] = {}
+        for position, whole in self._wholes(model, records, Cases(positions, labels), scoring):
+            image = records.marks(position)
+            name = (image.row["image_id"], image.row["frame"] or "")
+            checked_probability(whole.probability, f"the mask of {name[0]}")
+            called = stored_mask(whole.probability >= self.threshold, image.affine, image.stored_size)
+            spacing = [image.row.get(f"spacing_{axis}_mm") for axis in ("row", "column")]
+            measured = segmentation_row(called, self.stored_truth(image), known_spacing(spacing))
+            found[position] = (measured | whole.columns, float(whole.probability.max()))
+            if folder is not None:
+                write_stored_mask(mask_path(folder / MASKS, *name), called)
+        table = make_predictions(rows, labels, [found[position][1] for position in positions.tolist()])
+        columns = pd.DataFrame([found[position][0] for position in positions.tolist()], index=table.index)
+        return table.join(columns.astype({BRANCH: np.int64}) if BRANCH in columns else columns)
+
+    def _wholes(
+        self, model: keras.Model, records: Records, cases: Cases, scoring: Scoring
+    ) -> Iterator[tuple[int, Whole]]:
+        """Every picture's place in the records, and what is said of all its pieces."""
+        if scoring.flips and branches_of(model) > 1:
+            raise MammoError(
+                "flips_unsafe", "the mean over flips is asked of a network that chooses a branch for each picture",
+                "Set evaluation.flips to False",
+            )  # fmt: skip
+        network = self.serving_network(flip_averaged(model) if scoring.flips else model)
+        plan = scoring.sampling.scoring_plan(records, cases)
+        draws, number = plan.epoch(0), 0
+        stream = inference_stream(records, plan, scoring.batch_size, scoring.preprocessing, scoring.padded)
+        at, pieces = -1, Pieces(records.size, self.choice)
+        for batch, outputs in predicted_batches(network, stream):
+            named = self.named_outputs(outputs if isinstance(outputs, list) else [outputs])
+            arrays = {name: np.asarray(values) for name, values in named.items()}
+            for one, position in enumerate(batch["position"].tolist()):
+                if position != at:
+                    if at >= 0:
+                        yield at, pieces.whole()
+                    at, pieces = position, Pieces(records.size, self.choice)
+                pieces.add(draws.matrices[number], {name: values[one] for name, values in arrays.items()})
+                number += 1
+        if at >= 0:
+            yield at, pieces.whole()
+
+    def stored_truth(self, image: PreparedImage | Marks) -> NDArray[np.bool_]:
+        """The union of the wanted findings in the geometry of the stored picture, bool `[rows, columns]`.
+
+        Boxes, circles and contours are drawn there as the manifest has them; a mask picture is taken from the records,
+        at their resolution.
+        """
+        union = np.zeros(image.stored_size, np.bool_)
+        listed = findings_from_json(str(image.row.get("findings") or ""))
+        for finding, mask in zip(listed, image.finding_masks, strict=True):
+            if self.wanted(finding) and finding.mask is not None:
+                union |= reduced(mask, image.stored_size, invert(image.affine))
+            elif self.wanted(finding):
+                union |= finding_mask(finding, image.stored_size, AS_STORED, Path(), image.stored_size)
+        return union
 
     def measure(self, table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
-        """Means of the overlap columns, see `evaluation.overlap`."""
-        return overlap_metrics(table, resampling)
+        """Means of the columns, see `evaluation.segmentations`."""
+        return segmentation_metrics(table, resampling)
 
 
 def mask_path(folder: Path, image_id: str, frame: str = "") -> Path:
@@ -220,14 +333,30 @@ def write_mask(
 
     Args:
         path: of the PNG.
+        mask, to_stored, stored_size: as `stored_mask`.
+    """
+    write_stored_mask(path, stored_mask(mask, to_stored, stored_size))
+
+
+def stored_mask(
+    mask: NDArray[np.bool_], to_stored: NDArray[np.float64], stored_size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """A mask of a prepared picture in the geometry of the stored one, to the nearest pixel; bool `stored_size`.
+
+    Args:
         mask: bool `[rows, columns]` of the prepared picture.
         to_stored: `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         stored_size: rows and columns of the stored picture.
     """
-    stored = affine(mask, invert(to_stored), fill=0, size=stored_size)
+    return np.asarray(affine(mask, invert(to_stored), fill=0, size=stored_size), np.bool_)
+
+
+def write_stored_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Writes a mask as a PNG of 0 and 255."""
     with atomic_path(path) as beside:
-        beside.write_bytes(cv2.imencode(".png", stored.astype(np.uint8) * 255)[1].tobytes())
+        beside.write_bytes(cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes())
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else 0.0
+def known_spacing(spacing: Sequence[Any]) -> tuple[float, ...]:
+    """mm between rows and between columns of a manifest row; nan for what it does not tell."""
+    return tuple(float("nan") if step in (None, "") else float(step) for step in spacing)

@@ -156,6 +156,8 @@ def test_a_hospitals_own_columns_and_words_are_mapped(root: Path, tmp_path: Path
     [
         ({"label": "Befund"}, {}, "has no column 'Befund'. It has path, label"),
         ({"lable": "label"}, {}, "--columns names 'lable'.* Did you mean label"),
+        ({"patient": "path", "patient_id": "label"}, {}, "--columns names one column twice: patient and patient_id"),
+        ({}, {"exam": {"B": "b"}, "exam_id": {"M": "m"}}, "--values names one column twice: exam and exam_id are one"),
         ({}, {"label": {"B": "bening"}}, "--values label=B:bening: 'bening' is unknown. Did you mean benign"),
         ({}, {"density": {"1": "A"}}, "has no column 'density' for --values"),
         ({}, {"label": {"B": "benign"}}, "row 2: label 'M' is unknown. .*; --values maps others"),
@@ -165,6 +167,12 @@ def test_a_mapping_that_does_not_fit_is_told(columns: dict, values: dict, messag
     (root / "labels.csv").write_text("path,label\na.dcm,M\nb,B\n")
     with pytest.raises(MammoError, match=message):
         collections.collect("folder", root, columns=columns, values=values)
+
+
+def test_identifiers_that_are_a_missing_value_are_refused(root: Path) -> None:
+    (root / "labels.csv").write_text("path,patient_id\na.dcm,P1\nb,nan\n")
+    with pytest.raises(MammoError, match="row 3: patient_id 'nan' is what programs write for a missing value"):
+        collections.collect("folder", root)
 
 
 def test_who_is_whose_is_weighed(root: Path, tmp_path: Path) -> None:
@@ -190,8 +198,3 @@ def test_a_column_warnings_of_the_users_stands_next_to_ours(tmp_path: Path) -> N
     row = collections.collect("folder", tmp_path)[0].iloc[0]
     assert row["warnings_told"] == "blurred"
     assert "64 pixels" in row["warnings"] or NO_PATIENT in row["warnings"]
-
-
-def test_two_names_for_one_column_of_the_table_are_refused(root: Path) -> None:
-    with pytest.raises(MammoError, match="--columns says patient_id twice: path and label"):
-        collections.collect("folder", root, columns={"patient": "path", "patient_id": "label"})

@@ -1,0 +1,124 @@
+"""Tables 1 to 3 and Figures 5, 6, 8 and 9 as one experiment: what `mammo-tf tables mln-net` does.
+
+Every row is trained on one machine of the synthetic study and measured on the others: on mammograms of site 1, then on
+slices of tomosynthesis, mammograms of site 2 and film; and the other way round. Every training, and every row on every
+machine, is a folder, and what is finished is not computed again. docs/tables.md says how to run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import keras
+
+from mammo_tf.errors import MammoError
+from mammo_tf.experiments.mln_net.rows import ROWS, Row
+from mammo_tf.experiments.mln_net.sizes import SOURCES, TARGETS, MlnSize
+from mammo_tf.experiments.mln_net.study import machine_rows, synthetic_study
+from mammo_tf.experiments.mln_net.tables import NUMBERS, row_numbers, write_tables
+from mammo_tf.experiments.steps import Steps
+from mammo_tf.experiments.study_recipes import Say, deeper, score_site, seeded
+from mammo_tf.fields import to_json
+from mammo_tf.files import Kind, claim, digest, write_json
+from mammo_tf.imaging import Preprocessing
+from mammo_tf.recipes.recipe import Recipe
+from mammo_tf.recipes.runner import run
+from mammo_tf.recipes.start import load_start
+from mammo_tf.records import prepare
+from mammo_tf.study import read_manifest
+
+TABLE = Kind(
+    "request.json", "tables", "tables of another size or of other data", "other_tables",
+    "Name another folder with -o, or remove this one",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Given:
+    """A manifest of several machines (column `site`), split, and its data root."""
+
+    manifest: Path
+    root: Path
+
+
+def mln_net(
+    folder: str | Path,
+    size: MlnSize,
+    seeds: Sequence[int] = (1,),
+    given: Given | None = None,
+    workers: int = 2,
+    say: Say = print,
+    sources: Sequence[str] = SOURCES,
+    rows: Sequence[Row] = ROWS,
+) -> Path:
+    """Runs the experiment for every seed; writes `tables.json`, `figures/`, and `tables.md`, whose path it returns.
+
+    Run again it continues where it stopped; further seeds, rows and sources may be named then.
+
+    Args:
+        folder: new, or of the same experiment.
+        size: patients, epochs, tiles.
+        seeds: each a study and trainings of its own; with `given`, trainings alone.
+        given: a manifest instead of the synthetic study.
+        workers: processes for study and preparation.
+        say: is told in a line what happens.
+        sources: machines that are trained on.
+        rows: which are computed.
+
+    Raises:
+        MammoError: `seeds_wrong`, `nothing_usable`, `other_tables`, `folder_exists`, `folder_busy`, and what the rooms
+            raise.
+    """
+    folder = Path(folder)
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise MammoError("seeds_wrong", f"seeds {list(seeds)} are not different whole numbers from 0 on", "Fix --seed")
+    asked = {"size": to_json(size), "given": {} if given is None else {"manifest": digest(given.manifest)}}
+    with claim(folder, TABLE, asked):
+        for seed in seeds:
+            say(f"seed {seed}")
+            for source in sources:
+                _one_source(folder / f"seed_{seed}", size, seed, source, rows, given, workers, deeper(say))
+        return write_tables(folder, seeds, size, given is None)
+
+
+def _one_source(
+    place: Path, size: MlnSize, seed: int, source: str, rows: Sequence[Row], given: Given | None, workers: int, say: Say
+) -> None:
+    """Everything that is trained on one machine."""
+    steps = Steps(place, say)
+    prepared = {machine: place / "prepared" / machine for machine in (source, *TARGETS[source])}
+
+    def study() -> None:
+        if given is None:
+            manifest, root = synthetic_study(place / "study", size, seed, workers), place / "study"
+        else:
+            manifest, root = read_manifest(given.manifest), given.root
+        for machine, target in prepared.items():
+            how = Preprocessing.preset("default", (size.rows, size.columns), channels=1, mean=0.0)
+            prepare(machine_rows(manifest, root, machine, size), root, target, how, workers)
+
+    steps.once("the study, on every machine", prepared[TARGETS[source][-1]] / "index.json", study)
+    for row in rows:
+        trained = place / source / (row.trained or row.key)
+        training = partial(_trained, row.recipe(size), trained, prepared[source], seed, say)
+        if not row.trained:
+            steps.once(f"{row.title}: trained on {source}", trained / "metrics.json", training)
+        for machine, records in prepared.items():
+            out = place / source / row.key / f"on_{machine}"
+            scored = partial(_scored, trained / "model.keras", records, row.recipe(size), out)
+            steps.once(f"{row.title}: {source} to {machine}", out / "metrics.json", scored)
+            if not (out / NUMBERS).is_file():
+                write_json(out / NUMBERS, row_numbers(out))
+
+
+def _trained(recipe: Recipe, out: Path, data: Path, seed: int, say: Say) -> None:
+    keras.utils.clear_session()
+    run(seeded(recipe, seed), out, data, say=deeper(say))
+
+
+def _scored(model: Path, data: Path, recipe: Recipe, out: Path) -> None:
+    keras.utils.clear_session()
+    score_site(load_start(model), data, recipe, out, ("test",))

@@ -1,0 +1,37 @@
+"""A run folder whose recipe is lost or damaged: what is told, and what `--overwrite` makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mammo_tf.errors import MammoError
+from mammo_tf.files import read_json
+from mammo_tf.recipes.recipe import Recipe
+from mammo_tf.recipes.run_folder import claim
+
+RECIPE = Recipe("a", "a run")
+
+
+def refusal(folder: Path, overwrite: bool = False) -> str:
+    with pytest.raises(MammoError) as caught, claim(folder, RECIPE, {}, overwrite):
+        pass
+    return f"{caught.value.code}: {caught.value}"
+
+
+@pytest.mark.parametrize("content", [None, "", "null", "{}", '{"recipe": '])
+def test_a_run_without_its_recipe(content: str | None, tmp_path: Path) -> None:
+    with claim(tmp_path, RECIPE, {}):
+        for name in ("checkpoints", "prepared", "figures"):
+            (tmp_path / name).mkdir()
+    (tmp_path / "recipe.json").unlink()
+    if content is not None:
+        (tmp_path / "recipe.json").write_text(content)
+    assert "overwrite" in refusal(tmp_path) or content is None
+    (tmp_path / "notes.txt").touch()
+    assert refusal(tmp_path, overwrite=True).startswith("folder_exists" if content is None else "json_broken")
+    (tmp_path / "notes.txt").unlink()
+    with claim(tmp_path, RECIPE, {}, overwrite=True):
+        assert read_json(tmp_path / "recipe.json")["recipe"] == RECIPE.to_json()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["environment.json", "prepared", "recipe.json"]
