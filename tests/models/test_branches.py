@@ -23,7 +23,7 @@ from mammo_tf.models import (
 )
 from mammo_tf.models.branch_network import PictureMean, domain_statistics, with_statistics
 from mammo_tf.models.branches import corrective_mean, input_statistics, with_corrective
-from mammo_tf.models.normalization import MultiLayerNormalization
+from mammo_tf.models.normalization import MultiBatchNormalization, MultiLayerNormalization
 
 NAMES = {
     "cosine": "one_minus_similarity_joint", "literal": "similarity_joint", "euclidean": "euclid_joint",
@@ -204,6 +204,9 @@ def dual() -> tuple[keras.Model, np.ndarray]:
     model = SmallUNet(width=2, norm="batch", branches=2, own_statistics=True).build((32, 32, 1))
     with pytest.raises(MammoError, match="branch 0 of the network was never trained"):
         asking_every_branch(model, "dual_normalization")
+    for layer in model.layers:
+        if isinstance(layer, MultiBatchNormalization):
+            layer.momentum = 0.5  # the moving statistics are then those of their pictures after a few steps
     given_pictures = np.random.default_rng(0).beta(2, 6, (4, 32, 32, 1)).astype(np.float32)
     both = np.concatenate([given_pictures, 1 - given_pictures])
     for _ in range(4):
