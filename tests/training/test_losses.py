@@ -135,6 +135,13 @@ def test_dice_and_cross_entropy_is_their_sum() -> None:
     assert both == pytest.approx(dice + entropy, rel=1e-6)
 
 
+def test_findings_weigh_ten_times_in_the_weighed_cross_entropy() -> None:
+    mask, probability = _drawn(7)
+    each = -np.where(mask > 0, 10 * np.log(probability), np.log(1 - probability))
+    both, dice = (float(PixelLoss(of)(mask, probability[..., None])) for of in ("dice_and_weighed_cross_entropy", "dice"))
+    assert both - dice == pytest.approx(each.mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize("of", sorted(PIXEL_LOSSES))
 def test_a_probability_that_is_no_number_does_not_vanish(of: str) -> None:
     mask, probability = _drawn(6)

@@ -26,41 +26,49 @@ class MlnSize:
         cut: rows and columns of tiles of a picture.
         tile: rows and columns of a tile in front of the network.
         slices: frames of a volume, around the one that its cluster was seen in.
-        embed_dim, heads, window: of Swin-Unet.
+        embed_dim, depths, heads, window: of Swin-Unet.
         width: channels of the first level of the convolutional networks.
         samples: tiles of an epoch, half of them with a cluster; None for all that there are, once.
         batch: tiles of an optimiser's step.
         epochs: at most.
         rate: learning rate.
+        warm_up: steps in which it rises.
         decay: weight decay.
+        loss: a name in `training.losses.PIXEL_LOSSES`.
+        mean: what is subtracted of intensities in [0, 1]: a number, or "training".
         replicates: of the bootstrap.
     """
 
-    patients: tuple[int, int, int] = (96, 24, 48)
+    patients: tuple[int, int, int] = (72, 20, 24)
     spacing_mm: float = 0.4
     rows: int = 512
     columns: int = 384
-    cut: tuple[int, int] = (4, 3)
-    tile: int = 128
+    cut: tuple[int, int] = (8, 6)
+    tile: int = 64
     slices: int = 1
     embed_dim: int = 16
+    depths: tuple[int, int, int, int] = (1, 1, 1, 1)
     heads: tuple[int, int, int, int] = (1, 2, 4, 8)
     window: int = 4
     width: int = 8
-    samples: int | None = 256
-    batch: int = 8
-    epochs: int = 20
-    rate: float = 1e-3
+    samples: int | None = 640
+    batch: int = 16
+    epochs: int = 10
+    rate: float = 2e-3
+    warm_up: int = 40
     decay: float = 1e-3
+    loss: str = "dice_and_weighed_cross_entropy"
+    mean: str | float = "training"
     replicates: int = 2000
 
 
 PHANTOM = MlnSize()
 PAPER = replace(
-    PHANTOM, rows=2048, columns=1664, cut=(2, 2), tile=512, slices=3, embed_dim=96, heads=(3, 6, 12, 24), window=8,
-    width=64, samples=None, batch=4, epochs=100, rate=1e-4,
+    PHANTOM, rows=2048, columns=1664, cut=(2, 2), tile=512, slices=3, embed_dim=96, depths=(2, 2, 2, 2),
+    heads=(3, 6, 12, 24), window=8, width=64, samples=None, batch=4, epochs=100, rate=1e-4, warm_up=0, loss="dice",
+    mean=0.0,
 )  # fmt: skip
 SMOKE = replace(
     PHANTOM, patients=(4, 3, 4), spacing_mm=1.0, rows=128, columns=96, cut=(2, 2), tile=64, embed_dim=8,
-    heads=(1, 1, 2, 2), window=2, width=4, samples=8, batch=4, epochs=1, replicates=50,
+    heads=(1, 1, 2, 2), window=2, width=4, samples=8, batch=4, epochs=1, warm_up=0, replicates=50,
 )  # fmt: skip

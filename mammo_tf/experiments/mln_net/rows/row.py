@@ -82,14 +82,14 @@ def source_recipe(
     plan = DomainSampling(tiles(size), branches) if branches else tiles(size)
     stage = Stage(
         "source", ("all",), size.rate, size.epochs, weight_decay=size.decay, decay="coupled", rate_patience=0,
-        stop_patience=0, monitor="val_dice",
+        stop_patience=0, monitor="val_dice", warm_up=size.warm_up,
     )  # fmt: skip
     return Recipe(
         name=name,
         about=about,
         network=network,
-        task=Segmentation(findings=CLUSTERS),
-        preparation=Preparation(rows=size.rows, columns=size.columns, channels=1, mean=0.0, white=1.0),
+        task=Segmentation(findings=CLUSTERS, loss=size.loss),
+        preparation=Preparation(rows=size.rows, columns=size.columns, channels=1, mean=size.mean, white=1.0),
         training=Training(size.batch * max(1, len(branches)), augmentation, class_balance="balanced_sampling"),
         evaluation=Evaluation(replicates=size.replicates),
         phases=(Phase((stage,), plan),),

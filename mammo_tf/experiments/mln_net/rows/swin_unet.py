@@ -8,7 +8,9 @@ from mammo_tf.recipes.recipe import Recipe
 
 def network(size: MlnSize, branches: int = 1) -> SwinUnet:
     """The network that all rows with windows of attention share."""
-    return SwinUnet(embed_dim=size.embed_dim, heads=size.heads, window=size.window, branches=branches)
+    return SwinUnet(
+        embed_dim=size.embed_dim, depths=size.depths, heads=size.heads, window=size.window, branches=branches
+    )
 
 
 def recipe(size: MlnSize) -> Recipe:
