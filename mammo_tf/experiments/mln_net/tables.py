@@ -1,4 +1,4 @@
-"""The numbers of all seeds to `tables.json` and `tables.md`, whose every number is in `tables.json`."""
+"""The numbers of all seeds to `tables.json`, `tables.md` (whose every number is in `tables.json`), and figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mammo_tf.experiments.mln_net.figures import write_figures
 from mammo_tf.experiments.mln_net.rows import EVERY_ROW, METRICS, MODALITY
 from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, SMOKE, SOURCES, TARGETS, MlnSize
 from mammo_tf.fields import to_json
@@ -47,7 +48,7 @@ def row_numbers(folder: Path) -> dict[str, Any]:
 
 
 def write_tables(folder: Path, seeds: Sequence[int], size: MlnSize, synthetic: bool) -> Path:
-    """Writes `tables.json` and `tables.md` of what is there; returns the path of tables.md.
+    """Writes `tables.json`, `tables.md` and `figures/` of what is there; returns the path of tables.md.
 
     Args:
         folder: of the experiment.
@@ -58,6 +59,7 @@ def write_tables(folder: Path, seeds: Sequence[int], size: MlnSize, synthetic: b
     tables = gathered(folder, seeds, size, synthetic)
     write_json(folder / "tables.json", tables)
     write_text(folder / "tables.md", tables_text(tables))
+    write_figures(folder, seeds, tables)
     return folder / "tables.md"
 
 
