@@ -108,7 +108,7 @@ def training_figure(logs: Mapping[str, pd.DataFrame]) -> Figure:
             panel.grid(visible=False, axis="x")
         last = max(map(len, logs.values()))
         panels[1].set(xlabel="Epoch", xlim=(0.4, last + 0.6), ylim=(-0.02, 1.02))
-        panels[1].xaxis.get_major_locator().set_params(integer=True)
+        panels[1].xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         figure.align_ylabels()
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=2.6)
     return figure
