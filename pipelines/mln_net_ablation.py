@@ -20,11 +20,14 @@ makes Table 3 with the rows of Tables 1 and 2. One training serves all rows that
 Its recipes, one by one: `--variant no-choice`, `euclidean`, `euclidean-plus`, `cosine-plus`, `literal` (equation 20 to
 the letter, which takes the least similar branch). Figure 8, pairs of Bezier curves: `mean-2`, `mean-3`, `random-1`,
 `random-2`, `random-3`. Figure 9: `conventional` (flips) next to `swin-unet` and `basenet-s` of mln_net.py.
+
+    mammo-tf tables mln-net -o mln-net --seed 1 --rows mln_net_mean_2 mln_net_random_2 swin_unet_flipped
+
+adds the rows of both figures to a folder of tables.
 """
 
-from mammo_tf.data.domains import mean_pairs, random_pairs
-from mammo_tf.experiments.mln_net.rows import mln_net, swin_unet
-from mammo_tf.experiments.mln_net.rows.row import chosen_by, source_recipe
+from mammo_tf.experiments.mln_net.rows import mln_net, mln_net_pairs, swin_unet
+from mammo_tf.experiments.mln_net.rows.row import chosen_by
 from mammo_tf.experiments.mln_net.sizes import PAPER
 from mammo_tf.recipes import Recipe
 
@@ -66,32 +69,24 @@ def conventional() -> Recipe:
 
 def mean_2() -> Recipe:
     """Two pairs of curves, a = 0.25 and 0.5 (Figure 8)."""
-    return _pairs("mean", 2)
+    return mln_net_pairs.recipe(PAPER, "mean", 2)
 
 
 def mean_3() -> Recipe:
     """Three pairs of curves."""
-    return _pairs("mean", 3)
+    return mln_net_pairs.recipe(PAPER, "mean", 3)
 
 
 def random_1() -> Recipe:
     """One pair of curves, drawn for every picture."""
-    return _pairs("random", 1)
+    return mln_net_pairs.recipe(PAPER, "random", 1)
 
 
 def random_2() -> Recipe:
     """Two pairs of curves, drawn for every picture."""
-    return _pairs("random", 2)
+    return mln_net_pairs.recipe(PAPER, "random", 2)
 
 
 def random_3() -> Recipe:
     """Three pairs of curves, drawn for every picture."""
-    return _pairs("random", 3)
-
-
-def _pairs(how: str, count: int) -> Recipe:
-    """MLN-net with so many pairs of curves in its branch of similar pictures."""
-    branches = (mean_pairs if how == "mean" else random_pairs)(count)
-    about = f"MLN-net, {count} pairs of curves, {how} choice"
-    network = swin_unet.network(PAPER, len(branches))
-    return source_recipe(PAPER, f"mln_net_{how}_{count}", about, network, branches=branches)
+    return mln_net_pairs.recipe(PAPER, "random", 3)

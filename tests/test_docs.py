@@ -76,6 +76,10 @@ NOT_HERE = {
     "mammo-tf tables mln-net -o mln-net --seed 1 --seed 2 --seed 3": "takes hours",
     "mammo-tf tables mln-net --smoke -o mln-net-smoke": "run by tests/experiments/mln_net/test_experiment.py",
     "mammo-tf tables mln-net -o mln-net-cohort --manifest cohort/manifest.csv --root /archive": "a cohort not here",
+    "mammo-tf tables mln-net -o mln-net --seed 1 --sources ffdm_site_1 --rows unet swin_unet mln_net": "hours",
+    "mammo-tf tables mln-net -o mln-net --seed 1 --rows mln_net_random_1 mln_net_random_2 mln_net_random_3 "
+    "mln_net_mean_2 mln_net_mean_3": "hours",
+    "mammo-tf tables mln-net -o mln-net --seed 1 --rows swin_unet_flipped": "hours",
     "mammo-tf features cohort/manifest.csv -o cohort/features.csv --workers 8": "a cohort that is not here",
     "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.keras "
     "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm "

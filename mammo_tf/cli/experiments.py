@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ SITES = ("target", "start_1", "start_2", "source_1", "source_2", "features")
 NEEDED = SITES[:3]
 END2END, FFDM_TO_DBT, MLN_NET = "end2end", "ffdm-to-dbt", "mln-net"
 ONE_SITE = ("pairs", *SITES)  # options of the thesis alone
+PARTS = ("rows", "sources")  # options of MLN-net alone
+WRONG = {END2END: ("manifest", "root", *PARTS), FFDM_TO_DBT: (*ONE_SITE, *PARTS), MLN_NET: ONE_SITE}
 
 
 def add(commands: Commands) -> None:
@@ -72,14 +75,23 @@ def _tables_options(one: ArgumentParser) -> None:
     )
     one.add_argument("--manifest", metavar="FILE.csv", help="of both modalities, of all machines; split")
     one.add_argument("--root", metavar="DIR", help="data root of the manifest (default: its folder)")
+    one.add_argument(
+        "--rows",
+        nargs="+",
+        action="extend",
+        metavar="ROW",
+        help=f"of {MLN_NET}: these alone, as tables.json calls them",
+    )
+    one.add_argument(
+        "--sources", nargs="+", action="extend", metavar="MACHINE", help=f"of {MLN_NET}: train on these alone"
+    )
     one.add_argument("--smoke", action="store_true", help="the whole road in some minutes, with numbers worth nothing")
     one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes (default 2)")
 
 
 def tables(options: Namespace) -> None:
     """Runs a paper's tables on the synthetic study, or on data that are named."""
-    wrong = ("manifest", "root") if options.paper == END2END else ONE_SITE
-    named = [name for name in wrong if getattr(options, name)]
+    named = [name for name in WRONG[options.paper] if getattr(options, name)]
     if named:
         option = f"--{named[0].replace('_', '-')}"
         raise MammoError("option_wrong", f"{option} does not belong to the tables of {options.paper}", "Leave it out")
@@ -102,14 +114,26 @@ def _ffdm_to_dbt(options: Namespace) -> None:
 def _mln_net(options: Namespace) -> None:
     with tensorflow_loaded():
         from mammo_tf.experiments.mln_net.experiment import Given, mln_net
-        from mammo_tf.experiments.mln_net.sizes import PAPER, PHANTOM, SMOKE
+        from mammo_tf.experiments.mln_net.rows import EVERY_ROW, ROWS
+        from mammo_tf.experiments.mln_net.sizes import PAPER, PHANTOM, SMOKE, SOURCES
 
+    sources = _chosen("--sources", options.sources or SOURCES, SOURCES)
+    keys = _chosen("--rows", options.rows or [row.key for row in ROWS], [row.key for row in EVERY_ROW])
+    rows = [row for row in EVERY_ROW if row.key in keys]
     given = None
     if options.manifest:
         given = Given(Path(options.manifest), Path(options.root or Path(options.manifest).parent))
     size = SMOKE if options.smoke else PHANTOM if given is None else PAPER
-    path = mln_net(options.output, size, options.seed or [1], given, options.workers, print)
+    path = mln_net(options.output, size, options.seed or [1], given, options.workers, print, sources, rows)
     print(f"tables: {path}")
+
+
+def _chosen(option: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Those that are named, in the order of those that are known."""
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise MammoError("option_wrong", f"{option} does not know {unknown!r}", f"Name some of {', '.join(known)}")
+    return [name for name in known if name in names]
 
 
 def _end2end(options: Namespace) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 
 from mammo_tf.errors import MammoError
-from mammo_tf.experiments.mln_net.rows import ROWS, Row
+from mammo_tf.experiments.mln_net.rows import EVERY_ROW, ROWS, Row
 from mammo_tf.experiments.mln_net.sizes import SOURCES, TARGETS, MlnSize
 from mammo_tf.experiments.mln_net.study import machine_rows, synthetic_study
 from mammo_tf.experiments.mln_net.tables import NUMBERS, row_numbers, write_tables
@@ -66,7 +66,7 @@ def mln_net(
         workers: processes for study and preparation.
         say: is told in a line what happens.
         sources: machines that are trained on.
-        rows: which are computed.
+        rows: which are computed, of `rows.EVERY_ROW`; a training that one takes over is done where it is not.
 
     Raises:
         MammoError: `seeds_wrong`, `nothing_usable`, `other_tables`, `folder_exists`, `folder_busy`, and what the rooms
@@ -102,10 +102,10 @@ def _one_source(
 
     steps.once("the study, on every machine", prepared[TARGETS[source][-1]] / "index.json", study)
     for row in rows:
-        trained = place / source / (row.trained or row.key)
-        training = partial(_trained, row.recipe(size), trained, prepared[source], seed, say)
-        if not row.trained:
-            steps.once(f"{row.title}: trained on {source}", trained / "metrics.json", training)
+        base = next(one for one in EVERY_ROW if one.key == row.trained) if row.trained else row
+        trained = place / source / base.key
+        training = partial(_trained, base.recipe(size), trained, prepared[source], seed, say)
+        steps.once(f"{base.title}: trained on {source}", trained / "metrics.json", training)
         for machine, records in prepared.items():
             out = place / source / row.key / f"on_{machine}"
             scored = partial(_scored, trained / "model.keras", records, row.recipe(size), out)

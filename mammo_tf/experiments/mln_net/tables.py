@@ -1,4 +1,4 @@
-"""The numbers of all seeds to `tables.json` and `tables.md`, whose every number is in `tables.json`."""
+"""The numbers of all seeds to `tables.json`, `tables.md` (whose every number is in `tables.json`), and figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mammo_tf.experiments.mln_net.rows import METRICS, ROWS
+from mammo_tf.experiments.mln_net.figures import write_figures
+from mammo_tf.experiments.mln_net.rows import EVERY_ROW, METRICS, MODALITY
 from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, SMOKE, SOURCES, TARGETS, MlnSize
 from mammo_tf.fields import to_json
 from mammo_tf.files import read_json, write_json, write_text
@@ -29,7 +30,6 @@ HOW = (
     "finding, a call, one of both); distances, in mm, over pictures with both. In brackets 95 % intervals, resampling "
     "patients with all their pictures; over several seeds the mean, and in brackets the smallest and the largest."
 )
-MODALITY = {FFDM: "FFDM", DBT: "DBT"}
 PERCENT = ("tpr", "precision", "dsc", "missed", "cluster_sensitivity")
 TITLES = {
     "tpr": "TPR, %", "precision": "precision, %", "dsc": "DSC, %", "hd": "HD, mm", "asd": "ASD, mm",
@@ -48,7 +48,7 @@ def row_numbers(folder: Path) -> dict[str, Any]:
 
 
 def write_tables(folder: Path, seeds: Sequence[int], size: MlnSize, synthetic: bool) -> Path:
-    """Writes `tables.json` and `tables.md` of what is there; returns the path of tables.md.
+    """Writes `tables.json`, `tables.md` and `figures/` of what is there; returns the path of tables.md.
 
     Args:
         folder: of the experiment.
@@ -59,6 +59,7 @@ def write_tables(folder: Path, seeds: Sequence[int], size: MlnSize, synthetic: b
     tables = gathered(folder, seeds, size, synthetic)
     write_json(folder / "tables.json", tables)
     write_text(folder / "tables.md", tables_text(tables))
+    write_figures(folder, seeds, tables)
     return folder / "tables.md"
 
 
@@ -76,13 +77,13 @@ def gathered(folder: Path, seeds: Sequence[int], size: MlnSize, synthetic: bool)
     }  # fmt: skip
     found: dict[str, Any] = {}
     for source in SOURCES:
-        for row in ROWS:
+        for row in EVERY_ROW:
             for target in (source, *TARGETS[source]):
                 places = {seed: folder / f"seed_{seed}" / source / row.key / f"on_{target}" / NUMBERS for seed in seeds}
                 there = {str(seed): read_json(place) for seed, place in places.items() if place.is_file()}
                 if there:
                     found.setdefault(source, {}).setdefault(row.key, {})[target] = there
-    published = {row.key: {source: dict(values) for source, values in row.published.items()} for row in ROWS}
+    published = {row.key: {source: dict(values) for source, values in row.published.items()} for row in EVERY_ROW}
     seconds = {
         str(seed): read_json(path)
         for seed in seeds
@@ -114,7 +115,7 @@ def _table(tables: Mapping[str, Any], source: str, target: str, rows: Mapping[st
     names = (*METRICS, *MORE)
     yield f"| row | {'paper DSC, HD | ' if paper else ''}{' | '.join(TITLES[name] for name in names)} |"
     yield "|---" * (1 + paper + len(names)) + "|"
-    for row in ROWS:
+    for row in EVERY_ROW:
         seeds = rows.get(row.key, {}).get(target)
         if seeds is None:
             continue

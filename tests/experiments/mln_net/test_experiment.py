@@ -12,8 +12,8 @@ from mammo_tf.data import DomainSampling, SourceLooks, TileSampling
 from mammo_tf.data.domains import PAPER_BRANCHES
 from mammo_tf.errors import MammoError
 from mammo_tf.experiments.mln_net import experiment, study
-from mammo_tf.experiments.mln_net.rows import METRICS, ROWS
-from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, PAPER, PHANTOM, SITE_2, SMOKE
+from mammo_tf.experiments.mln_net.rows import AUGMENTATION_ROWS, CURVE_ROWS, EVERY_ROW, METRICS, ROWS, Row
+from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, FILM, PAPER, PHANTOM, SITE_2, SMOKE
 from mammo_tf.experiments.mln_net.tables import MORE, gathered, tables_text
 from mammo_tf.files import read_json, write_json
 from mammo_tf.models import SwinUnet
@@ -54,9 +54,9 @@ def test_the_ablation_changes_one_thing(variant: str, metric: str, pairs: int) -
 
 @pytest.mark.parametrize("size", [PAPER, PHANTOM, SMOKE])
 def test_every_row_takes_as_many_steps(size: object) -> None:
-    assert len({row.key for row in ROWS}) == len(ROWS)
+    assert len({row.key for row in EVERY_ROW}) == len(EVERY_ROW)
     steps = set()
-    for row in ROWS:
+    for row in EVERY_ROW:
         recipe = row.recipe(size)  # type: ignore[arg-type]
         assert Recipe.from_json(recipe.to_json()) == recipe
         phase = recipe.phases[0]
@@ -124,6 +124,56 @@ def test_what_cannot_be_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["tables", "mln-net", "-o", str(tmp_path / "out"), "--pairs", "3"]) == 2
     assert "--pairs does not belong to the tables of mln-net" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_rows_of_figures_8_and_9_are_those_of_the_page() -> None:
+    page = PIPELINES / "mln_net_ablation.py"
+    for row in (*AUGMENTATION_ROWS, *CURVE_ROWS):
+        variant = row.key.removeprefix("mln_net_").replace("_", "-")
+        assert row.recipe(PAPER) == load_recipe(page, "conventional" if row in AUGMENTATION_ROWS else variant)
+        assert not row.published, "no number of theirs is known here"
+
+
+@pytest.mark.parametrize(("arguments", "told"), [
+    (["mln-net", "--rows", "unet", "unnet"], "--rows does not know 'unnet'. Name some of unet, resnet, "),
+    (["mln-net", "--rows", "mln_net_random_4"], "mln_net_random_3, mln_net_mean_2, mln_net_mean_3"),
+    (["mln-net", "--sources", "film"], "--sources does not know 'film'. Name some of ffdm_site_1, dbt"),
+    (["ffdm-to-dbt", "--rows", "unet"], "--rows does not belong to the tables of ffdm-to-dbt"),
+    (["end2end", "--sources", "dbt"], "--sources does not belong to the tables of end2end"),
+])  # fmt: skip
+def test_parts_that_are_not_there(
+    arguments: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tables", *arguments, "-o", str(tmp_path / "out"), "--smoke"]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_parts_are_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def one_source(place: Path, size: object, seed: int, source: str, rows: list[Row], *rest: object) -> None:
+        asked.append((source, [row.key for row in rows]))
+
+    monkeypatch.setattr(experiment, "_one_source", one_source)
+    parts = ["--rows", "swin_unet_flipped", "unet", "--rows", "unet", "--sources", DBT]
+    assert main(["tables", "mln-net", "-o", str(tmp_path / "out"), "--smoke", *parts]) == 0
+    assert main(["tables", "mln-net", "-o", str(tmp_path / "out"), "--smoke"]) == 0
+    assert asked[0] == (DBT, ["unet", "swin_unet_flipped"])
+    assert asked[1:] == [(source, [row.key for row in ROWS]) for source in (FFDM, DBT)]
+
+
+def test_a_training_that_is_taken_over_is_done_where_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    (tmp_path / "prepared" / FILM).mkdir(parents=True)
+    (tmp_path / "prepared" / FILM / "index.json").touch()
+    monkeypatch.setattr(experiment, "_trained", lambda recipe, out, *rest: done.append(f"{recipe.name} in {out.name}"))
+    monkeypatch.setattr(experiment, "_scored", lambda model, *rest: done.append(f"scored {model.parent.name}"))
+    monkeypatch.setattr(experiment, "row_numbers", lambda out: {})
+    chosen = [row for row in ROWS if row.key == "mln_net_r"]
+    experiment._one_source(tmp_path, SMOKE, 1, FFDM, chosen, None, 1, lambda line: None)
+    assert done == ["mln_net in mln_net", *["scored mln_net"] * 4]
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 Tables 1 and 2 have six more, whose place is here: CS-net, Iadml, Musn, CA-net, DoFE, FedDG. So is that of a row that
 the paper lacks: harmonised pictures in front of Swin-Unet and of MLN-net.
+Figures 8 and 9 have rows of their own, which are run where they are asked for.
 """
 
 from mammo_tf.experiments.mln_net.rows import (
@@ -9,18 +10,23 @@ from mammo_tf.experiments.mln_net.rows import (
     bigaug,
     mln_net,
     mln_net_choices,
+    mln_net_pairs,
     mnet,
     resnet,
     sadn,
     swin_unet,
+    swin_unet_flipped,
     unet,
     unet_branches,
 )
-from mammo_tf.experiments.mln_net.rows.row import METRICS, Row
+from mammo_tf.experiments.mln_net.rows.row import METRICS, MODALITY, Row
 
 ROWS: tuple[Row, ...] = (
     unet.ROW, resnet.ROW, mnet.ROW, swin_unet.ROW, bigaug.ROW, sadn.ROW, basenet_s.ROW,
     *unet_branches.ROWS, mln_net.ROW, *mln_net_choices.ROWS,
 )  # fmt: skip
+AUGMENTATION_ROWS = (swin_unet_flipped.ROW,)  # of Figure 9, beside swin_unet and basenet_s
+CURVE_ROWS = mln_net_pairs.ROWS  # of Figure 8, beside mln_net
+EVERY_ROW = (*ROWS, *AUGMENTATION_ROWS, *CURVE_ROWS)
 
-__all__ = ["METRICS", "ROWS", "Row"]
+__all__ = ["AUGMENTATION_ROWS", "CURVE_ROWS", "EVERY_ROW", "METRICS", "MODALITY", "ROWS", "Row"]

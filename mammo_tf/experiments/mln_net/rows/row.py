@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mammo_tf.data import NO_AUGMENTATION, Augmentation, DomainSampling, TileSampling
 from mammo_tf.data.domains import Look
-from mammo_tf.experiments.mln_net.sizes import MlnSize
+from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, MlnSize
 from mammo_tf.experiments.mln_net.study import CLUSTERS
 from mammo_tf.imaging.tiles import Tiling
 from mammo_tf.models.networks import Description
@@ -18,6 +18,7 @@ from mammo_tf.training.tasks import Segmentation
 Branches = tuple[tuple[Look, ...], ...]
 FLIPPED = Augmentation(rotation=0.0, shift=0.0, zoom=0.0, horizontal_flip=True, vertical_flip=True)
 METRICS = ("tpr", "precision", "dsc", "hd", "asd")  # in the order of the paper's columns; rates in %, distances in mm
+MODALITY = {FFDM: "FFDM", DBT: "DBT"}  # machine that is trained on -> the paper's word
 
 
 @dataclass(frozen=True)
