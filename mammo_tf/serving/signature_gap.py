@@ -21,7 +21,7 @@ from mammo_tf.serving.predict_picture import prepare_both
 
 MOST_CHANGED = 0.02  # of the calls
 LEAST_CORRELATION = 0.98
-DIGITS = 4  # of a score that count for its rank: rounding makes no order
+DIGITS = 4  # of a score that count: rounding makes no order, and changes no call of a score that lies on the threshold
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ def compare(
     images = len(full) + refused
     changed = None
     if threshold is not None:
-        changed = float((np.count_nonzero((full >= threshold) != (served >= threshold)) + refused) / images)
+        otherwise = (full >= threshold) != (served >= threshold)
+        changed = float((np.count_nonzero(otherwise & (np.abs(full - served) > 10**-DIGITS)) + refused) / images)
     ranks = [np.round(scores, DIGITS) for scores in (full, served)]
     alike = any(np.unique(values).size < 2 for values in ranks)
     return SignatureGap(

@@ -49,6 +49,11 @@ def test_rounding_is_no_order():
     assert compare(close, close[::-1], None).rank_correlation is None
 
 
+def test_rounding_at_the_threshold_changes_no_call():
+    assert compare(HUNDRED, HUNDRED - 1e-7, 0.5).calls_changed == 0
+    assert compare(HUNDRED, HUNDRED - 1e-3, 0.5).calls_changed == pytest.approx(0.01)
+
+
 def test_a_picture_that_one_signature_refuses_is_a_changed_call():
     assert compare(HUNDRED[:48], HUNDRED[:48], 0.9, refused=2).calls_changed == pytest.approx(0.04)
     assert compare(HUNDRED[:48], HUNDRED[:48], None, refused=2).is_large
