@@ -138,7 +138,8 @@ def test_dice_and_cross_entropy_is_their_sum() -> None:
 def test_findings_weigh_ten_times_in_the_weighed_cross_entropy() -> None:
     mask, probability = _drawn(7)
     each = -np.where(mask > 0, 10 * np.log(probability), np.log(1 - probability))
-    both, dice = (float(PixelLoss(of)(mask, probability[..., None])) for of in ("dice_and_weighed_cross_entropy", "dice"))
+    named = ("dice_and_weighed_cross_entropy", "dice")
+    both, dice = (float(PixelLoss(of)(mask, probability[..., None])) for of in named)
     assert both - dice == pytest.approx(each.mean(), rel=1e-5)
 
 
