@@ -2,7 +2,7 @@
 
     python benchmarks/stitching.py [--size 4096x3328] [--branches 3] [--rounds 5]
 
-A picture of 16 bits is cut as the stream cuts it (`imaging.tiles`, one warp a tile), each tile stands for its own map, and
+A picture of 16 bits is cut as the stream cuts it (`imaging.tiles`, one warp a tile), each tile is its own map, and
 `training.tasks.pieces.Pieces` puts the maps together: 2x2 tiles without overlap, and 8x7 with an overlap of a quarter;
 each of a network without branches and of one with, whose maps of every branch are kept until the picture's branch is
 chosen. Memory is the peak of the process less what it held with its libraries loaded, before the picture was made; each

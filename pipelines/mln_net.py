@@ -3,8 +3,8 @@
     mammo-tf tables mln-net -o mln-net --seed 1 --seed 2 --seed 3
 
 Its recipes, one by one, for records of your own with outlines or masks of the findings (FFDM, film, or tomosynthesis
-slice by slice, `preparation.projection=slice`): `--variant mln-net`, `swin-unet`, `basenet-s`. docs/tables.md says how
-the rows are made.
+slice by slice, `preparation.projection=slice`): `--variant` names a row (`mln-net`, `swin-unet`, `basenet-s`, `unet`,
+`resnet`, `mnet`, `bigaug`, `sadn`, `unet-branches`). docs/tables.md says how the rows are made.
 
 | section 4.1          |                                                               |
 |----------------------|---------------------------------------------------------------|
@@ -29,28 +29,56 @@ The paper names no learning rate; 1e-4 is ours. It does not say how any of the o
 the budget of MLN-net.
 """
 
-from mammo_tf.experiments.mln_net.rows import basenet_s as basenet_s_row
-from mammo_tf.experiments.mln_net.rows import mln_net as mln_net_row
-from mammo_tf.experiments.mln_net.rows import swin_unet as swin_unet_row
+from mammo_tf.experiments.mln_net import rows
 from mammo_tf.experiments.mln_net.sizes import PAPER
 from mammo_tf.recipes import Recipe
 
 
 def recipe() -> Recipe:
     """MLN-net, as `mln_net`."""
-    return mln_net_row.recipe(PAPER)
+    return mln_net()
 
 
 def mln_net() -> Recipe:
     """A layer normalisation for each branch, the closest branch by cosine."""
-    return mln_net_row.recipe(PAPER)
+    return rows.mln_net.recipe(PAPER)
 
 
 def swin_unet() -> Recipe:
     """The same network on the source alone."""
-    return swin_unet_row.recipe(PAPER)
+    return rows.swin_unet.recipe(PAPER)
 
 
 def basenet_s() -> Recipe:
     """The same network on the source and its other looks, without branches."""
-    return basenet_s_row.recipe(PAPER)
+    return rows.basenet_s.recipe(PAPER)
+
+
+def unet() -> Recipe:
+    """U-Net with batch normalisation."""
+    return rows.unet.recipe(PAPER)
+
+
+def resnet() -> Recipe:
+    """U-Net with the encoder of ResNet-34."""
+    return rows.resnet.recipe(PAPER)
+
+
+def mnet() -> Recipe:
+    """M-net, supervised at four depths."""
+    return rows.mnet.recipe(PAPER)
+
+
+def bigaug() -> Recipe:
+    """U-Net on tiles under nine stacked transformations."""
+    return rows.bigaug.recipe(PAPER)
+
+
+def sadn() -> Recipe:
+    """Dual normalisation."""
+    return rows.sadn.recipe(PAPER)
+
+
+def unet_branches() -> Recipe:
+    """U-Net with a layer normalisation for each branch."""
+    return rows.unet_branches.recipe(PAPER)

@@ -24,7 +24,7 @@ the letter, which takes the least similar branch). Figure 8, pairs of Bezier cur
 
 from mammo_tf.data.domains import mean_pairs, random_pairs
 from mammo_tf.experiments.mln_net.rows import mln_net, swin_unet
-from mammo_tf.experiments.mln_net.rows.row import chosen_by, in_branches, source_recipe
+from mammo_tf.experiments.mln_net.rows.row import chosen_by, source_recipe
 from mammo_tf.experiments.mln_net.sizes import PAPER
 from mammo_tf.recipes import Recipe
 
@@ -94,4 +94,4 @@ def _pairs(how: str, count: int) -> Recipe:
     branches = (mean_pairs if how == "mean" else random_pairs)(count)
     about = f"MLN-net, {count} pairs of curves, {how} choice"
     network = swin_unet.network(PAPER, len(branches))
-    return in_branches(source_recipe(PAPER, f"mln_net_{how}_{count}", about, network), branches)
+    return source_recipe(PAPER, f"mln_net_{how}_{count}", about, network, branches=branches)

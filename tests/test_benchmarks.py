@@ -14,7 +14,10 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
 # What these measure has fast tests of its own: here is only tried that they run, by `make test-long`.
-LONG = (TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py")
+LONG = (
+    TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
+    "dbt_projection.py", "radiomics_features.py",
+)  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
     TWO_NETWORKS: ["--quick", "--peer-python", "none", "--only", "predict"],
@@ -28,6 +31,7 @@ TINY = {
     "interval_coverage.py": ["--quick"],
     "radiomics_features.py": ["--quick", "--peer-python", "none"],
     "spottune.py": ["--quick"],
+    "stitching.py": ["--quick"],
     "surface.py": ["--quick", "--peer-python", "none"],
 }
 

@@ -1,4 +1,4 @@
-"""Augmentation: one warp a picture, then what is drawn for its grey values."""
+"""Augmentation: one warp a picture, then what is drawn for its grey values, then a deformation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_tf.data.deformation import Deformation
 from mammo_tf.data.intensity_changes import IntensityChange
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.warp import INTERPOLATIONS, random_affine
@@ -29,6 +30,7 @@ class Augmentation:
             specks one pixel wide, nearest keeps it.
         fill: what lies beyond a picture's edge, "nearest" (the edge's pixel) or a number in [0, 1].
         intensity: changes of grey values, in order, after the warp.
+        deformation: after them, of the picture as the network sees it and of its mask; None for none.
     """
 
     rotation: float = 10.0
@@ -41,6 +43,7 @@ class Augmentation:
     fill: str | float = 0.0
     intensity: tuple[IntensityChange, ...] = ()
     shift_pixels: float = 0.0
+    deformation: Deformation | None = None
 
     def __post_init__(self) -> None:
         if self.interpolation not in INTERPOLATIONS:
@@ -51,7 +54,7 @@ class Augmentation:
         if not (np.isfinite(self.shift_pixels) and self.shift_pixels >= 0):
             raise MammoError("augmentation_wrong", f"shift_pixels is {self.shift_pixels:g}, and it is 0 or more")
         if len(set(self.columns)) < len(self.columns):
-            sentence = f"two changes of grey values draw a column of the same name: {', '.join(self.columns)}"
+            sentence = f"two parts of an augmentation draw a column of the same name: {', '.join(self.columns)}"
             raise MammoError("augmentation_wrong", sentence)
 
     def matrix(self, generator: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float64]:
@@ -70,15 +73,15 @@ class Augmentation:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns that the intensity half draws."""
-        return tuple(name for change in self.intensity for name in change.columns)
+        """Names of the columns that changes of grey values and the deformation draw."""
+        return tuple(name for part in self._drawn for name in part.columns)
 
     def draw(self, generator: np.random.Generator, count: int) -> dict[str, NDArray[np.float64]]:
-        """Columns of the intensity half, each float64 `[count]`; nothing is drawn where there is no change."""
-        return {name: values for change in self.intensity for name, values in change.draw(generator, count).items()}
+        """The columns, each float64 `[count]`; nothing is drawn where nothing is changed."""
+        return {name: values for part in self._drawn for name, values in part.draw(generator, count).items()}
 
     def change(self, picture: NDArray[np.uint16], drawn: Mapping[str, Any]) -> NDArray[np.uint16]:
-        """The intensity half on one warped picture.
+        """Changes of grey values and the deformation on one warped picture.
 
         Args:
             picture: uint16 `[rows, columns]`.
@@ -86,7 +89,24 @@ class Augmentation:
         """
         for change in self.intensity:
             picture = change.apply(picture, **{name: drawn[name] for name in change.columns})
-        return picture
+        return self.deform(picture, drawn)
+
+    def deform(self, picture: NDArray[Any], drawn: Mapping[str, Any], interpolation: str | None = None) -> NDArray[Any]:
+        """The deformation on a warped picture or mask `[rows, columns]`, of the same type.
+
+        Args:
+            picture: what is deformed.
+            drawn: as for `change`.
+            interpolation: "nearest" for a mask; None takes that of the warp.
+        """
+        if self.deformation is None:
+            return picture
+        named = {name: drawn[name] for name in self.deformation.columns}
+        return self.deformation.apply(picture, interpolation or self.interpolation, **named)
+
+    @property
+    def _drawn(self) -> tuple[IntensityChange | Deformation, ...]:
+        return (*self.intensity, *(() if self.deformation is None else (self.deformation,)))
 
 
 NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, horizontal_flip=False)

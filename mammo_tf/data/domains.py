@@ -63,10 +63,16 @@ def curves(*a: float) -> tuple[Look, ...]:
 
 
 PAPER_BRANCHES = ((ORIGINAL,), curves(0.3), (INVERTED,))  # the source, similar to it, dissimilar to it
-DUAL_BRANCHES = (  # of dual normalisation: rising, and falling with a black background
-    (ORIGINAL, *curves(0.3)),
-    tuple(replace(look, inverted=True, keep_black=True) for look in (ORIGINAL, *curves(0.3))),
-)
+
+
+def falling(looks: tuple[Look, ...]) -> tuple[Look, ...]:
+    """Each look inverted, its black background kept: along the same curve read backwards."""
+    return tuple(replace(look, inverted=True, keep_black=True) for look in looks)
+
+
+RISING = (ORIGINAL, *curves(0.3))
+DUAL_BRANCHES = (RISING, falling(RISING))  # of dual normalisation: similar to the source, and dissimilar
+DUAL_PAIR = ((ORIGINAL,), falling((ORIGINAL,)))  # the same as its public code has it
 
 
 def mean_pairs(count: int) -> tuple[tuple[Look, ...], ...]:
@@ -136,7 +142,7 @@ class DomainPlan:
         branches: looks of each; `branch` counts them from 0.
         seed: with stage and epoch it decides the looks.
         run: pictures of one branch in a row: 1 mixes the branches within a batch; the size of a batch gives batches of
-            one branch each, in turn.
+            one branch each, in turn, an optimiser's step each, as dual normalisation is trained.
     """
 
     plan: Plan

@@ -169,10 +169,11 @@ def _batches(
         picture = cut(records, int(position), matrix, size, augmentation.interpolation, level)
         return augmentation.change(picture, dict(zip(changes, drawn, strict=True)))
 
-    def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.float32]:
         if position < 0 or masks is None:
             return np.zeros(size, np.float32)
-        return affine(masks(int(position)), matrix, fill=0, size=size).astype(np.float32)
+        mask = affine(masks(int(position)), matrix, fill=0, size=size).astype(np.float32)
+        return augmentation.deform(mask, dict(zip(changes, drawn, strict=True)), "nearest")
 
     def loaded(place: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
         position, matrix = place["position"], place["matrix"]
@@ -180,7 +181,7 @@ def _batches(
         picture = tf.numpy_function(piece, [position, matrix, *drawn], tf.uint16, stateful=False)
         found = {"image": tf.ensure_shape(picture, size), **columns, "position": position}
         if masks is not None:
-            mask = tf.numpy_function(mask_piece, [position, matrix], tf.float32, stateful=False)
+            mask = tf.numpy_function(mask_piece, [position, matrix, *drawn], tf.float32, stateful=False)
             found["mask"] = tf.ensure_shape(mask, size)
         return found
 

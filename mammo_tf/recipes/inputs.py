@@ -17,7 +17,7 @@ from mammo_tf.imaging.intensity_steps import MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.recipes.matching import check_whole, matched
-from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, Recipe
+from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, WHITE_LEVEL, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
 from mammo_tf.recipes.start import SAY_MEAN
 from mammo_tf.records import Records, check_same_pictures, open_records, prepare
@@ -43,7 +43,8 @@ def geometry_of(recipe: Recipe, start: ModelFile | None, records: Records | None
 def _asked_geometry(recipe: Recipe, start: ModelFile | None, records: Records | None) -> Preprocessing:
     size = _size(recipe, start, records)
     if recipe.preparation.preset != FROM_START:
-        return Preprocessing.preset(recipe.preparation.preset, size, channels=recipe.preparation.channels)
+        preset = Preprocessing.preset(recipe.preparation.preset, size, channels=recipe.preparation.channels)
+        return with_white(preset, recipe.preparation.white)
     if start is None:
         raise MammoError("start_missing", "preparation.preset is 'start' and there is no start model", "Give --start")
     if start.published:
@@ -83,9 +84,21 @@ def with_mean(preprocessing: Preprocessing, mean: float) -> Preprocessing:
     return replace(preprocessing, intensity_steps=steps)
 
 
+def with_white(preprocessing: Preprocessing, white: float) -> Preprocessing:
+    """The same steps with white at another level than 255."""
+    steps = tuple(
+        replace(step, factor=step.factor * white / WHITE_LEVEL) if isinstance(step, Scale) else step
+        for step in preprocessing.intensity_steps
+    )
+    return replace(preprocessing, intensity_steps=steps)
+
+
 def with_auto_levels(preprocessing: Preprocessing) -> Preprocessing:
-    """The same steps with each picture's own maximum at 255 in place of one scale for all."""
-    steps = tuple(MaximumScale(255.0) if isinstance(step, Scale) else step for step in preprocessing.intensity_steps)
+    """The same steps with each picture's own maximum at white in place of one scale for all."""
+    steps = tuple(
+        MaximumScale(round(step.levels * step.factor, 2)) if isinstance(step, Scale) else step
+        for step in preprocessing.intensity_steps
+    )
     return replace(preprocessing, intensity_steps=steps)
 
 

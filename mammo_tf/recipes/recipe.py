@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +35,13 @@ def _check(right: bool, rule: str) -> None:
         raise MammoError("recipe_wrong", rule)
 
 
+def _counted(branches: int) -> str:
+    return "one branch" if branches == 1 else f"{branches} branches"
+
+
+WHITE_LEVEL = 255.0  # white in front of a network, where a recipe says nothing else
+
+
 @dataclass(frozen=True)
 class Matching:
     """Histogram matching in front of a preparation's intensities, in place of that of a start model.
@@ -61,10 +69,10 @@ class Preparation:
     Attributes:
         preset: "default", "graph", "legacy" or "native" (`imaging.Preprocessing.preset`), or "start": as the start
             model has it.
-        mean: what is subtracted on the scale 0 to 255: "training", the mean of the training pictures; "start", that of
-            the start model; or a number.
+        mean: what is subtracted, on the scale of `white`: "training", the mean of the training pictures; "start", that
+            of the start model; or a number.
         channels: 1 or 3.
-        auto_levels: each picture's own maximum becomes 255, in place of one scale for all (early runs of the thesis).
+        auto_levels: each picture's own maximum becomes white, in place of one scale for all (early runs of the thesis).
         rows, columns: size of prepared pictures in pixels; None takes the size of the records, or with a manifest that
             of the start model, or 1152x896.
         projection: which pictures a volume becomes: "mip" (the maximum over all its frames), "slab" (over each run of
@@ -74,6 +82,7 @@ class Preparation:
         matching: histogram matching; None with preset or mean "start" for that of the start model, if it has one, else
             for none.
         tile: rows and columns of the tiles in which pictures of a manifest are stored; None stores them whole.
+        white: what white is in front of the network; 1 for one that takes pictures in 0 to 1.
     """
 
     preset: str = "default"
@@ -87,8 +96,12 @@ class Preparation:
     slab_mm: float | None = None
     matching: Matching | None = None
     tile: int | None = None
+    white: float = WHITE_LEVEL
 
     def __post_init__(self) -> None:
+        _check(0 < self.white < math.inf, f"preparation.white is above 0, not {self.white:g}")
+        same = self.preset != FROM_START or self.white == WHITE_LEVEL
+        _check(same, "preparation.white is that of the start model where preparation.preset is 'start'")
         thick = self.slab_slices is not None or self.slab_mm is not None
         _check(self.projection is not None or not thick, "a thickness of slabs needs preparation.projection=slab")
         self.volumes()
@@ -250,6 +263,17 @@ class Recipe:
         )
         pixels = isinstance(self.task, Segmentation)
         _check(pixels or not isinstance(self.scoring, TileSampling), "tiles are for a task of pixels (Segmentation)")
+        for phase in self.phases:
+            network = phase.network or self.network
+            kept, drawn = getattr(network, "branches", 1), len(getattr(phase.plan, "branches", ("one",)))
+            _check(
+                kept == drawn,
+                f"the {network.kind} has {_counted(kept)}, and its plan draws pictures of {_counted(drawn)}",
+            )
+            _check(
+                kept == 1 or not self.evaluation.flips,
+                "evaluation.flips is for networks of one branch: the others choose one for each picture",
+            )
         for stage in self.stages:
             for watched in (stage.monitor, stage.kept):
                 _check(

@@ -17,6 +17,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, read_json, write_json
 from mammo_tf.imaging.warp import affine
+from mammo_tf.recipes.overlays import run_overlays, write_overlays
 from mammo_tf.recipes.proof import NOBODY, UNKNOWN, Proof, read_proof
 from mammo_tf.recipes.results import RunResult
 from mammo_tf.recipes.run_folder import ENVIRONMENT, RUN, as_written, check_format
@@ -52,8 +53,8 @@ def report_run(folder: str | Path) -> Path:
     facts, proof = run_facts(folder), read_proof(folder)
     report = Report(
         title=title, lead=lead, entries=tuple(entries), comparisons=tuple(comparisons),
-        curves=tuple(curves), examples=run_examples(folder), facts=facts | proof_facts(proof),
-        warnings=proof_warnings(proof), root=folder,
+        curves=tuple(curves), examples=run_examples(folder), overlays=run_overlays(folder),
+        facts=facts | proof_facts(proof), warnings=proof_warnings(proof), root=folder,
     )  # fmt: skip
     write_report(report, folder / "report.html")
     return folder / "report.html"
@@ -61,6 +62,9 @@ def report_run(folder: str | Path) -> Path:
 
 def finish_run(result: RunResult) -> Path:
     """Example pictures of a run that has just ended, then its report; returns the report's path."""
+    masks = (result.card.task or Classification()).masks(result.records)
+    if masks is not None:
+        write_overlays(result.records, masks, result.predictions, result.folder)
     test = result.predictions[result.predictions["split"] == "test"]
     if result.card.tiling is None:
         write_examples(result.model, result.records, result.card, test, result.folder / "figures", result.scoring)

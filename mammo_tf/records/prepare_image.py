@@ -76,8 +76,8 @@ def finding_mask(
 
     Raises:
         MammoError: `finding_size` for a mask of another size than the image, `finding_outside` for a shape that does
-            not meet it, `finding_empty` for a mask that is 0 everywhere; what `reading.read_stored` says of an
-            unreadable mask picture, with its path.
+            not meet it, `finding_empty` for a mask that is 0 everywhere, `finding_values` for one of more than two
+            values; what `reading.read_stored` says of an unreadable mask picture, with its path.
     """
     if finding.mask is not None:
         return reduced(_stored_mask(finding.mask, root, stored_size), size, to_stored)
@@ -125,6 +125,10 @@ def _stored_mask(place: str, root: Path, stored_size: tuple[int, int]) -> NDArra
         raise MammoError(
             "finding_empty", f"the mask {place} is 0 everywhere", "Give its mask, or leave the finding out"
         )
+    values = np.unique(stored)
+    if len(values) > 2:
+        sentence = f"the mask {place} has {len(values)} values from {values[0]:g} to {values[-1]:g}, and a mask has two"
+        raise MammoError("finding_values", sentence, "Give one mask for each finding, 0 outside it, one value inside")
     return np.asarray(stored > 0)
 
 

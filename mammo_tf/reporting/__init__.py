@@ -4,6 +4,7 @@ from mammo_tf.reporting.comparisons import Comparison
 from mammo_tf.reporting.examples import Example, example_figure
 from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure, write_figures
 from mammo_tf.reporting.losses import loss_figure, read_log
+from mammo_tf.reporting.overlays import Overlay, near_window, outlines, overlay_figure
 from mammo_tf.reporting.report import Curve, Entry, Report, render_report, write_report
 from mammo_tf.reporting.scores import Scores, scores_at
 from mammo_tf.reporting.sheet import SheetPicture, write_sheet
@@ -13,6 +14,7 @@ __all__ = [
     "Curve",
     "Entry",
     "Example",
+    "Overlay",
     "Report",
     "Scores",
     "SheetPicture",
@@ -20,6 +22,9 @@ __all__ = [
     "forest_figure",
     "histogram_figure",
     "loss_figure",
+    "near_window",
+    "outlines",
+    "overlay_figure",
     "read_log",
     "render_report",
     "roc_figure",

@@ -58,7 +58,7 @@ def example_figure(example: Example, name: str = "example", rows: int = 560, str
     Raises:
         MammoError: `file_missing`, `picture_broken`, `heatmap_broken`.
     """
-    stored = _read_picture(example.picture)
+    stored = read_picture(example.picture)
     pixels = stored.astype(np.float64)
     height, width = pixels.shape
     white = max(float(np.percentile(pixels, 99.9)), 1.0)
@@ -68,11 +68,14 @@ def example_figure(example: Example, name: str = "example", rows: int = 560, str
     grey = np.clip(pixels / white * 255, 0, 255).round().astype(np.uint8)
     picture = f'width="{width}" height="{height}" preserveAspectRatio="none"'
     outlines = "".join(_outline(finding, width) for finding in example.findings)
-    layers = [f'<image id="{name}-picture" {picture} href="{_data(grey)}"/>', f'<g id="{name}-findings">{outlines}</g>']
+    layers = [
+        f'<image id="{name}-picture" {picture} href="{data_address(grey)}"/>',
+        f'<g id="{name}-findings">{outlines}</g>',
+    ]
     shape, total = "example single", width
     if example.heatmap is not None:
         values = _read_map(example.heatmap)
-        heat = _data(_heat(values, strongest or map_maximum(example), segment(stored)))
+        heat = data_address(_heat(values, strongest or map_maximum(example), segment(stored)))
         shift = round(width * (1 + GAP))
         shape, total = "example", shift + width
         layers.append(
@@ -100,9 +103,10 @@ def fitting_rows(examples: Sequence[Example], budget: int) -> int:
     return 160
 
 
-def _read_picture(path: Path) -> NDArray[np.uint16]:
+def read_picture(path: Path) -> NDArray[np.uint16]:
+    """A grey PNG of 8 or 16 bits as uint16 `[rows, columns]`; `file_missing`, `picture_broken`."""
     if not Path(path).is_file():
-        raise MammoError("file_missing", f"the example picture {path} is not there")
+        raise MammoError("file_missing", f"the picture {path} is not there")
     content = np.fromfile(path, np.uint8)
     pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
     if pixels is None or pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
@@ -151,7 +155,7 @@ def _outline(finding: Finding, width: int) -> str:
     return f'<rect class="halo" {where}/><rect class="finding" {where}><title>{title}</title></rect>'
 
 
-def _data(pixels: NDArray[np.uint8]) -> str:
+def data_address(pixels: NDArray[np.uint8]) -> str:
     """A PNG as a data address."""
     _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode()

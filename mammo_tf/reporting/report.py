@@ -18,11 +18,13 @@ from mammo_tf.reporting.comparisons import Comparison, adjusted_json, adjusted_p
 from mammo_tf.reporting.examples import Example, example_figure, fitting_rows, map_maximum
 from mammo_tf.reporting.figures import MODEL_FIGURES, forest_figure, roc_figure
 from mammo_tf.reporting.losses import loss_figure, read_log
+from mammo_tf.reporting.overlays import Overlay, fitting_overlays
 from mammo_tf.reporting.palette import SERIES, colour_of, dash_of, inline_svg
 from mammo_tf.reporting.scores import PLURALS, Numbers, Scores, scores_at
 from mammo_tf.reporting.tables import answer, auc_row, cell, further, scale_start, subgroups, ways
 
 EXAMPLES_BUDGET = 3_500_000  # bytes of text that all example pictures may take
+OVERLAYS_BUDGET = 1_500_000  # and all overlays
 MOST_BYTES = 6_000_000
 INVENTED = ("synthetic", "phantom")
 
@@ -60,7 +62,7 @@ class Report:
 
     Args:
         title, lead: what was asked, and where; the answer is added from the first comparison.
-        entries, comparisons, curves, examples: may be empty.
+        entries, comparisons, curves, examples, overlays: may be empty.
         facts: what was run: command, recipe, revision, versions, time. Where one says "synthetic" or "phantom", the
             report says among its limits that the pictures are.
         warnings: shown at the top.
@@ -73,6 +75,7 @@ class Report:
     comparisons: tuple[Comparison, ...] = ()
     curves: tuple[Curve, ...] = ()
     examples: tuple[Example, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     root: Path = Path()
@@ -143,6 +146,7 @@ def render_report(report: Report, path: Path = Path("report.html")) -> str:
             (example, example_figure(example, f"example-{number}", rows, strongest))
             for number, example in enumerate(report.examples)
         ],
+        overlays=fitting_overlays(report.overlays, OVERLAYS_BUDGET),
         subgroups=subgroups(shown),
         adjusted_file=shown_path(adjusted_path(path), report.root),
         warnings=warnings,

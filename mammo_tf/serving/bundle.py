@@ -17,6 +17,7 @@ from mammo_tf.files import digest, read_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.serving.export import DESCRIPTION, FLOAT_SIGNATURE, FORMAT, PNG_SIGNATURE, versions
 from mammo_tf.training import ModelCard
+from mammo_tf.training.tasks.pieces import branch_columns
 
 GRAPH = "saved_model.pb"
 OLDER = (1,)
@@ -46,6 +47,11 @@ class Scored(NamedTuple):
     def mask(self) -> NDArray[np.float32] | None:
         """float32 `[pictures, rows, columns]`, probability of every prepared pixel, or None for other tasks."""
         return self.named.get("mask")
+
+    def columns(self, number: int) -> dict[str, float]:
+        """Of one picture `branch`, where one was chosen for it, and `distance_<branch>` of each; often nothing."""
+        distances = self.named.get("distance")
+        return {} if distances is None else branch_columns(int(self.named["branch"][number]), distances[number])
 
 
 NOTHING = Scored({"score": np.zeros(0, np.float32)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from mammo_tf.study import COLUMNS as MANIFEST_COLUMNS
 from mammo_tf.study import UNLABELLED, Reject, make_manifest, write_rejects
 from mammo_tf.study.table_output import check_table_output, rejects_of
 from mammo_tf.training import Classification, ModelCard, Segmentation, Task
+from mammo_tf.training.tasks.pieces import BRANCH, DISTANCE
 from mammo_tf.training.tasks.segmentation import MASKS, mask_path, write_mask
 
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
@@ -142,7 +143,8 @@ def predict(
     task = task_of(scorer.card) if positives is None else Classification(positives=tuple(positives))
     table = _table(run, task, scorer.card, probability)
     if found.manifest is None:  # what headers tell beyond the contract is not the user's column
-        table = table[[name for name in table if name in (*COLUMNS, *ADDED, "path", "grey_mean", "frame")]]
+        ours = (*COLUMNS, *ADDED, "path", "grey_mean", "frame", *_of_branches(run.rows[0]))
+        table = table[[name for name in table if name in ours]]
     warnings = _warnings(table, scorer, run)
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
     write_predictions(table, output)
@@ -199,7 +201,7 @@ class _Run:
             if scored.mask is not None and isinstance(self.task, Segmentation):
                 called = scored.mask[number] >= self.task.threshold
                 write_mask(mask_path(self.masks, *name), called, item.affine, item.stored_size)
-            self.rows.append(item.row | {"score": score, "grey_mean": item.grey_mean})
+            self.rows.append(item.row | {"score": score, "grey_mean": item.grey_mean} | scored.columns(number))
             if len(self.pictures) < self.keep:
                 maps = scored.heatmap if scored.mask is None else scored.mask
                 heatmap = None if maps is None else maps[number]
@@ -240,6 +242,10 @@ def _check_output(output: Path, inputs: Sequence[Path]) -> None:
         raise MammoError("read_only", f"the folder {output.parent} cannot be written to", "Choose another folder")
 
 
+def _of_branches(row: Mapping[str, Any]) -> list[str]:
+    return [name for name in row if name == BRANCH or name.startswith(DISTANCE)]
+
+
 def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | None) -> pd.DataFrame:
     table = make_manifest(run.rows)
     try:
@@ -253,6 +259,7 @@ def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | No
     table = table.assign(label=numbers, score=[row["score"] for row in run.rows])
     table = with_decision(table, card.threshold("image"), probability)
     table["grey_mean"] = [row["grey_mean"] for row in run.rows]
+    table = table.assign(**{name: [row[name] for row in run.rows] for name in _of_branches(run.rows[0])})
     further = [name for name in table if name not in (*MANIFEST_COLUMNS, *COLUMNS, *ADDED, "grey_mean")]
     if has_several_rows(table):
         further.append("frame")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -41,10 +41,22 @@ def positive_probability(outputs: Any) -> Any:
     """The probability of the positive class of every pixel, `[batch, rows, columns]`.
 
     Args:
-        outputs: `[batch, rows, columns, 1]` of a sigmoid, or `[batch, rows, columns, 2]` of a softmax over
-            [negative, positive].
+        outputs: `[batch, rows, columns, 1]` of a sigmoid, `[batch, rows, columns, 2]` of a softmax over
+            [negative, positive], or the maps of a network that is supervised at several depths, the answer last.
     """
     return outputs[..., -1]
+
+
+def weighed_maps(outputs: Any, weights: Sequence[float]) -> list[tuple[float, Any]]:
+    """What counts in the loss, and how much: each a weight and probabilities `[batch, rows, columns]`.
+
+    Args:
+        outputs: of a network, see `positive_probability`.
+        weights: its `models.networks.output_weights_of`.
+    """
+    if len(weights) == 1:
+        return [(weights[0], positive_probability(outputs))]
+    return [(weight, outputs[..., number]) for number, weight in enumerate(weights)]
 
 
 class PixelSums(NamedTuple):
@@ -68,6 +80,14 @@ def dice_of_sums(sums: PixelSums) -> Any:
     either = sums.given + sums.true
     negative = _share(sums.pixels - either + sums.both, 2.0 * sums.pixels - either)
     return -(_share(sums.both, either) + negative)
+
+
+def smooth_dice_of_sums(sums: PixelSums) -> Any:
+    """-(2 both + 1) / (given + true + 1) of the positive class; -1 where there is neither.
+
+    Source: the published training of M-net (`models.mnet`); `tests/golden/baselines`.
+    """
+    return -(2.0 * sums.both + 1.0) / (sums.given + sums.true + 1.0)
 
 
 def focal_tversky_of_sums(sums: PixelSums) -> Any:
@@ -104,6 +124,7 @@ PIXEL_LOSSES = {
     "dice": LossParts(dice_of_sums),
     "cross_entropy": LossParts(of_pictures=pixel_cross_entropy),
     "dice_and_cross_entropy": LossParts(dice_of_sums, pixel_cross_entropy),
+    "smooth_dice": LossParts(smooth_dice_of_sums),
     "focal_tversky": LossParts(focal_tversky_of_sums),
 }
 
@@ -142,24 +163,29 @@ class PixelLoss(keras.losses.Loss):
         of: a name in `PIXEL_LOSSES`. Where there are several devices, what is a ratio of sums over all pictures is
             taken on each one's share of the batch.
         branches: of the network; the loss is the sum over them.
+        output_weights: of the network's maps, see `weighed_maps`; the loss is their weighed sum.
     """
 
-    def __init__(self, of: str = "dice", branches: int = 1, name: str = "pixel_loss") -> None:
+    def __init__(
+        self, of: str = "dice", branches: int = 1, name: str = "pixel_loss", output_weights: Sequence[float] = (1.0,)
+    ) -> None:
         super().__init__(name=name)
-        self.of, self.branches = of, branches
+        self.of, self.branches, self.output_weights = of, branches, tuple(output_weights)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Masks `[batch, rows, columns]` (see `with_branch`) and outputs to the loss, `[batch]` times the same."""
         truth, branch = mask_and_branch(ops.cast(y_true, "float32"))
-        probability = ops.cast(positive_probability(y_pred), "float32")
-        parts = PIXEL_LOSSES[self.of]
-        pictures = None if parts.of_pictures is None else parts.of_pictures(truth, probability)
         shares = ops.one_hot(ops.cast(branch, "int32"), self.branches, dtype="float32")
-        total = branches_loss(self.of, sums_of_pictures(truth, probability), pictures, shares)
+        total = 0.0
+        for weight, probability in weighed_maps(ops.cast(y_pred, "float32"), self.output_weights):
+            parts = PIXEL_LOSSES[self.of]
+            pictures = None if parts.of_pictures is None else parts.of_pictures(truth, probability)
+            total += weight * branches_loss(self.of, sums_of_pictures(truth, probability), pictures, shares)
         return ops.broadcast_to(total, (ops.shape(truth)[0],))
 
     def get_config(self) -> dict[str, Any]:
-        return {"of": self.of, "branches": self.branches, "name": self.name}
+        own = {"of": self.of, "branches": self.branches, "output_weights": list(self.output_weights)}
+        return {**own, "name": self.name}
 
 
 def with_branch(mask: Any, branch: Any) -> Any:

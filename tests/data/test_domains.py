@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mammo_tf.data import Augmentation, DomainPlan, DomainSampling, Look, SourceLooks, WholeImages, training_stream
-from mammo_tf.data.domains import DUAL_BRANCHES, PAPER_BRANCHES, mean_pairs, random_pairs
+from mammo_tf.data.domains import DUAL_BRANCHES, DUAL_PAIR, PAPER_BRANCHES, mean_pairs, random_pairs
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import convert, to_json
 from mammo_tf.imaging.bezier import remap, symmetric_points
@@ -33,6 +33,20 @@ def test_the_dissimilar_look_of_dual_normalisation_keeps_black(golden: Path) -> 
     picture = np.rint((normalised + 1) / 2 * 65535).astype(np.uint16)
     found = SourceLooks().apply(picture, curve=0.5, inverted=2.0) / 65535 * 2 - 1
     np.testing.assert_allclose(found, expected, atol=2 / 65535)
+
+
+def test_the_branches_of_dual_normalisation_mirror_one_another() -> None:
+    """Read backwards, a curve that is point symmetric gives T - f."""
+    black = np.where(PICTURE < 9_000, 0, PICTURE)
+    for rising, dissimilar in zip(*DUAL_BRANCHES, strict=True):
+        drawn = [SourceLooks((look,)).draw(np.random.default_rng(0), 1) for look in (rising, dissimilar)]
+        one, other = (
+            SourceLooks().apply(black, **{name: float(values[0]) for name, values in columns.items()})
+            for columns in drawn
+        )
+        np.testing.assert_array_equal(other[black > 0], one.max() - one[black > 0])
+        np.testing.assert_array_equal(other[black == 0], 0)
+    assert tuple((looks[0],) for looks in DUAL_BRANCHES) == DUAL_PAIR
 
 
 @pytest.mark.parametrize("a", [0.3, 0.7, 0.123])

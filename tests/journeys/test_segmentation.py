@@ -10,10 +10,13 @@ import pandas as pd
 import pytest
 
 from mammo_tf.cli.main import main
+from mammo_tf.evaluation.segmentations import COLUMNS
+from mammo_tf.evaluation.surface import surface_metrics
 from mammo_tf.files import read_json
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes import load_recipe, runner
 from mammo_tf.serving import export_bundle, open_bundle, open_scorer
+from mammo_tf.study import findings_from_json
 from mammo_tf.training import load_model
 
 RECIPE = '''
@@ -28,7 +31,7 @@ from mammo_tf.training import Segmentation, Stage
 
 def recipe():
     return Recipe(
-        name="pixels", about="a little U-Net on findings", network=LittleUNet(), task=Segmentation(),
+        name="pixels", about="a little U-Net on findings", network=LittleUNet(), task=Segmentation(threshold=0.35),
         preparation=Preparation(rows=128, columns=128),
         training=Training(batch_size=8, augmentation=Augmentation(rotation=0, shift=0, zoom=0)),
         phases=(Phase((
@@ -82,6 +85,27 @@ def test_a_segmentation_from_recipe_to_served_masks(
     table = pd.read_csv(out / "segmentations_test.csv", dtype={"image_id": "str"})
     assert numbers["dsc"]["value"] == pytest.approx(table["dsc"].mean())
     assert numbers["tpr"]["n"] == table["tpr"].notna().sum()
+    assert list(table)[-len(COLUMNS) :] == list(COLUMNS)
+    both = table.dropna(subset=["tpr", "precision"])
+    assert len(both), "the little network calls something somewhere"
+    assert numbers["hd"]["value"] == pytest.approx(both["hd"].mean())
+    assert (numbers["hd"]["n"], numbers["missed"]["n"]) == (len(both), table["tpr"].notna().sum())
+    assert f"{len(table) - len(both)} of {len(table)} images left out" in numbers["hd"]["how"] or len(both) == len(
+        table
+    )
+    manifest = pd.read_csv(study / "manifest.csv", dtype={"image_id": "str"}).set_index("image_id")
+    one = both.iloc[0]
+    called = cv2.imread(str(out / "masks" / f"{one['image_id']}.png"), cv2.IMREAD_UNCHANGED) > 0
+    drawn = np.zeros(called.shape, np.uint8)
+    for finding in findings_from_json(manifest.loc[one["image_id"], "findings"]):
+        cv2.fillPoly(drawn, [np.rint(np.array(finding.contour) * 16).astype(np.int32)], 1, shift=4)
+    spacing = manifest.loc[one["image_id"], ["spacing_row_mm", "spacing_column_mm"]].astype(float)
+    again = surface_metrics(called, drawn > 0, spacing)
+    assert {name: one[name] for name in again} == pytest.approx(again, rel=1e-8), "what is measured is what was written"
+    report = (out / "report.html").read_text()
+    assert "Findings and calls" in report
+    assert report.count(' overlay" viewBox=') == len(read_json(out / "figures" / "overlays.json"))
+    assert "Hausdorff distance, 95th percentile, mm" in report
     truth = load_recipe(page).task
     assert load_model(out / "model.keras").card.task == truth
     assert len(list((out / "masks").glob("*.png"))) >= len(table)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mammo_tf.errors import MammoError
 from mammo_tf.models import (
+    SmallUNet,
     SwinUnet,
     asking_every_branch,
     branch_distances,
@@ -194,6 +195,58 @@ def test_the_network_chooses_as_the_arrays_do(branched: tuple) -> None:
             expected = branch_distances(domain, looked, metric.rstrip("+"))
             np.testing.assert_allclose(distances[number], expected, rtol=1e-3, atol=1e-6)
         assert (distances.argmin(axis=1).tolist() == [0, 2]) == (metric != "literal")
+
+
+@pytest.fixture(scope="module")
+def dual() -> tuple[keras.Model, np.ndarray]:
+    """A small U-Net with batch statistics of pictures in branch 0 and of their inversion in branch 1."""
+    keras.utils.set_random_seed(3)
+    model = SmallUNet(width=2, norm="batch", branches=2, own_statistics=True).build((32, 32, 1))
+    with pytest.raises(MammoError, match="branch 0 of the network was never trained"):
+        asking_every_branch(model, "dual_normalization")
+    given_pictures = np.random.default_rng(0).beta(2, 6, (4, 32, 32, 1)).astype(np.float32)
+    both = np.concatenate([given_pictures, 1 - given_pictures])
+    for _ in range(4):
+        model([both, np.repeat([0, 1], 4)], training=True)
+    return model, both
+
+
+@pytest.mark.parametrize("metric", ["dual_normalization", "cosine+"])
+def test_batch_statistics_choose_the_branch_of_each_picture(dual: tuple, metric: str) -> None:
+    """The graph against the arrays: moving statistics of a branch, and those of the picture alone."""
+    model, both = dual
+    targets = both[[1, 6]]
+    outputs, *statistics = (
+        np.asarray(part) for part in with_statistics(model)([np.repeat(targets, 2, axis=0), np.tile([0, 1], 2)])
+    )
+    masks, distances = (np.asarray(part) for part in asking_every_branch(model, metric)(targets))
+    assert distances.argmin(axis=1).tolist() == [0, 1]
+    plus = metric.endswith("+")
+    domain = domain_statistics(model, plus)
+    assert [one.shape for one in domain[:2]] == ([(2, 5), (2, 5)] if plus else [(2, 2, 2), (2, 2, 2)])
+    for number, picture in enumerate(targets):
+        own = np.s_[2 * number : 2 * number + 2]
+        np.testing.assert_allclose(masks[number], outputs[own][..., -1], atol=1e-5)
+        looked = [one[own].astype(np.float64) for one in statistics]
+        means = np.repeat(corrective_mean(picture[None]), 2)[:, None]
+        looked = [
+            np.concatenate([one, means], axis=1) if plus else one.reshape(domain[at].shape)
+            for at, one in enumerate(looked)
+        ]
+        expected = branch_distances(domain, looked, metric.rstrip("+"))
+        np.testing.assert_allclose(distances[number], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_statistics_of_a_picture_are_those_of_each_feature(dual: tuple) -> None:
+    model, both = dual
+    _, *statistics = with_statistics(model)([both[:1], np.array([1])])
+    first = model.get_layer("convd1.bn1")
+    seen = np.asarray(keras.Model(model.inputs, model.get_layer("convd1.conv1").output)([both[:1], np.array([1])]))
+    expected = input_statistics(seen, "channel")
+    np.testing.assert_allclose(np.asarray(statistics[0])[0], expected.ravel(), rtol=1e-4, atol=1e-6)
+    found = np.asarray(first.statistics())
+    assert found.shape == (2, 2, 2)
+    assert len(statistics) == 26
 
 
 def test_without_a_choice_the_branches_are_added_up() -> None:

@@ -69,7 +69,6 @@ def trained(model: keras.Model) -> int:
         ("unet", {}, 31_042_369),
         ("unet", {"width": 32}, 7_765_409),
         ("small_unet", {}, 3_179_569),
-        ("small_unet", {"classes": 2}, 3_179_602),
         ("small_unet", {"norm": "batch", "branches": 2}, 3_189_297),
         ("small_unet", {"norm": "batch", "branches": 3, "classes": 2}, 3_194_194),
         ("mnet", {}, 8_538_596),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import keras
+import numpy as np
 import pytest
 
 from mammo_tf.errors import MammoError
@@ -14,7 +15,7 @@ from mammo_tf.fields import set_field, set_fields
 from mammo_tf.imaging.intensity_steps import MaximumScale, SubtractMean
 from mammo_tf.models import NETWORKS, described, description_of
 from mammo_tf.recipes import Phase, Recipe, load_recipe, smoke
-from mammo_tf.recipes.inputs import geometry_of
+from mammo_tf.recipes.inputs import geometry_of, with_mean
 from mammo_tf.recipes.recipe import Preparation
 from mammo_tf.study import Projection
 from mammo_tf.training import Stage
@@ -104,6 +105,21 @@ def test_auto_levels_are_a_field() -> None:
     steps = geometry_of(recipe, None, None).intensity_steps
     assert steps[0] == MaximumScale(255.0)
     assert isinstance(steps[1], SubtractMean)
+
+
+@pytest.mark.parametrize("preset", ["default", "legacy", "native"])
+def test_white_is_a_field(preset: str) -> None:
+    recipe = set_field(load_recipe(PIPELINES / "end2end_baseline.py"), "preparation.preset", preset)
+    plain, unit = geometry_of(recipe, None, None), geometry_of(set_field(recipe, "preparation.white", "1"), None, None)
+    picture = np.random.default_rng(0).random((4, 4)).astype(np.float32)
+    scaled, units = (with_mean(steps, 0.0).intensity(picture) for steps in (plain, unit))
+    np.testing.assert_allclose(units * 255, scaled, rtol=2e-6)
+    assert plain.geometry_steps == unit.geometry_steps
+    own = set_field(set_field(recipe, "preparation.white", "1"), "preparation.auto_levels", "true")
+    assert geometry_of(own, None, None).intensity_steps[0] == MaximumScale(1.0)
+    for preparation, words in (({"white": 0.0}, "above 0, not 0"), ({"white": 1.0, "preset": "start"}, "start model")):
+        with pytest.raises(MammoError, match=words):
+            Preparation(**preparation)  # type: ignore[arg-type]
 
 
 def test_what_becomes_of_volumes_is_a_field() -> None:

@@ -69,6 +69,7 @@ def test_a_finding_lies_where_it_was_seen(shape: dict, root: Path) -> None:
         ({"mask": "smaller.png"}, "the mask smaller.png has 348 x 209 pixels, the picture 400 x 240"),
         ({"mask": "larger.png"}, "the mask larger.png has 800 x 480 pixels, the picture 400 x 240"),
         ({"mask": "empty.png"}, "the mask empty.png is 0 everywhere"),
+        ({"mask": "film.png"}, "the mask film.png has "),
         ({"mask": "gone.png"}, "the mask gone.png"),
         ({"mask": "../right.png"}, "'../right.png' leaves the data root"),
         ({"box": (240, 10, 260, 20)}, "the box 240, 10, 260, 20 lies outside the picture of 400 x 240 pixels"),

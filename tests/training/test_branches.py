@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 
 from mammo_tf.data import DomainSampling, TileSampling, WholeImages, inference_stream, training_stream
 from mammo_tf.data.augmentation import NO_AUGMENTATION
+from mammo_tf.data.domains import DUAL_BRANCHES
+from mammo_tf.data.plans import Plan
 from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.tiles import Tiling
-from mammo_tf.models import rebuild
+from mammo_tf.models import MultiBatchNormalization, UNet, rebuild
 from mammo_tf.records import Records
 from mammo_tf.training import Material, Segmentation, Stage, fit_stage
 from mammo_tf.training.losses import dice_loss
@@ -104,3 +107,65 @@ def test_a_loss_that_is_not_finite_names_its_images(records: Records, tmp_path: 
     drawn = material.training.epoch(0).positions[:12]
     shown = raised.value.sentence.partition("of the images ")[2].partition(" and ")[0].split(", ")
     assert set(shown) <= {str(name) for name in records.rows["image_id"].iloc[drawn]}
+
+
+def dual_plans(records: Records) -> tuple[Plan, Plan]:
+    """Plans of dual normalisation, batches of eight: four of training, few of validation."""
+    cases = {}
+    for split, count in (("train", 4), ("validation", 1)):
+        positions = records.positions(split)[:count]
+        cases[split] = Cases(positions, TASK.truth(records.rows.iloc[positions]))
+    sampling = DomainSampling(TileSampling(Tiling(32, 32), samples=16), DUAL_BRANCHES, run=8)
+    return sampling.plans(records, cases, NO_AUGMENTATION, False, 1)
+
+
+def test_dual_normalisation_sees_its_domains_in_turn(records: Records) -> None:
+    training, _ = dual_plans(records)
+    np.testing.assert_array_equal(training.epoch(0).columns["branch"], np.repeat([0, 1, 0, 1], 8))
+
+
+@pytest.mark.long
+def test_the_statistics_of_both_domains_move(records: Records, tmp_path: Path) -> None:
+    model = UNet(width=2, levels=2, branches=2).build((32, 32, 3))
+    material = Material(records, records.preprocessing, *dual_plans(records), 8, task=TASK)
+    trained, history = fit_stage(model, Stage("one", ("all",), 1e-3, 1, monitor="val_loss"), material, tmp_path)
+    assert np.isfinite(history[0]["val_loss"])
+    norms = [layer for layer in trained.layers if isinstance(layer, MultiBatchNormalization)]
+    assert len(norms) == 6
+    for layer in norms:
+        np.testing.assert_array_equal(np.asarray(layer.counts), [16, 16])
+        mean = np.asarray(layer.moving_mean)
+        assert np.abs(mean[0] - mean[1]).max() > 1e-4
+
+
+TWO_DEVICES = """
+import numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from mammo_tf.models import MultiBatchNormalization
+values = np.random.default_rng(0).normal(3, 2, (8, 32, 32, 3)).astype(np.float32)
+branch = np.array([0, 1, 0, 0, 2, 1, 1, 1])  # branch 2 on one device alone
+alone = MultiBatchNormalization(3)
+expected = np.asarray(alone(values, branch, training=True))
+strategy = tf.distribute.MirroredStrategy()
+with strategy.scope():
+    shared = MultiBatchNormalization(3, synchronized=True)
+    shared.build(values.shape)
+def half(context):
+    own = slice(4 * context.replica_id_in_sync_group, 4 * context.replica_id_in_sync_group + 4)
+    return values[own], branch[own]
+given = strategy.experimental_distribute_values_from_function(lambda context: tf.constant(half(context)[0]))
+given_branch = strategy.experimental_distribute_values_from_function(lambda context: tf.constant(half(context)[1]))
+run = tf.function(lambda *taken: strategy.run(lambda one, other: shared(one, other, training=True), taken))
+found = np.concatenate([np.asarray(part) for part in strategy.experimental_local_results(run(given, given_branch))])
+np.testing.assert_allclose(found, expected, atol=1e-5)
+for name in ("moving_mean", "moving_variance"):
+    np.testing.assert_allclose(getattr(shared, name).numpy(), getattr(alone, name).numpy(), rtol=1e-3)
+np.testing.assert_allclose(shared.counts.numpy() * 2, alone.counts.numpy())
+"""
+
+
+@pytest.mark.long
+def test_two_devices_normalise_a_branch_as_one_does() -> None:
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr

@@ -140,3 +140,20 @@ def test_a_probability_that_is_no_number_does_not_vanish(of: str) -> None:
     mask, probability = _drawn(6)
     probability[0, 0, 0] = np.nan
     assert not np.isfinite(float(PixelLoss(of)(mask, probability[..., None])))
+
+
+def test_the_loss_of_mnet_over_its_depths(golden: Path) -> None:
+    """Four sides and their mean weighed, each a smooth Dice; of each of the two published channels, then their mean."""
+    with np.load(golden / "baselines" / "mnet_width16th.npz") as file:
+        answers = dict(file)
+    names = ("side_63", "side_73", "side_83", "side_93", "average")
+    each, total = [], 0.0
+    for channel in (0, 1):
+        truth = answers["target"][..., channel].astype(np.float32)
+        maps = np.stack([answers[name][..., channel] for name in names], axis=-1)
+        each.append([float(PixelLoss("smooth_dice")(truth, maps[..., [number]])) for number in range(5)])
+        loss = PixelLoss("smooth_dice", output_weights=(0.1, 0.1, 0.1, 0.1, 0.6))
+        again = keras.losses.deserialize(keras.losses.serialize(loss))
+        total += float(again(truth, maps)) / 2
+    np.testing.assert_allclose(np.mean(each, axis=0), answers["losses"], atol=1e-6)
+    assert total == pytest.approx(float(answers["total"]), abs=1e-6)

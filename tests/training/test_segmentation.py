@@ -15,7 +15,7 @@ import pytest
 from mammo_tf.data import NO_AUGMENTATION, Augmentation, WholeImages, inference_stream
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.overlap import overlap
-from mammo_tf.models import end2end, rebuild
+from mammo_tf.models import MNet, end2end, rebuild
 from mammo_tf.records import Records
 from mammo_tf.study import UNLABELLED, Finding, findings_to_json
 from mammo_tf.training import Material, Segmentation, Stage, fit_stage
@@ -167,3 +167,21 @@ def test_bad_settings_and_networks_are_told() -> None:
     with pytest.raises(MammoError, match="gives one probability"):
         TASK.check_network(end2end(input_shape=(128, 128, 3), width=1 / 32), "the network")
     assert rebuild(make_model(), dtype="mixed_bfloat16").layers[-1].dtype_policy.name == "float32"
+
+
+def test_a_network_that_is_supervised_at_several_depths(records: Records) -> None:
+    """The loss of validation is that of training on all pictures at once; the answer is the last map."""
+    task = Segmentation(loss="dice_and_cross_entropy")
+    model = MNet(width=1).build((128, 128, 3))
+    task.check_network(model, "the network")
+    plan = make_material(records, task).validation
+    found = task.validate(model, inference_stream(records, plan, 5, masks=task.masks(records)), plan.epoch(0))
+    (whole,) = inference_stream(records, plan, 64, masks=task.masks(records))
+    maps = model.predict(whole["image"], verbose=0)
+    assert maps.shape[-1] == 5
+    assert found["val_loss"] == pytest.approx(float(task.compiled(model).loss(whole["mask"], maps)), abs=1e-4)
+    served = task.named_outputs([maps])
+    np.testing.assert_allclose(served["mask"], maps[..., :4].mean(axis=-1), atol=1e-6)
+    with pytest.raises(MammoError, match="gives") as raised:
+        task.check_network(MNet(width=1, classes=2).build((16, 16, 1)), "the network")
+    assert raised.value.code == "outputs_wrong"

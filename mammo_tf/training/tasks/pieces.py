@@ -30,10 +30,19 @@ class Whole(NamedTuple):
 
     @property
     def columns(self) -> dict[str, float]:
-        """`branch`, where one was chosen, and `distance_<branch>` of each: a row of a table."""
-        distances = () if self.distances is None else self.distances
-        chosen = {} if self.branch is None else {BRANCH: float(self.branch)}
-        return chosen | {f"{DISTANCE}{branch}": float(value) for branch, value in enumerate(distances)}
+        """As `branch_columns`; nothing for a network without branches."""
+        return {} if self.distances is None else branch_columns(self.branch, self.distances)
+
+
+def branch_columns(branch: int | None, distances: NDArray[np.floating]) -> dict[str, float]:
+    """`branch`, where one was chosen, and `distance_<branch>` of each: a row of a table.
+
+    Args:
+        branch: counted from 0; None, or below 0, where none was chosen.
+        distances: `[branches]`.
+    """
+    chosen = {} if branch is None or branch < 0 else {BRANCH: int(branch)}
+    return chosen | {f"{DISTANCE}{number}": float(value) for number, value in enumerate(distances)}
 
 
 class Pieces:

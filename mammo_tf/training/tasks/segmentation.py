@@ -29,7 +29,7 @@ from mammo_tf.files import atomic_path
 from mammo_tf.imaging.warp import affine, invert
 from mammo_tf.models import flip_averaged
 from mammo_tf.models.branch_network import BRANCH_METRICS, asking_every_branch
-from mammo_tf.models.networks import branches_of
+from mammo_tf.models.networks import branches_of, output_weights_of
 from mammo_tf.records import PreparedImage, Records
 from mammo_tf.records.example import Marks
 from mammo_tf.records.prepare_image import finding_mask, reduced
@@ -40,6 +40,7 @@ from mammo_tf.training.losses import (
     PixelSums,
     branches_loss,
     positive_probability,
+    weighed_maps,
     with_branch,
 )
 from mammo_tf.training.metrics import RunningDice
@@ -145,14 +146,17 @@ class Segmentation:
     def check_network(self, model: keras.Model, what: str, classes: int | None = None) -> None:
         """One picture in, with its branch where the network has several; one or two probabilities a pixel out.
 
+        A network that is supervised at several depths gives one probability a pixel for each of them, the answer last.
+
         Raises:
             MammoError: `outputs_wrong`.
         """
         taken, given = (
             [tuple(tensor.shape[1:]) for tensor in getattr(model, ends, None) or []] for ends in ("inputs", "outputs")
         )
+        depths = len(output_weights_of(model))
         fits = len(taken) == 1 + (branches_of(model) > 1) and len(given) == 1 and len(taken[0]) == len(given[0]) == 3
-        if not fits or given[0][:2] != taken[0][:2] or given[0][2] not in (1, 2):
+        if not fits or given[0][:2] != taken[0][:2] or given[0][2] not in ((1, 2) if depths == 1 else (depths,)):
             raise MammoError(
                 "outputs_wrong",
                 f"{what} takes {shape_words(taken)} and gives {shape_words(given)}; a network for segmentation takes "
@@ -176,7 +180,8 @@ class Segmentation:
 
     def compiled(self, model: keras.Model) -> Compiled:
         """The loss, and a running Dice."""
-        return Compiled(PixelLoss(self.loss, branches_of(model)), [RunningDice(self.threshold)])
+        loss = PixelLoss(self.loss, branches_of(model), output_weights=output_weights_of(model))
+        return Compiled(loss, [RunningDice(self.threshold)])
 
     def validate(self, model: keras.Model, stream: tf.data.Dataset, draws: Draws) -> dict[str, float]:
         """`val_loss` as if all validation pictures were one batch, plus the regularisation, and `val_dice`.
@@ -185,23 +190,30 @@ class Segmentation:
         has a finding do not count. It is left out where no picture counts. Of a network with branches every picture
         is taken through the branch that it was drawn for.
         """
-        sums, losses, shares, each = [], [], [], []
+        weights, of_pictures = output_weights_of(model), PIXEL_LOSSES[self.loss].of_pictures
+        sums: list[list[NDArray[np.float64]]] = [[] for _ in weights]
+        losses: list[list[NDArray[np.float64]]] = [[] for _ in weights]
+        shares, each = [], []
         for batch, outputs in predicted_batches(model, stream):
-            probability = np.asarray(positive_probability(outputs), np.float64)
             truth = batch["mask"].astype(np.float64)
-            parts = (truth * probability, probability, truth, np.ones_like(truth))
-            sums.append(np.stack([part.sum(axis=(1, 2)) for part in parts]))
+            for number, (_, given) in enumerate(weighed_maps(outputs, weights)):
+                probability = np.asarray(given, np.float64)
+                parts = (truth * probability, probability, truth, np.ones_like(truth))
+                sums[number].append(np.stack([part.sum(axis=(1, 2)) for part in parts]))
+                if of_pictures is not None:
+                    found = of_pictures(batch["mask"], np.asarray(given, np.float32))
+                    losses[number].append(keras.ops.convert_to_numpy(found).astype(np.float64))
             branch = batch.get(BRANCH, np.zeros(len(truth), np.int64))
             shares.append(np.eye(branches_of(model))[branch])
-            of_pictures = PIXEL_LOSSES[self.loss].of_pictures
-            if of_pictures is not None:
-                found = of_pictures(batch["mask"], probability.astype(np.float32))
-                losses.append(keras.ops.convert_to_numpy(found).astype(np.float64))
-            called = zip(probability >= self.threshold, truth > 0, strict=True)
+            answer = np.asarray(positive_probability(outputs), np.float64)
+            called = zip(answer >= self.threshold, truth > 0, strict=True)
             each += [overlap(found, mask)["dsc"] for found, mask in called]
-        whole = PixelSums(*np.concatenate(sums, axis=1))
-        loss = branches_loss(self.loss, whole, np.concatenate(losses) if losses else None, np.concatenate(shares))
-        values = {"val_loss": float(loss) + float(sum(float(one) for one in model.losses))}
+        loss = 0.0
+        for weight, summed, pictures in zip(weights, sums, losses, strict=True):
+            whole = PixelSums(*np.concatenate(summed, axis=1))
+            own = np.concatenate(pictures) if pictures else None
+            loss += weight * float(branches_loss(self.loss, whole, own, np.concatenate(shares)))
+        values = {"val_loss": loss + float(sum(float(one) for one in model.losses))}
         counted = [value for value in each if np.isfinite(value)]
         return values | ({"val_dice": float(np.mean(counted))} if counted else {})
 

@@ -6,10 +6,12 @@ the paper lacks: harmonised pictures in front of Swin-Unet and of MLN-net.
 
 from mammo_tf.experiments.mln_net.rows import (
     basenet_s,
+    bigaug,
     mln_net,
     mln_net_choices,
     mnet,
     resnet,
+    sadn,
     swin_unet,
     unet,
     unet_branches,
@@ -17,7 +19,7 @@ from mammo_tf.experiments.mln_net.rows import (
 from mammo_tf.experiments.mln_net.rows.row import METRICS, Row
 
 ROWS: tuple[Row, ...] = (
-    unet.ROW, resnet.ROW, mnet.ROW, swin_unet.ROW, basenet_s.ROW,
+    unet.ROW, resnet.ROW, mnet.ROW, swin_unet.ROW, bigaug.ROW, sadn.ROW, basenet_s.ROW,
     *unet_branches.ROWS, mln_net.ROW, *mln_net_choices.ROWS,
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mammo_tf.data import NO_AUGMENTATION, Augmentation, DomainSampling, TileSampling
-from mammo_tf.data.domains import PAPER_BRANCHES, Look
+from mammo_tf.data.domains import Look
 from mammo_tf.experiments.mln_net.sizes import MlnSize
 from mammo_tf.experiments.mln_net.study import CLUSTERS
 from mammo_tf.imaging.tiles import Tiling
@@ -63,16 +63,23 @@ def tiles(size: MlnSize, times: int = 1) -> TileSampling:
 
 
 def source_recipe(
-    size: MlnSize, name: str, about: str, network: Description, augmentation: Augmentation = NO_AUGMENTATION
+    size: MlnSize,
+    name: str,
+    about: str,
+    network: Description,
+    augmentation: Augmentation = NO_AUGMENTATION,
+    branches: Branches = (),
 ) -> Recipe:
-    """A network on tiles of the source as they are; every row starts from this.
+    """A network on tiles of the source; every row starts from this.
 
     Args:
         size: of the experiment.
         name, about: of the recipe.
         network: what is trained.
         augmentation: of the tiles.
+        branches: looks of each; a tile is seen once in each of them, and a batch counts it so.
     """
+    plan = DomainSampling(tiles(size), branches) if branches else tiles(size)
     stage = Stage(
         "source", ("all",), size.rate, size.epochs, weight_decay=size.decay, decay="coupled", rate_patience=0,
         stop_patience=0, monitor="val_dice",
@@ -82,25 +89,11 @@ def source_recipe(
         about=about,
         network=network,
         task=Segmentation(findings=CLUSTERS),
-        preparation=Preparation(rows=size.rows, columns=size.columns, channels=1, mean=0.0),
-        training=Training(size.batch, augmentation, class_balance="balanced_sampling"),
+        preparation=Preparation(rows=size.rows, columns=size.columns, channels=1, mean=0.0, white=1.0),
+        training=Training(size.batch * max(1, len(branches)), augmentation, class_balance="balanced_sampling"),
         evaluation=Evaluation(replicates=size.replicates),
-        phases=(Phase((stage,), tiles(size)),),
+        phases=(Phase((stage,), plan),),
     )
-
-
-def in_branches(recipe: Recipe, branches: Branches = PAPER_BRANCHES) -> Recipe:
-    """The recipe with every tile in a look of each branch; a batch counts its tiles once for each.
-
-    Args:
-        recipe: on tiles as they are.
-        branches: looks of each.
-    """
-    phase = recipe.phases[0]
-    assert phase.plan is not None
-    count = len(branches)
-    training = replace(recipe.training, batch_size=recipe.training.batch_size * count)
-    return replace(recipe, training=training, phases=(replace(phase, plan=DomainSampling(phase.plan, branches)),))
 
 
 def chosen_by(recipe: Recipe, metric: str) -> Recipe:

@@ -1,6 +1,7 @@
 """U-Net with a layer normalisation for each branch, three rows of Table 3 (`Unet*`, E, R); one training serves all."""
 
-from mammo_tf.experiments.mln_net.rows.row import Row, chosen_by, in_branches, source_recipe, table_3
+from mammo_tf.data.domains import PAPER_BRANCHES
+from mammo_tf.experiments.mln_net.rows.row import Row, chosen_by, source_recipe, table_3
 from mammo_tf.experiments.mln_net.sizes import MlnSize
 from mammo_tf.models import UNet
 from mammo_tf.recipes.recipe import Recipe
@@ -10,8 +11,9 @@ TRAINED = "unet_branches"
 
 def recipe(size: MlnSize) -> Recipe:
     """The branches of MLN-net, the closest by cosine."""
-    network = UNet(width=size.width, norm="layer", branches=3)
-    return in_branches(source_recipe(size, TRAINED, "U-Net on the source and its other looks, in branches", network))
+    network = UNet(width=size.width, norm="layer", branches=len(PAPER_BRANCHES))
+    about = "U-Net on the source and its other looks, in branches"
+    return source_recipe(size, TRAINED, about, network, branches=PAPER_BRANCHES)
 
 
 ROWS = (

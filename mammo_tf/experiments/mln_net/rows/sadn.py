@@ -1,0 +1,26 @@
+"""SADN: similar and dissimilar looks of the source in turn, a batch normalisation for each (dual normalisation)."""
+
+from dataclasses import replace
+
+from mammo_tf.data import DomainSampling
+from mammo_tf.data.domains import DUAL_BRANCHES
+from mammo_tf.experiments.mln_net.rows.row import Row, chosen_by, source_recipe, table_1, tiles
+from mammo_tf.experiments.mln_net.sizes import MlnSize
+from mammo_tf.models import SmallUNet
+from mammo_tf.models.branch_network import DUAL
+from mammo_tf.recipes.recipe import Recipe
+
+
+def recipe(size: MlnSize) -> Recipe:
+    """Two optimiser's steps for each batch of the source, one a branch, as published."""
+    network = SmallUNet(width=size.width, norm="batch", branches=len(DUAL_BRANCHES))
+    about = "SADN: dual normalisation of the source's looks"
+    one = chosen_by(source_recipe(size, "sadn", about, network, branches=DUAL_BRANCHES), DUAL)
+    phase = replace(one.phases[0], plan=DomainSampling(tiles(size), DUAL_BRANCHES, run=size.batch))
+    return replace(one, name="sadn", training=replace(one.training, batch_size=size.batch), phases=(phase,))
+
+
+ROW = Row(
+    "sadn", "Sadn", recipe,
+    published=table_1((79.36, 81.97, 74.95, 27.78, 9.20), (83.06, 78.84, 87.25, 23.80, 7.67)),
+)  # fmt: skip
