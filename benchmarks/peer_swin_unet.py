@@ -1,8 +1,8 @@
 """The peer of `swin_unet.py`: Swin-Unet in PyTorch. Needs torch and NumPy, nothing of ours.
 
 Written from the text in `tests/golden/swin_unet/README.md`, on features `[batch, rows, columns, features]` as
-PyTorch's linear layers have it. Numbers below 1e-38 are 0, as in TensorFlow: a masked pair of places gets exp(-100), and
-without this PyTorch is several times slower. How it runs:
+PyTorch's linear layers have it. Numbers below 1e-38 are 0, as in TensorFlow: a masked pair of places gets exp(-100).
+How it runs:
 
 - `eager`: attention spelled out (two products, a sum and a softmax); Adam fused.
 - `sdpa`: attention by `scaled_dot_product_attention`, position and mask as one float mask.

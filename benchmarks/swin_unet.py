@@ -2,10 +2,10 @@
 
     python benchmarks/swin_unet.py [--peer-python PYTHON] [--batches 1 2] [--only predict] [--ways ...]
 
-Every way is a process of its own; they work in turn, and the peer is the fastest of PyTorch's ways. First the peer, which
-is written from `tests/golden/swin_unet/README.md`, must give the reference's logits (5e-5) and gradients (1e-4); then
-ours and the peer, with the same weights, must give the same probabilities and Dice (1e-4). A step is Adam on soft Dice,
-drop path 0.1. Peak memory is a process's largest resident set, its libraries included. A way of ours is
+Every way is a process of its own; they work in turn, and the peer is the fastest of PyTorch's ways. First the peer,
+which is written from `tests/golden/swin_unet/README.md`, must give the reference's logits (5e-5) and gradients (1e-4);
+then ours and the peer, with the same weights, must give the same probabilities and Dice (1e-4). A step is Adam on soft
+Dice, drop path 0.1. Peak memory is a process's largest resident set, its libraries included. A way of ours is
 KIND[:NAME=VALUE...], NAME=VALUE for the environment; kinds:
 
 - `predict`: `model.predict_on_batch`; `predict_xla`: compiled by XLA;
