@@ -16,7 +16,7 @@ TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
 # What these measure has fast tests of its own: here is only tried that they run, by `make test-long`.
 LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
-    "dbt_projection.py", "radiomics_features.py",
+    "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py",
 )  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
@@ -33,6 +33,8 @@ TINY = {
     "spottune.py": ["--quick"],
     "stitching.py": ["--quick"],
     "surface.py": ["--quick", "--peer-python", "none"],
+    "swin_unet.py": ["--quick", "--peer-python", "none"],
+    "branches.py": ["--quick"],
 }
 
 

@@ -88,7 +88,7 @@ class WindowAttention(layers.Layer):
         if self.qkv_bias:
             mixed = mixed + self.qkv_shift
         mixed = ops.transpose(ops.reshape(mixed, (-1, places, 3, heads, each)), (2, 0, 3, 1, 4))
-        queries, keys, values = mixed[0], mixed[1], mixed[2]
+        queries, keys, values = ops.unstack(mixed)  # slices would add up their gradients in arrays of zeros
         queries = queries * (self.qk_scale or each**-0.5)
         found = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         bias = ops.reshape(ops.take(self.table, self.index, axis=0), (places, places, heads))
