@@ -124,13 +124,27 @@ def match_clusters(
     """
     masks = checked_masks(prediction, truth)
     box = bounding_box(masks[0] | masks[1])
-    masks = masks[0][box], masks[1][box]
-    called, true = (label_clusters(mask, spacing, join_mm) for mask in masks)
+    called, true = (label_clusters(mask[box], spacing, join_mm) for mask in masks)
+    return match_labels(called, true, spacing, rule)
+
+
+def match_labels(
+    called: NDArray[np.int32], true: NDArray[np.int32], spacing: ArrayLike | None = None, rule: HitRule = ANY_OVERLAP
+) -> Matched:
+    """As `match_clusters`, of clusters that are numbered already.
+
+    Args:
+        called, true: of one shape, as `label_clusters` gives them.
+        spacing, rule: as `match_clusters`.
+
+    Raises:
+        MammoError: `spacing_unknown`, `spacing_wrong`.
+    """
     calls, trues = int(called.max()), int(true.max())
     if rule.kind == "centre":
         pairs = _near(true, called, checked_spacing(spacing, called.ndim), rule.value)
     else:
-        shared = masks[0] & masks[1]
+        shared = (called > 0) & (true > 0)
         codes = true[shared].astype(np.int64) * (calls + 1) + called[shared]
         both, pixels = np.unique(codes, return_counts=True)
         pairs = np.stack(np.divmod(both, calls + 1), axis=1)

@@ -1,4 +1,8 @@
-"""Free-response curve: sensitivity by cluster against false clusters an image, over thresholds of the probability."""
+"""Free-response curve: sensitivity by cluster against false clusters an image, over thresholds of the probability.
+
+The counts of a picture are columns of its row in `predictions.csv` and `segmentations.csv`, so that the curve and its
+numbers can be made again from either file.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation.clusters import ANY_OVERLAP, HitRule, match_clusters
+from mammo_tf.evaluation.clusters import ANY_OVERLAP, HitRule, label_clusters, match_labels
 from mammo_tf.evaluation.intervals import OVER_PATIENTS, Interval, Resampling, bca_levels, group_numbers, resamples
 from mammo_tf.evaluation.numbers import Numbers, interval_number, missing_number
+from mammo_tf.evaluation.surface import bounding_box, checked_masks
 
 THRESHOLDS = tuple(np.round(np.arange(0.05, 1.0, 0.05), 2).tolist())
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0)  # false clusters an image
+AT = "sensitivity_at_{:g}_false_clusters"  # in `metrics.json`
+TITLES = {AT.format(rate): f"Sensitivity by cluster at {rate:g} false clusters an image" for rate in RATES}
+CLUSTERS = "clusters"  # the column that counts true ones
+FOUND, FALSE = (tuple(f"{part}_at_{cut:.2f}" for cut in THRESHOLDS) for part in ("clusters_found", "false_clusters"))
+COLUMNS = (*FOUND, *FALSE)
 
 
 @dataclass(frozen=True)
@@ -63,18 +74,51 @@ def count_clusters(
     Args:
         probability: `[rows, columns]` in [0, 1].
         truth: mask of the same shape.
-        thresholds: above 0 and up to 1; counted from the highest down.
+        thresholds: above 0 and up to 1; counted from the highest down. Compared in the probability's own type.
         spacing, rule, join_mm: as `match_clusters`.
 
     Raises:
         MammoError: `probability_wrong` for nan and for what lies outside of [0, 1]; `threshold_wrong`; as
             `match_clusters`.
     """
-    values = checked_probability(probability)
-    found = [match_clusters(values >= cut, truth, spacing, rule, join_mm) for cut in falling(thresholds)]
+    values, cuts = checked_probability(probability), falling(thresholds).tolist()
+    called, mask = checked_masks(values >= cuts[-1], truth)
+    box = bounding_box(called | mask)
+    values, true = values[box], label_clusters(mask[box], spacing, join_mm)
+    found = [match_labels(label_clusters(values >= cut, spacing, join_mm), true, spacing, rule) for cut in cuts]
     sums = [(int(one.found.sum()), int(one.false.sum())) for one in found]
     counted = np.array(sums, np.int64).T
     return ClusterCounts(len(found[0].found), counted[0], counted[1])
+
+
+def froc_row(counts: ClusterCounts) -> dict[str, float]:
+    """The columns `COLUMNS` of a picture that was counted at `THRESHOLDS`."""
+    parts = ((FOUND, counts.found), (FALSE, counts.false))
+    return {name: float(count) for names, part in parts for name, count in zip(names, part[::-1], strict=True)}
+
+
+def table_counts(table: pd.DataFrame) -> list[ClusterCounts] | None:
+    """The counts of every row at `THRESHOLDS`; None for a table without them.
+
+    Args:
+        table: with the columns `CLUSTERS` and `COLUMNS`, as numbers or as their texts.
+
+    Raises:
+        MammoError: `count_wrong` for a value that is no count.
+    """
+    names = (CLUSTERS, *COLUMNS)
+    if not set(names) <= set(table):
+        return None
+    values = table[list(names)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    wrong = ~((values >= 0) & (values % 1 == 0) & np.isfinite(values))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0].tolist()
+        image = table["image_id"].iloc[row] if "image_id" in table else row + 1
+        sentence = f"{names[column]} of image {image} is {str(table[names[column]].iloc[row])!r}, which is not a count"
+        raise MammoError("count_wrong", sentence, "Score the images again, or leave the column out")
+    whole = values.astype(np.int64)
+    steps = len(FOUND)
+    return [ClusterCounts(int(row[0]), row[steps:0:-1], row[:steps:-1]) for row in whole]
 
 
 def checked_probability(probability: NDArray[Any], what: str = "the picture") -> NDArray[Any]:
@@ -155,7 +199,7 @@ def froc_numbers(
     np.add.at(sums, numbers, parts)
     how = f"largest share of clusters found by a threshold with so many false clusters an image or fewer, {rule.words}"
     words = f"{how}; {resampling.words(groups)}"
-    names = [f"sensitivity_at_{rate:g}_false_clusters" for rate in rates]
+    names = [AT.format(rate) for rate in rates]
     if not curve.clusters:
         return {name: missing_number(0, words, "no image has a cluster") for name in names}
     values = _at_rates(sums.sum(axis=0), rates)

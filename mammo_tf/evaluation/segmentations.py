@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import overlap as overlaps
-from mammo_tf.evaluation.clusters import ANY_OVERLAP, match_clusters
+from mammo_tf.evaluation.clusters import ANY_OVERLAP, match_clusters, specks_found
+from mammo_tf.evaluation.froc import froc_numbers, table_counts
 from mammo_tf.evaluation.intervals import Resampling, share_interval
-from mammo_tf.evaluation.numbers import Levels, Number, missing_number, number_of
+from mammo_tf.evaluation.numbers import Levels, Number, Numbers, missing_number, number_of
 from mammo_tf.evaluation.overlap import OVERLAP
 from mammo_tf.evaluation.surface import (
     BORDERS,
@@ -28,7 +29,8 @@ from mammo_tf.evaluation.surface import TITLES as OF_DISTANCES
 
 AREAS = ("false_area_mm2", "area_mm2")
 CLUSTERS = ("clusters", "clusters_found", "false_clusters")
-COLUMNS = (*OVERLAP, *DISTANCES, *AREAS, *CLUSTERS)
+SPECKS = ("specks", "specks_found")
+COLUMNS = (*OVERLAP, *DISTANCES, *AREAS, *CLUSTERS, *SPECKS)
 SIZES_MM2 = (0.0, 25.0, 100.0, 400.0, np.inf)  # discs of 5.6, 11 and 23 mm across
 UNKNOWN = "spacing_unknown"
 SPACING = "fill spacing_row_mm and spacing_column_mm of the manifest"
@@ -37,7 +39,12 @@ Column = NDArray[np.float64]
 Share = tuple[Column, Column]  # parts and wholes, one an image; their sums are divided
 
 
-def segmentation_row(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], spacing: ArrayLike) -> dict[str, float]:
+def segmentation_row(
+    prediction: NDArray[np.bool_],
+    truth: NDArray[np.bool_],
+    spacing: ArrayLike,
+    specks: NDArray[np.bool_] | None = None,
+) -> dict[str, float]:
     """The columns `COLUMNS` of one picture.
 
     `false_area_mm2` is the area that is called where the truth is empty, and nan elsewhere; `area_mm2` the area of the
@@ -47,6 +54,7 @@ def segmentation_row(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], sp
     Args:
         prediction, truth: masks of one shape, bool `[rows, columns]`, in the geometry of the stored picture.
         spacing: mm between rows and between columns; nan where it is not known.
+        specks: single calcifications, bool of the same shape; None where none is told. See `specks_found`.
 
     Raises:
         MammoError: `masks_differ`, `mask_wrong`, `spacing_wrong`.
@@ -66,8 +74,9 @@ def segmentation_row(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], sp
         row["area_mm2"] = pixel * np.count_nonzero(true)
         if not row["area_mm2"]:
             row["false_area_mm2"] = pixel * np.count_nonzero(found)
-    counts = (len(matched.found), matched.found.sum(), matched.false.sum())
-    return row | {name: float(count) for name, count in zip(CLUSTERS, counts, strict=True)}
+    touched, singles = (0, 0) if specks is None else specks_found(found, specks)
+    counts = (len(matched.found), matched.found.sum(), matched.false.sum(), singles, touched)
+    return row | {name: float(count) for name, count in zip((*CLUSTERS, *SPECKS), counts, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -107,8 +116,11 @@ def _missed(table: pd.DataFrame) -> Share:
     return finding * table["precision"].isna().to_numpy().astype(np.float64), finding
 
 
-def _clusters_found(table: pd.DataFrame) -> Share:
-    return table["clusters_found"].to_numpy(np.float64), table["clusters"].to_numpy(np.float64)
+def _found_of(found: str, true: str) -> Callable[[pd.DataFrame], Share]:
+    def of(table: pd.DataFrame) -> Share:
+        return table[found].to_numpy(np.float64), table[true].to_numpy(np.float64)
+
+    return of
 
 
 def _dice_of_size(low: float, high: float) -> Callable[[pd.DataFrame], Share]:
@@ -163,12 +175,17 @@ MEASURES = (
     ),
     *(_of_size(low, high) for low, high in zip(SIZES_MM2[:-1], SIZES_MM2[1:], strict=True)),
     Measure(
-        "cluster_sensitivity", "Sensitivity by cluster", _clusters_found,
+        "cluster_sensitivity", "Sensitivity by cluster", _found_of("clusters_found", "clusters"),
         f"share of connected components of the findings, {ANY_OVERLAP.words}", overlaps.WITHOUT["tpr"],
     ),
     Measure(
         "false_clusters_per_image", "False clusters an image", _mean_of("false_clusters"),
         "connected components of the calls that meet no finding, over all images", "no image was measured",
+    ),
+    Measure(
+        "speck_recall", "Recall by speck", _found_of("specks_found", "specks"),
+        "share of single calcifications (findings of kind speck) that a call touches, looked for or not",
+        "no finding with a place is of kind speck",
     ),
 )  # fmt: skip
 TITLES = {measure.name: measure.title for measure in MEASURES}
@@ -177,7 +194,8 @@ TITLES = {measure.name: measure.title for measure in MEASURES}
 def segmentation_metrics(table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
     """Split -> level `image` -> the numbers of `MEASURES`, for `metrics.json`.
 
-    n is over how many images (over how many clusters, of `cluster_sensitivity`) a number is made; `how` says how many
+    n is over how many images (clusters of `cluster_sensitivity`, specks of `speck_recall`) a number is made; those of
+    `froc_numbers` follow where the table has their counts. `how` says how many
     are left out of a distance, and how many of these were missed. Where the pixel spacing of an image is unknown, what
     is in mm leaves it out and says so (`spacing_unknown`).
 
@@ -187,9 +205,17 @@ def segmentation_metrics(table: pd.DataFrame, resampling: Resampling) -> dict[st
     """
     known = [measure for measure in MEASURES if measure.name in OVERLAP or set(COLUMNS) <= set(table)]
     return {
-        str(split): {"image": {measure.name: _number(measure, part, resampling) for measure in known}}
+        str(split): {
+            "image": {measure.name: _number(measure, part, resampling) for measure in known}
+            | _of_curve(part, resampling)
+        }
         for split, part in table.groupby("split", sort=False)
     }
+
+
+def _of_curve(table: pd.DataFrame, resampling: Resampling) -> Numbers:
+    counts = table_counts(table)
+    return {} if counts is None else froc_numbers(counts, table["patient_id"].to_numpy(), resampling=resampling)
 
 
 def _number(measure: Measure, table: pd.DataFrame, resampling: Resampling) -> Number:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from mammo_tf.data import ImagePatchSampling, TileSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Metrics, calibrate, compute_metrics, write_predictions
+from mammo_tf.evaluation.froc import COLUMNS as OF_CURVE
 from mammo_tf.evaluation.predictions import COLUMNS, with_decision
 from mammo_tf.evaluation.segmentations import COLUMNS as OF_MASKS
 from mammo_tf.files import write_json
@@ -114,7 +115,8 @@ def measured(
         if set(OF_MASKS) <= set(part):
             identities = [name for name in COLUMNS if name not in ("label", "score")]
             of_branches = [name for name in part if name == BRANCH or str(name).startswith(DISTANCE)]
-            write_predictions(part[[*identities, *OF_MASKS, *of_branches]], folder / f"segmentations_{split}.csv")
+            kept = [*identities, *OF_MASKS, *OF_CURVE, *of_branches]
+            write_predictions(part[kept], folder / f"segmentations_{split}.csv")
     write_json(folder / "metrics.json", metrics.to_json())  # last: who finds it finds the predictions too
     return Measured(table, metrics, card)
 

@@ -25,6 +25,7 @@ from mammo_tf.evaluation.number_text import (
     threshold_text,
     value_text,
 )
+from mammo_tf.reporting.froc import froc_figure
 from mammo_tf.reporting.palette import (
     INK,
     MUTED,
@@ -269,13 +270,26 @@ class ModelFigure:
     Attributes:
         name: of its files.
         title: what it shows.
+        caption: below it in the report.
         draw: the figure of these scores; None where they do not allow one.
     """
 
     name: str
     title: str
+    caption: str
     draw: Callable[[Scores], Figure | None]
 
 
 # a further figure is a function, in a file of its own, and a line here
-MODEL_FIGURES = (ModelFigure("histogram", "Scores of the two classes", histogram_figure),)
+MODEL_FIGURES = (
+    ModelFigure(
+        "histogram", "Scores of the two classes", "Scores of positive and negative cases, as shares of their class.",
+        histogram_figure,
+    ),
+    ModelFigure(
+        "froc", "Free-response curve",
+        "Share of the true clusters that are found, against false clusters an image. A dot is a threshold of the "
+        "probability; the line is the best threshold with so many false clusters or fewer.",
+        froc_figure,
+    ),
+)  # fmt: skip

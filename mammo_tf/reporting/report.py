@@ -219,7 +219,7 @@ def _panel(level: str, number: int, models: dict[int, Scores]) -> dict[str, Any]
         )
     drawn = [(one, one.draw(model)) for one in MODEL_FIGURES]
     figures = [
-        inline_svg(figure, f"{one.name}-{level}-{number}", f"{one.title}: {about}")
+        (inline_svg(figure, f"{one.name}-{level}-{number}", f"{one.title}: {about}"), one.caption)
         for one, figure in drawn
         if figure is not None
     ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import LEVELS, Metrics, at_level, auc
+from mammo_tf.evaluation.froc import ClusterCounts, table_counts
 
 Numbers = Mapping[str, Mapping[str, Any]]
 PLURALS = {level.name: level.plural for level in LEVELS}
@@ -28,6 +29,7 @@ class Scores:
         scores: float64 `[n]`.
         patients: `[n]`, whom each case belongs to.
         numbers: metric -> {value, low, high, n, how}, of `metrics.json` at this split and level.
+        counts: clusters of every image; empty at other levels, and where none were counted.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Scores:
     scores: NDArray[np.float64]
     patients: NDArray[Any]
     numbers: Numbers
+    counts: tuple[ClusterCounts, ...] = ()
 
     @property
     def both_classes(self) -> bool:
@@ -72,7 +75,7 @@ def scores_at(name: str, table: pd.DataFrame, metrics: Metrics, split: str, leve
         None where there is no such level (no laterality, hence no breasts).
 
     Raises:
-        MammoError: `split_missing` if the predictions or the metrics have no such split.
+        MammoError: `split_missing` if the predictions or the metrics have no such split; as `froc.table_counts`.
     """
     if split not in metrics or not (table["split"] == split).any():
         known = ", ".join(sorted(set(metrics) & set(table["split"]))) or "none"
@@ -86,10 +89,12 @@ def scores_at(name: str, table: pd.DataFrame, metrics: Metrics, split: str, leve
     if cases is None:
         return None
     cases = cases[cases["split"] == split]
+    counts = table_counts(table[table["split"] == split]) if level == "image" else None
     return Scores(
         name,
         cases["label"].to_numpy(np.int64),
         cases["score"].to_numpy(np.float64),
         cases["patient_id"].to_numpy(str),
         numbers,
+        tuple(counts or ()),
     )

@@ -91,13 +91,47 @@ class WarmUp(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = self.rate * (done + 1) / self.steps
 
 
-class EpochStatistics(keras.callbacks.Callback):
-    """Layers that gather statistics of an epoch (`reset_statistics`) begin anew with every epoch."""
+class BranchStatistics(keras.callbacks.Callback):
+    """Layers that add up statistics by branch (`sums`, `counts`, `reset_statistics`) begin anew with every epoch.
+
+    Args:
+        last_batch: they begin anew with every batch too, so that a branch has those of the last batch of the epoch
+            that holds an example of it.
+    """
+
+    def __init__(self, last_batch: bool = False) -> None:
+        super().__init__()
+        self.last_batch = last_batch
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        for _, layer in named_layers(self.model):
-            if hasattr(layer, "reset_statistics"):
-                layer.reset_statistics()
+        layers = [layer for _, layer in named_layers(self.model) if hasattr(layer, "reset_statistics")]
+        self.layers = [layer for layer in layers if layer.branches > 1]
+        self._reset()
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        if self.last_batch:
+            self.before = [_arrays(layer) for layer in self.layers]
+            self._reset()
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        if not self.last_batch:
+            return
+        for layer, before in zip(self.layers, self.before, strict=True):
+            sums, counts = _arrays(layer)
+            missing = counts == 0
+            if missing.any():
+                sums[missing], counts[missing] = before[0][missing], before[1][missing]
+                layer.sums.assign(sums)
+                layer.counts.assign(counts)
+
+    def _reset(self) -> None:
+        for layer in self.layers:
+            layer.reset_statistics()
+
+
+def _arrays(layer: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Copies of its sums and counts by branch."""
+    return np.array(keras.ops.convert_to_numpy(layer.sums)), np.array(keras.ops.convert_to_numpy(layer.counts))
 
 
 class Progress(keras.callbacks.Callback):

@@ -20,7 +20,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import write_text
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
-from mammo_tf.training.callbacks import EpochStatistics, FiniteLoss, Progress, Validation, WarmUp
+from mammo_tf.training.callbacks import BranchStatistics, FiniteLoss, Progress, Validation, WarmUp
 from mammo_tf.training.checkpoints import (
     BestWeights,
     check_first,
@@ -141,7 +141,7 @@ def _run(
     callbacks = [
         _validation(material, devices),
         FiniteLoss(stage.name, partial(_image_names, material, number)),
-        EpochStatistics(),
+        BranchStatistics(stage.statistics == "last_batch"),
         *_patience(stage),
         *([WarmUp(stage.rate, stage.warm_up)] if stage.warm_up else []),
         best,

@@ -20,6 +20,7 @@ OPTIMIZERS = {
 }
 COUPLED = {"adam": CoupledAdam, "nadam": CoupledNadam, "sgd": CoupledSGD}
 DECAYS = ("l2", "decoupled", "coupled")
+STATISTICS = ("epoch", "last_batch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -48,6 +49,9 @@ class Stage:
         clip_norm: the gradient of all weights together is shortened to this norm; None leaves it. On one device alone,
             as each of several would shorten its own.
         batch_norm: False keeps all batch normalisations in inference mode with their weights.
+        statistics: by which layer normalisations know a branch's domain: the mean over the examples of the "epoch", or
+            over those of its "last_batch" (a branch without an example there keeps those of the batch before). Batch
+            normalisations have moving statistics.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Stage:
     batch_norm: bool = True
     warm_up: int = 0
     clip_norm: float | None = None
+    statistics: str = "epoch"
 
     def __post_init__(self) -> None:
         rules = (
@@ -82,6 +87,7 @@ class Stage:
             (min(self.rate_patience, self.stop_patience) >= 0, "a patience is 0 or more"),
             (self.warm_up >= 0, "warm_up is 0 or more"),
             (self.clip_norm is None or self.clip_norm > 0, "clip_norm is above 0"),
+            (self.statistics in STATISTICS, f"statistics is one of {', '.join(STATISTICS)}"),
         )
         for right, rule in rules:
             if not right:

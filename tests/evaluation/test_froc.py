@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import Resampling
+from mammo_tf.evaluation import Resampling, write_predictions
+from mammo_tf.evaluation.clusters import match_clusters
 from mammo_tf.evaluation.froc import (
+    CLUSTERS,
+    THRESHOLDS,
     ClusterCounts,
     count_clusters,
     froc_curve,
     froc_numbers,
+    froc_row,
     sensitivity_at,
+    table_counts,
 )
 
 CUTS = (0.2, 0.5, 0.8)
@@ -135,3 +144,35 @@ def test_what_is_wrong_is_told() -> None:
         froc_curve([])
     with pytest.raises(MammoError, match="other thresholds"):
         froc_curve([count_clusters(probability, truth, CUTS)])
+
+
+def test_counts_go_through_the_columns_of_a_table_and_back(tmp_path: Path) -> None:
+    counts = [count_clusters(*pair) for pair in scene()]
+    table = pd.DataFrame([froc_row(one) | {CLUSTERS: one.clusters} for one in counts]).assign(image_id=["a", "b"])
+    assert (table["clusters_found_at_0.90"][0], table["clusters_found_at_0.30"][0]) == (1, 2)
+    assert (table["false_clusters_at_0.40"][1], table["false_clusters_at_0.45"][1]) == (1, 0)
+    write_predictions(table, tmp_path / "segmentations.csv")
+    for one in (table, pd.read_csv(tmp_path / "segmentations.csv", dtype=str)):
+        again = table_counts(one)
+        assert again is not None
+        for first, second in zip(counts, again, strict=True):
+            assert first.clusters == second.clusters
+            assert (first.found.tolist(), first.false.tolist()) == (second.found.tolist(), second.false.tolist())
+    assert table_counts(table.drop(columns=["false_clusters_at_0.40"])) is None
+    for wrong in ("-1", "0.5", "", "many"):
+        damaged = table.astype({"false_clusters_at_0.40": object})
+        damaged.loc[1, "false_clusters_at_0.40"] = wrong
+        with pytest.raises(MammoError, match="false_clusters_at_0.40 of image b") as caught:
+            table_counts(damaged)
+        assert caught.value.code == "count_wrong"
+
+
+@given(arrays(np.float32, (9, 11), elements=st.integers(0, 20).map(lambda step: np.float32(step / 20))))
+@settings(max_examples=20, deadline=None)
+def test_what_is_counted_at_a_threshold_is_what_its_mask_holds(probability: np.ndarray) -> None:
+    truth = np.zeros((9, 11), bool)
+    truth[1:3, 1:4] = truth[5:8, 6:9] = True
+    counts = count_clusters(probability, truth)
+    for place, cut in enumerate(THRESHOLDS[::-1]):
+        found, false = match_clusters(probability >= cut, truth)
+        assert (counts.found[place], counts.false[place]) == (found.sum(), false.sum())

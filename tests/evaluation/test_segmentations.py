@@ -8,6 +8,7 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling
+from mammo_tf.evaluation.froc import count_clusters, froc_row
 from mammo_tf.evaluation.segmentations import COLUMNS, MEASURES, segmentation_metrics, segmentation_row
 from mammo_tf.evaluation.titles import title_of
 
@@ -51,7 +52,8 @@ def test_a_call_without_a_finding_has_an_area_and_no_distance() -> None:
 def test_without_a_spacing_nothing_is_in_mm() -> None:
     row = segmentation_row(square(2, 2), square(2, 4), UNKNOWN)
     known = {name for name in COLUMNS if np.isfinite(row[name])}
-    assert known == {"tpr", "precision", "dsc", "clusters", "clusters_found", "false_clusters"}
+    counts = {"clusters", "clusters_found", "false_clusters", "specks", "specks_found"}
+    assert known == {"tpr", "precision", "dsc", *counts}
     with pytest.raises(MammoError, match="not above 0 mm"):
         segmentation_row(square(2, 2), square(2, 4), (0.0, 0.1))
 
@@ -146,3 +148,38 @@ def test_a_mean_over_no_image_says_why() -> None:
     assert numbers["hd"]["why"] == "in no image are both a finding and a call"
     assert numbers["cluster_sensitivity"]["why"] == "no image has a finding"
     assert numbers["false_area_mm2"]["value"] == 0
+
+
+def test_recall_by_speck_is_over_all_specks() -> None:
+    specks = NOTHING.copy()
+    specks[3, 3] = specks[3, 5] = specks[13, 13] = True  # three of one pixel, two of which a call touches
+    rows = [
+        segmentation_row(square(2, 2), square(2, 2), UNKNOWN, specks),
+        segmentation_row(NOTHING, square(2, 2), UNKNOWN, square(12, 2, 1)),
+        segmentation_row(square(2, 2), square(2, 2), UNKNOWN),
+    ]
+    assert [(row["specks"], row["specks_found"]) for row in rows] == [(3, 2), (1, 0), (0, 0)]
+    table = pd.DataFrame(rows).assign(split="test", patient_id=["a", "b", "c"], label=1)
+    number = numbers_of(table)["speck_recall"]
+    assert (number["value"], number["n"]) == (0.5, 4)
+    assert number["low"] == 0.0
+    assert number["high"] == pytest.approx(2 / 3)
+    assert "patients" in number["how"]
+    without = numbers_of(table.assign(specks=0.0, specks_found=0.0))["speck_recall"]
+    assert (without["value"], without["why"]) == (None, "no finding with a place is of kind speck")
+
+
+def test_the_numbers_of_the_curve_stand_beside_the_others() -> None:
+    """Two patients: a cluster found from 0.6 down without a false one, and a cluster found from 0.2 down with one."""
+    rows = []
+    for cut, false in ((0.6, 0.0), (0.2, 0.2)):
+        probability = np.where(square(2, 2), cut, np.where(square(12, 12), false, 0.0)).astype(np.float32)
+        rows.append(segmentation_row(probability >= 0.5, square(2, 2), UNKNOWN) | froc_row(count_clusters(
+            probability, square(2, 2)
+        )))  # fmt: skip
+    table = pd.DataFrame(rows).assign(split="test", patient_id=["a", "b"], label=1)
+    numbers = numbers_of(table)
+    assert numbers["cluster_sensitivity"]["value"] == 0.5
+    assert numbers["sensitivity_at_0.25_false_clusters"]["value"] == 0.5
+    assert numbers["sensitivity_at_0.5_false_clusters"]["value"] == 1.0
+    assert title_of("sensitivity_at_0.5_false_clusters") == "Sensitivity by cluster at 0.5 false clusters an image"

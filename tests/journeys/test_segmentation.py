@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from mammo_tf.cli.main import main
+from mammo_tf.evaluation.froc import COLUMNS as OF_CURVE
+from mammo_tf.evaluation.froc import froc_numbers, table_counts
 from mammo_tf.evaluation.segmentations import COLUMNS
 from mammo_tf.evaluation.surface import surface_metrics
 from mammo_tf.files import read_json
@@ -85,7 +87,13 @@ def test_a_segmentation_from_recipe_to_served_masks(
     table = pd.read_csv(out / "segmentations_test.csv", dtype={"image_id": "str"})
     assert numbers["dsc"]["value"] == pytest.approx(table["dsc"].mean())
     assert numbers["tpr"]["n"] == table["tpr"].notna().sum()
-    assert list(table)[-len(COLUMNS) :] == list(COLUMNS)
+    measured = [*COLUMNS, *OF_CURVE]
+    assert list(table)[-len(measured) :] == measured
+    counts = table_counts(table)
+    assert counts is not None
+    again = froc_numbers(counts, table["patient_id"])
+    assert {name: numbers[name]["value"] for name in again} == {name: one["value"] for name, one in again.items()}
+    assert table["clusters_found_at_0.50"].tolist() == table["clusters_found"].tolist()
     both = table.dropna(subset=["tpr", "precision"])
     assert len(both), "the little network calls something somewhere"
     assert numbers["hd"]["value"] == pytest.approx(both["hd"].mean())
@@ -106,6 +114,7 @@ def test_a_segmentation_from_recipe_to_served_masks(
     assert "Findings and calls" in report
     assert report.count(' overlay" viewBox=') == len(read_json(out / "figures" / "overlays.json"))
     assert "Hausdorff distance, 95th percentile, mm" in report
+    assert "Free-response curve" in report
     truth = load_recipe(page).task
     assert load_model(out / "model.keras").card.task == truth
     assert len(list((out / "masks").glob("*.png"))) >= len(table)

@@ -7,12 +7,16 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import Metrics, Resampling, compute_metrics, read_predictions
+from mammo_tf.evaluation import Metrics, Resampling, compute_metrics, read_predictions, write_predictions
+from mammo_tf.evaluation.froc import count_clusters, froc_row
 from mammo_tf.reporting import Report, Scores, forest_figure, histogram_figure, roc_figure, write_figures
+from mammo_tf.reporting.froc import froc_figure
 from mammo_tf.reporting.palette import inline_svg, svg_text
+from mammo_tf.reporting.scores import scores_at
 
 
 def model(name: str = "M", labels: tuple[int, ...] = (0, 0, 1, 1), threshold: float | None = 0.5) -> Scores:
@@ -49,6 +53,32 @@ def test_histogram_shows_shares_and_threshold(threshold: float | None) -> None:
 def test_histogram_of_any_scale(scores: tuple[float, ...]) -> None:
     base = model()
     ElementTree.fromstring(svg_text(histogram_figure(Scores("M", base.labels, np.array(scores), base.patients, {}))))
+
+
+def test_the_free_response_curve_is_drawn_of_the_counts_in_the_predictions(tmp_path: Path) -> None:
+    """Two images: a cluster found up to 0.6, and at 0.2 a false one; the table is read back as text."""
+    probability = np.zeros((2, 20, 20), np.float32)
+    probability[0, 2:6, 2:6], probability[1, 2:6, 2:6] = 0.6, 0.2
+    truth = np.zeros((2, 20, 20), bool)
+    truth[0, 2:6, 2:6] = True
+    counts = [count_clusters(*pair) for pair in zip(probability, truth, strict=True)]
+    rows = [froc_row(one) | {"clusters": one.clusters} for one in counts]
+    same = {"patient_id": ["a", "b"], "image_id": ["a", "b"], "label": [1, 0], "score": [0.6, 0.2]}
+    write_predictions(pd.DataFrame(rows).assign(**same), tmp_path / "predictions.csv")
+    table = read_predictions(tmp_path / "predictions.csv")
+    metrics = compute_metrics(table, resampling=Resampling(20))
+    number = {"value": 1.0, "low": 0.25, "high": 1.0, "n": 1, "how": ""}
+    metrics["test"]["image"]["sensitivity_at_0.5_false_clusters"] = number
+    image = scores_at("M", table, metrics, "test", "image")
+    assert image is not None
+    text = svg_text(froc_figure(image))
+    assert "<title>threshold 0.60: sensitivity 1.00, 0.00 false clusters an image</title>" in text
+    assert "<title>threshold 0.20: sensitivity 1.00, 0.50 false clusters an image</title>" in text
+    assert "1 true clusters, 2 images" in text
+    assert "95 % interval" in text
+    assert froc_figure(model()) is None, "nothing was counted"
+    written = write_figures(table, metrics, tmp_path)
+    assert {path.stem for path in written if "froc" in path.stem} == {"froc_test_image"}
 
 
 def test_forest_shows_what_does_not_exist_as_none() -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from mammo_tf.data import DomainSampling, TileSampling, WholeImages, inference_stream, training_stream
+from mammo_tf.data import DomainSampling, TileSampling, WholeImages, inference_stream, steps_per_epoch, training_stream
 from mammo_tf.data.augmentation import NO_AUGMENTATION
 from mammo_tf.data.domains import DUAL_BRANCHES
 from mammo_tf.data.plans import Plan
 from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.tiles import Tiling
-from mammo_tf.models import MultiBatchNormalization, UNet, rebuild
+from mammo_tf.models import MultiBatchNormalization, MultiLayerNormalization, UNet, rebuild
 from mammo_tf.records import Records
 from mammo_tf.training import Material, Segmentation, Stage, fit_stage
+from mammo_tf.training.callbacks import BranchStatistics
 from mammo_tf.training.losses import dice_loss
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -76,6 +78,43 @@ def test_statistics_are_those_of_the_last_epoch(trained: tuple, records: Records
     for name in ("norm", "picture"):
         np.testing.assert_array_equal(model.get_layer(name).counts, np.full(3, length / 3))
     assert len(history) == 2
+
+
+def test_statistics_of_the_last_batch_are_those_of_its_pictures(records: Records, tmp_path: Path) -> None:
+    """Computed a second way: the last batch is put together from the plan, and goes through one layer by itself."""
+    stage = replace(STAGE, epochs=1, statistics="last_batch")
+    material = make_material(records, batch_size=9)
+    model, _ = fit_stage(make_model(), stage, material, tmp_path)
+    steps = steps_per_epoch(material.training, 9)
+    stream = training_stream(records, material.training, 9, records.preprocessing, 0, 0, TASK.masks(records))
+    *_, last = stream.take(steps)
+    alone = model.get_layer("picture")
+    found = np.asarray(alone.sums), np.asarray(alone.counts)
+    alone.reset_statistics()
+    alone(last["image"] / 255, last["branch"], training=True)
+    np.testing.assert_array_equal(found[1], np.asarray(alone.counts))
+    np.testing.assert_array_equal(found[1], np.bincount(last["branch"], minlength=3))
+    np.testing.assert_allclose(found[0], np.asarray(alone.sums), rtol=1e-5)
+
+
+def test_a_branch_without_an_example_keeps_the_batch_before() -> None:
+    layer, callback = MultiLayerNormalization(3, name="norm"), BranchStatistics(last_batch=True)
+    pictures, branch = keras.Input((2, 4)), keras.Input((), dtype="int32")
+    model = keras.Model([pictures, branch], layer(pictures, branch))
+    callback.set_model(model)
+    batches = [np.random.default_rng(seed).normal(size=(2, 2, 4)).astype(np.float32) for seed in range(3)]
+    callback.on_epoch_begin(0)
+    for number, (batch, branches) in enumerate(zip(batches, ([0, 0], [1, 1], [0, 0]), strict=True)):
+        callback.on_train_batch_begin(number)
+        model([batch, np.array(branches)], training=True)
+        callback.on_train_batch_end(number)
+    found = np.asarray(layer.statistics())
+    for place, batch in ((0, batches[2]), (1, batches[1])):
+        expected = np.mean([[one.mean(), one.std()] for one in batch], axis=0)
+        np.testing.assert_allclose(found[place], expected, rtol=1e-5)
+    assert np.isnan(found[2]).all(), "never seen"
+    callback.on_epoch_begin(1)
+    assert np.isnan(np.asarray(layer.statistics())).all()
 
 
 def test_a_network_with_branches_is_rebuilt_and_saved(trained: tuple, tmp_path: Path) -> None:

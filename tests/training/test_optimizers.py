@@ -81,7 +81,7 @@ def test_clipping_on_several_devices_is_refused() -> None:
     with pytest.raises(MammoError, match="clip_norm on 2 devices") as raised:
         check_shared(4, "float32", 2, clipped=True)
     assert raised.value.code == "clipping_unsafe"
-    for wrong in ({"clip_norm": 0.0}, {"warm_up": -1}):
+    for wrong in ({"clip_norm": 0.0}, {"warm_up": -1}, {"statistics": "last"}):
         with pytest.raises(MammoError, match=next(iter(wrong))):
             replace(_stage(), **wrong)
 

@@ -14,10 +14,12 @@ import pytest
 
 from mammo_tf.data import NO_AUGMENTATION, Augmentation, WholeImages, inference_stream
 from mammo_tf.errors import MammoError
+from mammo_tf.evaluation import Resampling
 from mammo_tf.evaluation.overlap import overlap
+from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import MNet, end2end, rebuild
-from mammo_tf.records import Records
-from mammo_tf.study import UNLABELLED, Finding, findings_to_json
+from mammo_tf.records import Records, open_records, prepare
+from mammo_tf.study import UNLABELLED, Finding, findings_to_json, make_manifest
 from mammo_tf.training import Material, Segmentation, Stage, fit_stage
 from mammo_tf.training.losses import dice_loss
 from mammo_tf.training.tasks import Scoring
@@ -116,6 +118,9 @@ def test_results_have_overlaps_and_masks_in_the_geometry_of_the_stored_picture(
     positions = records.positions("test")
     table = TASK.results(model, records, positions, Scoring(records.preprocessing, 4), tmp_path)
     assert table["label"].tolist() == TASK.truth(records.rows.iloc[positions]).tolist()
+    for counted in ("clusters_found", "false_clusters"):
+        assert table[f"{counted}_at_0.50"].tolist() == table[counted].tolist(), "the mask is the curve's at 0.5"
+        assert (table[f"{counted}_at_0.95"] <= table["clusters"]).all() or counted == "false_clusters"
     sick = table[table["label"] == 1]
     assert sick["dsc"].mean() > 0.7
     for _, row in sick.iterrows():
@@ -127,6 +132,36 @@ def test_results_have_overlaps_and_masks_in_the_geometry_of_the_stored_picture(
     flipped = TASK.results(model, records, positions, Scoring(records.preprocessing, 4, flips=True), None)
     assert not np.allclose(flipped["score"], table["score"])
     assert flipped.loc[flipped["label"] == 1, "dsc"].mean() > 0.7, "masks of flips are mirrored back"
+
+
+def test_clusters_and_specks_of_a_picture_by_hand(tmp_path: Path) -> None:
+    """Bright discs are called: one in the cluster, one outside; the cluster holds a bright speck and a dark one."""
+    picture = np.full((64, 64), 10_000, np.uint16)
+    picture[63, 63] = 60_000
+    for row, column in ((16, 16), (48, 48)):
+        picture[row - 4 : row + 4, column - 4 : column + 4] = 60_000
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    specks = [Finding("speck", "malignant", circle=(x, 16.0, 2.0)) for x in (16.0, 30.0)]
+    findings = [Finding("calcification", "malignant", box=(10.0, 10.0, 36.0, 22.0)), *specks]
+    row = {
+        "image_id": "a", "patient_id": "a", "label": "malignant", "modality": "FILM", "path": "a.png", "split": "test",
+        "laterality": "L", "findings": findings_to_json(findings),
+    }  # fmt: skip
+    steps = Preprocessing.preset("legacy", (32, 32))
+    prepare(make_manifest([row]), tmp_path, tmp_path / "records", steps)
+    records = open_records(tmp_path / "records")
+    given = keras.Input((32, 32, 3))
+    scaled = keras.layers.Lambda(lambda tensor: tensor[..., :1] / keras.ops.max(tensor))(given)
+    model = keras.Model(given, keras.layers.Rescaling(0.88)(keras.ops.clip(scaled, 0.0, 1.0)))
+    task = Segmentation(("calcification",))
+    (found,) = task.results(model, records, np.array([0]), Scoring(steps, 1), None).to_dict("records")
+    assert (found["specks"], found["specks_found"]) == (2, 1)
+    assert (found["clusters"], found["clusters_found"]) == (1, 1)
+    assert (found["clusters_found_at_0.85"], found["clusters_found_at_0.90"]) == (1, 0)
+    assert found["false_clusters_at_0.85"] >= 1, "the other disc"
+    numbers = task.measure(pd.DataFrame([found]), Resampling(20))["test"]["image"]
+    assert numbers["speck_recall"]["value"] == 0.5
+    assert numbers["sensitivity_at_2_false_clusters"]["value"] == 1.0
 
 
 def test_a_mask_lies_where_the_affine_map_says(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from mammo_tf.data.sampling import Cases
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, make_predictions
-from mammo_tf.evaluation.froc import checked_probability
+from mammo_tf.evaluation.froc import checked_probability, count_clusters, froc_row
 from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.overlap import overlap
 from mammo_tf.evaluation.segmentations import segmentation_metrics, segmentation_row
@@ -50,6 +50,7 @@ from mammo_tf.training.tasks.pieces import CHOICES, Pieces, Whole
 from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
 
 SICK = ("malignant", "high_risk")  # labels of a picture in which something was found, somewhere
+SPECK = "speck"  # the kind of a finding that is one calcification
 MASKS = "masks"
 AS_STORED = np.eye(2, 3)  # the map from a stored picture to itself
 
@@ -246,10 +247,12 @@ class Segmentation:
     def results(
         self, model: keras.Model, records: Records, positions: NDArray[np.int64], scoring: Scoring, folder: Path | None
     ) -> pd.DataFrame:
-        """Predictions, with `evaluation.segmentations.COLUMNS` behind, measured in the geometry of the stored picture.
+        """Predictions, with the columns of `evaluation.segmentations` and then of `evaluation.froc` behind.
 
-        Masks go to `masks/<image_id>.png`: what is measured is what they hold. Tiles are put together first. A network
-        with branches has the columns `distance_<branch>`, and `branch` where one was chosen for the picture.
+        All is measured in the geometry of the stored picture: the probability goes there once, to the nearest pixel,
+        so that what is counted at a threshold is what a mask of that threshold holds. Masks go to
+        `masks/<image_id>.png`: what is measured is what they hold. Tiles are put together first. A network with
+        branches has the columns `distance_<branch>`, and `branch` where one was chosen for the picture.
 
         Raises:
             MammoError: `flips_unsafe` where the mean over flips is asked of a network with branches.
@@ -261,10 +264,12 @@ class Segmentation:
             image = records.marks(position)
             name = (image.row["image_id"], image.row["frame"] or "")
             checked_probability(whole.probability, f"the mask of {name[0]}")
-            called = stored_mask(whole.probability >= self.threshold, image.affine, image.stored_size)
+            probability = as_stored(whole.probability, image.affine, image.stored_size)
+            called, truth = probability >= self.threshold, self.stored_truth(image)
             spacing = [image.row.get(f"spacing_{axis}_mm") for axis in ("row", "column")]
-            measured = segmentation_row(called, self.stored_truth(image), known_spacing(spacing))
-            found[position] = (measured | whole.columns, float(whole.probability.max()))
+            measured = segmentation_row(called, truth, known_spacing(spacing), stored_union(image, _is_speck))
+            curve = froc_row(count_clusters(probability, truth))
+            found[position] = (measured | curve | whole.columns, float(whole.probability.max()))
             if folder is not None:
                 write_stored_mask(mask_path(folder / MASKS, *name), called)
         table = make_predictions(rows, labels, [found[position][1] for position in positions.tolist()])
@@ -299,23 +304,32 @@ class Segmentation:
             yield at, pieces.whole()
 
     def stored_truth(self, image: PreparedImage | Marks) -> NDArray[np.bool_]:
-        """The union of the wanted findings in the geometry of the stored picture, bool `[rows, columns]`.
-
-        Boxes, circles and contours are drawn there as the manifest has them; a mask picture is taken from the records,
-        at their resolution.
-        """
-        union = np.zeros(image.stored_size, np.bool_)
-        listed = findings_from_json(str(image.row.get("findings") or ""))
-        for finding, mask in zip(listed, image.finding_masks, strict=True):
-            if self.wanted(finding) and finding.mask is not None:
-                union |= reduced(mask, image.stored_size, invert(image.affine))
-            elif self.wanted(finding):
-                union |= finding_mask(finding, image.stored_size, AS_STORED, Path(), image.stored_size)
-        return union
+        """The union of the wanted findings, see `stored_union`."""
+        return stored_union(image, self.wanted)
 
     def measure(self, table: pd.DataFrame, resampling: Resampling) -> dict[str, Levels]:
         """Means of the columns, see `evaluation.segmentations`."""
         return segmentation_metrics(table, resampling)
+
+
+def stored_union(image: PreparedImage | Marks, chosen: Callable[[Finding], bool]) -> NDArray[np.bool_]:
+    """The union of the chosen findings in the geometry of the stored picture, bool `[rows, columns]`.
+
+    Boxes, circles and contours are drawn there as the manifest has them; a mask picture is taken from the records,
+    at their resolution.
+    """
+    union = np.zeros(image.stored_size, np.bool_)
+    listed = findings_from_json(str(image.row.get("findings") or ""))
+    for finding, mask in zip(listed, image.finding_masks, strict=True):
+        if chosen(finding) and finding.mask is not None:
+            union |= reduced(mask, image.stored_size, invert(image.affine))
+        elif chosen(finding):
+            union |= finding_mask(finding, image.stored_size, AS_STORED, Path(), image.stored_size)
+    return union
+
+
+def _is_speck(finding: Finding) -> bool:
+    return finding.kind == SPECK
 
 
 def mask_path(folder: Path, image_id: str, frame: str = "") -> Path:
@@ -333,22 +347,23 @@ def write_mask(
 
     Args:
         path: of the PNG.
-        mask, to_stored, stored_size: as `stored_mask`.
+        mask, to_stored, stored_size: as `as_stored`.
     """
-    write_stored_mask(path, stored_mask(mask, to_stored, stored_size))
+    write_stored_mask(path, as_stored(mask, to_stored, stored_size))
 
 
-def stored_mask(
-    mask: NDArray[np.bool_], to_stored: NDArray[np.float64], stored_size: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """A mask of a prepared picture in the geometry of the stored one, to the nearest pixel; bool `stored_size`.
+def as_stored(values: NDArray[Any], to_stored: NDArray[np.float64], stored_size: tuple[int, int]) -> NDArray[Any]:
+    """A mask or a map of a prepared picture in the geometry of the stored one, to the nearest pixel, 0 beyond it.
 
     Args:
-        mask: bool `[rows, columns]` of the prepared picture.
+        values: bool or float32 `[rows, columns]` of the prepared picture.
         to_stored: `[2, 3]`, maps prepared (x, y, 1) to stored (x, y).
         stored_size: rows and columns of the stored picture.
+
+    Returns:
+        The same type, `stored_size`.
     """
-    return np.asarray(affine(mask, invert(to_stored), fill=0, size=stored_size), np.bool_)
+    return affine(values, invert(to_stored), "nearest", 0, stored_size)
 
 
 def write_stored_mask(path: Path, mask: NDArray[np.bool_]) -> None:
