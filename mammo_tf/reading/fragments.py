@@ -8,6 +8,8 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading.code_stream import HEAD_BYTES, TAIL_BYTES
 from mammo_tf.reading.dicom_file import DicomFile, PixelElement
 
+_ITEM = b"\xfe\xff\x00\xe0"
+
 
 def pixels_of(file: DicomFile) -> PixelElement:
     """Where the pixels lie; `no_pixels` if there are none."""
@@ -23,6 +25,12 @@ def joined(file: DicomFile, fragments: list[tuple[int, int]]) -> bytes:
         file.stream.seek(offset)
         parts.append(file.stream.read(length))
     return b"".join(parts)
+
+
+def encapsulated(data: bytes) -> bytes:
+    """One frame as the pixel element of a file holds it: an empty offset table and a fragment (PS3.5, A.4)."""
+    padding = bytes(len(data) % 2)  # copied once; pydicom's `encapsulate` copies several times
+    return b"".join((_ITEM, bytes(4), _ITEM, (len(data) + len(padding)).to_bytes(4, "little"), data, padding))
 
 
 def ends_of(file: DicomFile, fragments: list[tuple[int, int]]) -> tuple[bytes, bytes]:

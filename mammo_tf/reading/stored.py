@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.code_stream import HEAD_BYTES, TAIL_BYTES, CodeStream, read_code_stream
 from mammo_tf.reading.dicom_file import CODE_STREAMS, RLE, DicomFile
-from mammo_tf.reading.fragments import ends_of, fragments_of_frames, joined, pixels_of
+from mammo_tf.reading.fragments import encapsulated, ends_of, fragments_of_frames, joined, pixels_of
 from mammo_tf.reading.layout import Layout
 from mammo_tf.reading.rle import decode_rle, segment_bounds
 
@@ -147,7 +146,7 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
         "pixel_keyword": "PixelData",
     }
     try:
-        decoded, _ = get_decoder(file.transfer_syntax).as_array(encapsulate([data]), **options)
+        decoded, _ = get_decoder(file.transfer_syntax).as_array(encapsulated(data), **options)
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException:  # decoders in Rust raise PanicException, which is not an Exception
@@ -156,7 +155,7 @@ def _compressed(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
         ) from None
     if decoded.shape != (shape.rows, shape.columns):
         raise MammoError("bad_pixels", "the decoded picture has another size than the header says")
-    words = decoded.astype(f"u{shape.bits_allocated // 8}")
+    words = decoded.astype(f"u{shape.bits_allocated // 8}", copy=False)
     if stream.point_transform:
         words = (words - _first_prediction(stream)) << stream.point_transform
     if stream.precision > shape.bits_stored and file.transfer_syntax in _LOSSLESS_WORDS:

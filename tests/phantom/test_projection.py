@@ -1,15 +1,12 @@
-"""Two views of one volume, and the texture's spectrum."""
+"""Two views of one volume."""
 
 import numpy as np
 import pytest
 
 from mammo_tf.phantom.anatomy import DEPTH_VOXELS, PLANE_VOXELS, STRETCH, draw_woman
 from mammo_tf.phantom.drawing import draw_lump
-from mammo_tf.phantom.exam import StudyPlan, project_breasts
 from mammo_tf.phantom.ink import Lump
 from mammo_tf.phantom.projection import VIEWS, column_sums, make_outline, pectoral_edge, to_picture
-
-from .conftest import patients_of
 
 
 def test_sums_along_the_beam_keep_what_is_there():
@@ -75,40 +72,3 @@ def test_lumps_are_drawn_where_their_centre_projects():
         )
         assert added.max() == pytest.approx(4.0, rel=0.02)
         assert mask.sum() * 0.36 == pytest.approx(np.pi * 48, rel=0.03)
-
-
-def spectrum_slope(projection, spacing_mm):
-    """Minus the slope of log power over log frequency, 0.1-0.7 cycles/mm, of a 40 mm square of full thickness."""
-    size = round(40 / spacing_mm)
-    full = (projection.thickness_mm > 0.995 * projection.compressed_mm).astype(np.float64)
-    total = np.pad(full.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    count = total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
-    places = np.argwhere(count > size * size - 0.5)
-    if not len(places):
-        return None
-    top, left = places[np.argmin(((places - np.median(places, axis=0)) ** 2).sum(axis=1))]
-    cut = (slice(top, top + size), slice(left, left + size))
-    depth = 0.046 * projection.thickness_mm[cut].astype(np.float64) + 0.026 * projection.gland_mm[cut]
-    rows, columns = np.mgrid[:size, :size]
-    plane = np.stack([rows.ravel(), columns.ravel(), np.ones(size * size)], axis=1)
-    depth = depth - (plane @ np.linalg.lstsq(plane, depth.ravel(), rcond=None)[0]).reshape(size, size)
-    window = np.hanning(size)
-    power = np.abs(np.fft.fft2(depth * window[:, None] * window)) ** 2
-    axis = np.fft.fftfreq(size, spacing_mm)
-    frequency = np.hypot(axis[:, None], axis[None, :])
-    edges = np.geomspace(0.1, 0.7, 9)
-    bands = [(frequency >= low) & (frequency < high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
-    points = [(np.log(frequency[band].mean()), np.log(power[band].mean())) for band in bands if band.any()]
-    return -np.polyfit(*np.array(points).T, 1)[0]
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_mean_spectrum_slope_lies_in_2_5_to_3_5(view):
-    plan = StudyPlan(3, (), 0.3, 1.0)
-    slopes = []
-    for patient in patients_of(11, 3):
-        for (_, seen), (projection, _, _) in project_breasts(plan, patient).items():
-            slope = spectrum_slope(projection, 0.3) if seen == view else None
-            slopes += [] if slope is None else [slope]
-    assert len(slopes) >= 10
-    assert 2.5 < np.mean(slopes) < 3.5

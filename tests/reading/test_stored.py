@@ -15,6 +15,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLossless, JPEGLosslessSV1
 
 from mammo_tf import reading
+from mammo_tf.reading.fragments import encapsulated
 
 CODECS = Path(__file__).parents[1] / "golden" / "dicom" / "codecs"
 DISPLAY = CODECS.parent / "display"
@@ -65,3 +66,9 @@ def test_a_point_transform_drops_the_lowest_bits(name: str, write_dicom: Callabl
     pydicom.dcmwrite(tmp_path / "a.dcm", made, enforce_file_format=True)
     np.testing.assert_array_equal(reading.read_stored(tmp_path / "a.dcm"), (pixels >> bits) << bits)
     assert any(f"lowest {bits} bits" in warning for warning in reading.inspect_file(tmp_path / "a.dcm").warnings)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 256])
+def test_a_frame_is_encapsulated_as_pydicom_does_it(length: int) -> None:
+    data = bytes(range(256))[:length]
+    assert encapsulated(data) == encapsulate([data], has_bot=False)
