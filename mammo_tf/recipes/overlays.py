@@ -19,7 +19,7 @@ from mammo_tf.records import Records
 from mammo_tf.records.prepare_image import reduced
 from mammo_tf.reporting import Overlay, near_window, outlines
 from mammo_tf.reporting.examples import read_picture
-from mammo_tf.training.tasks.segmentation import MASKS, mask_path
+from mammo_tf.training.tasks.stored_masks import MASKS, mask_path
 
 LISTED = "overlays.json"
 FINDINGS, OTHERS = 16, 4  # pictures with a finding, and without

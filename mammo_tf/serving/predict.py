@@ -42,7 +42,7 @@ from mammo_tf.study import UNLABELLED, Reject, make_manifest, write_rejects
 from mammo_tf.study.table_output import check_table_output, rejects_of
 from mammo_tf.training import Classification, ModelCard, Segmentation, Task
 from mammo_tf.training.tasks.pieces import BRANCH, DISTANCE
-from mammo_tf.training.tasks.segmentation import MASKS, mask_path, write_mask
+from mammo_tf.training.tasks.stored_masks import MASKS, mask_path, write_mask
 
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
 SAME_SCORE = 1e-4

@@ -23,7 +23,7 @@ from mammo_tf.study import UNLABELLED, Finding, findings_to_json, make_manifest
 from mammo_tf.training import Material, Segmentation, Stage, fit_stage
 from mammo_tf.training.losses import dice_loss
 from mammo_tf.training.tasks import Scoring
-from mammo_tf.training.tasks.segmentation import mask_path, write_mask
+from mammo_tf.training.tasks.stored_masks import mask_path, write_mask
 
 sys.path.insert(0, str(Path(__file__).parent))
 from little_unet import LittleUNet  # noqa: E402 - it lies next to this file

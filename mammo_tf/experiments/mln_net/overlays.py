@@ -22,7 +22,7 @@ from mammo_tf.reporting.examples import read_picture
 from mammo_tf.reporting.overlays import Outline, Window, near_window, outlines
 from mammo_tf.reporting.palette import drawing
 from mammo_tf.training.tasks import Segmentation
-from mammo_tf.training.tasks.segmentation import MASKS, mask_path
+from mammo_tf.training.tasks.stored_masks import MASKS, mask_path
 
 TRUE, CALLED, HALO = "#6fd6ff", "#ffb03b", "#000000"  # on dark pictures, as in a report's page
 DASH = (0, (3, 1.5))

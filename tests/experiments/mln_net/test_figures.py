@@ -29,7 +29,7 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.records import open_records, prepare
 from mammo_tf.study import Finding, findings_to_json, make_manifest
 from mammo_tf.training import Segmentation
-from mammo_tf.training.tasks.segmentation import mask_path, write_stored_mask
+from mammo_tf.training.tasks.stored_masks import mask_path, write_stored_mask
 
 TASK = Segmentation(findings=CLUSTERS)
 CLUSTER = Finding("amorphous_cluster", "malignant", circle=(30.0, 60.0, 9.0))
