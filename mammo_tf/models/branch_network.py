@@ -22,7 +22,8 @@ from mammo_tf.models.normalization import (
 )
 
 DUAL = "dual_normalization"
-GRAPH_METRICS = ("cosine", "euclidean", "literal", DUAL)
+SEPARATE = ("cosine_separate", "euclidean_separate", DUAL)  # mean and deviation each a vector of its own
+GRAPH_METRICS = ("cosine", "euclidean", "literal", *SEPARATE)
 PLUS = "+"  # behind a metric: with the corrective mean of the picture
 NONE = "none"  # no choice: what the branches say is added up
 BRANCH_METRICS = (*GRAPH_METRICS, *(f"{metric}{PLUS}" for metric in GRAPH_METRICS[:2]), NONE)
@@ -155,7 +156,7 @@ class BranchDistance(layers.Layer):
         return ops.sum(ops.stack([self._of_vector(*pair) for pair in pairs]), axis=0)
 
     def _of_vector(self, domain: Any, target: Any) -> Any:
-        if self.metric in ("euclidean", DUAL):
+        if self.metric in ("euclidean", "euclidean_separate", DUAL):
             shift = SHIFT if self.metric == DUAL else 0.0
             return ops.sqrt(ops.sum(ops.square(domain - target + shift), axis=-1))
         one, other = (
@@ -163,7 +164,7 @@ class BranchDistance(layers.Layer):
             for part in (domain, target)
         )
         distance = ops.sum(ops.square(one - other), axis=-1) / 2
-        return distance if self.metric == "cosine" else 1.0 - distance
+        return 1.0 - distance if self.metric == "literal" else distance
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (None, self.branches)
@@ -240,7 +241,7 @@ def asking_every_branch(model: keras.Model, metric: str = "cosine") -> keras.Mod
         means = ops.reshape(_Corrective(name="corrective")(given[0]), (-1, 1))
         statistics = [entries for one in statistics for entries in (one, means)]
     joint = [int(np.prod(one.shape[1:])) for one in domain]
-    sizes = [size // 2 for size in joint for _ in range(2)] if metric == DUAL else joint
+    sizes = [size // 2 for size in joint for _ in range(2)] if metric in SEPARATE else joint
     distance = BranchDistance(branches, sizes, metric.removesuffix(PLUS), name="distance")
     distances = distance(layers.Concatenate(name="statistics")(statistics))
     distance.domain.assign(flat)
