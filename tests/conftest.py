@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MAMMO_TF_KEY", "tests")
 hypothesis.settings.register_profile("busy", deadline=None)  # other work on the machine is no fault
 hypothesis.settings.load_profile("busy")
+gc.set_threshold(50_000, 20, 100)  # looking through the millions of objects of a graph costs
 LONGEST = (  # parts of paths: of several processes none is left with one of these when the others are done
     "test_docs", "journeys", "test_export", "test_benchmarks", "training", "test_runner", "serving", "reporting",
     "patients",

@@ -1,7 +1,8 @@
 """The docs tell the truth: their commands run, their links lead somewhere, and every command is told of.
 
 Every command of a fenced `sh` block stands in one of the tables below. A short one is run here, on a tiny study and
-with the paths and sizes of `SMALLER`; a long one is run by `make test-long`; `test_image.py` has those with Docker.
+with the paths and sizes of `SMALLER`; those of `TOGETHER` and the long ones are run by `make test-long`;
+`test_image.py` has those with Docker.
 """
 
 from __future__ import annotations
@@ -35,21 +36,23 @@ SHORT = (
     "mammo-tf inspect study/manifest.csv",
     "mammo-tf prepare study/manifest.csv --root /archive -o prepared/target --size 1152x896 --workers 8",
     "mammo-tf import-legacy inbreast_vgg16_512x1.h5 --mean 44.33 -o start.keras",
-    "mammo-tf run pipelines/end2end_finetune_config2.py --data study/manifest.csv --root /archive "
-    "--start start.keras -o runs/config2",
-    "mammo-tf export runs/config2 --name config2",
-    "mammo-tf predict saved_models/config2 /new/exams -o predictions.csv --sheet predictions.png",
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman",
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman --rule specificity --target 0.9 "
     "--images-too",
     "mammo-tf sample-size --auc 0.8 --width 0.1",
+    "mammo-tf patient-model -o published --train LABELS_TRAIN.csv --validation LABELS_VAL.csv --test LABELS_TEST.csv "
+    "--as-run",
+)
+TOGETHER = (  # a road of a minute and more, walked by `make test-long`; its first steps are the short ones
+    "mammo-tf run pipelines/end2end_finetune_config2.py --data study/manifest.csv --root /archive "
+    "--start start.keras -o runs/config2",
+    "mammo-tf export runs/config2 --name config2",
+    "mammo-tf predict saved_models/config2 /new/exams -o predictions.csv --sheet predictions.png",
     "mammo-tf features study/manifest.csv --root /archive -o features/features.csv --workers 8",
     "mammo-tf predict runs/config2 study/manifest.csv --root /archive -o scores/predictions.csv",
     "mammo-tf patient-model -o patient --features features/features.csv --predictions scores/predictions.csv "
     "--network runs/config2",
     "mammo-tf predict-patient patient /new/patient --age 61",
-    "mammo-tf patient-model -o published --train LABELS_TRAIN.csv --validation LABELS_VAL.csv --test LABELS_TEST.csv "
-    "--as-run",
 )
 SMALLER = {
     "/archive": "archive", "/new/exams": "archive/p00001", "/new/patient": "archive/p00001", "1152x896": "128x128",
@@ -155,7 +158,7 @@ def _patients(part: str, count: int) -> pd.DataFrame:
 
 
 def test_every_command_has_a_class_and_every_class_entry_is_in_the_docs() -> None:
-    classed = [*SHORT, *LONG, *NOT_HERE, *WITH_DOCKER]
+    classed = [*SHORT, *TOGETHER, *LONG, *NOT_HERE, *WITH_DOCKER]
     assert len(set(classed)) == len(classed)
     commands = set(_commands())
     assert not commands - set(classed), "commands of the docs that no class of this test names"
@@ -178,8 +181,8 @@ def test_every_command_can_be_parsed() -> None:
             assert f"\n{words[0]}:" in makefile, command
 
 
-def test_the_short_commands_of_the_docs_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in (command for command in _commands() if command in SHORT):
+def _run(commands: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (command for command in _commands() if command in commands):
         tried = command
         for text, smaller in SMALLER.items():
             tried = tried.replace(text, smaller)
@@ -188,6 +191,17 @@ def test_the_short_commands_of_the_docs_run(workplace: Path, capsys: pytest.Capt
         said = capsys.readouterr()
         assert code == 0, f"{command}: {said.err}"
         assert said.out, command
+
+
+def test_the_short_commands_of_the_docs_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run(SHORT, capsys)
+    assert (workplace / "start.keras").is_file()
+    assert len(read_manifest(workplace / "study" / "manifest.csv")) == 40
+
+
+@pytest.mark.long
+def test_the_commands_of_the_docs_run_together(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run((*SHORT, *TOGETHER), capsys)
     assert (workplace / "saved_models" / "config2" / "1" / "saved_model.pb").is_file()
     assert (workplace / "runs" / "config2" / "report.html").is_file()
     assert len(pd.read_csv(workplace / "predictions.csv")) == 4

@@ -27,6 +27,9 @@ from mammo_tf.phantom import make_study
 from mammo_tf.study import read_manifest, write_manifest
 from mammo_tf.training import save_model
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stump import STUMP  # noqa: E402 - it lies above this file
+
 SIZE = (128, 128)
 FEW = ("--set", "components=3", "--set", "trees=30", "--set", "leaf=1", "--replicates", "20")
 
@@ -69,7 +72,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def network(study: Path) -> Path:
     keras.utils.set_random_seed(1)
     path = study.parents[1] / "network" / "model.keras"
-    save_model(path, end2end(input_shape=(*SIZE, 3), width=1 / 16), Preprocessing.preset("default", SIZE))
+    save_model(path, end2end(STUMP, input_shape=(*SIZE, 3), width=1 / 16), Preprocessing.preset("default", SIZE))
     return path
 
 
@@ -99,7 +102,7 @@ def test_scores_of_another_network_are_refused(
     """Retrained and not scored again: the classifier would get scores that it never saw."""
     keras.utils.set_random_seed(2)
     other = tmp_path / "retrained" / "model.keras"
-    save_model(other, end2end(input_shape=(*SIZE, 3), width=1 / 16), Preprocessing.preset("default", SIZE))
+    save_model(other, end2end(STUMP, input_shape=(*SIZE, 3), width=1 / 16), Preprocessing.preset("default", SIZE))
     scores, features = model.parent / "scores" / "predictions.csv", model.parent / "features.csv"
     words = ("patient-model", "-o", tmp_path / "p", "--features", features, "--predictions")
     error = fails(capsys, *words, scores, "--network", other, *FEW)
@@ -218,6 +221,7 @@ def patients(path: Path, count: int = 48, pairs: bool = True) -> pd.DataFrame:
 SEARCH = ("--search", "--folds", "2", "--replicates", "20", "--set", "random_forest.trees=20", "--set", "components=3")
 
 
+@pytest.mark.long
 def test_a_killed_search_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     patients(tmp_path / "t.csv")
     grid = tmp_path / "grid.json"

@@ -48,7 +48,8 @@ def test_every_film_is_listed_or_refused_with_a_reason(film_study: Path, real_da
     assert main(["inspect", str(film_study)]) == 0
 
 
-@pytest.mark.parametrize("preset", ["default", pytest.param("legacy", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("preset", ["default", "legacy"])
 def test_films_run_to_a_report(
     preset: str, film_study: Path, real_data: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,10 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("name", WHOLE)
+LONG = "resnet50_512-512-1024x2_w32_k205"  # as ..._k208, of another version of Keras
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.long) if one == LONG else one for one in WHOLE])
 def test_outputs_equal_the_golden_ones(name: str, golden: Path, tmp_path: Path) -> None:
     folder, (tolerance, inner) = golden / "end2end", WHOLE[name]
     pictures = np.load(folder / "inputs.npz")["x"]

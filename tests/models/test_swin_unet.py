@@ -285,6 +285,7 @@ def test_wrong_descriptions() -> None:
         SwinUnet().grow(keras.Sequential(name="other"), (64, 64, 1))
 
 
+@pytest.mark.long
 def test_the_same_logits_on_jax(folder: Path) -> None:
     pytest.importorskip("jax")
     code = """

@@ -112,6 +112,7 @@ def words(found):
     return {" ".join(key): f"{each.value:.3f} ({each.low:.3f}-{each.high:.3f})" for key, each in found.items()}
 
 
+@pytest.mark.long
 def test_conspicuous_findings_are_seen_at_their_place(see):
     found = oracle(see, 24, CONSPICUOUS, 0.6, SITES[:1], rounds=40)
     assert found[SITES[0], "malignant against background"].value > 0.9, words(found)

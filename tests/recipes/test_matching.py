@@ -121,7 +121,9 @@ def _matched(files: dict[str, Path], by_image: bool = False) -> Matching:
     return Matching(str(files["bright"]), None if by_image else str(files["dim"]))
 
 
-@pytest.mark.parametrize(("mean", "by_image"), [("start", False), ("training", True)])
+@pytest.mark.parametrize(
+    ("mean", "by_image"), [pytest.param("start", False, marks=pytest.mark.long), ("training", True)]
+)
 def test_a_model_is_trained_on_behind_matching(
     base: Path, sites: dict[str, Records], files: dict[str, Path], tmp_path: Path, mean: str, by_image: bool
 ) -> None:

@@ -323,6 +323,7 @@ class _StopError(Exception):
     pass
 
 
+@pytest.mark.long
 def test_a_stopped_run_ends_where_an_uninterrupted_one_ends(baseline: Path, records: Records, tmp_path: Path) -> None:
     """Trained on and measured by `train` and `measure`, which stand alone."""
 
@@ -390,6 +391,7 @@ def test_fine_tuning_starts_from_a_run_and_is_compared_with_it(
         assert not np.array_equal(start.get_layer(name).get_weights()[0], end.get_layer(name).get_weights()[0])
 
 
+@pytest.mark.long
 def test_a_published_file_starts_at_another_size(records: Records, golden: Path, tmp_path: Path) -> None:
     path = golden / "end2end" / "vgg16_512x1_w32_resumed_opt.h5"
     lines: list[str] = []
@@ -404,6 +406,7 @@ def test_a_published_file_starts_at_another_size(records: Records, golden: Path,
         run(asked, tmp_path / "other", records.folder, start=path)
 
 
+@pytest.mark.long
 def test_a_start_model_of_another_preset_and_size_is_scored_as_it_came(
     baseline: Path, films: Path, records: Records, tmp_path: Path
 ) -> None:

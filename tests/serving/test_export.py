@@ -47,6 +47,7 @@ def close_to_keras(scores, served):
     np.testing.assert_allclose(scores, served["scores"], rtol=0, atol=1e-5)
 
 
+@pytest.mark.long
 def test_saved_model_cli_gives_the_scores_of_keras(either, film_files, tmp_path):
     np.save(tmp_path / "png.npy", np.array([path.read_bytes() for path in film_files]))
     command = Path(sysconfig.get_path("scripts")) / "saved_model_cli"

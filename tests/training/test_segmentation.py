@@ -96,6 +96,7 @@ class _StopError(Exception):
     pass
 
 
+@pytest.mark.long
 def test_a_stopped_stage_ends_where_an_uninterrupted_one_ends(trained: Any, records: Records, tmp_path: Path) -> None:
     def stop(history: list) -> None:
         if len(history) == 1:
