@@ -16,7 +16,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from mammo_tf.evaluation import Resampling, read_predictions
+from mammo_tf.evaluation import Resampling
+from mammo_tf.evaluation.number_text import number_text
 from mammo_tf.evaluation.segmentations import segmentation_metrics
 from mammo_tf.experiments.mln_net.rows import ROWS, Row
 from mammo_tf.experiments.mln_net.sizes import PHANTOM, MlnSize
@@ -77,18 +78,11 @@ def main() -> None:
                 run(seeded(recipe_of(row, size), options.seed + number), out, data)
     pooled = {}
     for key in options.rows:
-        tables = [
-            read_predictions(options.output / f"fold_{n}" / key / "predictions.csv") for n in range(options.folds)
-        ]
-        table = pd.concat(tables)
-        numbers = segmentation_metrics(table[table["split"] == "test"], Resampling(2000))["test"]["image"]
-        pooled[key] = numbers
-        words = (
-            f"{name} {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
-            for name in SHOWN
-            if (one := numbers[name])
-        )
-        print(f"{key}: {', '.join(words)}, over {numbers['tpr']['n']} images")
+        runs = [options.output / f"fold_{number}" / key for number in range(options.folds)]
+        table = pd.concat([pd.read_csv(run / "predictions_test.csv", dtype={"patient_id": str}) for run in runs])
+        numbers = pooled[key] = segmentation_metrics(table, Resampling(2000))["test"]["image"]
+        words = ", ".join(f"{name} {number_text(numbers[name])}" for name in SHOWN)
+        print(f"{key}: {words}, over {numbers['tpr']['n']} images")
     write_json(options.output / "pooled.json", pooled)
 
 

@@ -112,8 +112,8 @@ def pixel_cross_entropy(truth: Any, probability: Any) -> Any:
 def weighed_cross_entropy(truth: Any, probability: Any) -> Any:
     """`pixel_cross_entropy` in which a pixel of a finding counts `POSITIVE_WEIGHT` times, `[batch]`.
 
-    Findings are a few per cent of the pixels of the tiles that hold them: with equal weights a network without
-    convolutions settles on calling nothing, and its gradient is then all but nothing.
+    For findings that are a few per cent of the pixels. docs/tables.md has what trains under which loss, and what does
+    not.
     """
     weights = 1.0 + (POSITIVE_WEIGHT - 1.0) * truth
     return ops.mean(weights * ops.binary_crossentropy(truth, probability), axis=(1, 2))

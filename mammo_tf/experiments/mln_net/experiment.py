@@ -69,12 +69,17 @@ def mln_net(
         rows: which are computed, of `rows.EVERY_ROW`; a training that one takes over is done where it is not.
 
     Raises:
-        MammoError: `seeds_wrong`, `nothing_usable`, `other_tables`, `folder_exists`, `folder_busy`, and what the rooms
-            raise.
+        MammoError: `seeds_wrong`, `source_unknown`, `nothing_usable`, `other_tables`, `folder_exists`,
+            `folder_busy`, and what the rooms raise.
     """
     folder = Path(folder)
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise MammoError("seeds_wrong", f"seeds {list(seeds)} are not different whole numbers from 0 on", "Fix --seed")
+    unknown = [source for source in sources if source not in SOURCES]
+    if unknown:
+        raise MammoError(
+            "source_unknown", f"nothing is trained on {unknown[0]!r}", f"Name some of {', '.join(SOURCES)}"
+        )
     asked = {"size": to_json(size), "given": {} if given is None else {"manifest": digest(given.manifest)}}
     with claim(folder, TABLE, asked):
         for seed in seeds:

@@ -2,8 +2,9 @@
 
 `PAPER` has the numbers of Wang et al., *MLN-net: A multi-source medical image segmentation method for clustered
 microcalcifications using multiple layer normalization*, section 4.1: two by two tiles at 512x512, batches of four, Adam
-with beta 0.9 and weight decay 1e-3, at most 100 epochs. `PHANTOM` is what two cores finish in about 40 minutes a seed;
-its rates, epochs and widths were set on validation of the mammograms of another seed and on no target.
+with beta 0.9 and weight decay 1e-3, at most 100 epochs. `PHANTOM` is a proposal for two cores: it was tried on
+validation of the mammograms of another seed and on no target, and Swin-Unet does not learn with it yet; docs/tables.md
+has what was tried.
 """
 
 from __future__ import annotations

@@ -121,6 +121,9 @@ def test_what_cannot_be_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         with pytest.raises(MammoError) as caught:
             experiment.mln_net(tmp_path / "out", SMOKE, seeds)
         assert caught.value.code == "seeds_wrong"
+    with pytest.raises(MammoError, match=f"nothing is trained on '{FILM}'") as caught:
+        experiment.mln_net(tmp_path / "out", SMOKE, sources=(FFDM, FILM))
+    assert caught.value.code == "source_unknown"
     assert main(["tables", "mln-net", "-o", str(tmp_path / "out"), "--pairs", "3"]) == 2
     assert "--pairs does not belong to the tables of mln-net" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
