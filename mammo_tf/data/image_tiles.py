@@ -28,7 +28,7 @@ class Tile(NamedTuple):
         key: what its random numbers depend on besides a seed.
         number: counted along the rows of tiles, from 0.
         matrix: float64 `[2, 3]`, maps (x, y, 1) of the tile as the network sees it to (x, y) of the prepared picture.
-        positive: 1 if a finding reaches into it, else 0.
+        positive: 1 if a finding that is looked for reaches into it, else 0.
     """
 
     position: int
@@ -177,7 +177,6 @@ class TileSampling:
         for position in track(cases.positions.tolist(), "tiles"):
             marks = records.marks(position)
             breast = breast_of(records, position, marks, self.tiling.breast_level)
-            listed = marks.finding_masks
-            finding = np.any(listed, axis=0) if len(listed) and not blind else None
+            finding = None if blind else np.any(marks.placed(cases.wanted), axis=0)
             for tile in placed_tiles(frame_of(marks), breast, self.tiling, finding):
                 yield Tile(position, image_key(marks.row), tile.number, tile.matrix, int(tile.positive))

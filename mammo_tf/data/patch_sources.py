@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging.tiles import Frame, breast_pixels, stored_frame
 from mammo_tf.progress import track
 from mammo_tf.records import Records
-from mammo_tf.records.example import Marks
+from mammo_tf.records.example import Marks, any_finding
+from mammo_tf.study import Finding
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ class PatchGeometry:
 
 
 def patch_sources(
-    records: Records, positions: NDArray[np.int64], labels: NDArray[np.int64], geometry: PatchGeometry
+    records: Records,
+    positions: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    geometry: PatchGeometry,
+    wanted: Callable[[Finding], bool] = any_finding,
 ) -> list[PatchSource]:
     """The images that patches can be cut from; reads the masks of every image once, and pictures where it must.
 
@@ -46,6 +51,7 @@ def patch_sources(
         records: prepared images.
         positions, labels: which ones, and their class numbers; above 0 is positive.
         geometry: of the patches.
+        wanted: of a positive image patches lie on such findings; on any where none of them has a place.
 
     Raises:
         MammoError: `finding_missing` for a positive image without a placed finding; `breast_missing` for an image
@@ -55,7 +61,9 @@ def patch_sources(
     found = []
     for position, label in track(list(zip(positions.tolist(), labels.tolist(), strict=True)), "patches"):
         marks = records.marks(position)
-        centres = _centres(marks)
+        centres = _centres(marks.placed(wanted if label > 0 else any_finding))
+        if not len(centres):
+            centres = _centres(marks.finding_masks)
         if label > 0 and not len(centres):
             if geometry.leave_out:
                 continue
@@ -88,10 +96,10 @@ def _name(marks: Marks) -> str:
     return f"{marks.row['image_id']}{f' (frame {frame})' if frame else ''}"
 
 
-def _centres(marks: Marks) -> NDArray[np.float64]:
+def _centres(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Middle of the box around each finding that has a place, (x, y) in prepared pixels, float64 `[n, 2]`."""
     centres = []
-    for mask in marks.finding_masks:
+    for mask in masks:
         rows, columns = np.nonzero(mask)
         if rows.size:
             centres.append(((columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2))

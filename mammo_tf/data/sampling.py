@@ -5,7 +5,7 @@ A method that samples in its own way writes its description in a file of its own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, NamedTuple, Protocol, Self
 
@@ -21,16 +21,25 @@ from mammo_tf.data.sheets import patch_sheets
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import Kinds
 from mammo_tf.records import Records
+from mammo_tf.records.example import any_finding
+from mammo_tf.study import Finding
 
 TRAIN, VALIDATION = "train", "validation"
 SAMPLINGS = Kinds()
 
 
 class Cases(NamedTuple):
-    """Labelled pictures of one split: places in the records and class numbers, both int64 `[n]`."""
+    """Labelled pictures of one split.
+
+    Attributes:
+        positions: places in the records, int64 `[n]`.
+        labels: class numbers, int64 `[n]`.
+        wanted: whether a finding is one that the task looks for.
+    """
 
     positions: NDArray[np.int64]
     labels: NDArray[np.int64]
+    wanted: Callable[[Finding], bool] = any_finding
 
 
 class PlanMaker(Protocol):
@@ -101,8 +110,8 @@ class WholeImageSampling:
         """See `PlanMaker`."""
         train, validation = cases[TRAIN], cases[VALIDATION]
         return (
-            WholeImages(*train, records.size, augmentation, shuffle=True, balanced=balanced, seed=seed),
-            WholeImages(*validation, records.size, seed=seed),
+            WholeImages(*train[:2], records.size, augmentation, shuffle=True, balanced=balanced, seed=seed),
+            WholeImages(*validation[:2], records.size, seed=seed),
         )
 
     def scored(self) -> PlanMaker:
@@ -111,7 +120,7 @@ class WholeImageSampling:
 
     def scoring_plan(self, records: Records, cases: Cases) -> Plan:
         """Every picture, whole."""
-        return WholeImages(*cases, records.size)
+        return WholeImages(*cases[:2], records.size)
 
 
 @SAMPLINGS.register
@@ -269,4 +278,4 @@ class ImagePatchSampling:
 
     def _sources(self, records: Records, cases: Cases) -> list[PatchSource]:
         geometry = PatchGeometry(self.pixels, self.mm, self.breast_level, self.leave_out)
-        return patch_sources(records, cases.positions, cases.labels, geometry)
+        return patch_sources(records, cases.positions, cases.labels, geometry, cases.wanted)

@@ -178,7 +178,9 @@ def write_examples(
     shown = pd.concat([_spread(table[table["label"] == label], count // 2) for label in (1, 0)])
     place = {image: position for position, image in enumerate(records.rows["image_id"])}
     positions = np.array([place[image] for image in shown["image_id"]], np.int64)
-    plan = sampling.scoring_plan(records, Cases(np.unique(positions), np.zeros(len(np.unique(positions)), np.int64)))
+    once, first = np.unique(positions, return_index=True)
+    task = card.task or Classification()
+    plan = sampling.scoring_plan(records, Cases(once, shown["label"].to_numpy(np.int64)[first], task.wanted))
     draws = plan.epoch(0)
     seeds = draws.columns.get("patch_seed", np.zeros(len(plan), np.int64))
     number_of = {pair: number for number, pair in enumerate(zip(draws.positions.tolist(), seeds.tolist(), strict=True))}

@@ -184,7 +184,7 @@ def cases_of(records: Records, recipe: Recipe, split: str) -> Cases:
     """The labelled pictures of a split."""
     positions = records.positions(split)
     labels = recipe.task.truth(records.rows.iloc[positions])
-    return Cases(positions[labels != UNLABELLED], labels[labels != UNLABELLED])
+    return Cases(positions[labels != UNLABELLED], labels[labels != UNLABELLED], recipe.task.wanted)
 
 
 def _counts(records: Records, recipe: Recipe) -> str:

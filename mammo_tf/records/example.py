@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.json_text import parsed_json
+from mammo_tf.study import Finding, findings_from_json
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class PreparedImage:
     warnings: tuple[str, ...] = ()
 
 
+def any_finding(finding: Finding) -> bool:
+    """True."""
+    return True
+
+
 class Marks(NamedTuple):
     """Everything of a prepared image but its picture; see `PreparedImage`.
 
@@ -52,6 +59,12 @@ class Marks(NamedTuple):
     affine: NDArray[np.float64]
     row: dict[str, Any]
     stored_size: tuple[int, int]
+
+    def placed(self, wanted: Callable[[Finding], bool]) -> NDArray[np.bool_]:
+        """The masks of those findings that are wanted, bool `[wanted findings, rows, columns]`."""
+        listed = findings_from_json(str(self.row.get("findings") or ""))
+        chosen = [mask for finding, mask in zip(listed, self.finding_masks, strict=True) if wanted(finding)]
+        return np.reshape(np.array(chosen, np.bool_), (-1, *self.size))
 
 
 def encode(image: PreparedImage, tiled: bool = False) -> bytes:

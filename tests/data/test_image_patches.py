@@ -1,5 +1,6 @@
 """Patches of images: where they are cut, what follows from the seed, what an epoch holds."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.warp import affine
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.study import read_manifest
+from mammo_tf.training.tasks import Classification
 
 NOTHING = np.zeros((0, 2))
 
@@ -152,6 +154,23 @@ def test_sources_know_findings_breast_and_the_image_on_its_canvas(native: Record
         assert len(source.breast) == (0 if len(source.centres) else marks.breast_mask.sum())
     spaced = native.rows.assign(spacing_row_mm="0.5", spacing_column_mm="0.25")
     assert len(spaced) == len(sources)
+
+
+def test_a_positive_image_is_cut_on_the_findings_that_are_looked_for(native: Records) -> None:
+    position = native.positions("train")[native.rows["findings"].iloc[native.positions("train")] != ""][:1]
+    twice = native.marks(int(position[0]))
+    row = twice.row | {"findings": json.dumps(2 * json.loads(twice.row["findings"]))}
+    row["findings"] = row["findings"].replace('"label": "malignant"', '"label": "benign"', 1)
+    masks = np.concatenate([np.roll(twice.finding_masks, 20, axis=1), twice.finding_masks])
+    marks = twice._replace(row=row, finding_masks=masks)
+    centres = {}
+    for label in (0, 1):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Records, "marks", lambda self, number: marks)
+            source = patch_sources(native, position, np.array([label]), PatchGeometry(24), Classification().wanted)
+        centres[label] = source[0].centres
+    assert len(centres[0]) == 2 and len(centres[1]) == 1
+    np.testing.assert_array_equal(centres[1][0], centres[0][1])
 
 
 def test_patches_in_mm_need_a_spacing(native: Records) -> None:

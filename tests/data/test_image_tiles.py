@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mammo_tf.data import NO_AUGMENTATION, TileSampling, WholeImages, inference_stream
 from mammo_tf.data.sampling import TRAIN, VALIDATION, Cases
@@ -12,6 +13,7 @@ from mammo_tf.fields import convert, to_json
 from mammo_tf.imaging.tiles import Tiling
 from mammo_tf.recipes.recipe import Sampling
 from mammo_tf.records import Records
+from mammo_tf.study import Finding
 from mammo_tf.training import Segmentation
 
 SMALL = TileSampling(Tiling(32, 48))
@@ -49,7 +51,7 @@ def test_balanced_epochs_and_samples(records: Records) -> None:
 
 def test_a_tile_is_that_piece_of_the_picture(records: Records) -> None:
     one = cases(records)["test"]
-    whole = WholeImages(*one, records.size)
+    whole = WholeImages(one.positions, one.labels, records.size)
     sampling = TileSampling(Tiling(records.size[0] // 2, records.size[1] // 2, least_breast=0.0))
     plan = sampling.scoring_plan(records, one)
     assert len(plan) == 4 * len(one.positions)
@@ -73,6 +75,26 @@ def test_json_and_refusals(records: Records) -> None:
     with pytest.raises(MammoError, match="1 or more"):
         TileSampling(samples=0)
     found = cases(records)
-    negative = Cases(*(values[found[TRAIN].labels == 0] for values in found[TRAIN]))
+    negative = Cases(*(values[found[TRAIN].labels == 0] for values in found[TRAIN][:2]))
     with pytest.raises(MammoError, match="no finding reaches"):
         SMALL.plans(records, {**found, TRAIN: negative}, NO_AUGMENTATION, False, 0)
+
+
+def test_a_tile_is_positive_by_the_findings_that_are_looked_for(records: Records) -> None:
+    def wanted(finding: Finding) -> bool:
+        return finding.circle is not None and finding.circle[0] < 55
+
+    positions = records.positions("train")
+    found = Cases(positions, Segmentation().truth(records.rows.iloc[positions]), wanted)
+    plan, _ = SMALL.plans(records, {TRAIN: found, VALIDATION: found}, NO_AUGMENTATION, False, 0)
+
+    def mask(position: int) -> NDArray[np.bool_]:
+        return np.any(records.marks(position).placed(wanted), axis=0)
+
+    labels, seen = [], []
+    for batch in inference_stream(records, plan, 4, masks=mask):
+        labels += batch["label"].numpy().tolist()
+        seen += batch["mask"].numpy().any((1, 2)).astype(int).tolist()
+    assert labels == seen
+    every, _ = SMALL.plans(records, {TRAIN: Cases(*found[:2]), VALIDATION: found}, NO_AUGMENTATION, False, 0)
+    assert 0 < sum(labels) < every.epoch(0).columns["label"].sum()

@@ -31,7 +31,8 @@ def write_policies(model: Path, data: Path, recipe: Recipe, out: Path, batch_siz
     """
     model_file, records = load_model(model), open_records(data)
     positions = records.positions("test")
-    plan = recipe.scoring.scoring_plan(records, Cases(positions, recipe.task.truth(records.rows.iloc[positions])))
+    cases = Cases(positions, recipe.task.truth(records.rows.iloc[positions]), recipe.task.wanted)
+    plan = recipe.scoring.scoring_plan(records, cases)
     stream = inference_stream(records, plan, batch_size, model_file.preprocessing)
     found = policies(model_file.model, stream.map(lambda batch: batch["image"]))
     draws = plan.epoch(0)

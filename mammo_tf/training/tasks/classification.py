@@ -22,7 +22,7 @@ from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.roc import auc
 from mammo_tf.models import activation_map_model, activation_maps, flip_averaged
 from mammo_tf.records import Records
-from mammo_tf.study import check_classes, truth
+from mammo_tf.study import Finding, check_classes, truth
 from mammo_tf.training.metrics import PositiveAUC
 from mammo_tf.training.predict import predict_probabilities
 from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
@@ -55,6 +55,10 @@ class Classification:
     def truth(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """See `Task`; errors as `study.truth`."""
         return np.asarray(truth(rows, self.positives, self.column))
+
+    def wanted(self, finding: Finding) -> bool:
+        """Whether a finding may be what makes a picture positive: any, or by the label one that is positive itself."""
+        return self.column != "label" or finding.label in ("", *self.positives)
 
     def check_rows(self, rows: pd.DataFrame, splits: Sequence[str]) -> None:
         """Both classes in every split; errors as `study.check_classes`."""
@@ -139,7 +143,7 @@ class Classification:
     ) -> pd.DataFrame:
         """Predictions of labelled pictures; see `Task`."""
         labels = self.truth(records.rows.iloc[positions])
-        plan = scoring.sampling.scoring_plan(records, Cases(positions, labels))
+        plan = scoring.sampling.scoring_plan(records, Cases(positions, labels, self.wanted))
         draws = plan.epoch(0)
         rows = records.rows.iloc[draws.positions]
         if "patch_seed" in draws.columns:

@@ -141,9 +141,7 @@ class Segmentation:
 
     def mask_of(self, image: Marks) -> NDArray[np.bool_]:
         """The union of the wanted findings of one prepared image, bool `[rows, columns]`."""
-        listed = findings_from_json(str(image.row.get("findings") or ""))
-        chosen = [mask for finding, mask in zip(listed, image.finding_masks, strict=True) if self.wanted(finding)]
-        return np.any(chosen, axis=0) if chosen else np.zeros(image.size, np.bool_)
+        return np.any(image.placed(self.wanted), axis=0)
 
     def check_network(self, model: keras.Model, what: str, classes: int | None = None) -> None:
         """One picture in, with its branch where the network has several; one or two probabilities a pixel out.
@@ -261,7 +259,7 @@ class Segmentation:
         rows = records.rows.iloc[positions]
         labels = self.truth(rows)
         found: dict[int, tuple[dict[str, float], float]] = {}
-        for position, whole in self._wholes(model, records, Cases(positions, labels), scoring):
+        for position, whole in self._wholes(model, records, Cases(positions, labels, self.wanted), scoring):
             image = records.marks(position)
             name = (image.row["image_id"], image.row["frame"] or "")
             checked_probability(whole.probability, f"the mask of {name[0]}")

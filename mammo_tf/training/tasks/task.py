@@ -20,6 +20,7 @@ from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.fields import Kinds
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
+from mammo_tf.study import Finding
 
 TASKS = Kinds()
 
@@ -64,6 +65,9 @@ class Task(Protocol):
 
     def truth(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """1, 0, or `study.UNLABELLED` for each row of a manifest, int64 `[rows]`."""
+
+    def wanted(self, finding: Finding) -> bool:
+        """Whether a finding is one that the task looks for."""
 
     def check_rows(self, rows: pd.DataFrame, splits: Sequence[str]) -> None:
         """Refuses a study on which the task cannot be trained or measured.
