@@ -98,10 +98,18 @@ def svg_text(figure: Figure) -> str:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
+        _lay_out(figure)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, facecolor="none")
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", stream.getvalue(), flags=re.DOTALL)
     return re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", text)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Finds the places of the figure's parts, once for all files: every draw would look for them again."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def inline_svg(figure: Figure, name: str, description: str) -> Markup:

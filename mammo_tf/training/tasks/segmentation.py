@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -53,6 +54,7 @@ from mammo_tf.training.tasks.stored_masks import (
 from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
 
 SICK = ("malignant", "high_risk")  # labels of a picture in which something was found, somewhere
+RECENT = 256  # masks that are kept, a bit a pixel: the tiles of a picture come one behind the other
 SPECK = "speck"  # the kind of a finding that is one calcification
 
 
@@ -134,8 +136,14 @@ class Segmentation:
             sentence = f"{records.folder} was prepared by version 0.1 and does not tell the size of stored pictures"
             raise MammoError("records_older", sentence, "Prepare the images again, into a new folder")
 
+        @lru_cache(RECENT)
+        def packed(position: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+            mask = self.mask_of(records.marks(position))
+            return np.packbits(mask), (mask.shape[0], mask.shape[1])
+
         def mask(position: int) -> NDArray[np.bool_]:
-            return self.mask_of(records.marks(position))
+            bits, (rows, columns) = packed(position)
+            return np.unpackbits(bits, count=rows * columns).reshape(rows, columns).astype(np.bool_)
 
         return mask
 
