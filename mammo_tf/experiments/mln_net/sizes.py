@@ -2,9 +2,9 @@
 
 `PAPER` has the numbers of Wang et al., *MLN-net: A multi-source medical image segmentation method for clustered
 microcalcifications using multiple layer normalization*, section 4.1: two by two tiles at 512x512, batches of four, Adam
-with beta 0.9 and weight decay 1e-3, at most 100 epochs. `PHANTOM` is a proposal for two cores: it was tried on
-validation of the mammograms of another seed and on no target, and Swin-Unet does not learn with it yet; docs/tables.md
-has what was tried.
+with beta 0.9 and weight decay 1e-3, at most 100 epochs. `PHANTOM` is for two cores: its rate, its loss, its decay and
+no drop path were chosen on the validation mammograms of another seed than those reported, and on no target;
+docs/tables.md has what was tried.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class MlnSize:
         rate: learning rate.
         warm_up: steps in which it rises.
         decay: weight decay.
+        decay_kind: how it acts, see `training.Stage.decay`.
+        drop_path: of Swin-Unet.
         loss: a name in `training.losses.PIXEL_LOSSES`.
         mean: what is subtracted of intensities in [0, 1]: a number, or "training".
         replicates: of the bootstrap.
@@ -58,6 +60,8 @@ class MlnSize:
     rate: float = 2e-3
     warm_up: int = 40
     decay: float = 1e-3
+    decay_kind: str = "decoupled"
+    drop_path: float = 0.0
     loss: str = "dice_and_weighed_cross_entropy"
     mean: str | float = "training"
     replicates: int = 2000
@@ -67,7 +71,7 @@ PHANTOM = MlnSize()
 PAPER = replace(
     PHANTOM, rows=2048, columns=1664, cut=(2, 2), tile=512, slices=3, embed_dim=96, depths=(2, 2, 2, 2),
     heads=(3, 6, 12, 24), window=8, width=64, samples=None, batch=4, epochs=100, rate=1e-4, warm_up=0, loss="dice",
-    mean=0.0,
+    decay_kind="coupled", drop_path=0.1, mean=0.0,
 )  # fmt: skip
 SMOKE = replace(
     PHANTOM, patients=(4, 3, 4), spacing_mm=1.0, rows=128, columns=96, cut=(2, 2), tile=64, embed_dim=8,

@@ -82,7 +82,7 @@ def source_recipe(
     """
     plan = DomainSampling(tiles(size), branches) if branches else tiles(size)
     stage = Stage(
-        "source", ("all",), size.rate, size.epochs, weight_decay=size.decay, decay="coupled", rate_patience=0,
+        "source", ("all",), size.rate, size.epochs, weight_decay=size.decay, decay=size.decay_kind, rate_patience=0,
         stop_patience=0, monitor="val_dice", warm_up=size.warm_up,
     )  # fmt: skip
     return Recipe(

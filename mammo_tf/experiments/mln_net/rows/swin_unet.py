@@ -9,7 +9,12 @@ from mammo_tf.recipes.recipe import Recipe
 def network(size: MlnSize, branches: int = 1) -> SwinUnet:
     """The network that all rows with windows of attention share."""
     return SwinUnet(
-        embed_dim=size.embed_dim, depths=size.depths, heads=size.heads, window=size.window, branches=branches
+        embed_dim=size.embed_dim,
+        depths=size.depths,
+        heads=size.heads,
+        window=size.window,
+        branches=branches,
+        drop_path=size.drop_path,
     )
 
 
