@@ -148,15 +148,15 @@ def match_scores(options: Namespace) -> None:
         from mammo_tf.evaluation import OperatingRule, Resampling
         from mammo_tf.reporting.matching import match_files
 
-    columns = columns_of(options.columns, 2)
+    columns, by = columns_of(options.columns, 2), [name.strip() for name in options.by.split(",") if name.strip()]
     if options.threshold is not None and (options.rule, options.target) != ("g_mean", None):
         raise MammoError(
             "option_wrong", "--threshold is given, so no rule chooses one", "Leave --rule and --target out"
         )
     print_all(
         match_files(
-            options.theirs, options.ours, options.output, [name for name in options.by.split(",") if name],
-            columns[0], columns[1], options.threshold, OperatingRule(options.rule, options.target),
+            options.theirs, options.ours, options.output, by, columns[0], columns[1], options.threshold,
+            OperatingRule(options.rule, options.target),
             {level: how for level in ("breast", "exam", "patient") if (how := getattr(options, level))},
             Resampling(options.replicates, options.seed), options.pool_exams,
         )

@@ -13,9 +13,11 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.intervals import OVER_PATIENTS, Resampling
 from mammo_tf.evaluation.levels import (
     DEFAULT_AGGREGATES,
+    Level,
     aggregates_in_force,
     at_level,
     how_words,
+    level_named,
     measured_levels,
     resampled_column,
     with_identity,
@@ -96,11 +98,17 @@ def match_predictions(
         raise MammoError(
             "matched_already", f"{names[1]} has a column {BEFORE}", "Give its scores as the model said them"
         )
+    by = list(dict.fromkeys(by))
     of_row, cells = _machines(site, by, names, reference)
     theirs, ours = (table["split"] != "train" for table in (reference, site))
     theirs, ours = (rows if rows.any() else ~rows for rows in (theirs, ours))
     check_scales(reference.loc[theirs, "score"], site.loc[ours, "score"], *names)
-    notes = [check_patients(_patients(reference[theirs]), names[0])]
+    notes = [
+        f"{name}: {int((~rows).sum())} rows of the split 'train' are neither matched to nor measured"
+        for name, rows in zip(names, (theirs, ours), strict=True)
+        if not rows.all()
+    ]
+    notes.append(check_patients(_patients(reference[theirs]), names[0]))
     machines, scores = [], np.empty(len(site))
     for number, values in enumerate(cells):
         what = ", ".join([names[1], *values])
@@ -157,10 +165,7 @@ def matching_metrics(
     splits: dict[str, Levels] = {"reference": {}}
     for level in measured_levels(site, pool_exams):
         cases = at_level(labelled, level.name, aggregates) if len(labelled) else None
-        if threshold is not None:
-            point = given_threshold(threshold)
-        else:
-            point = threshold_of(pd.DataFrame() if cases is None else cases, "reference", rule)
+        point = _chosen(cases, level, rule) if threshold is None else given_threshold(threshold)
         found = _rates(matched.reference, level.name, point, aggregates, resampling)
         chosen = threshold is None and point["value"] is not None
         splits["reference"][level.name] = found | (with_caution(_hanging(found), CHOSEN_HERE) if chosen else {})
@@ -172,6 +177,13 @@ def matching_metrics(
             for number in levels[level.name].values():
                 number["how"] += how_words(site, level, aggregates)
     return Metrics(splits, aggregates_in_force(site, aggregates, pool_exams), matched.notes)
+
+
+def _chosen(cases: pd.DataFrame | None, level: Level, rule: OperatingRule) -> Number:
+    """The threshold of the reference's cases at a level."""
+    if cases is None:
+        return missing_number(0, rule.words, f"nothing tells the {level.plural} of the reference")
+    return threshold_of(cases, "reference", rule)
 
 
 def distance_lines(metrics: Metrics) -> list[str]:
@@ -199,15 +211,17 @@ def _rates(
         return numbers
     resampling = named_units(table, resampling)
     labelled = table[table["label"] != UNLABELLED]
-    how = f"at the threshold; {resampling.units} resampled"
+    how, why = f"at the threshold; {resampling.units} resampled", NO_LABEL
     found: Numbers = {}
     for part in [labelled, *([table.assign(label=0)] if len(labelled) < len(table) else [])]:
         cases = at_level(part, level, aggregates) if len(part) else None
-        if cases is not None:
+        if cases is None and len(part):
+            why = f"nothing tells its {level_named(level).plural}"
+        elif cases is not None:
             arrays = (cases["label"].to_numpy(np.int64), cases["score"].to_numpy(np.float64))
             rates = rate_numbers(*arrays, point["value"], cases["patient_id"].to_numpy(), resampling)
             found |= rates if part is labelled else {"recall_rate": rates["recall_rate"]}
-    return numbers | {name: found.get(name) or missing_number(0, how, NO_LABEL) for name in RATES}
+    return numbers | {name: found.get(name) or missing_number(0, how, why) for name in RATES}
 
 
 def _hanging(numbers: Numbers) -> Numbers:

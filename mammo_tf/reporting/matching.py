@@ -14,6 +14,7 @@ from mammo_tf.evaluation.intervals import OVER_PATIENTS, Resampling
 from mammo_tf.evaluation.levels import DEFAULT_AGGREGATES
 from mammo_tf.evaluation.matched_predictions import (
     BEFORE,
+    NO_MACHINE,
     WHOLE,
     Matched,
     distance_lines,
@@ -72,6 +73,10 @@ def match_files(
             raise MammoError(
                 "not_a_file", f"{path} would be replaced by what is written", "Name another folder with -o"
             )
+    named = by_full_name(our_columns or {}, "--columns")
+    meant = [name for name in by if name in (named.get(column) for column in NO_MACHINE)]
+    if meant:
+        raise MammoError("option_wrong", f"{meant[0]} tells no machines apart", "Name columns such as manufacturer")
     reference = read_predictions(theirs, columns, unlabelled=True)
     stored, rows = read_table(ours, f"the predictions {ours} are not there")
     site = predictions_of(stored, rows, ours, our_columns, unlabelled=True)
@@ -81,10 +86,10 @@ def match_files(
         *_what(matched, *_names(theirs, ours)),
         *number_lines(metrics),
         *distance_lines(metrics),
-        *(f"note: {note}" for note in [*_file_notes(theirs, ours, matched, metrics), *matched.notes]),
+        *(f"note: {note}" for note in [*_file_notes((theirs, ours), matched, metrics), *matched.notes]),
     ]
     if folder is not None:
-        score = by_full_name(our_columns or {}, "--columns").get("score", "score")
+        score = named.get("score", "score")
         table = stored.assign(**{score: matched.site["score"].to_numpy(), BEFORE: stored[score]})  # type: ignore[arg-type]
         _write(Path(folder), table, matched, metrics, lines, _names(theirs, ours))
     return lines
@@ -104,22 +109,22 @@ def _what(matched: Matched, theirs: str, ours: str) -> list[str]:
     ]
 
 
-def _file_notes(theirs: str | Path, ours: str | Path, matched: Matched, metrics: Metrics) -> list[str]:
+def _file_notes(paths: tuple[str | Path, str | Path], matched: Matched, metrics: Metrics) -> list[str]:
+    names = _names(*paths)
     notes = []
-    if digest(theirs) == digest(ours):
-        notes.append(f"{theirs} and {ours} are the same file: matching changes nothing")
+    if digest(paths[0]) == digest(paths[1]):
+        notes.append(f"{' and '.join(names)} are the same file: matching changes nothing")
     without = [
-        split
-        for split in ("reference", "after")
+        name
+        for split, name in zip(("reference", "after"), names, strict=True)
         if all("sensitivity" not in one or one["sensitivity"]["value"] is None for one in metrics[split].values())
     ]
     if without:
-        names = dict(zip(("reference", "after"), _names(theirs, ours), strict=True))
-        which = " and ".join(names[split] for split in without)
+        which = " and ".join(without)
         notes.append(f"without labels of both classes in {which} the recall rate is all that can be told there")
     stale = [name for name in OF_THE_OLD_SCORE if name in matched.site]
     if stale:
-        notes.append(f"{' and '.join(stale)} of {ours} {'is' if len(stale) == 1 else 'are'} of the score before")
+        notes.append(f"{' and '.join(stale)} of {names[1]} {'is' if len(stale) == 1 else 'are'} of the score before")
     return notes
 
 
