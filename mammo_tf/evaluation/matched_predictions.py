@@ -186,6 +186,26 @@ def _chosen(cases: pd.DataFrame | None, level: Level, rule: OperatingRule) -> Nu
     return threshold_of(cases, "reference", rule)
 
 
+def shift_note(metrics: Metrics) -> str:
+    """A line where the recall rate before is not shown to differ from the reference's; empty where it is.
+
+    Args:
+        metrics: as `matching_metrics` gives them; the finest level is looked at.
+    """
+    level, wanted = next(iter(metrics["reference"].items()))
+    both = [one["recall_rate"] for one in (wanted, metrics["before"][level]) if "recall_rate" in one]
+    values = [(one["value"], one["low"], one["high"]) for one in both]
+    if len(values) < 2 or any(part is None for value in values for part in value):
+        return ""
+    (first, *ends), (second, *others) = np.array(values, np.float64)
+    if abs(first - second) > 0.5 * float(np.hypot(np.ptp(ends), np.ptp(others))):
+        return ""
+    return (
+        f"the recall rate before, {second:.3f}, is not shown to differ from the reference's {first:.3f}: where nothing "
+        "has shifted, matching adds the chance of its sample, and scores are best left as they are"
+    )
+
+
 def distance_lines(metrics: Metrics) -> list[str]:
     """How far from the reference's each rate is before and after, a line a level; only rates that both have."""
     lines = []

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.fields import Wording, from_json, to_json
+from mammo_tf.fields import Wording, from_json
 
 LEAST_PATIENTS = 25  # of a sample: with fewer, one unusual patient moves the operating point (docs/score_matching.md)
-ADVISED_PATIENTS = 250  # the recall rate is then within .03 of the intended one in 19 of 20 samples
+ADVISED_PATIENTS = 250  # in nine of ten samples specificity is then within .03 of what all patients give
 PERCENT, TENFOLD = 100, 10  # tops of scales
 APART = 5  # times: tops of two sites' scores of one scale are no further apart
 SHARES, NUMBERS, LOGITS = "shares", "numbers", "logits"  # 0 to 1; beyond 1; below 0
@@ -83,7 +83,8 @@ class ScoreTable:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes the same table."""
-        return dict(to_json(self))
+        knots = {"from_scores": list(self.from_scores), "to_scores": list(self.to_scores)}
+        return {**knots, "n_reference": self.n_reference, "n_site": self.n_site}
 
     @classmethod
     def from_json(cls, stored: Any, where: str = "") -> ScoreTable:

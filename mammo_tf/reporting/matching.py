@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mammo_tf.evaluation.matched_predictions import (
     distance_lines,
     match_predictions,
     matching_metrics,
+    shift_note,
 )
 from mammo_tf.evaluation.numbers import Metrics
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule
@@ -122,6 +124,8 @@ def _file_notes(paths: tuple[str | Path, str | Path], matched: Matched, metrics:
     if without:
         which = " and ".join(without)
         notes.append(f"without labels of both classes in {which} the recall rate is all that can be told there")
+    if unshifted := shift_note(metrics):
+        notes.append(unshifted)
     stale = [name for name in OF_THE_OLD_SCORE if name in matched.site]
     if stale:
         notes.append(f"{' and '.join(stale)} of {names[1]} {'is' if len(stale) == 1 else 'are'} of the score before")
@@ -140,7 +144,7 @@ def _write(
     figure = distributions_figure(_panels(matched), threshold)
     with atomic_path(folder / SCORES) as beside:
         table.to_csv(beside, index=False, lineterminator="\n")
-    write_json(folder / TABLES, _tables(matched, names))
+    write_text(folder / TABLES, json.dumps(_tables(matched, names), allow_nan=False) + "\n")  # many knots: no line each
     write_json(folder / NUMBERS, metrics.to_json())
     write_text(folder / TEXT, "\n".join(lines) + "\n")
     save_figure(figure, folder / FIGURE, f"Distributions of scores: {names[0]}, {names[1]} before and after matching")
