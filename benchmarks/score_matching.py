@@ -6,9 +6,10 @@ FOLDER/scores holds A.csv, A_after_update.csv and B.csv of Roschewitz et al., Au
 under acquisition shift in medical image classification, Nature Communications 2023 (four images a patient, in a row).
 Printed are sensitivity and specificity per image at A's threshold (sensitivity and specificity closest) after matching
 samples of patients, labels unseen: mean and standard deviation over samples, and how many stray by more than .03 from
-the mean; the same for a site with itself, where matching can only do harm; how far the recall rate is off on average
-with the ranks of `match` and with those of the paper, k / n on both sides; and the time for 100,000 scores, through
-the library and through the command. Without the folder only times are taken. docs/score_matching.md has the answer.
+the mean; the same for a site with itself, where matching can only do harm, and with itself at other prevalences; how
+far the recall rate is off on average with the ranks of `match` and with those of the paper, k / n on both sides; and
+the time for 100,000 scores, through the library and through the command. Without the folder only times are taken.
+docs/score_matching.md has the answer.
 """
 
 from __future__ import annotations
@@ -107,6 +108,21 @@ def recall_bias(reference: Scores, site: Scores, draws: int) -> None:
         print(f"  {size:5d} patients, how far from a recall rate, ours and the paper's: {'; '.join(told)}")
 
 
+def other_prevalences(reference: Scores, site: Scores, labels: NDArray[np.bool_], threshold: float, draws: int) -> None:
+    """A site with other shares of positive patients matched to a reference of the same machine."""
+    sick = labels.any(axis=1)
+    for share in (0.01, 0.05, 0.1, 0.25, 0.5):
+        found = []
+        for order in samples(len(site), 1, draws):
+            positives, negatives = order[sick[order]], order[~sick[order]]
+            many = min(len(negatives), int(len(positives) * (1 - share) / share))
+            few = min(len(positives), round(many * share / (1 - share)))
+            chosen = np.concatenate([positives[:few], negatives[:many]])
+            table = match(reference.ravel(), site[chosen].ravel())
+            found.append(rates(table(site), labels, threshold))
+        print("  {:.0%} of patients positive: {:.3f} / {:.3f}".format(share, *np.mean(found, axis=0)))
+
+
 def timed(work: Callable[[], object], rounds: int) -> str:
     """Median seconds of the clock and of the processor, children too."""
     clock, processor = [], []
@@ -167,6 +183,9 @@ def main() -> None:
             half = np.random.default_rng(0).permutation(len(scores)) % 2 == 0
             print(f"half of {name} matched to its other half: what matching costs where nothing has shifted")
             study(scores[half], scores[~half], truth[~half], own.threshold, draws)
+        print("half of A, its prevalence changed, matched to its other half")
+        half = np.random.default_rng(0).permutation(len(reference)) % 2 == 0
+        other_prevalences(reference[half], reference[~half], labels[~half], point.threshold, min(draws, 20))
     else:
         print("MAMMO_TF_REAL_DATA names no folder: only times")
     times(rows, rounds)

@@ -22,7 +22,7 @@ from mammo_tf.evaluation.levels import (
     resampled_column,
     with_identity,
 )
-from mammo_tf.evaluation.matching_notes import ASSUMED, UNKNOWN, machine_notes, pair_notes
+from mammo_tf.evaluation.matching_notes import ASSUMED, UNKNOWN, machine_notes, mix_note, pair_notes
 from mammo_tf.evaluation.metrics import CHOSEN_HERE, given_threshold, named_units, threshold_of, with_caution
 from mammo_tf.evaluation.numbers import Levels, Metrics, Number, Numbers, missing_number
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule
@@ -114,7 +114,7 @@ def match_predictions(
         what = ", ".join([names[1], *values])
         member = of_row == number
         fitted = site[member & ours]
-        notes.append(check_patients(_patients(fitted), what))
+        notes += [check_patients(_patients(fitted), what), mix_note(reference[theirs], fitted, (names[0], what))]
         try:
             table = match(reference.loc[theirs, "score"], fitted["score"])
         except MammoError as error:

@@ -55,7 +55,7 @@ def machine_notes(
 
 
 def pair_notes(reference: pd.DataFrame, site: pd.DataFrame, names: tuple[str, str]) -> list[str]:
-    """Lines on two samples that are one, on who is in both, on their case mix, and on the patients of each.
+    """Lines on two samples that are one, on who is in both, and on the patients of each.
 
     Args:
         reference, site: as `read_predictions` gives them.
@@ -73,12 +73,22 @@ def pair_notes(reference: pd.DataFrame, site: pd.DataFrame, names: tuple[str, st
             notes.append(
                 f"{count} in both files, such as {min(both)!r}: a threshold chosen on {names[0]} looks too good on them"
             )
-    differences = case_mix_differences(reference, site)
-    if differences:
-        notes.append(
-            f"{names[0]} and {names[1]} differ in {'; '.join(differences)}: matching takes that for the machine's "
-            "doing, so the operating point after it is off"
-        )
     for table, name in ((reference, names[0]), (site, names[1])):
         notes += [f"{name}: {note}" for note in patient_notes(table)]
     return notes
+
+
+def mix_note(reference: pd.DataFrame, machine: pd.DataFrame, names: tuple[str, str]) -> str:
+    """A line where the patients of a machine differ from the reference's; empty where nothing tells that they do.
+
+    Args:
+        reference, machine: rows as `read_predictions` gives them.
+        names: of the two.
+    """
+    differences = case_mix_differences(reference, machine)
+    if not differences:
+        return ""
+    return (
+        f"{names[0]} and {names[1]} differ in {'; '.join(differences)}: matching takes that for the machine's doing, "
+        "so the operating point after it is off"
+    )

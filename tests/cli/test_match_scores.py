@@ -200,8 +200,10 @@ def test_another_case_mix_and_machines_that_do_not_say_who_they_are(files: Path)
     theirs.assign(density="A").to_csv(files / "theirs.csv", index=False)
     shown = _told(files, "sick", ("manufacturer", "manufacturer"))
     for part in (
-        "theirs.csv and sick.csv differ in prevalence 0.200 and 0.49", "median age 54 and 70",
-        "density A 1.00 D 0.00 and A 0.00 D 1.00", "machines 'x' and 'X' differ in their spelling alone",
+        "theirs.csv and sick.csv, x differ in prevalence 0.200 and 1.000", "median age 54 and 70",
+        "density A 1.00 D 0.00 and A 0.00 D 1.00",
+        "theirs.csv and sick.csv, unknown differ in prevalence 0.200 and 0.000",
+        "machines 'x' and 'X' differ in their spelling alone",
         "a machine of its own is taken for each of unknown", "not in theirs.csv: x; unknown.",
         "sick.csv: 5 rows of the split 'train'", "decision of sick.csv is of the score before",
     ):  # fmt: skip
