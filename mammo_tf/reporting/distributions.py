@@ -38,7 +38,8 @@ def distributions_figure(panels: Mapping[str, Mapping[str, ArrayLike]], threshol
                 _curve(axes, name, np.sort(np.asarray(scores, np.float64)), threshold, number)
             if threshold is not None:
                 axes.axvline(threshold, color=INK, linewidth=0.9, label=f"threshold {threshold_text(threshold)}")
-            axes.set(title=middle_out(title, TITLE_LETTERS), ylim=(-0.01, 1.01), ylabel="Share at or below")
+            axes.set_title(middle_out(title, TITLE_LETTERS), parse_math=False)
+            axes.set(ylim=(-0.01, 1.01), ylabel="Share at or below")
             axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         rows[-1].set(xlabel="Score")
         figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, handlelength=2.6)
