@@ -16,7 +16,7 @@ TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
 # What these measure has fast tests of its own: here is only tried that they run, by `make test-long`.
 LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
-    "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py",
+    "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
 )  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
@@ -30,6 +30,7 @@ TINY = {
     "grid_search.py": ["--quick"],
     "interval_coverage.py": ["--quick"],
     "radiomics_features.py": ["--quick", "--peer-python", "none"],
+    "score_matching.py": ["--quick"],
     "spottune.py": ["--quick"],
     "stitching.py": ["--quick"],
     "surface.py": ["--quick", "--peer-python", "none"],

@@ -39,6 +39,7 @@ SHORT = (
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman",
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman --rule specificity --target 0.9 "
     "--images-too",
+    "mammo-tf match-scores site_a.csv site_b.csv --by manufacturer,model_name,software --threshold 0.19 -o matched",
     "mammo-tf sample-size --auc 0.8 --width 0.1",
     "mammo-tf patient-model -o published --train LABELS_TRAIN.csv --validation LABELS_VAL.csv --test LABELS_TEST.csv "
     "--as-run",
@@ -62,6 +63,7 @@ SHORTER = {  # what is added to a short command, so that it is short
     "run": "--set stages.stage_1.epochs=1 --set stages.stage_2.epochs=1 --set evaluation.replicates=20 "
     "--set preparation.rows=128 --set preparation.columns=128",
     "evaluate": "--replicates 50",
+    "match-scores": "--replicates 20",
     "patient-model": "--replicates 20 --set components=4 --set trees=20 --set leaf=1",
 }
 LONG = (
@@ -140,6 +142,10 @@ def workplace(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "pipelines").symlink_to(ROOT / "pipelines")
     scores = {"cancer": [0, 0, 1, 1] * 5, "p": [number % 7 / 7 for number in range(20)], "woman": range(20)}
     pd.DataFrame(scores).to_csv(tmp_path / "theirs.csv", index=False)
+    machine = {"manufacturer": "A", "model_name": "B", "software": "1"}
+    for number, name in enumerate(("site_a", "site_b")):
+        table = pd.DataFrame({"score": [(place % 29 / 29) ** (1 + number) for place in range(30)]}).assign(**machine)
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
     for part, patients in (("TRAIN", 24), ("VAL", 12), ("TEST", 12)):
         _patients(part, patients).to_csv(tmp_path / f"LABELS_{part}.csv", index=False)
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Commands that measure: `evaluate`, `ensemble`, `sample-size`."""
+"""Commands that measure and match scores: `evaluate`, `ensemble`, `match-scores`, `sample-size`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def add(commands: Commands) -> None:
     _ensemble_options(
         commands.add("ensemble", "predictions of several models of the same images as those of one", ensemble)
     )
+    _match_scores_options(
+        commands.add(
+            "match-scores", "a site's scores on the scale of the site where the threshold was set", match_scores
+        )
+    )
     _sample_size_options(
         commands.add("sample-size", "how many patients an interval of a wanted width takes", sample_size)
     )
@@ -34,7 +39,9 @@ def _evaluate_options(one: ArgumentParser) -> None:
     one.add_argument("--replicates", type=whole_number, default=2000, metavar="N", help="bootstrap resamples (2000)")
     one.add_argument("-o", "--output", metavar="DIR", help="write metrics, comparison and figures here")
     one.add_argument("--by", default="", metavar="COLUMN,...", help="subgroups: density, manufacturer, age, any column")
-    one.add_argument("--rule", default="g_mean", help="operating point: g_mean, youden, sensitivity, specificity, cost")
+    one.add_argument(
+        "--rule", default="g_mean", help="operating point: g_mean, youden, equal_error, sensitivity, specificity, cost"
+    )
     one.add_argument("--target", type=float, metavar="SHARE", help="for --rule sensitivity and specificity")
     one.add_argument(
         "--miss-cost", type=float, default=1.0, metavar="C", help="for --rule cost: a miss in false alarms"
@@ -107,6 +114,54 @@ def ensemble(options: Namespace) -> None:
         raise MammoError("not_a_file", f"{options.output} is one of the models' predictions", "Name another file")
     write_predictions(ensemble_predictions(tables, options.rule, options.join), options.output)
     print(f"{len(tables)} models, {len(tables[0])} images, {options.rule}: {options.output}")
+
+
+def _match_scores_options(one: ArgumentParser) -> None:
+    one.add_argument(
+        "theirs", metavar="THEIRS.csv", help="scores of the site where the threshold was set, the reference"
+    )
+    one.add_argument("ours", metavar="OURS.csv", help="scores of the same model at the new site; no label is needed")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="matched scores, tables, numbers, figure")
+    one.add_argument(
+        "--by", default="", metavar="COLUMN,...", help="machines of OURS, matched one by one: manufacturer,software"
+    )
+    one.add_argument(
+        "--columns", action="append", default=[], metavar="label=...,score=...,patient=...",
+        help="names in the files; given twice, in THEIRS and in OURS",
+    )  # fmt: skip
+    one.add_argument("--threshold", type=float, metavar="VALUE", help="the one THEIRS works with, at every level")
+    one.add_argument(
+        "--rule", default="g_mean", help="chooses it on labels of THEIRS: g_mean, youden, equal_error, ... (evaluate)"
+    )
+    one.add_argument("--target", type=float, metavar="SHARE", help="for --rule sensitivity and specificity")
+    one.add_argument("--replicates", type=whole_number, default=2000, metavar="N", help="bootstrap resamples (2000)")
+    one.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of the resampling (0)")
+    one.add_argument("--breast", default="mean", metavar="HOW", help="views to breast: mean, maximum, noisy_or")
+    one.add_argument("--patient", default="maximum", metavar="HOW", help="breasts to patient: mean, maximum, noisy_or")
+    one.add_argument("--exam", metavar="HOW", help="breasts to exam, if not as --patient")
+    one.add_argument("--pool-exams", action="store_true", help="patients too where they have several exams: over all")
+
+
+def match_scores(options: Namespace) -> None:
+    """Matches scores of one site to another's."""
+    with held():
+        from mammo_tf.evaluation import OperatingRule, Resampling
+        from mammo_tf.reporting.matching import match_files
+
+    columns, by = columns_of(options.columns, 2), [name.strip() for name in options.by.split(",") if name.strip()]
+    if options.threshold is not None and (options.rule, options.target) != ("g_mean", None):
+        raise MammoError(
+            "option_wrong", "--threshold is given, so no rule chooses one", "Leave --rule and --target out"
+        )
+    print_all(
+        match_files(
+            options.theirs, options.ours, options.output, by, columns[0], columns[1], options.threshold,
+            OperatingRule(options.rule, options.target),
+            {level: how for level in ("breast", "exam", "patient") if (how := getattr(options, level))},
+            Resampling(options.replicates, options.seed), options.pool_exams,
+        )
+    )  # fmt: skip
+    print(f"written to {options.output}")
 
 
 def _sample_size_options(one: ArgumentParser) -> None:

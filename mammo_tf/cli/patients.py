@@ -89,7 +89,9 @@ def _patient_model_options(one: ArgumentParser) -> None:
         "--keep", default="gradient_boosting", metavar="NAME", help="which one is stored: or random_forest"
     )
     one.add_argument("--network", metavar="BUNDLE|RUN", help="copied into the model, so that it scores pictures")
-    one.add_argument("--rule", default="g_mean", help="operating point: g_mean, youden, sensitivity, specificity, cost")
+    one.add_argument(
+        "--rule", default="g_mean", help="operating point: g_mean, youden, equal_error, sensitivity, specificity, cost"
+    )
     one.add_argument("--target", type=float, metavar="SHARE", help="for --rule sensitivity and specificity")
     one.add_argument("--miss-cost", type=float, default=1.0, metavar="C", help="for --rule cost")
     one.add_argument(

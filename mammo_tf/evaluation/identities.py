@@ -31,7 +31,7 @@ def check_patients_apart(table: pd.DataFrame, threshold_split: str) -> None:
     chosen = table["split"] == threshold_split
     measured = ~chosen & (table["split"] != "train")
     for column in (name for name in ("patient_id", "image_id") if name in table):
-        both = _shared(*(table.loc[rows & (table[column] != ""), column] for rows in (chosen, measured)))
+        both = shared_names(*(table.loc[rows & (table[column] != ""), column] for rows in (chosen, measured)))
         if column == "image_id":  # numbers begin again in every file
             both = {ours: theirs for ours, theirs in both.items() if not spelled_alike([ours])[0].isdecimal()}
         if both:
@@ -42,7 +42,7 @@ def check_patients_apart(table: pd.DataFrame, threshold_split: str) -> None:
             raise MammoError("patient_split", sentence, f"Leave the {word} out of one of them")
 
 
-def _shared(first: pd.Series, second: pd.Series) -> dict[str, str]:
+def shared_names(first: pd.Series, second: pd.Series) -> dict[str, str]:
     """Name in the first -> name in the second, of those that are in both, however they are spelled."""
     theirs = dict(zip(spelled_alike(second), second, strict=True))
     return {str(name): str(theirs[key]) for name, key in zip(first, spelled_alike(first), strict=True) if key in theirs}
@@ -72,7 +72,7 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
         if threshold_split in (first, second) and "train" not in (first, second):
             continue
         one, other = (table.loc[table["split"] == split, "patient_id"] for split in (first, second))
-        if both := _shared(one.drop_duplicates(), other.drop_duplicates()):
+        if both := shared_names(one.drop_duplicates(), other.drop_duplicates()):
             count = "1 patient is" if len(both) == 1 else f"{len(both)} patients are"
             notes.append(
                 f"{count} both in {first!r} and in {second!r}, such as {min(both)!r}: that is no test of a model"

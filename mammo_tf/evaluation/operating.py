@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.roc import Curve, Threshold, curve
 
-RULES = ("g_mean", "youden", "sensitivity", "specificity", "cost")
+RULES = ("g_mean", "youden", "equal_error", "sensitivity", "specificity", "cost")
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,9 @@ class OperatingRule:
 
     Attributes:
         name: "g_mean" (largest sqrt(sensitivity x specificity)), "youden" (largest sensitivity + specificity - 1),
-            "sensitivity" (at least `target`, then the highest specificity), "specificity" (at least `target`, then the
-            highest sensitivity), "cost" (least expected cost).
+            "equal_error" (sensitivity and specificity closest to each other), "sensitivity" (at least `target`, then
+            the highest specificity), "specificity" (at least `target`, then the highest sensitivity), "cost" (least
+            expected cost).
         target: for "sensitivity" and "specificity", above 0 up to 1.
         miss_cost: for "cost": what a missed positive costs, where a false alarm costs 1.
         prevalence: for "cost": share of positives where the model will work; None takes that of the sample.
@@ -58,6 +59,7 @@ class OperatingRule:
         what = {
             "g_mean": "largest G-mean",
             "youden": "largest Youden index",
+            "equal_error": "sensitivity and specificity closest",
             "sensitivity": f"sensitivity {self.target} or more, then highest specificity",
             "specificity": f"specificity {self.target} or more, then highest sensitivity",
             "cost": f"least cost, a miss counting {self.miss_cost:g} false alarms"
@@ -100,6 +102,8 @@ def _best(points: Curve, rule: OperatingRule) -> int:
         return int(np.argmax(hits * spared))
     if rule.name == "youden":
         return int(np.argmax(hits * points.negatives + spared * points.positives))
+    if rule.name == "equal_error":
+        return int(np.argmin(np.abs(hits * points.negatives - spared * points.positives)))
     if rule.name == "cost":
         return int(np.argmin(_costs(points, rule)))
     target = rule.target or 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mammo_tf.files import atomic_path
 from mammo_tf.study.cells import check_identifiers
 from mammo_tf.study.findings import Finding, findings_from_json
 from mammo_tf.study.manifest import COLUMNS as MANIFEST_COLUMNS
+from mammo_tf.study.manifest import UNLABELLED
 from mammo_tf.study.table import by_full_name, read_table
 
 COLUMNS = (
@@ -102,13 +103,17 @@ def write_predictions(table: pd.DataFrame, path: str | Path) -> None:
         table.to_csv(beside, index=False, float_format=f"%.{SCORE_DIGITS}g", lineterminator="\n")
 
 
-def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_predictions(
+    path: str | Path, columns: Mapping[str, str] | None = None, unlabelled: bool = False
+) -> pd.DataFrame:
     """Reads anyone's predictions.
 
     Args:
         path: CSV in UTF-8 with a header.
         columns: what our columns are called in the file, such as `{"label": "cancer", "score": "p", "patient": "id"}`;
             `patient`, `image`, `exam`, `pair` stand for `patient_id` and so on.
+        unlabelled: labels need not be told: where the cell is empty, or there is no such column, the label is
+            `UNLABELLED`.
 
     Returns:
         The file's rows with our columns where it has them: `label` int64 (0 or 1), `score` float64, the rest text
@@ -121,11 +126,28 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
             `predictions_empty`, `image_id_twice`, `image_shared`, `column_twice`, `patient_missing`, `value_missing`,
             `option_wrong` where two names mean one column.
     """
-    path = Path(path)
     table, lines = read_table(path, f"the predictions {path} are not there")
-    if table.empty:
+    return predictions_of(table, lines, path, columns, unlabelled)
+
+
+def predictions_of(
+    stored: pd.DataFrame,
+    lines: Sequence[int],
+    path: str | Path,
+    columns: Mapping[str, str] | None = None,
+    unlabelled: bool = False,
+) -> pd.DataFrame:
+    """As `read_predictions`, of a table that was read already.
+
+    Args:
+        stored, lines: as `study.table.read_table` gives them; left as they are.
+        path: what messages call it.
+        columns, unlabelled: as for `read_predictions`.
+    """
+    path = Path(path)
+    if stored.empty:
         raise MammoError("predictions_empty", f"{path} has no rows")
-    stored = table.copy()
+    table = stored.copy()
     for name, theirs in by_full_name(columns or {}, "--columns").items():
         if name not in (*COLUMNS, "breast_id", *SEVERAL):
             raise MammoError("column_unknown", f"--columns names {name!r}", f"Known are {', '.join(COLUMNS)}")
@@ -133,11 +155,11 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
             remedy = f"It has {', '.join(map(str, stored))}; --columns once for each file names those of each"
             raise MammoError("column_missing", f"{path} has no column {theirs!r}", remedy)
         table[name] = stored[theirs]
-    for name in ("label", "score"):
+    for name in ("score",) if unlabelled else ("label", "score"):
         if name not in table:
             remedy = f"Say which it is with --columns {name}=...; the file has {', '.join(table.columns)}"
             raise MammoError("column_missing", f"{path} has no column {name!r}", remedy)
-    table["label"] = label_numbers(table["label"], str(path), lines)
+    table["label"] = _labels(table, str(path), lines, unlabelled)
     table["score"] = score_numbers(table["score"], str(path), lines)
     text = [column for column in table if column not in ("label", "score")]
     for column in text:
@@ -152,6 +174,17 @@ def read_predictions(path: str | Path, columns: Mapping[str, str] | None = None)
     if "split" not in table or not (table["split"] != "").any():
         table["split"] = "test"
     return table
+
+
+def _labels(table: pd.DataFrame, where: str, lines: Sequence[int], unlabelled: bool) -> NDArray[np.int64]:
+    """0 or 1 of every row, `UNLABELLED` of one without a label where that is allowed."""
+    if not unlabelled:
+        return label_numbers(table["label"], where, lines)
+    found = np.full(len(table), UNLABELLED, np.int64)
+    if "label" in table:
+        told = np.flatnonzero(table["label"].str.strip() != "")
+        found[told] = label_numbers(table["label"].iloc[told], where, [lines[int(place)] for place in told])
+    return found
 
 
 def _check_images(table: pd.DataFrame, path: Path) -> None:

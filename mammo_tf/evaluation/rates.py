@@ -180,7 +180,8 @@ class _Counted:
         kinds = (positive & called, ~positive & called, ~positive & ~called, positive & ~called)
         self.of_patients = np.stack([np.bincount(numbers, weights=kind) for kind in kinds])
         draws = resamples(numbers, resampling.replicates, resampling.seed, resampling.strata(labels, groups))
-        self.drawn = np.array([self.of_patients[:, draw].sum(axis=1) for draw in draws]).T
+        count = self.of_patients.shape[1]
+        self.drawn = np.array([self.of_patients @ np.bincount(draw, minlength=count) for draw in draws]).T
         self.whole = self.of_patients.sum(axis=1)
 
     def number(self, rate: Rate, how: str) -> Number:

@@ -34,7 +34,7 @@ from mammo_tf.reporting import write_figures
 from mammo_tf.reporting.scores import PLURALS
 
 IN_SUBGROUPS = ("auc", "sensitivity", "specificity")  # shown; the file has all
-NAME_WIDTH = 24
+NAME_WIDTH, SPLIT_WIDTH = 24, 11
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _choose(table: pd.DataFrame) -> str:
 def subgroup_lines(subgroups: Mapping[str, Mapping[str, Mapping[str, Numbers]]]) -> list[str]:
     """The numbers of every value of every column as lines of a table."""
     return [
-        f"{split:11s}{column} {value:20s} {name:{NAME_WIDTH}s}{number_line(number)}"
+        f"{split:{SPLIT_WIDTH}s}{column} {value:20s} {name:{NAME_WIDTH}s}{number_line(number)}"
         for column, splits in subgroups.items()
         for split, values in splits.items()
         for value, numbers in values.items()
@@ -189,8 +189,9 @@ def number_lines(metrics: Mapping[str, Levels]) -> list[str]:
         if name != "threshold" or number["value"] is not None or number["n"]
     ]
     width = max([NAME_WIDTH, *(len(name) + 1 for _, _, name, _ in rows)])
+    ahead = max([SPLIT_WIDTH, *(len(split) + 1 for split, _, _, _ in rows)])
     return [
-        f"{split:11s}{level:8s} {name:{width}s}"
+        f"{split:{ahead}s}{level:8s} {name:{width}s}"
         + (threshold_line(number) if name == "threshold" else number_line(number, PLURALS[level]))
         for split, level, name, number in rows
     ]

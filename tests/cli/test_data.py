@@ -17,9 +17,10 @@ from mammo_tf.study import read_manifest
 
 
 def test_these_commands_load_no_tensorflow(films: Path, tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text("label,score\n" + "".join(f"{row % 2},{row % 7 / 7}\n" for row in range(20)))
+    (tmp_path / "p.csv").write_text("label,score\n" + "".join(f"{row % 2},{row % 7 / 7}\n" for row in range(30)))
     commands = [
         ["evaluate", f"{tmp_path}/p.csv", "--replicates", "10", "-o", f"{tmp_path}/measured"],
+        ["match-scores", f"{tmp_path}/p.csv", f"{tmp_path}/p.csv", "--replicates", "10", "-o", f"{tmp_path}/matched"],
         ["inspect", str(films), "--sheet", f"{tmp_path}/sheet.png"],
         ["manifest", "folder", str(films.parent), "-o", f"{tmp_path}/listed"],
         ["split", str(films), "-o", f"{tmp_path}/split.csv"],
