@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
 from mammo_tf.cli.interrupts import held
@@ -145,6 +146,7 @@ def _match_scores_options(one: ArgumentParser) -> None:
 def match_scores(options: Namespace) -> None:
     """Matches scores of one site to another's."""
     with held():
+        from mammo_tf.adaptation.shift_files import matching_warning
         from mammo_tf.evaluation import OperatingRule, Resampling
         from mammo_tf.reporting.matching import match_files
 
@@ -153,12 +155,13 @@ def match_scores(options: Namespace) -> None:
         raise MammoError(
             "option_wrong", "--threshold is given, so no rule chooses one", "Leave --rule and --target out"
         )
+    aggregates = {level: how for level in ("breast", "exam", "patient") if (how := getattr(options, level))}
+    told = {"threshold": options.threshold, "aggregates": aggregates, "pool_exams": options.pool_exams}
     print_all(
         match_files(
-            options.theirs, options.ours, options.output, by, columns[0], columns[1], options.threshold,
-            OperatingRule(options.rule, options.target),
-            {level: how for level in ("breast", "exam", "patient") if (how := getattr(options, level))},
-            Resampling(options.replicates, options.seed), options.pool_exams,
+            options.theirs, options.ours, options.output, by, columns[0], columns[1],
+            rule=OperatingRule(options.rule, options.target), resampling=Resampling(options.replicates, options.seed),
+            judge=partial(matching_warning, **told), **told,
         )
     )  # fmt: skip
     print(f"written to {options.output}")

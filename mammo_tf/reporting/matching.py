@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ SCORES, TABLES, NUMBERS, TEXT = "scores_matched.csv", "score_tables.json", "metr
 FIGURE = "distributions"
 OF_THE_OLD_SCORE = ("probability", "decision")
 MOST_PANELS = 8
+Judge = Callable[[pd.DataFrame, pd.DataFrame, tuple[str, str]], str]
 
 
 def match_files(
@@ -50,6 +51,7 @@ def match_files(
     aggregates: Mapping[str, str] = DEFAULT_AGGREGATES,
     resampling: Resampling = OVER_PATIENTS,
     pool_exams: bool = False,
+    judge: Judge | None = None,
 ) -> list[str]:
     """Matches the scores of OURS to those of THEIRS, and says what that does at the threshold.
 
@@ -61,6 +63,7 @@ def match_files(
         by: columns of OURS that tell its machines apart.
         columns, our_columns: what the columns of THEIRS and of OURS are called.
         threshold, rule, aggregates, resampling, pool_exams: as for `matching_metrics`.
+        judge: says of THEIRS, OURS as they were, and their names, whether matching is right, in a line or none.
 
     Returns:
         Lines for a reader: what was matched, the numbers, and notes.
@@ -84,11 +87,13 @@ def match_files(
     site = predictions_of(stored, rows, ours, our_columns, unlabelled=True)
     matched = match_predictions(reference, site, by, _names(theirs, ours))
     metrics = matching_metrics(matched, threshold, rule, aggregates, resampling, pool_exams)
+    judged = judge(reference, site, _names(theirs, ours)) if judge is not None else ""
+    notes = [judged, *_file_notes((theirs, ours), matched, metrics), *matched.notes]
     lines = [
         *_what(matched, *_names(theirs, ours)),
         *number_lines(metrics),
         *distance_lines(metrics),
-        *(f"note: {note}" for note in [*_file_notes((theirs, ours), matched, metrics), *matched.notes]),
+        *(f"note: {note}" for note in notes if note),
     ]
     if folder is not None:
         score = named.get("score", "score")
