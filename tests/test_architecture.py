@@ -44,6 +44,7 @@ def test_rooms_above_the_line_load_no_tensorflow() -> None:
         "guard", "fields", "study", "reading", "reading.collections", "imaging", "evaluation", "reporting",
         "reporting.evaluating", "reporting.matching", "reporting.manifest_sheet", "radiomics",
         "radiomics.radiomic_features", "phantom", "records", "patients", "serving.predict_picture",
+        "adaptation.shift_files",
     )  # fmt: skip
     code = (
         "import importlib, sys\n"

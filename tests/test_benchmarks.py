@@ -17,6 +17,7 @@ TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
 LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
+    "shift.py",
 )  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
@@ -31,6 +32,7 @@ TINY = {
     "interval_coverage.py": ["--quick"],
     "radiomics_features.py": ["--quick", "--peer-python", "none"],
     "score_matching.py": ["--quick"],
+    "shift.py": ["--quick"],
     "spottune.py": ["--quick"],
     "stitching.py": ["--quick"],
     "surface.py": ["--quick", "--peer-python", "none"],

@@ -40,6 +40,7 @@ SHORT = (
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman --rule specificity --target 0.9 "
     "--images-too",
     "mammo-tf match-scores site_a.csv site_b.csv --by manufacturer,model_name,software --threshold 0.19 -o matched",
+    "mammo-tf shift site_a.csv site_b.csv -o shift",
     "mammo-tf sample-size --auc 0.8 --width 0.1",
     "mammo-tf patient-model -o published --train LABELS_TRAIN.csv --validation LABELS_VAL.csv --test LABELS_TEST.csv "
     "--as-run",
@@ -64,6 +65,7 @@ SHORTER = {  # what is added to a short command, so that it is short
     "--set preparation.rows=128 --set preparation.columns=128",
     "evaluate": "--replicates 50",
     "match-scores": "--replicates 20",
+    "shift": "--replicates 99",
     "patient-model": "--replicates 20 --set components=4 --set trees=20 --set leaf=1",
 }
 LONG = (

@@ -19,12 +19,14 @@ from mammo_tf.adaptation.shift_verdict import (
     BOTH,
     NONE,
     PREVALENCE,
+    SHIFT_ALPHA,
     UNCLEAR,
     Distributions,
     Verdict,
 )
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.intervals import group_numbers
+from mammo_tf.evaluation.metrics import given_threshold
 from mammo_tf.evaluation.operating import operating_point
 from mammo_tf.evaluation.prevalence_matching import MatchedPoint, matched_under_prevalence
 from mammo_tf.evaluation.proportions import clopper_pearson
@@ -92,14 +94,16 @@ def verdict(
 
     Raises:
         MammoError: `patients_few`, `scores_missing`, `score_not_finite`, `scores_constant`, `scales_differ`,
-            `prevalence_wrong`, `label_wrong`, `lengths_differ`, `replicates_wrong`.
+            `prevalence_wrong`, `threshold_wrong`, `label_wrong`, `lengths_differ`, `replicates_wrong`.
     """
     if prevalence is not None and not 0 <= prevalence <= 1:
         raise MammoError(
             "prevalence_wrong", f"a prevalence of {prevalence:g} is not a share of patients", "Give 0 to 1"
         )
+    if threshold is not None:
+        given_threshold(threshold)
     if replicates < 99:
-        raise MammoError("replicates_wrong", f"{replicates} draws give no p below 0.05 to rely on", "Take 999 or more")
+        raise MammoError("replicates_wrong", f"{replicates} draws give no p to rely on", "Take 999 or more")
     reference = _sample(reference_scores, reference_patients, names[0], reference_labels)
     site = _sample(site_scores, site_patients, names[1])
     check_scales(reference.scores, site.scores, *names)
@@ -144,7 +148,7 @@ def _kind(
     differences: Sequence[str],
 ) -> str:
     other = sick is not None and prevalence is not None and not _among(prevalence, sick)
-    if p_shift > ALPHA and not other:
+    if p_shift > SHIFT_ALPHA and not other:
         return NONE
     if mixture is None or sick is None:
         return UNCLEAR

@@ -11,7 +11,7 @@ from mammo_tf.adaptation.shift import LEAST_OF_CLASS, REPLICATES, verdict
 from mammo_tf.adaptation.shift_verdict import ACQUISITION, BOTH, Verdict
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.case_mix import case_mix_differences
-from mammo_tf.evaluation.copies import COPY, copied_rows
+from mammo_tf.evaluation.copies import copied_rows
 from mammo_tf.evaluation.identities import patient_notes, shared_names
 from mammo_tf.evaluation.levels import DEFAULT_AGGREGATES, Level, at_level, level_named, measured_levels
 from mammo_tf.evaluation.matched_predictions import BEFORE
@@ -22,8 +22,11 @@ from mammo_tf.reporting.shift_figure import shift_figure
 from mammo_tf.study.manifest import UNLABELLED
 
 NUMBERS, FIGURE = "shift.json", "shift"
+MODELS = (".keras", ".h5", ".hdf5", ".onnx")
 MACHINE = ("manufacturer", "model_name", "software")
 NAMED = 3  # machines in a note
+UNEVEN = 1.05  # times as many images of a patient at one place
+FINEST = ("patch", "frame", "image")
 
 
 def shift_of_files(
@@ -53,14 +56,13 @@ def shift_of_files(
         Lines for a reader: the verdict, what follows, the numbers, notes.
 
     Raises:
-        MammoError: as `read_predictions` and `shift_of_predictions`; `samples_same` where both are one file. Nothing
-            is written then.
+        MammoError: as `read_predictions` and `shift_of_predictions`; `samples_same` where both are one file,
+            `not_a_file` for a model or a folder. Nothing is written then.
     """
+    _check_files(theirs, ours)
     reference, site = read_predictions(theirs, columns, unlabelled=True), read_predictions(ours, our_columns, True)
     names = (Path(theirs).name, Path(ours).name)
     names = names if names[0] != names[1] else (str(theirs), str(ours))
-    if digest(theirs) == digest(ours):
-        raise _same(names, "are the same file")
     found, notes = shift_of_predictions(
         reference, site, level, prevalence, threshold, aggregates, replicates, seed, pool_exams, names
     )
@@ -98,20 +100,19 @@ def shift_of_predictions(
         aggregates, pool_exams: as for `evaluation.levels.measured_levels` and `at_level`.
 
     Raises:
-        MammoError: as `verdict`; `matched_already`, `samples_same`, `level_missing`.
+        MammoError: as `verdict`; `matched_already`, `level_missing`.
     """
     if BEFORE in site:
         remedy = "Give its scores as the model said them"
         raise MammoError("matched_already", f"{names[1]} has a column {BEFORE}: its scores were matched", remedy)
     notes: list[str] = []
     tables = [_without_training(table, name, notes) for table, name in zip((reference, site), names, strict=True)]
-    if copied_rows(*tables) >= COPY * min(map(len, tables)):
-        raise _same(names, "have their scores in common")
     differences = case_mix_differences(*tables)
     notes += [*_pair_notes(tables, names), *_machine_notes(tables, names)]
     tables[0], labelled = _labelled(tables[0], names[0], notes)
     chosen = _level(tables, level, names, pool_exams)
     both = [_cases(table, chosen, aggregates, name) for table, name in zip(tables, names, strict=True)]
+    notes += _views_notes(tables, chosen, names)
     found = verdict(
         both[0]["score"], both[1]["score"], both[0]["label"] if labelled else None,
         both[0]["patient_id"], both[1]["patient_id"],
@@ -167,8 +168,17 @@ def number_lines(found: Verdict) -> list[str]:
     return lines
 
 
-def _same(names: tuple[str, str], what: str) -> MammoError:
-    return MammoError("samples_same", f"{' and '.join(names)} {what}", "Give scores of the site and of the reference")
+def _check_files(theirs: str | Path, ours: str | Path) -> None:
+    """Refuses what is no file of predictions, and one file for both."""
+    for path in map(Path, (theirs, ours)):
+        if path.is_dir() or path.suffix.lower() in MODELS:
+            sentence = f"{path} is a model or a folder, and shift compares files of scores"
+            raise MammoError(
+                "not_a_file", sentence, "Score pictures of both sites with predict, and give the two files"
+            )
+    if all(Path(path).is_file() for path in (theirs, ours)) and digest(theirs) == digest(ours):
+        sentence = f"{theirs} and {ours} are the same file"
+        raise MammoError("samples_same", sentence, "Give scores of the reference, and of the site")
 
 
 def _without_training(table: pd.DataFrame, name: str, notes: list[str]) -> pd.DataFrame:
@@ -212,9 +222,24 @@ def _cases(table: pd.DataFrame, level: Level, aggregates: Mapping[str, str], nam
     return found
 
 
+def _views_notes(tables: list[pd.DataFrame], level: Level, names: tuple[str, str]) -> list[str]:
+    """A line where cases are put together of more images at one place than at the other."""
+    if not level.parts or any("patient_id" not in table for table in tables):
+        return []
+    views = [len(table) / table["patient_id"].nunique() for table in tables]
+    if level.name in FINEST or max(views) < UNEVEN * min(views):
+        return []
+    return [
+        f"a patient has {views[0]:.1f} images in {names[0]} and {views[1]:.1f} in {names[1]}: scores of "
+        f"{level.plural} differ by that alone; --level image compares images"
+    ]
+
+
 def _pair_notes(tables: list[pd.DataFrame], names: tuple[str, str]) -> list[str]:
-    """Lines on who is in both, and on the patients of each."""
+    """Lines on what both have in common, and on the patients of each."""
     notes = []
+    if common := copied_rows(*(table.assign(label=0) for table in tables)):
+        notes.append(f"{common} scores of {names[1]} stand in {names[0]} too: what is in both cannot differ")
     if all("patient_id" in table for table in tables):
         both = shared_names(*(table["patient_id"].drop_duplicates() for table in tables))
         if both:

@@ -10,7 +10,8 @@ from mammo_tf.evaluation.prevalence_matching import MatchedPoint
 from mammo_tf.fields import to_json
 
 NONE, PREVALENCE, ACQUISITION, BOTH, UNCLEAR = KINDS = ("none", "prevalence", "acquisition", "both", "unclear")
-ALPHA = 0.05  # of each test
+SHIFT_ALPHA = 0.025  # of the test of any shift: of 200 halves of one site no more than 5 % are then called shifted
+ALPHA = 0.05  # of the tests that tell which it is
 ADVISED_PATIENTS = 200  # with fewer a prevalence of three times the reference's is often missed (docs/shift.md)
 
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from mammo_tf.evaluation.intervals import group_numbers
 
+ALMOST_NONE = 1e-9  # a share
+
 
 class MatchedPoint(NamedTuple):
     """The reference's threshold at the site, scores left alone and matched.
@@ -43,7 +45,7 @@ def matched_under_prevalence(
     truth, values = np.asarray(labels) == 1, np.asarray(scores, np.float64)
     numbers = group_numbers(patients, len(values))
     sick = np.bincount(numbers, weights=truth) > 0
-    had = sick.mean()
+    had, share = sick.mean(), min(max(share, ALMOST_NONE), 1 - ALMOST_NONE)  # both classes keep their rates
     weights = np.where(sick, share / had, (1 - share) / (1 - had))[numbers]
     wanted = float((values >= threshold).mean())
     falling = np.argsort(-values, kind="stable")
