@@ -166,6 +166,8 @@ class Verdict:
     def _cautions(self) -> list[str]:
         """What is to be held against the verdict."""
         found = []
+        if self.kind == PREVALENCE and self.known_prevalence is None:
+            found.append("make sure of the prevalence from elsewhere: a small shift of acquisition can look the same")
         if self.kind == BOTH and self.known_prevalence is None:
             found.append("another case mix alone can move scores: compare women of the same age and density")
         if self.kind != BOTH and self.differences:

@@ -53,5 +53,7 @@ def shift_figure(
         lower.set(xlabel="Score", ylabel="Difference")
         for axes in (upper, lower):
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
-        figure.legend(*upper.get_legend_handles_labels(), loc="outside lower left", ncols=1, handlelength=2.6)
+        legend = figure.legend(*upper.get_legend_handles_labels(), loc="outside lower left", handlelength=2.6)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return figure
