@@ -111,7 +111,9 @@ class Verdict:
         elif self.kind == ACQUISITION:
             first = ["match scores (match-scores): prevalence is the same"]
         elif self.kind == BOTH:
-            first = [f"do not match scores, which would take the other patients for the machine's doing: {anew}"]
+            first = [f"do not match scores, which takes the other patients for the machine's doing: {anew}"]
+            if self.known_prevalence is not None:
+                first.append(f"how much that matters: by the other prevalence alone, {self._harm()}")
         else:
             first = [
                 f"do not match scores before it is told which shift it is: gather more patients or labels, or {anew}"

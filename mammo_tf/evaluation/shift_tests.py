@@ -97,10 +97,11 @@ def no_shift_p(
     """
     generator = np.random.default_rng(seed)
     pooled, ours = sparse.csr_array(sparse.vstack([reference, site])), site.shape[0]
-    member = np.arange(pooled.shape[0]) >= reference.shape[0]
-    total, sums = _sums(pooled, np.ones((1, len(member)))), [_sums(pooled, member[None])]
+    count = pooled.shape[0]
+    total, sums = _sums(pooled, np.ones((1, count))), [_sums(site, np.ones((1, ours)))]
     for size in _chunks(replicates):
-        sums.append(_sums(pooled, generator.permuted(np.broadcast_to(member, (size, len(member))), axis=1)))
+        keys = generator.random((size, count))
+        sums.append(_sums(pooled, keys < np.partition(keys, ours, axis=1)[:, ours, None]))
     of_site = np.concatenate(sums)
     apart = of_site / ours - (total - of_site) / reference.shape[0]
     statistics = [(apart**2).sum(axis=1)]
