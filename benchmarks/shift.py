@@ -4,9 +4,9 @@
 
 FOLDER/scores holds A.csv, A_after_update.csv and B.csv of Roschewitz et al., Automatic correction of performance drift
 under acquisition shift in medical image classification, Nature Communications 2023 (four images a patient, in a row).
-A patient's score is the maximum of her images. Printed are verdicts on 200 half-splits of each site, with labels and
-without; verdicts on samples of 50, 200 and 1,000 patients against half of A, drawn from its other half at other
-prevalences, after the update (whole, and a part of the way there by the logit), from B, and from both at other
+A patient's score is the maximum of her images. Printed are verdicts on 200 half-splits of each site, with labels,
+without, and by images; verdicts on samples of 50, 200 and 1,000 patients against half of A, drawn from its other half
+at other prevalences, after the update (whole, and a part of the way there by the logit), from B, and from both at other
 prevalences, nobody telling the prevalence and somebody; how often the interval of the prevalence holds it; and the time
 of a verdict on 4,000 patients. Without the folder scores are drawn, and only few. docs/shift.md has the answer.
 """
@@ -73,21 +73,30 @@ def sample(labels: NDArray[np.bool_], size: int, share: float, generator: np.ran
 
 
 def told(counts: Mapping[str, int], draws: int) -> str:
-    return ", ".join(f"{kind} {counts[kind] / draws:.0%}" for kind in KINDS if counts[kind])
+    return ", ".join(f"{kind} {counts[kind] / draws:.1%}" for kind in KINDS if counts[kind])
 
 
 def half_splits(name: str, site: Site, draws: int) -> None:
     """One half of the patients against the other: every shift that is seen is none."""
     generator = np.random.default_rng(1)
-    counts: dict[str, Counter[str]] = {"with labels": Counter(), "without": Counter()}
+    counts: dict[str, Counter[str]] = {"with labels": Counter(), "without": Counter(), "images": Counter()}
     for number in range(draws):
-        order = generator.permutation(len(site.labels))
-        ours, theirs = np.array_split(order, 2)
-        for which, labels in (("with labels", site.labels[theirs]), ("without", None)):
-            found = verdict(site.scores[theirs], site.scores[ours], labels, replicates=REPLICATES, seed=number)
+        theirs, ours = np.array_split(generator.permutation(len(site.labels)), 2)
+        labels = site.labels[theirs]
+        images = [site.logits[half].ravel() for half in (theirs, ours)]
+        named = [half.repeat(VIEWS) for half in (theirs, ours)]
+        for which, found in (
+            ("with labels", verdict(site.scores[theirs], site.scores[ours], labels, **_draws(number))),
+            ("without", verdict(site.scores[theirs], site.scores[ours], **_draws(number))),
+            ("images", verdict(*images, labels.repeat(VIEWS), *named, **_draws(number))),
+        ):
             counts[which][found.kind] += 1
-    for which, found in counts.items():
-        print(f"  {name}, {draws} half-splits, {which}: {told(found, draws)}")
+    for which, kinds in counts.items():
+        print(f"  {name}, {draws} half-splits, {which}: {told(kinds, draws)}", flush=True)
+
+
+def _draws(seed: int) -> dict[str, int]:
+    return {"replicates": REPLICATES, "seed": seed}
 
 
 def confusion(sites: Mapping[str, Site], sizes: tuple[int, ...], draws: int) -> None:

@@ -138,7 +138,6 @@ def test_before_scores_are_matched_it_is_said_whether_that_is_right(files: Path)
     assert told.startswith("the shift is one of prevalence: OURS")
     assert "; do not match scores: at the threshold" in told
     assert matching_warning(theirs.assign(label=-1), more, ("THEIRS", "OURS")) == ""
-    assert matching_warning(theirs, theirs, ("THEIRS", "OURS")).startswith("no shift is seen")
 
 
 def test_scores_that_stand_in_both_are_told(files: Path) -> None:
@@ -157,9 +156,6 @@ def test_fewer_views_are_no_shift_of_images(files: Path) -> None:
     three = more.assign(patient_id=[f"d{place // 3}" for place in range(800)])
     _, notes = shift_of_predictions(theirs, three, replicates=99)
     assert "a patient has 2.0 images in the reference and 3.0 in the site: scores of patients differ" in notes[-2]
-    assert not any(
-        "differ by that alone" in note for note in shift_of_predictions(theirs, three, "image", replicates=99)[1]
-    )
 
 
 def test_prevalence_that_labels_of_the_site_tell_makes_it_both(files: Path) -> None:

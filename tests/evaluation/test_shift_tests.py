@@ -49,7 +49,7 @@ def test_a_site_without_shift_is_told_of_one_as_often_as_the_level_says_also_wit
     """Four images of a patient are nearly alike: who takes them for four patients rejects one half-split in three."""
     generator = np.random.default_rng(1)
     found = []
-    for number in range(120):
+    for number in range(100):
         person = generator.normal(size=(70, 1))
         images = person + 0.1 * generator.normal(size=(70, 4))
         tables = _tables(images[:40], images[40:], patients=4)
