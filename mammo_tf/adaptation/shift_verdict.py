@@ -133,7 +133,7 @@ class Verdict:
         if self.known_prevalence is None:
             share = f"{self._estimate()} instead of {self.reference_prevalence:.3g}"
         else:
-            share = f"known, {self.known_prevalence:.3g} instead of {self.reference_prevalence:.3g}"
+            share = f"the known {self.known_prevalence:.3g} instead of {self.reference_prevalence:.3g}"
         return f"{site} has the scores of positive and negative patients of {reference} in another share, {share}"
 
     def _unmixed(self) -> str:

@@ -31,7 +31,7 @@ REFERENCE = _patients(800, 0.1, 0)
     [
         (0.1, 1.0, {}, "none", "no shift is seen: the scores of OURS (400 patients)", "leave scores and threshold"),
         (0.3, 1.0, {}, "prevalence", "in another share, 0.", "do not match scores: at the threshold"),
-        (0.3, 1.0, {"prevalence": 0.3}, "prevalence", "known, 0.3 instead of 0.1", "do not match scores: at the"),
+        (0.3, 1.0, {"prevalence": 0.3}, "prevalence", "the known 0.3 instead of 0.1", "do not match scores: at the"),
         (0.1, 0.6, {}, "acquisition", "whether prevalence differs as well cannot be told", "if prevalence is known"),
         (0.1, 0.6, {"prevalence": 0.1}, "acquisition", "at the known prevalence 0.1", "prevalence is the same"),
         (0.3, 0.6, {"prevalence": 0.3}, "both", "prevalence, 0.1 and the known 0.3", "anew on labelled cases of OURS"),
