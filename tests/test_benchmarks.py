@@ -17,6 +17,7 @@ TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
 LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
+    "grid_search.py", "bootstrap_auc.py", "interval_coverage.py",
 )  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],

@@ -51,7 +51,7 @@ RESIZES = st.one_of(
 BOXES = st.builds(ThresholdBox, st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0, 0.5))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 70), st.integers(1, 70), st.integers(0, 99),
     st.lists(BOXES | st.just(TopBits()), max_size=2), RESIZES,
