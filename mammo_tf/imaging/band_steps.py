@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.bands import apply_gains
+from mammo_tf.imaging.blur_plan import LARGEST, SMALLEST
 from mammo_tf.imaging.steps import check_parameter, intensity_step
 
 
@@ -31,10 +32,11 @@ class ContrastBands:
 
     def __post_init__(self) -> None:
         scales, gains = (np.asarray(numbers, np.float64) for numbers in (self.scales, self.gains))
-        rises = len(scales) > 0 and bool(np.isfinite(scales).all() and scales[0] > 0 and (np.diff(scales) > 0).all())
-        check_parameter(
-            rises, self, "scales are one or more numbers of pixels above 0, each larger than the one before"
+        within = len(scales) > 0 and bool(
+            ((scales >= SMALLEST) & (scales <= LARGEST)).all() and (np.diff(scales) > 0).all()
         )
+        rule = f"scales are one or more numbers of pixels from {SMALLEST:g} to {LARGEST:g}, each above the one before"
+        check_parameter(within, self, rule)
         check_parameter(len(gains) == len(scales), self, "there are as many gains as scales")
         check_parameter(bool(np.isfinite(gains).all() and (gains > 0).all()), self, "gains are numbers above 0")
 

@@ -34,7 +34,7 @@ from mammo_tf.study import assign_splits, make_manifest, read_manifest, write_ma
 
 SIZE = (80, 64)
 PLAIN = Preprocessing((FindBreast(), Place(*SIZE)), (Scale(255), SubtractMean(10.0), Channels(1)))
-BANDS = replace(PLAIN, intensity_steps=(ContrastBands((2.0,), (1.5,)), *PLAIN.intensity_steps))
+BANDS = replace(PLAIN, intensity_steps=(ContrastBands((0.8,), (1.5,)), *PLAIN.intensity_steps))
 TURNED = Augmentation(40, zoom=0.2, vertical_flip=True)
 WARPS = {
     "turned": TURNED,
