@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,8 @@ def score_pictures(scorer: Scorer, pictures: Sequence[PredictPicture], task: obj
         raise MammoError("breast_missing", f"{scorer.path}: {NO_BREAST}", "Measure whole images with mammo-tf run")
     tiling = scorer.card.tiling
     if tiling is None:
-        return scorer.score(np.stack([item.picture for item in pictures]), _stacked(scorer, pictures))
+        masks = [item.breast_mask for item in pictures if item.breast_mask is not None]
+        return scorer.score(np.stack([item.picture for item in pictures]), *_needed(scorer, masks))
     choice = task.choice if isinstance(task, Segmentation) else "picture"
     found = [_whole(scorer, picture, tiling, choice) for picture in pictures]
     named = {
@@ -47,9 +48,9 @@ def score_pictures(scorer: Scorer, pictures: Sequence[PredictPicture], task: obj
     return Scored(named)
 
 
-def _stacked(scorer: Scorer, pictures: Sequence[PredictPicture]) -> NDArray[np.bool_] | None:
-    masks = [item.breast_mask for item in pictures if item.breast_mask is not None]
-    return np.stack(masks) if scorer.preprocessing.needs_breast else None
+def _needed(scorer: Scorer, masks: Iterable[NDArray[np.bool_]]) -> tuple[NDArray[np.bool_], ...]:
+    """The masks as an argument, where a step needs them."""
+    return (np.stack(list(masks)),) if scorer.preprocessing.needs_breast else ()
 
 
 def _whole(scorer: Scorer, picture: PredictPicture, tiling: Tiling, choice: str) -> Whole:
@@ -59,10 +60,8 @@ def _whole(scorer: Scorer, picture: PredictPicture, tiling: Tiling, choice: str)
     breast = breast_pixels(levels, tiling.breast_level) if given is None or tiling.breast_level is not None else given
     tiles = placed_tiles(stored_frame(picture.affine, picture.stored_size, size), breast, tiling)
     cut = np.stack([affine(levels, tile.matrix, fill=0.0, size=tiling.size) for tile in tiles])
-    masks = None
-    if scorer.preprocessing.needs_breast and given is not None:
-        masks = np.stack([affine(given, tile.matrix, fill=0.0, size=tiling.size) for tile in tiles])
-    scored = scorer.score(np.divide(cut, np.float32(65535), dtype=np.float32), masks)
+    masks = (affine(given, tile.matrix, fill=0.0, size=tiling.size) for tile in tiles if given is not None)
+    scored = scorer.score(np.divide(cut, np.float32(65535), dtype=np.float32), *_needed(scorer, masks))
     pieces = Pieces(size, choice)
     for number, tile in enumerate(tiles):
         pieces.add(tile.matrix, {name: values[number] for name, values in scored.named.items()})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,6 +30,7 @@ from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.geometry_steps import FindBreast, Place
 from mammo_tf.imaging.intensity_steps import Channels, Scale, SubtractMean
 from mammo_tf.imaging.tiles import Tiling
+from mammo_tf.recipes import report
 from mammo_tf.recipes.inputs import training_mean
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.study import assign_splits, make_manifest, read_manifest, write_manifest
@@ -128,15 +131,18 @@ def test_tiles_carry_their_breast(marked: Records) -> None:
         np.testing.assert_array_equal(breast[clear], marked.breast(int(position))[y[clear], x[clear]])
 
 
-def test_the_mean_of_training_is_that_behind_the_step(marked: Records) -> None:
-    steps = replace(
-        BANDS, intensity_steps=tuple(step for step in BANDS.intensity_steps if type(step) is not SubtractMean)
-    )
+def test_a_run_takes_the_mean_and_looks_for_evidence_behind_the_step(marked: Records) -> None:
+    steps = replace(BANDS, intensity_steps=(BANDS.intensity_steps[0], Scale(255), Channels(1)))
     seen = [
         steps.intensity(marked.picture(position) / np.float32(65535), marked.breast(position))
         for position in range(len(marked))
     ]
     assert training_mean(marked, BANDS) == pytest.approx(np.mean(seen), abs=0.01)
+    task = SimpleNamespace(evidence=lambda model, inputs: inputs)
+    card: Any = SimpleNamespace(preprocessing=steps, task=task)
+    pieces = [report.Piece(position, np.eye(2, 3), SIZE) for position in range(len(marked))]
+    given = report._evidence(None, card, marked, pieces, [marked.picture(piece.position) for piece in pieces])
+    np.testing.assert_allclose(given, seen, rtol=0, atol=255e-6)
 
 
 def test_records_without_a_breast_are_told(marked: Records, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
