@@ -2,7 +2,7 @@
 
     python benchmarks/bands.py [--rounds 5]
 
-A picture of 2457x1996 pixels, floats in [0, 1], half an ellipse at its left edge being the breast (55 % of the pixels), five
+A picture of 2457x1996 pixels, floats in [0, 1]; the breast is half an ellipse at its left edge, 55 % of it; five
 scales. `ours` is `imaging.bands.apply_gains`; `exact` blurs picture times mask and mask by `cv2.GaussianBlur` to four
 standard deviations, divides, and adds up the bands; `whole` is ours where all of the picture is breast. `one blur` is
 `cv2.sepFilter2D` with seven taps over the whole picture, for comparison with other machines. They work in turn in one
@@ -70,7 +70,7 @@ def side(name: str, small: bool) -> Callable[[], object]:
 
 
 def spreads(found: list[np.ndarray], mask: np.ndarray) -> np.ndarray:
-    """Half the range from the 16th to the 84th percentile of each band, seven pixels inside the mask, and the deviation."""
+    """Of each band half the range from the 16th to the 84th percentile, seven pixels inside, and the deviation."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
     eroded = cv2.erode(mask.astype(np.uint8), disc, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     ranges = [np.diff(np.percentile(band[eroded], (16, 84)))[0] / 2 for band in found[:-1]]
@@ -120,7 +120,7 @@ def main() -> None:
     for name, times in found.items():
         wall, processor = ([1000 * one for one in times[key]] for key in ("seconds", "processor"))
         print(
-            f"{name:9} {median(wall):8.1f} ms ({spread(wall)}), processor {median(processor):8.1f} ({spread(processor)})"
+            f"{name:9} {median(wall):8.1f} ms ({spread(wall)}), processor {median(processor):.1f} ({spread(processor)})"
         )
     for key in ("seconds", "processor"):
         ratio = median(found["exact"][key]) / median(found["ours"][key])
