@@ -1,7 +1,7 @@
 """Contrast by scale in the graph: the TensorFlow twin of `imaging.bands.apply_gains`.
 
-The same levels and kernels of `imaging.blur_plan`, on whole pictures of any size known only when it runs. Sums of shifted
-pictures alone, which every loader of SavedModels has.
+The same levels and kernels of `imaging.blur_plan`, on whole pictures of a size that is known only when it runs. Sums of
+shifted pictures, which are exact in float32 on every device, where convolutions need not be.
 """
 
 from __future__ import annotations
@@ -36,41 +36,42 @@ def apply_gains(values: Tensor, masks: Tensor, scales: Sequence[float], gains: S
     own, *weights = blur_weights(scales, gains)
     blurs = [(blur, weight) for blur, weight in zip(plan(tuple(scales)), weights, strict=True) if weight]
     depth = max((blur.level for blur, _ in blurs), default=0)
-    shape = tf.shape(values)
     values = tf.where(masks, tf.cast(values, tf.float32), 0.0)
-    unit = 2**depth
-    framed = [[0, 0], *([2 * unit, 2 * unit + tf.math.floormod(-shape[axis], unit)] for axis in (1, 2))]
-    levels = [tuple(tf.pad(part, framed) for part in (values, tf.cast(masks, tf.float32)))]
+    rows, columns = tf.unstack(tf.shape(values)[1:])
+    margin = 2 * 2**depth
+    framed = [[0, 0], *([margin, margin + tf.math.floormod(-size, 2**depth)] for size in (rows, columns))]
+    levels = [tf.pad(tf.concat([values, tf.cast(masks, tf.float32)], 0), framed)]  # pictures, then masks
     for _ in range(depth):
-        levels.append(tuple(_down(part) for part in levels[-1]))
-    total: Tensor = None
+        levels.append(_down(levels[-1]))
+    total: Tensor = 0.0
     for number in range(depth, -1, -1):
-        picture, mask = levels[number]
-        if total is not None:
-            above = levels[number + 1][1]
-            total = _up(total * above) / tf.maximum(_up(above), TINY)
-        elif number == 0 or not blurs:
-            total = tf.zeros_like(picture)
+        if number < depth:
+            above = tf.split(levels[number + 1], 2)[1]
+            total = _quotient(_up(tf.concat([total * above, above], 0)))
         for blur, weight in blurs:
             if blur.level == number:
-                quotient = _blurred(picture, blur.kernel) / tf.maximum(_blurred(mask, blur.kernel), TINY)
-                total = quotient * weight if total is None else total + quotient * weight
-    total = total[:, 2 * unit : 2 * unit + shape[1], 2 * unit : 2 * unit + shape[2]] + values * own
-    return tf.where(masks, tf.clip_by_value(total, 0.0, 1.0), 0.0)
+                total += _quotient(_blurred(levels[number], blur.kernel)) * weight
+    values *= own
+    if blurs:
+        values += total[:, margin : margin + rows, margin : margin + columns]
+    return tf.where(masks, tf.clip_by_value(values, 0.0, 1.0), 0.0)
+
+
+def _quotient(both: Tensor) -> Tensor:
+    """The first half of a batch divided by the second, which is of masks."""
+    values, masks = tf.split(both, 2)
+    return values / tf.maximum(masks, TINY)
 
 
 def _blurred(values: Tensor, kernel: Sequence[float]) -> Tensor:
     """The kernel along rows and along columns of `[batch, rows, columns]`, zeros beyond the edge."""
     radius = len(kernel) // 2
     for axis in (1, 2):
-        wide = _padded(values, axis, radius, radius)
-        size = tf.shape(values)[axis]
-
-        def shifted(tap: int, wide: Tensor = wide, axis: int = axis, size: Tensor = size) -> Tensor:
-            return wide[:, tap : tap + size] if axis == 1 else wide[:, :, tap : tap + size]
-
+        wide = _padded(values, axis, radius)
         parts = [values * kernel[radius]]
-        parts += [(shifted(tap) + shifted(2 * radius - tap)) * kernel[tap] for tap in range(radius)]
+        for tap in range(radius):
+            other = 2 * radius - tap
+            parts.append((_part(wide, axis, tap, -other) + _part(wide, axis, other, -tap)) * kernel[tap])
         values = tf.add_n(parts)
     return values
 
@@ -78,25 +79,33 @@ def _blurred(values: Tensor, kernel: Sequence[float]) -> Tensor:
 def _down(values: Tensor) -> Tensor:
     """As `cv2.pyrDown`, of even sizes."""
     for axis in (1, 2):
-        wide = _padded(values, axis, 2, 2)
-        size = tf.shape(values)[axis]
-        first, second, third, fourth, fifth = (
-            wide[:, tap : tap + size : 2] if axis == 1 else wide[:, :, tap : tap + size : 2] for tap in range(5)
-        )
-        values = third * 0.375 + (second + fourth) * 0.25 + (first + fifth) * 0.0625
+        shape = tf.unstack(tf.shape(values))
+        shape[axis : axis + 1] = [shape[axis] // 2, 2]
+        even, odd = tf.unstack(tf.reshape(values, tf.stack(shape)), axis=axis + 1)
+        before = _part(_padded(odd, axis, 1), axis, 0, -2)
+        beside = _padded(even, axis, 1)
+        beside = _part(beside, axis, 0, -2) + _part(beside, axis, 2, 0)
+        values = even * 0.375 + (before + odd) * 0.25 + beside * 0.0625
     return values
 
 
 def _up(values: Tensor) -> Tensor:
     """As `cv2.pyrUp`."""
     for axis in (1, 2):
-        wide = _padded(values, axis, 1, 1)
-        before, after = (wide[:, :-2], wide[:, 2:]) if axis == 1 else (wide[:, :, :-2], wide[:, :, 2:])
+        wide = _padded(values, axis, 1)
+        before, after = _part(wide, axis, 0, -2), _part(wide, axis, 2, 0)
         both = tf.stack([values * 0.75 + (before + after) * 0.125, (values + after) * 0.5], axis=axis + 1)
-        shape = tf.shape(values)
-        values = tf.reshape(both, [shape[0], shape[1] * (3 - axis), shape[2] * axis])
+        shape = tf.unstack(tf.shape(values))
+        shape[axis] *= 2
+        values = tf.reshape(both, tf.stack(shape))
     return values
 
 
-def _padded(values: Tensor, axis: int, before: int, after: int) -> Tensor:
-    return tf.pad(values, [[before, after] if number == axis else [0, 0] for number in range(3)])
+def _padded(values: Tensor, axis: int, width: int) -> Tensor:
+    return tf.pad(values, [[width, width] if number == axis else [0, 0] for number in range(3)])
+
+
+def _part(values: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    """From `start` on, without the last `-stop`."""
+    part = slice(start, stop or None)
+    return values[:, part] if axis == 1 else values[:, :, part]

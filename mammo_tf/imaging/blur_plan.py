@@ -29,7 +29,7 @@ from mammo_tf.errors import MammoError
 ROOM = 0.1  # of variance at least, in pixels of a level, that a level leaves to the kernel
 CLOSE = 1.35  # times a scale: the next one is at the same level
 MATCHED = 1.3  # over the scale: the angular frequency at which the response is that of the Gaussian
-TRUNCATED = 3.5  # standard deviations at which a kernel ends
+TRUNCATED = (4.0, 3.5)  # standard deviations at which a kernel ends: of level 0, of the others
 SMALLEST, LARGEST = 0.4, 500.0  # scales in pixels
 TINY = 1e-20  # the least weight of the mask at the levels above 0, so that nothing is divided by 0
 
@@ -73,7 +73,7 @@ def plan(scales: tuple[float, ...]) -> tuple[Blur, ...]:
             level += 1
         if number and scale < CLOSE * scales[number - 1]:
             level = blurs[-1].level
-        blurs.append(Blur(level, _gaussian(scale) if level == 0 else _matched(scale, level)))
+        blurs.append(Blur(level, _gaussian(scale, TRUNCATED[0]) if level == 0 else _matched(scale, level)))
     return tuple(blurs)
 
 
@@ -82,8 +82,8 @@ def _variance_left(scale: float, level: int) -> float:
     return float((scale**2 - 2 * (4**level - 1) / 3) / 4**level)
 
 
-def _gaussian(spread: float) -> tuple[float, ...]:
-    radius = max(1, int(TRUNCATED * spread + 0.5))
+def _gaussian(spread: float, truncated: float = TRUNCATED[1]) -> tuple[float, ...]:
+    radius = max(1, int(truncated * spread + 0.5))
     weights = [exp(-(place**2) / (2 * spread**2)) for place in range(-radius, radius + 1)]
     return tuple(weight / sum(weights) for weight in weights)
 
