@@ -64,8 +64,8 @@ def open_scorer(path: str | Path, flips: bool | None = None, winograd: bool = Tr
         path: of one of these.
         flips: the score is the mean over the picture as it is, left-right, up-down and both; by default
             as the model's card says. A bundle that was exported with flips does so anyway. Asked of one that was not,
-            pictures are mirrored in front of `intensity`, in a file behind it: the bands of a mirrored picture are those
-            of a pyramid that starts at the other edge, so that scores behind `contrast_bands` differ by about 1e-4.
+            pictures are mirrored in front of `intensity`, in a file behind it: the bands of a mirrored picture are of a
+            pyramid that starts at the other edge, so that scores behind `contrast_bands` differ by about 1e-4.
         winograd: whether a `.keras` file may compute convolutions of many channels by `models.with_winograd`; it does
             where TensorFlow sees no GPU. A bundle computes as it was exported.
 
