@@ -26,6 +26,7 @@ TINY = {
     "start.py": ["--quick"],
     "dbt_projection.py": ["--quick"],
     "patches.py": ["--quick"],
+    "bands.py": ["--quick"],
     "histogram.py": ["--quick", "--peer-python", "none"],
     "bootstrap_auc.py": ["--quick"],
     "grid_search.py": ["--quick"],
