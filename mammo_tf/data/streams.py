@@ -161,8 +161,8 @@ def _batches(
     """Places, maps and columns to batches, as `training_stream` describes them."""
     cv2.setNumThreads(1)  # one thread a picture: the stream runs several pictures at once
     steps = preprocessing or records.preprocessing
-    check_breasts(records, steps)
     size, augmentation = plan.size, plan.augmentation
+    check_breasts(records, steps.needs_breast or augmentation.needs_breast)
     level = augmentation.fill if isinstance(augmentation.fill, str) else augmentation.fill * 65535
     changes = augmentation.columns
 
@@ -170,7 +170,8 @@ def _batches(
         if position < 0:
             return np.zeros(size, np.uint16)
         picture = cut(records, int(position), matrix, size, augmentation.interpolation, level)
-        return augmentation.change(picture, dict(zip(changes, drawn, strict=True)))
+        breast = cut_breast(records, int(position), matrix, size) if augmentation.needs_breast else None
+        return augmentation.change(picture, dict(zip(changes, drawn, strict=True)), breast)
 
     def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.float32]:
         if position < 0 or masks is None:
@@ -230,15 +231,16 @@ def cut(
     return affine(records.region(position, box), moved, interpolation, fill, size)
 
 
-def check_breasts(records: Records, preprocessing: Preprocessing) -> None:
-    """Refuses records without breast masks for a preprocessing that needs them.
+def check_breasts(records: Records, needed: bool) -> None:
+    """Refuses records without breast masks where they are needed.
 
     Raises:
         MammoError: `breast_missing`.
     """
-    if preprocessing.needs_breast and not records.preprocessing.finds_breast:
+    if needed and not records.preprocessing.finds_breast:
         raise MammoError(
-            "breast_missing", f"{records.folder} was prepared without looking for the breast, which a step needs",
+            "breast_missing",
+            f"{records.folder} was prepared without looking for the breast, which a step or an augmentation needs",
             "Prepare again with preset default or native",
         )  # fmt: skip
 

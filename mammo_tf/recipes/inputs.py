@@ -117,7 +117,7 @@ def training_mean(records: Records, preprocessing: Preprocessing) -> float:
         scale = math.prod(step.levels * step.factor for step in before if isinstance(step, Scale))
         return round(float(np.mean(records.means[positions])) * scale, 2)
     up_to_mean = replace(preprocessing, intensity_steps=(*before, Channels(1)))
-    check_breasts(records, up_to_mean)
+    check_breasts(records, up_to_mean.needs_breast)
     return round(float(np.mean([_mean_after(up_to_mean, records, int(position)) for position in positions])), 2)
 
 

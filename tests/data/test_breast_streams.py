@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from mammo_tf.data import (
     Augmentation,
+    BandGains,
     Deformation,
     Gamma,
     TileSampling,
@@ -23,7 +24,7 @@ from mammo_tf.data import (
     training_stream,
 )
 from mammo_tf.data.sampling import Cases
-from mammo_tf.data.streams import cut
+from mammo_tf.data.streams import cut, cut_breast
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.band_steps import ContrastBands
@@ -164,3 +165,15 @@ def test_nothing_is_read_where_it_is_not_needed(marked: Records, monkeypatch: py
     stream = inference_stream(marked, _plan(marked), 2)
     assert set(stream.element_spec) == {"image", "label", "position", "weight"}
     assert len(list(stream)) == 3
+
+
+def test_random_gains_of_bands_are_drawn_inside_the_breast(marked: Records) -> None:
+    gains = BandGains(1.0, (0.8, 1.6))
+    plan = _plan(marked, augmentation=replace(TURNED, intensity=(gains,)), shuffle=True, seed=3)
+    batch, drawn = next(iter(training_stream(marked, plan, 6, PLAIN))), plan.epoch(0)
+    assert "breast" not in batch, "the network is not shown it"
+    for number, (position, matrix) in enumerate(zip(drawn.positions.tolist(), drawn.matrices, strict=True)):
+        picture, breast = cut(marked, position, matrix, SIZE), cut_breast(marked, position, matrix, SIZE)
+        changed = gains.apply(picture, breast, band_gains_seed=drawn.columns["band_gains_seed"][number])
+        np.testing.assert_array_equal(batch["image"][number], PLAIN.intensity(changed / np.float32(65535)))
+        assert (changed != picture)[breast].mean() > 0.5
