@@ -18,6 +18,7 @@ from mammo_tf.imaging.domain_histogram import (
     domain_histogram,
     lookup_step,
 )
+from mammo_tf.imaging.harmonising import with_harmonising
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
 from mammo_tf.imaging.preprocessing import Preprocessing, geometry_words
 from mammo_tf.progress import track
@@ -174,8 +175,5 @@ def _counted(records: Records, position: int, pixels: str, levels: int) -> NDArr
 
 
 def with_matching(preprocessing: Preprocessing, step: HistogramLookup | HistogramMatch) -> Preprocessing:
-    """The preprocessing with the matching in front of its intensity half, in place of one that stands there."""
-    rest = preprocessing.intensity_steps
-    if isinstance(rest[0], HistogramLookup | HistogramMatch):
-        rest = rest[1:]
-    return replace(preprocessing, intensity_steps=(step, *rest))
+    """The preprocessing with the matching in front of its intensity half, in place of a look of a domain there."""
+    return with_harmonising(preprocessing, (step,))
