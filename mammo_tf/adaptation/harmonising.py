@@ -22,7 +22,6 @@ from mammo_tf.adaptation.site_pictures import (
     by_machine,
     dark_and_bright,
     listed,
-    machines_of,
     patients_of,
     prepared_spacings,
     training_part,
@@ -35,7 +34,7 @@ from mammo_tf.imaging.harmonising import DomainStatistics, Harmonising, Machine
 from mammo_tf.imaging.intensity_steps import HistogramLookup
 from mammo_tf.progress import track
 from mammo_tf.records import Records
-from mammo_tf.records.domain_statistics import records_histogram
+from mammo_tf.records.domain_statistics import machines_of, records_histogram
 
 SCALES_MM = (0.48, 0.96, 1.92, 3.84, 7.68)
 FEWEST, RECOMMENDED = 5, 25  # patients

@@ -11,7 +11,7 @@ from mammo_tf.imaging.harmonising import DomainStatistics, Harmonising
 LITTLE_SHIFT, LITTLE_RATIO = 0.05, (0.8, 1.25)
 MOST_DIFFERENCE = 1.5  # times, between robust and plain ratio of a band
 STRONG = (0.5, 2.0)
-UNEVEN_SPACING = 1.5  # times, between the smallest and the largest of a domain
+UNEVEN_SPACING = 3.0  # times, between the smallest and the largest of a domain; breasts alone differ twofold
 DOUBTFUL = "harmonising_doubtful"
 
 
@@ -39,6 +39,11 @@ def notes(harmonising: Harmonising) -> list[Note]:
     found = [_doubtful(harmonising), _needless(harmonising), _strong(harmonising)]
     for name, domain in (("source", harmonising.source), ("target", harmonising.target)):
         found += [_few(name, domain), _uneven(name, domain)]
+    if len(harmonising.target.machines) > 1:
+        sentence = (
+            f"the target's pictures are of {len(harmonising.target.machines)} machines: a table each serves better"
+        )
+        found.append(Note("harmonising_machines", sentence))
     if not harmonising.in_mm:
         sentence = "the spacing of some pictures is not known, so scales are equal in pixels, not in mm"
         found.append(Note("harmonising_in_pixels", sentence))
@@ -71,7 +76,7 @@ def _doubtful(harmonising: Harmonising) -> Note | None:
     worst = factors.index(max(factors))
     robust, plain = harmonising.robust_ratios[worst], harmonising.plain_ratios[worst]
     sentence = (
-        f"the robust ratio of the band of scale {_scale(harmonising, worst)} is {robust:.2f}, the plain one "
+        f"the robust ratio of the band of scale {harmonising.scale_words[worst]} is {robust:.2f}, the plain one "
         f"{plain:.2f}: something other than tissue is in the pictures"
     )
     return Note(DOUBTFUL, sentence, stops=True)
@@ -91,7 +96,7 @@ def _needless(harmonising: Harmonising) -> Note | None:
 def _strong(harmonising: Harmonising) -> Note | None:
     low, high = STRONG
     outside = [
-        f"{ratio:.2f} at {_scale(harmonising, number)}"
+        f"{ratio:.2f} at {harmonising.scale_words[number]}"
         for number, ratio in enumerate(harmonising.robust_ratios)
         if not low <= ratio <= high
     ]
@@ -118,10 +123,3 @@ def _uneven(name: str, domain: DomainStatistics) -> Note | None:
         f"{domain.bands.spacing_mm:.2f} mm"
     )
     return Note("harmonising_spacing", sentence)
-
-
-def _scale(harmonising: Harmonising, number: int) -> str:
-    scales_mm = harmonising.target.bands.scales_mm
-    if harmonising.in_mm and scales_mm is not None:
-        return f"{scales_mm[number]:.2g} mm"
-    return f"{harmonising.target.bands.scales[number]:g} pixels"

@@ -13,6 +13,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging.bands import EROSION, eroded
 from mammo_tf.imaging.harmonising import Machine
 from mammo_tf.records import Records
+from mammo_tf.records.domain_statistics import machines_of
 
 Pair = tuple[NDArray[np.floating], NDArray[np.bool_]]  # a prepared picture in [0, 1] and its breast
 Pictures = Records | Iterable[Pair]
@@ -63,14 +64,6 @@ def training_part(records: Records, patients: int | None = None, seed: int = 0) 
 def patients_of(records: Records) -> set[str]:
     """The identifiers of its patients."""
     return set(records.rows["patient_id"].astype(str))
-
-
-def machines_of(records: Records) -> list[Machine]:
-    """The machine of each picture, by the columns manufacturer, model_name and software."""
-    nothing = [""] * len(records)
-    columns = ("manufacturer", "model_name", "software")
-    cells = [records.rows[name].fillna("").astype(str) if name in records.rows else nothing for name in columns]
-    return [Machine(*(cell.strip() for cell in row)) for row in zip(*cells, strict=True)]
 
 
 def by_machine(records: Records) -> dict[Machine, Records]:

@@ -144,6 +144,14 @@ class Harmonising:
         """Whether scales are equal in millimetres; else in pixels."""
         return self.source.bands.spacing_mm is not None and self.target.bands.spacing_mm is not None
 
+    @property
+    def scale_words(self) -> tuple[str, ...]:
+        """The scale of each band for readers, in millimetres where `in_mm`."""
+        scales_mm = self.target.bands.scales_mm
+        if self.in_mm and scales_mm is not None:
+            return tuple(f"{scale:.3g} mm" for scale in scales_mm)
+        return tuple(f"{scale:.3g} pixels" for scale in self.target.bands.scales)
+
     def save(self, path: str | Path) -> None:
         """Writes the file; whole or not there."""
         body = {"format": FORMAT, "what": WHAT, **to_json(self)}
