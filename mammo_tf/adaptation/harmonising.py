@@ -20,6 +20,7 @@ from mammo_tf.adaptation.site_pictures import (
     Pictures,
     PreparedPictures,
     by_machine,
+    check_masks,
     dark_and_bright,
     listed,
     patients_of,
@@ -136,6 +137,7 @@ def _looked_at(name: str, pictures: Pictures, patients: int | None, seed: int) -
         part = training_part(pictures, patients, seed)
         if (count := len(patients_of(part))) < FEWEST:
             raise _too_few(f"the {name} {part.folder} has {count} training patients")
+        check_masks(part)
         return part
     pairs = listed(pictures)
     if len(pairs) < FEWEST:

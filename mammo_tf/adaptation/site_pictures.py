@@ -31,12 +31,21 @@ class PreparedPictures:
 
     def __iter__(self) -> Iterator[Pair]:
         for position in range(len(self.records)):
-            breast = self.records.breast(position)
-            if not eroded(breast).any():
-                name = f"the image {self.records.rows['image_id'].iloc[position]} of {self.records.folder}"
-                sentence = f"nothing is left of the breast mask of {name}, eroded by {EROSION} pixels"
-                raise MammoError("mask_empty", sentence, "Leave the image out")
-            yield self.records.picture(position) / WHITE, breast
+            yield self.records.picture(position) / WHITE, self.records.breast(position)
+
+
+def check_masks(records: Records) -> None:
+    """Refuses records in whose breasts no statistic can be taken.
+
+    Raises:
+        MammoError: with the image's name `breast_missing`, `breast_wrong` for an empty mask, `mask_empty` for one of
+            which erosion leaves nothing.
+    """
+    for position in range(len(records)):
+        if not eroded(records.breast(position)).any():
+            name = f"the image {records.rows['image_id'].iloc[position]} of {records.folder}"
+            sentence = f"nothing is left of the breast mask of {name}, eroded by {EROSION} pixels"
+            raise MammoError("mask_empty", sentence, "Leave the image out")
 
 
 def training_part(records: Records, patients: int | None = None, seed: int = 0) -> Records:

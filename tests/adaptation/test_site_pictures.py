@@ -113,12 +113,19 @@ def test_what_cannot_be_is_refused_in_a_line(site: Records) -> None:
         fit(site, labelled_anew(site, modality=["FFDM", "DBT", *["FFDM"] * 13]))
     with refused("preprocessing_differs", "96x80 and 80x96"):
         fit(site, replace(site, size=SIZE[::-1]))
-    masks = np.zeros(SIZE, bool)
-    masks[:, :5] = True
 
-    class Thin(type(site)):  # type: ignore[misc]
-        def breast(self, position: int) -> np.ndarray:
-            return masks
 
-    with refused("mask_empty", "breast mask of the image i0"):
-        fit(site, Thin(**vars(site)))
+@pytest.mark.parametrize(
+    ("mask", "code"),
+    [
+        (None, "breast_missing"),
+        (np.zeros(SIZE, bool), "breast_wrong"),
+        (np.arange(SIZE[1]) < np.full(SIZE[0], 5)[:, None], "mask_empty"),
+    ],
+)
+def test_a_mask_that_serves_nothing_is_refused_with_its_image(
+    mask: np.ndarray | None, code: str, site: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mammo_tf.records.index.decode_breast", lambda payload: mask)
+    with refused(code, "the image i0 of"):
+        fit(site, site)

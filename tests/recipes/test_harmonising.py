@@ -34,6 +34,7 @@ def sites(films: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Re
     """The films, and the same from a machine that smooths and darkens, half of them from a newer one of its kind."""
     root = tmp_path_factory.mktemp("sites")
     manifest = read_manifest(films)
+    manifest = manifest[manifest["view"] == "CC"].reset_index(drop=True)
     (root / "soft").mkdir()
     for place in manifest["path"]:
         picture = cv2.imread(str(films.parent / place), cv2.IMREAD_UNCHANGED)
@@ -82,7 +83,7 @@ def test_the_command_writes_what_fit_gives(
     words = ["harmonise", str(sites["sharp"].folder), str(sites["soft"].folder), "--anyway"]
     assert main([*words, "-o", str(tmp_path / "a.json"), "--each-machine", "--patients", "9"]) == 0
     told = capsys.readouterr().out
-    assert "target: 14 images of 7 patients (soft, 0)" in told or "patients (soft, 0)" in told
+    assert "images of 7 patients (soft, 0)" in told
     assert f"contrast below {found.scale_words[0]}: times" in told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a_soft-0.json", "a_soft-1.json"]
     for version in "01":
@@ -134,7 +135,7 @@ def test_a_run_gives_a_model_that_harmonises(
 def test_pictures_of_other_machines_are_told(sites: dict[str, Records], file: Path) -> None:
     asked = recipe(harmonising=str(file))
     assert other_machines(asked, sites["soft"]) == other_machines(recipe(), sites["sharp"]) == ""
-    assert f"48 of 48 pictures are of machines that {file} is not of: sharp, 1" == other_machines(asked, sites["sharp"])
+    assert f"24 of 24 pictures are of machines that {file} is not of: sharp, 1" == other_machines(asked, sites["sharp"])
 
 
 def test_files_that_do_not_serve_are_refused_in_a_line(
