@@ -91,7 +91,7 @@ def test_scales_are_in_mm_of_the_prepared_pixels(site: Records) -> None:
     np.testing.assert_allclose(found.target.bands.scales_mm, (0.48, 0.96, 1.92, 3.84, 7.68))
     unknown = labelled_anew(site, spacing_row_mm=float("nan"), spacing_column_mm=float("nan"))
     assert prepared_spacings(unknown) is None and not fit(site, unknown).in_mm
-    wide = site.rows["spacing_row_mm"].mask(site.rows.index == 3, 0.6)
+    wide = site.rows["spacing_row_mm"].mask(site.rows.index == 3, 1.2)
     uneven = fit(site, labelled_anew(site, spacing_row_mm=wide, spacing_column_mm=wide))
     assert "harmonising_spacing" in [note.code for note in notes(uneven)]
 
