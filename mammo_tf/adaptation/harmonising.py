@@ -33,6 +33,7 @@ from mammo_tf.imaging.blur_plan import SMALLEST
 from mammo_tf.imaging.domain_histogram import DomainHistogram, domain_histogram, lookup_step
 from mammo_tf.imaging.harmonising import DomainStatistics, Harmonising, Machine
 from mammo_tf.imaging.intensity_steps import HistogramLookup
+from mammo_tf.imaging.preprocessing import geometry_words
 from mammo_tf.progress import track
 from mammo_tf.records import Records
 from mammo_tf.records.domain_statistics import machines_of, records_histogram
@@ -70,6 +71,7 @@ def fit(
             `breast_wrong`, `mask_empty`, `mask_wrong`, `pixels_wrong`, `image_empty`, `modalities_mixed`; those of
             `Harmonising`.
     """
+    _check_alike(source, target)
     known = _Source(_looked_at("source", source, patients, seed), spacings_mm[0])
     return _fitted(known, _looked_at("target", target, patients, seed), scales_mm, spacings_mm[1])
 
@@ -100,6 +102,7 @@ def fit_by_machine(
     for machine, count in counts.items():
         if machine not in kept:
             say(f"{machine.words}: left out, {count} of {FEWEST} patients at least ({RECOMMENDED} are recommended)")
+    _check_alike(source, target)
     known = _Source(_looked_at("source", source, patients, seed), None)
     return {
         machine: _fitted(known, _looked_at("target", part, patients, seed), scales_mm, None)
@@ -125,10 +128,24 @@ def fit_halves(
     Raises:
         MammoError: those of `fit`.
     """
+    _check_alike(source, target)
     known = _Source(_looked_at("source", source, patients, seed), spacings_mm[0])
     halves = dark_and_bright(_looked_at("target", target, patients, seed))
     dark, bright = (_fitted(known, half, scales_mm, spacings_mm[1]) for half in halves)
     return dark, bright
+
+
+def _check_alike(source: Pictures, target: Pictures) -> None:
+    """Refuses records that were prepared in two ways before anything is computed."""
+    if not isinstance(source, Records) or not isinstance(target, Records):
+        return
+    for what, one, other in (
+        ("prepared by", *(", ".join(geometry_words(part.preprocessing)) for part in (source, target))),
+        ("of the size", *(f"{part.size[0]}x{part.size[1]}" for part in (source, target))),
+    ):
+        if one != other:
+            sentence = f"pictures of {source.folder} are {what} {one}, those of {target.folder} {what} {other}"
+            raise MammoError("preprocessing_differs", sentence, "Prepare both by the same preset, to the same size")
 
 
 def _looked_at(name: str, pictures: Pictures, patients: int | None, seed: int) -> Records | Sequence[Pair]:

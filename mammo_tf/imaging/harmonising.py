@@ -19,7 +19,7 @@ from mammo_tf.fields import Wording, from_json, to_json
 from mammo_tf.files import read_json, text_digest, write_json
 from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.bands import BandStatistics, gains
-from mammo_tf.imaging.domain_histogram import SAME, DomainHistogram, check_alike, lookup_step
+from mammo_tf.imaging.domain_histogram import DomainHistogram, check_alike, lookup_step
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import IntensityStep
@@ -105,7 +105,7 @@ class Harmonising:
         sizes = [domain.size for domain in (self.source, self.target)]
         if None not in sizes and sizes[0] != sizes[1]:
             told = " and ".join(f"{size[0]}x{size[1]}" for size in sizes if size is not None)
-            raise MammoError("preprocessing_differs", f"pictures of source and target differ in size: {told}", SAME)
+            raise MammoError("preprocessing_differs", f"pictures of source and target differ in size: {told}", AGAIN)
         gains(self.source.bands, self.target.bands)
 
     def __iter__(self) -> Iterator[IntensityStep]:

@@ -111,8 +111,10 @@ def test_what_cannot_be_is_refused_in_a_line(site: Records) -> None:
         fit(site, site.part([14]))
     with refused("modalities_mixed", "DBT, FFDM"):
         fit(site, labelled_anew(site, modality=["FFDM", "DBT", *["FFDM"] * 13]))
-    with refused("preprocessing_differs", "96x80 and 80x96"):
+    with refused("preprocessing_differs", "of the size 96x80, those of"):
         fit(site, replace(site, size=SIZE[::-1]))
+    with refused("preprocessing_differs", "those of"):
+        fit_by_machine(site, replace(site, preprocessing=Preprocessing.preset("native", SIZE)))
 
 
 @pytest.mark.parametrize(
