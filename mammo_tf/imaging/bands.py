@@ -146,19 +146,24 @@ def statistics(
 
 def _spreads(image: NDArray[Any], mask: NDArray[Any], scales: tuple[float, ...]) -> tuple[list[float], list[float]]:
     """For each band of a picture half the range of percentiles in the eroded mask, and the standard deviation."""
-    values, inside = _checked(image, mask)
+    values, inside = checked(image, mask)
     if not inside.any():
         raise MammoError("mask_empty", "the mask is empty", "Leave the image out")
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * EROSION + 1, 2 * EROSION + 1))
-    eroded = cv2.erode(inside.view(np.uint8), disc, borderType=cv2.BORDER_CONSTANT, borderValue=0).view(np.bool_)
-    if not eroded.any():
+    within = eroded(inside)
+    if not within.any():
         raise MammoError("mask_empty", f"nothing is left of the mask eroded by {EROSION} pixels", "Leave the image out")
     robust, plain = [], []
     for band in bands(values, inside, scales)[:-1]:
-        low, high = np.percentile(band[eroded], PERCENTILES)
+        low, high = np.percentile(band[within], PERCENTILES)
         robust.append(float(high - low) / 2)
         plain.append(float(band[inside].std(dtype=np.float64)))
     return robust, plain
+
+
+def eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where the robust statistic is taken: bool `[rows, columns]`, the mask eroded by a disc of radius `EROSION`."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * EROSION + 1, 2 * EROSION + 1))
+    return cv2.erode(mask.view(np.uint8), disc, borderType=cv2.BORDER_CONSTANT, borderValue=0).view(np.bool_)
 
 
 def bands(
@@ -175,7 +180,7 @@ def bands(
     Raises:
         MammoError: those of `apply_gains`.
     """
-    values, inside = _checked(image, mask)
+    values, inside = checked(image, mask)
     count = len(scales)
     blurs = [combined(values, inside, scales, np.eye(count + 1)[number].tolist()) for number in range(count + 1)]
     return [*(finer - coarser for finer, coarser in zip(blurs, blurs[1:], strict=False)), blurs[-1]]
@@ -189,15 +194,15 @@ def gains(source: BandStatistics, target: BandStatistics) -> tuple[float, ...]:
         target: of the domain that they are from.
 
     Raises:
-        MammoError: `scales_differ` for other scales or another spacing; `statistic_zero` where a band has no contrast.
+        MammoError: `scales_differ` for other scales, in millimetres where both spacings are known, else in pixels;
+            `statistic_zero` where a band has no contrast.
     """
-    for what, unit in (("scales", "pixels"), ("spacing_mm", "mm")):
-        one, other = getattr(source, what), getattr(target, what)
-        known = one is not None and other is not None
-        if one != other and not (known and np.shape(one) == np.shape(other) and np.allclose(one, other, 1e-6, 0)):
-            word = "scales" if what == "scales" else "spacing"
-            sentence = f"the {word} of source and target differ: {_listed(one)} and {_listed(other)} {unit}"
-            raise MammoError("scales_differ", sentence, AGAIN)
+    one, other, unit = source.scales, target.scales, "pixels"
+    if source.scales_mm is not None and target.scales_mm is not None:
+        one, other, unit = source.scales_mm, target.scales_mm, "mm"
+    if len(one) != len(other) or not np.allclose(one, other, 1e-6, 0):
+        sentence = f"the scales of source and target differ: {_listed(one)} and {_listed(other)} {unit}"
+        raise MammoError("scales_differ", sentence, AGAIN)
     for name, statistic in (("source", source), ("target", target)):
         for scale, value in zip(statistic.scales, statistic.robust, strict=True):
             if value == 0:
@@ -246,7 +251,7 @@ def apply_gains(
         MammoError: `scales_wrong`; `gains_wrong`; `pixels_wrong` for integers, another shape, and values inside the
             mask that are not within [0, 1]; `mask_wrong` for a mask of another type or shape.
     """
-    values, inside = _checked(image, mask)
+    values, inside = checked(image, mask)
     return combined(values, inside, scales, blur_weights(scales, gains), clip=True)
 
 
@@ -263,7 +268,8 @@ def blur_weights(scales: Sequence[float], gains: Sequence[float]) -> tuple[float
     return (steps[0], *(following - gain for gain, following in zip(steps, steps[1:], strict=False)))
 
 
-def _checked(image: Any, mask: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def checked(image: Any, mask: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A picture and its mask, once their types and shapes are right; `pixels_wrong`, `mask_wrong`."""
     image, mask = np.asarray(image), np.asarray(mask)
     if image.ndim != 2 or image.size == 0:
         raise MammoError("pixels_wrong", f"a picture has shape {image.shape}, not [rows, columns]")
@@ -276,4 +282,4 @@ def _checked(image: Any, mask: Any) -> tuple[NDArray[np.float32], NDArray[np.boo
 
 
 def _listed(values: Any) -> str:
-    return ", ".join(f"{value:g}" for value in np.atleast_1d(values)) if values is not None else "unknown"
+    return ", ".join(f"{value:g}" for value in np.atleast_1d(values))

@@ -6,7 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,6 +130,24 @@ class Records:
     def image(self, position: int) -> PreparedImage:
         """Everything of one example."""
         return decode(self.payload(position), None if self.tile is None else self.picture(position))
+
+    def part(self, positions: Sequence[int] | NDArray[np.integer[Any]]) -> Records:
+        """Some of the examples, in this order, under a digest of their own; nothing is copied.
+
+        Args:
+            positions: of the examples.
+        """
+        chosen = [int(position) for position in positions]
+        whole = chosen == list(range(len(self)))
+        return replace(
+            self,
+            rows=self.rows.iloc[chosen].reset_index(drop=True),
+            locations=tuple(self.locations[position] for position in chosen),
+            means=self.means[chosen],
+            pictures=tuple(self.pictures[position] for position in chosen) if self.pictures else (),
+            tiles=tuple(self.tiles[position] for position in chosen) if self.tiles else (),
+            digest=self.digest if whole else text_digest(f"{self.digest} {chosen}"),
+        )
 
     def positions(self, split: str) -> NDArray[np.int64]:
         """Positions of the examples of one split."""
