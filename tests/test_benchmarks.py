@@ -17,7 +17,7 @@ TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
 LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
-    "shift.py",
+    "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py",
 )  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
@@ -26,6 +26,7 @@ TINY = {
     "start.py": ["--quick"],
     "dbt_projection.py": ["--quick"],
     "patches.py": ["--quick"],
+    "bands.py": ["--quick"],
     "histogram.py": ["--quick", "--peer-python", "none"],
     "bootstrap_auc.py": ["--quick"],
     "grid_search.py": ["--quick"],

@@ -1,18 +1,109 @@
-"""Commands that look at a model at a new site: `shift`."""
+"""Commands that take a model to a new site: `harmonise`, `shift`."""
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mammo_tf.cli.interrupts import held
-from mammo_tf.cli.shared import Commands, columns_of, print_all, seed_number, whole_number
+from mammo_tf.cli.shared import Commands, columns_of, print_all, seed_number, tensorflow_loaded, whole_number
+from mammo_tf.errors import MammoError
+
+if TYPE_CHECKING:
+    from mammo_tf.imaging.harmonising import Harmonising, Machine
+    from mammo_tf.records import Records
 
 
 def add(commands: Commands) -> None:
     """Tells the front door of these commands."""
+    _harmonise_options(
+        commands.add("harmonise", "curve and contrast by scale that carry a site's pictures to another's", harmonise)
+    )
     _shift_options(
         commands.add("shift", "which shift a site's scores have: prevalence, acquisition, both or none", shift)
     )
+
+
+def _harmonise_options(one: ArgumentParser) -> None:
+    one.add_argument("source", metavar="SOURCE", help="records of the site that the model was trained on")
+    one.add_argument("target", metavar="TARGET", help="records of the new site; labels are not looked at")
+    one.add_argument("-o", "--output", required=True, metavar="FILE.json", help="the harmonising")
+    one.add_argument(
+        "--each-machine", action="store_true",
+        help="one of each machine (manufacturer, model_name, software) of the target: FILE_<machine>.json",
+    )  # fmt: skip
+    one.add_argument("--figure", action="store_true", help="curve, ratios, before and after: FILE.svg and FILE.png")
+    one.add_argument(
+        "--patients", type=whole_number, default=200, metavar="N", help="of each, at most (default 200, 25 are enough)"
+    )
+    one.add_argument("--seed", type=seed_number, default=0, metavar="S", help="of their drawing (default 0)")
+    one.add_argument("--anyway", action="store_true", help="write what something other than tissue seems to be in")
+
+
+def harmonise(options: Namespace) -> None:
+    """Fits a harmonising on unlabelled training pictures of two sites."""
+    with tensorflow_loaded():
+        from mammo_tf.adaptation.harmonising import fit, fit_by_machine
+        from mammo_tf.records import open_records
+
+    output = Path(options.output)
+    if output.suffix != ".json":
+        raise MammoError("option_wrong", f"-o {options.output!r} does not end in .json", "Name a .json file")
+    source, target = open_records(options.source), open_records(options.target)
+    if options.each_machine:
+        by_machine = fit_by_machine(source, target, patients=options.patients, seed=options.seed, say=print)
+        found = _named(output, by_machine)
+    else:
+        found = {output: fit(source, target, patients=options.patients, seed=options.seed)}
+    for path, one in found.items():
+        print_all(_lines(one))
+        if options.figure:
+            _draw(one, source, target, path)
+    if not options.anyway:
+        from mammo_tf.adaptation.harmonising_notes import check
+
+        for one in found.values():
+            check(one)
+    for path, one in found.items():
+        one.save(path)
+        print_all([f"{path}: {one.target.words} to {one.source.words}"])
+
+
+def _named(output: Path, found: dict[Machine, Harmonising]) -> dict[Path, Harmonising]:
+    """A path of its own for each machine."""
+    named: dict[Path, Harmonising] = {}
+    for machine, one in found.items():
+        word = re.sub(r"[^A-Za-z0-9.]+", "-", machine.words).strip("-.")
+        path = output.with_name(f"{output.stem}_{word}.json")
+        number = 1
+        while path in named:
+            number += 1
+            path = output.with_name(f"{output.stem}_{word}_{number}.json")
+        named[path] = one
+    return named
+
+
+def _lines(one: Harmonising) -> list[str]:
+    from mammo_tf.adaptation.harmonising_notes import notes
+
+    bands = zip(one.scale_words, one.robust_ratios, one.plain_ratios, strict=True)
+    return [
+        f"source: {one.source.words}",
+        f"target: {one.target.words}",
+        f"the curve moves pixels of the breast by {one.curve_shift:.3f} on average",
+        *(f"contrast below {scale}: times {robust:.2f} (plain {plain:.2f})" for scale, robust, plain in bands),
+        *(note.sentence for note in notes(one)),
+    ]
+
+
+def _draw(one: Harmonising, source: Records, target: Records, path: Path) -> None:
+    from mammo_tf.adaptation.harmonising_examples import example_pictures
+    from mammo_tf.reporting.harmonising import save_harmonising_figure
+
+    written = save_harmonising_figure(one, example_pictures(one, source, target), path)
+    print_all([f"figure: {', '.join(map(str, written))}"])
 
 
 def _shift_options(one: ArgumentParser) -> None:

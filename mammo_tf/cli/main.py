@@ -25,7 +25,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import nearest
 
 INTERRUPTED = 130
-FAMILIES = (data, training, serving, measuring, adapting, patients, experiments, installation)
+FAMILIES = (data, training, serving, adapting, measuring, patients, experiments, installation)
 LOG = logging.getLogger("mammo_tf")
 
 

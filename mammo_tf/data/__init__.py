@@ -1,6 +1,7 @@
 """Records to batches: one stream for training, one for inference."""
 
 from mammo_tf.data.augmentation import NO_AUGMENTATION, Augmentation
+from mammo_tf.data.band_gains import BandGains
 from mammo_tf.data.deformation import Deformation
 from mammo_tf.data.domains import DomainPlan, DomainSampling, Look, SourceLooks
 from mammo_tf.data.image_patches import ImagePatches, ScoredPatches
@@ -22,6 +23,7 @@ __all__ = [
     "DomainSampling",
     "Draws",
     "Gamma",
+    "BandGains",
     "GaussianNoise",
     "ImagePatchSampling",
     "ImagePatches",

@@ -80,15 +80,29 @@ class Augmentation:
         """The columns, each float64 `[count]`; nothing is drawn where nothing is changed."""
         return {name: values for part in self._drawn for name, values in part.draw(generator, count).items()}
 
-    def change(self, picture: NDArray[np.uint16], drawn: Mapping[str, Any]) -> NDArray[np.uint16]:
+    @property
+    def needs_breast(self) -> bool:
+        """Whether a change of grey values asks where the breast is."""
+        return any(map(_needs_breast, self.intensity))
+
+    def change(
+        self, picture: NDArray[np.uint16], drawn: Mapping[str, Any], breast: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.uint16]:
         """Changes of grey values and the deformation on one warped picture.
 
         Args:
             picture: uint16 `[rows, columns]`.
             drawn: value of each of `columns` for this picture.
+            breast: of the warped picture, bool `[rows, columns]`, where a change asks for it (`needs_breast`).
+
+        Raises:
+            MammoError: `breast_missing`.
         """
+        if breast is None and self.needs_breast:
+            raise MammoError("breast_missing", "a change of grey values asks for the breast, and none was given")
         for change in self.intensity:
-            picture = change.apply(picture, **{name: drawn[name] for name in change.columns})
+            asked = {"breast": breast} if _needs_breast(change) else {}
+            picture = change.apply(picture, **asked, **{name: drawn[name] for name in change.columns})
         return self.deform(picture, drawn)
 
     def deform(self, picture: NDArray[Any], drawn: Mapping[str, Any], interpolation: str | None = None) -> NDArray[Any]:
@@ -107,6 +121,10 @@ class Augmentation:
     @property
     def _drawn(self) -> tuple[IntensityChange | Deformation, ...]:
         return (*self.intensity, *(() if self.deformation is None else (self.deformation,)))
+
+
+def _needs_breast(change: IntensityChange) -> bool:
+    return bool(getattr(change, "needs_breast", False))
 
 
 NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, horizontal_flip=False)

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from mammo_tf.data import graph_breast
+from mammo_tf.data import graph_bands, graph_breast
 from mammo_tf.data.graph_breast import widened
 from mammo_tf.data.graph_resize import nearest, scaled
-from mammo_tf.imaging import geometry_steps, intensity_steps
+from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps
 from mammo_tf.imaging.levels import WHITE
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.steps import breast_misshapen, breast_missing, needs_breast
 
 Tensor = Any
 
@@ -36,17 +37,26 @@ def preprocess(preprocessing: Preprocessing, picture: Tensor) -> Tensor:
     Raises:
         tf.errors.InvalidArgumentError: when it runs, where a step looks for the breast and nothing stands out.
     """
-    return intensity(preprocessing, geometry(preprocessing, picture)[None])[0]
+    prepared = geometry(preprocessing, picture)
+    breasts = None if prepared.breast_mask is None else prepared.breast_mask[None]
+    return intensity(preprocessing, prepared.picture[None], breasts)[0]
 
 
-def geometry(preprocessing: Preprocessing, picture: Tensor) -> Tensor:
+class GeometryResult(NamedTuple):
+    """Float32 `[rows, columns]` in [0, 1]; the breast, bool `[rows, columns]`, or None where no step looked for it."""
+
+    picture: Tensor
+    breast_mask: Tensor | None
+
+
+def geometry(preprocessing: Preprocessing, picture: Tensor) -> GeometryResult:
     """The first half of one stored picture.
 
     Args:
         preprocessing, picture: as for `preprocess`.
 
     Returns:
-        float32 `[rows, columns]` in [0, 1].
+        Picture and breast mask.
 
     Raises:
         tf.errors.InvalidArgumentError: as `preprocess`.
@@ -54,26 +64,42 @@ def geometry(preprocessing: Preprocessing, picture: Tensor) -> Tensor:
     view = View(tf.cast(tf.ensure_shape(picture, [None, None]), tf.float32), None)
     for step in preprocessing.geometry_steps:
         view = GEOMETRY[type(step)](step, view)
-    values = view.values
     if preprocessing.size is not None:
-        values = tf.ensure_shape(values, preprocessing.size)
-    return values / tf.constant(WHITE, tf.float32)
+        view = View(*(None if part is None else tf.ensure_shape(part, preprocessing.size) for part in view))
+    return GeometryResult(view.values / tf.constant(WHITE, tf.float32), view.mask)
 
 
-def intensity(preprocessing: Preprocessing, pictures: Tensor) -> Tensor:
+def intensity(preprocessing: Preprocessing, pictures: Tensor, breasts: Tensor | None = None) -> Tensor:
     """The second half of a batch of prepared pictures.
 
     Args:
         preprocessing: any.
         pictures: float32 `[batch, rows, columns]` in [0, 1].
+        breasts: bool `[batch, rows, columns]`, where the breast is; looked at where the preprocessing `needs_breast`. A
+            picture without any is black behind a step that needs it.
 
     Returns:
         float32 `[batch, rows, columns, channels]`.
+
+    Raises:
+        MammoError: `breast_missing` without breasts that a step needs; `breast_wrong` for breasts of another shape.
     """
     values = tf.cast(tf.ensure_shape(pictures, [None, None, None]), tf.float32)
+    masks = _breasts_of(values, breasts) if preprocessing.needs_breast else None
     for step in preprocessing.intensity_steps:
-        values = INTENSITY[type(step)](step, values)
+        given = (masks,) if needs_breast(step) else ()
+        values = INTENSITY[type(step)](step, values, *given)
     return values
+
+
+def _breasts_of(values: Tensor, breasts: Tensor | None) -> Tensor:
+    if breasts is None:
+        raise breast_missing()
+    masks = tf.cast(breasts, tf.bool)
+    if not masks.shape.is_compatible_with(values.shape):
+        raise breast_misshapen(masks.shape, values.shape)
+    tf.debugging.assert_equal(tf.shape(masks), tf.shape(values), "breast masks of another shape than their pictures")
+    return masks
 
 
 # Geometry
@@ -183,7 +209,7 @@ def _place(step: geometry_steps.Place, view: View) -> View:
         return View(*(None if part is None else tf.pad(part, padding) for part in view))
 
 
-# Intensity: float32 [batch, rows, columns]
+# Intensity: float32 [batch, rows, columns], and bool of the same shape for a step that needs the breast
 
 
 def _histogram_lookup(step: intensity_steps.HistogramLookup, values: Tensor) -> Tensor:
@@ -211,6 +237,10 @@ def _histogram_match(step: intensity_steps.HistogramMatch, values: Tensor) -> Te
         return tf.where(empty, tf.zeros_like(picture, tf.float32), tf.gather(table, picture))
 
     return tf.map_fn(matched, index, fn_output_signature=tf.float32)
+
+
+def _contrast_bands(step: band_steps.ContrastBands, values: Tensor, breasts: Tensor) -> Tensor:
+    return graph_bands.apply_gains(values, breasts, step.scales, step.gains)
 
 
 def _scale(step: intensity_steps.Scale, values: Tensor) -> Tensor:
@@ -257,7 +287,8 @@ GEOMETRY: dict[type, Callable[[Any, View], View]] = {
     geometry_steps.ResizeHeight: _resize_height,
     geometry_steps.Fit: _fit,
 }
-INTENSITY: dict[type, Callable[[Any, Tensor], Tensor]] = {
+INTENSITY: dict[type, Callable[..., Tensor]] = {
+    band_steps.ContrastBands: _contrast_bands,
     intensity_steps.HistogramLookup: _histogram_lookup,
     intensity_steps.HistogramMatch: _histogram_match,
     intensity_steps.Scale: _scale,

@@ -1,8 +1,9 @@
 """The intensity half of augmentation: what happens to grey values, drawn for each picture.
 
 A change is a frozen description with a `kind`. It draws its parameters as named columns of a plan's `Draws`, so that
-they are a pure function of seed, stage and epoch, and applies them to a warped picture. To add one, write its class
-and register it.
+they are a pure function of seed, stage and epoch, and applies them to a warped picture. One whose class says
+`needs_breast = True` is handed the breast too, as `breast`, bool `[rows, columns]`. To add one, write its class and
+register it.
 """
 
 from __future__ import annotations

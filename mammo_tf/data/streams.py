@@ -51,10 +51,12 @@ def training_stream(
     Returns:
         Dictionaries `image` float32 `[batch, rows, columns, channels]`; the plan's columns, each `[batch]` (`label`
         int64, class numbers); with `masks` `mask` float32 `[batch, rows, columns]`, 0 or 1, warped as the picture is,
-        to the nearest pixel; `weight` float32 `[batch]`, 1; `position` int64 `[batch]`.
+        to the nearest pixel; where the preprocessing `needs_breast`, `breast` bool `[batch, rows, columns]`, warped
+        likewise, False beyond the picture; `weight` float32 `[batch]`, 1; `position` int64 `[batch]`.
 
     Raises:
-        MammoError: `nothing_to_train` for an empty plan; `record_damaged` while running.
+        MammoError: `nothing_to_train` for an empty plan; `breast_missing` where the preprocessing needs the breast and
+            the records were prepared without looking for it; `record_damaged` and `breast_wrong` (empty) while running.
     """
     if not len(plan):
         raise MammoError(
@@ -160,6 +162,7 @@ def _batches(
     cv2.setNumThreads(1)  # one thread a picture: the stream runs several pictures at once
     steps = preprocessing or records.preprocessing
     size, augmentation = plan.size, plan.augmentation
+    check_breasts(records, steps.needs_breast or augmentation.needs_breast)
     level = augmentation.fill if isinstance(augmentation.fill, str) else augmentation.fill * 65535
     changes = augmentation.columns
 
@@ -167,12 +170,19 @@ def _batches(
         if position < 0:
             return np.zeros(size, np.uint16)
         picture = cut(records, int(position), matrix, size, augmentation.interpolation, level)
-        return augmentation.change(picture, dict(zip(changes, drawn, strict=True)))
+        breast = cut_breast(records, int(position), matrix, size) if augmentation.needs_breast else None
+        return augmentation.change(picture, dict(zip(changes, drawn, strict=True)), breast)
 
     def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.float32]:
         if position < 0 or masks is None:
             return np.zeros(size, np.float32)
         mask = affine(masks(int(position)), matrix, fill=0, size=size).astype(np.float32)
+        return augmentation.deform(mask, dict(zip(changes, drawn, strict=True)), "nearest")
+
+    def breast_piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.bool_]:
+        if position < 0:
+            return np.zeros(size, np.bool_)
+        mask = cut_breast(records, int(position), matrix, size)
         return augmentation.deform(mask, dict(zip(changes, drawn, strict=True)), "nearest")
 
     def loaded(place: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
@@ -183,12 +193,15 @@ def _batches(
         if masks is not None:
             mask = tf.numpy_function(mask_piece, [position, matrix, *drawn], tf.float32, stateful=False)
             found["mask"] = tf.ensure_shape(mask, size)
+        if steps.needs_breast:
+            breast = tf.numpy_function(breast_piece, [position, matrix, *drawn], tf.bool, stateful=False)
+            found["breast"] = tf.ensure_shape(breast, size)
         return found
 
     as_input = _as_input(steps)
 
     def finished(batch: dict[str, Any]) -> dict[str, Any]:
-        images = tf.ensure_shape(as_input(batch["image"]), [None, *size, steps.channels])
+        images = tf.ensure_shape(as_input(batch["image"], batch.get("breast")), [None, *size, steps.channels])
         return batch | {"image": images, "weight": tf.cast(batch["position"] >= 0, tf.float32)}
 
     return pieces.map(loaded, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).map(finished)
@@ -218,6 +231,37 @@ def cut(
     return affine(records.region(position, box), moved, interpolation, fill, size)
 
 
+def check_breasts(records: Records, needed: bool) -> None:
+    """Refuses records without breast masks where they are needed.
+
+    Raises:
+        MammoError: `breast_missing`.
+    """
+    if needed and not records.preprocessing.finds_breast:
+        raise MammoError(
+            "breast_missing",
+            f"{records.folder} was prepared without looking for the breast, which a step or an augmentation needs",
+            "Prepare again with preset default or native",
+        )  # fmt: skip
+
+
+def cut_breast(
+    records: Records, position: int, matrix: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Where the breast is in a piece of a picture, bool `size`, to the nearest pixel; False beyond the picture.
+
+    Args:
+        records, position, matrix, size: as for `cut`.
+
+    Raises:
+        MammoError: as `Records.breast`.
+    """
+    mask = records.breast(position)
+    if mask.shape == size and np.array_equal(matrix, IDENTITY):
+        return mask
+    return affine(mask, matrix, fill=0, size=size)
+
+
 def touched(
     matrix: NDArray[np.float64], size: tuple[int, int], picture_size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
@@ -243,16 +287,17 @@ def touched(
 def _as_input(steps: Preprocessing) -> Any:
     """uint16 `[batch, rows, columns]` to float32 `[batch, rows, columns, channels]`: the intensity half in the graph.
 
-    Where every step looks at one pixel at a time, the half is a table of 65536 values, itself made in the graph, so
-    that the result is the same to the bit; XLA looks up and repeats channels in one pass over the batch.
+    The function takes the breasts too, or None. Where every step looks at one pixel at a time, the half is a table of
+    65536 values, itself made in the graph, so that the result is the same to the bit; XLA looks up and repeats channels
+    in one pass over the batch.
     """
-    if any(isinstance(step, WHOLE_PICTURE) for step in steps.intensity_steps):
-        return lambda pictures: intensity(steps, tf.cast(pictures, tf.float32) / 65535.0)
+    if steps.needs_breast or any(isinstance(step, WHOLE_PICTURE) for step in steps.intensity_steps):
+        return lambda pictures, breasts: intensity(steps, tf.cast(pictures, tf.float32) / 65535.0, breasts)
     levels = tf.range(65536)[None, None]
     table = intensity(steps, tf.cast(levels, tf.float32) / 65535.0)[0, 0, :, 0]
 
     @tf.function(jit_compile=True)
-    def looked_up(pictures: Any) -> Any:
+    def looked_up(pictures: Any, _: None) -> Any:
         return tf.repeat(tf.gather(table, tf.cast(pictures, tf.int32))[..., None], steps.channels, axis=-1)
 
     return looked_up

@@ -48,6 +48,24 @@ class HitRule:
             raise MammoError("rule_wrong", f"centres {self.value:g} mm apart are no rule", "Give mm above 0")
 
     @property
+    def text(self) -> str:
+        """For a cell of a table: `overlap`, `dice 0.2`, `centre 5`."""
+        return self.kind if self.kind == "overlap" else f"{self.kind} {self.value!r}"
+
+    @classmethod
+    def of_text(cls, text: str) -> HitRule:
+        """What `text` gave, back.
+
+        Raises:
+            MammoError: `rule_wrong`.
+        """
+        kind, _, value = text.strip().partition(" ")
+        try:
+            return cls(kind, float(value or 0.0))
+        except ValueError:
+            raise MammoError("rule_wrong", f"{text!r} is not a rule that tells a hit", "Such as dice 0.2") from None
+
+    @property
     def words(self) -> str:
         """For the reader of a number."""
         if self.kind == "overlap":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import overlap as overlaps
-from mammo_tf.evaluation.clusters import ANY_OVERLAP, match_clusters, specks_found
+from mammo_tf.evaluation.clusters import ANY_OVERLAP, HitRule, match_clusters, specks_found
 from mammo_tf.evaluation.froc import froc_numbers, table_counts
 from mammo_tf.evaluation.intervals import Resampling, share_interval
 from mammo_tf.evaluation.numbers import Levels, Number, Numbers, missing_number, number_of
@@ -30,6 +30,7 @@ from mammo_tf.evaluation.surface import TITLES as OF_DISTANCES
 AREAS = ("false_area_mm2", "area_mm2")
 CLUSTERS = ("clusters", "clusters_found", "false_clusters")
 SPECKS = ("specks", "specks_found")
+HIT_RULE = "hit_rule"  # column that tells the rule where it is not that of a pixel in common
 COLUMNS = (*OVERLAP, *DISTANCES, *AREAS, *CLUSTERS, *SPECKS)
 SIZES_MM2 = (0.0, 25.0, 100.0, 400.0, np.inf)  # discs of 5.6, 11 and 23 mm across
 UNKNOWN = "spacing_unknown"
@@ -44,23 +45,25 @@ def segmentation_row(
     truth: NDArray[np.bool_],
     spacing: ArrayLike,
     specks: NDArray[np.bool_] | None = None,
+    rule: HitRule = ANY_OVERLAP,
 ) -> dict[str, float]:
     """The columns `COLUMNS` of one picture.
 
     `false_area_mm2` is the area that is called where the truth is empty, and nan elsewhere; `area_mm2` the area of the
     truth. Without a known spacing everything in mm is nan: never in pixels instead. Clusters are connected components;
-    one is found where a pixel of it is called, and false where it meets no truth.
+    one is found by `rule`, and a call is false that finds none.
 
     Args:
         prediction, truth: masks of one shape, bool `[rows, columns]`, in the geometry of the stored picture.
         spacing: mm between rows and between columns; nan where it is not known.
         specks: single calcifications, bool of the same shape; None where none is told. See `specks_found`.
+        rule: which clusters count as found.
 
     Raises:
-        MammoError: `masks_differ`, `mask_wrong`, `spacing_wrong`.
+        MammoError: `masks_differ`, `mask_wrong`, `spacing_wrong`; `spacing_unknown` where the rule asks for mm.
     """
     found, true = checked_masks(prediction, truth)
-    matched = match_clusters(found, true, rule=ANY_OVERLAP)
+    matched = match_clusters(found, true, spacing if rule.kind == "centre" else None, rule)
     row: dict[str, float] = dict.fromkeys(COLUMNS, float("nan"))
     try:
         steps = checked_spacing(spacing, found.ndim)
@@ -200,22 +203,33 @@ def segmentation_metrics(table: pd.DataFrame, resampling: Resampling) -> dict[st
     is in mm leaves it out and says so (`spacing_unknown`).
 
     Args:
-        table: predictions with the columns `COLUMNS`, or with `OVERLAP` alone, of earlier versions.
+        table: predictions with the columns `COLUMNS`, or with `OVERLAP` alone, of earlier versions; `HIT_RULE` where
+            another rule than a pixel in common told which clusters were found.
         resampling: how intervals are made; patients are drawn with all their images.
     """
     known = [measure for measure in MEASURES if measure.name in OVERLAP or set(COLUMNS) <= set(table)]
+    rule = _rule_of(table)
+    known = [replace(measure, how=measure.how.replace(ANY_OVERLAP.words, rule.words)) for measure in known]
     return {
         str(split): {
             "image": {measure.name: _number(measure, part, resampling) for measure in known}
-            | _of_curve(part, resampling)
+            | _of_curve(part, resampling, rule)
         }
         for split, part in table.groupby("split", sort=False)
     }
 
 
-def _of_curve(table: pd.DataFrame, resampling: Resampling) -> Numbers:
-    counts = table_counts(table)
-    return {} if counts is None else froc_numbers(counts, table["patient_id"].to_numpy(), resampling=resampling)
+def _of_curve(table: pd.DataFrame, resampling: Resampling, rule: HitRule) -> Numbers:
+    counts, patients = table_counts(table), table["patient_id"].to_numpy()
+    return {} if counts is None else froc_numbers(counts, patients, resampling=resampling, rule=rule)
+
+
+def _rule_of(table: pd.DataFrame) -> HitRule:
+    """By which rule clusters of a table were found; `rule_wrong` for several."""
+    told = sorted(set(table[HIT_RULE].astype(str))) if HIT_RULE in table else [ANY_OVERLAP.text]
+    if len(told) > 1:
+        raise MammoError("rule_wrong", f"clusters were found by several rules: {', '.join(told)}", "Score all by one")
+    return HitRule.of_text(told[0]) if told else ANY_OVERLAP
 
 
 def _number(measure: Measure, table: pd.DataFrame, resampling: Resampling) -> Number:

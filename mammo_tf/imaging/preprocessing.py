@@ -1,7 +1,8 @@
 """Preprocessing as data: an ordered list of named steps, JSON both ways, in two halves.
 
-`geometry` (mask outside the breast, crop, resize) runs once per stored picture; `intensity` (histogram look-up,
-scale, mean, channels) runs on prepared pictures, in the stream and in the served graph.
+`geometry` (mask outside the breast, crop, resize) runs once per stored picture and hands on picture and breast mask;
+`intensity` (histogram look-up, contrast bands, scale, mean, channels) runs on prepared pictures, in the stream and in
+the served graph, and takes the mask where a step needs it.
 
 Levels. Every picture enters as round(65535 p) in 16 bits and stays on that grid until the geometry half ends, so a
 picture written to records as uint16 loses nothing. p = 1 is white: 255 in 8 bits, 4095 in 12. An 8-bit picture is
@@ -16,18 +17,20 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import Wording, from_json, nearest, to_json
 from mammo_tf.files import text_digest
-from mammo_tf.imaging import geometry_steps, intensity_steps, steps
+from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps, steps
 from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.steps import GeometryStep, IntensityStep
 from mammo_tf.study import Projection
 
 LEGACY_MEAN = 52.18
 ENDS_IN_A_SIZE = (geometry_steps.Resize, geometry_steps.Fit, geometry_steps.Place, geometry_steps.Patch)
+LOOKS_FOR_BREAST = (geometry_steps.FindBreast, geometry_steps.CropBreast, geometry_steps.MaskBreast)
+MATCHING = (intensity_steps.HistogramLookup, intensity_steps.HistogramMatch)
 PRESETS = ("legacy", "default", "graph", "native")
 
 
@@ -56,7 +59,9 @@ class Preprocessing:
         projection: which pictures a volume becomes, before anything else.
 
     Raises:
-        MammoError: `step_unknown` for a step of the wrong half, `channels_missing`.
+        MammoError: `step_unknown` for a step of the wrong half; `channels_missing`; `breast_missing` where an intensity
+            step needs the breast and no geometry step looks for it; `step_order_wrong` for contrast bands behind a step
+            that leaves [0, 1] or in front of a histogram look-up.
     """
 
     geometry_steps: tuple[GeometryStep, ...]
@@ -74,6 +79,33 @@ class Preprocessing:
         ends = [index for index, step in enumerate(self.intensity_steps) if isinstance(step, intensity_steps.Channels)]
         if ends != [len(self.intensity_steps) - 1]:
             raise MammoError("channels_missing", "the intensity steps do not end in exactly one 'channels'")
+        self._check_breast()
+        self._check_bands()
+
+    def _check_breast(self) -> None:
+        """Whoever cuts a patch cuts its breast mask too, so that none is looked for in it."""
+        cut = any(isinstance(step, geometry_steps.Patch) for step in self.geometry_steps)
+        asking = [_name_of(step) for step in self.intensity_steps if steps.needs_breast(step)]
+        if asking and not cut and not self.finds_breast:
+            raise MammoError(
+                "breast_missing", f"the step {asking[0]!r} needs the breast, and no geometry step looks for it",
+                f"Add one of {', '.join(_name_of(step) for step in LOOKS_FOR_BREAST)} to the geometry steps",
+            )  # fmt: skip
+
+    def _check_bands(self) -> None:
+        bands = [
+            number for number, step in enumerate(self.intensity_steps) if isinstance(step, band_steps.ContrastBands)
+        ]
+        if not bands:
+            return
+        for number, step in enumerate(self.intensity_steps):
+            matches = isinstance(step, MATCHING)
+            if (matches and number > bands[0]) or (not matches and number < bands[-1] and number not in bands):
+                where = "in front of" if matches else "behind"
+                raise MammoError(
+                    "step_order_wrong", f"the intensity step 'contrast_bands' stands {where} {_name_of(step)!r}",
+                    "Put histogram_lookup or histogram_match first, then contrast_bands, then all others",
+                )  # fmt: skip
 
     @classmethod
     def preset(cls, name: str, size: tuple[int, int], mean: float = LEGACY_MEAN, channels: int = 3) -> Preprocessing:
@@ -141,13 +173,24 @@ class Preprocessing:
         last = self.intensity_steps[-1]
         return last.channels if isinstance(last, intensity_steps.Channels) else 1
 
+    @property
+    def needs_breast(self) -> bool:
+        """Whether `intensity` takes the breast mask with the picture."""
+        return any(steps.needs_breast(step) for step in self.intensity_steps)
+
+    @property
+    def finds_breast(self) -> bool:
+        """Whether `geometry` hands on a breast mask."""
+        return any(isinstance(step, LOOKS_FOR_BREAST) for step in self.geometry_steps)
+
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Both halves: a stored picture becomes network input, float32 `[rows, columns, channels]`.
 
         Args:
             pixels: see `geometry`.
         """
-        return self.intensity(self.geometry(pixels).picture)
+        prepared = self.geometry(pixels)
+        return self.intensity(prepared.picture, prepared.breast_mask)
 
     def geometry(self, pixels: NDArray[Any]) -> GeometryResult:
         """The first half.
@@ -165,13 +208,26 @@ class Preprocessing:
         picture = np.divide(view.picture, np.float32(WHITE), dtype=np.float32)
         return GeometryResult(picture, view.breast_mask, view.affine)
 
-    def intensity(self, picture: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """The second half: float `[rows, columns]` in [0, 1] becomes float32 `[rows, columns, channels]`."""
+    def intensity(self, picture: NDArray[np.floating[Any]], breast: ArrayLike | None = None) -> NDArray[np.float32]:
+        """The second half: float `[rows, columns]` in [0, 1] becomes float32 `[rows, columns, channels]`.
+
+        Args:
+            picture: as `geometry` hands it on.
+            breast: bool `[rows, columns]`, the mask that `geometry` hands on; looked at where `needs_breast`.
+
+        Raises:
+            MammoError: `pixels_wrong` for another number of axes; where `needs_breast`, `breast_missing` without a mask
+                and `breast_wrong` for one of another shape, with other values than 0 and 1, or empty.
+        """
         values = np.asarray(picture, np.float32)
         if values.ndim != 2:
             raise MammoError("pixels_wrong", f"a prepared picture has shape {values.shape}, not [rows, columns]")
+        mask = np.zeros(0, np.bool_)
+        if self.needs_breast:
+            mask = steps.checked_breast(breast, values.shape)
+            steps.refuse_empty(mask)
         for step in self.intensity_steps:
-            values = step.intensity(values)
+            values = steps.run_intensity(step, values, mask)
         return values
 
     def to_json(self) -> dict[str, Any]:
@@ -220,6 +276,10 @@ def geometry_words(preprocessing: Preprocessing) -> tuple[str, ...]:
 
 def _choices(registry: Mapping[str, Any]) -> str:
     return f"Choose among {', '.join(sorted(registry))}"
+
+
+def _name_of(step: Any) -> str:
+    return str(step.name)
 
 
 def _step_to_json(step: Any) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class _View(NamedTuple):
     view: str
     patient: str
     picture: NDArray[np.float32]
+    breast: NDArray[np.bool_] | None
     features: dict[str, float]
     header: str
 
@@ -232,9 +233,9 @@ def _prepared(
         raise MammoError("view_unknown", f"{facts.laterality} {facts.view} is neither CC nor MLO")
     header = _header_says(asked, facts) if asked.view else ""
     spacing = facts.spacing_mm or (None if spacing_mm is None else (spacing_mm, spacing_mm))
-    prepared = preprocessing.geometry(picture.pixels).picture
+    prepared = preprocessing.geometry(picture.pixels)
     values = {} if extraction is None else view_features(picture.pixels, facts.view, spacing, extraction).values
-    return _View(name, facts.patient_id, prepared, values, header)
+    return _View(name, facts.patient_id, prepared.picture, prepared.breast_mask, values, header)
 
 
 def _header_says(asked: _Asked, facts: Facts) -> str:
@@ -250,7 +251,10 @@ def _header_says(asked: _Asked, facts: Facts) -> str:
 def _scored(
     model: PatientModel, scorer: Scorer, views: list[_View], age: float | None, rejects: tuple[Reject, ...]
 ) -> PatientScore:
-    scores = [float(scorer.score(view.picture[None]).score[0]) for view in views]
+    scores = [
+        float(scorer.score(view.picture[None], None if view.breast is None else view.breast[None]).score[0])
+        for view in views
+    ]
     images = pd.DataFrame(
         {
             "image_id": [view.view for view in views],

@@ -9,13 +9,12 @@ from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mammo_tf.data.streams import check_breasts
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.geometry_steps import Fit, Place, Resize
-from mammo_tf.imaging.intensity_steps import MaximumScale, Scale, SubtractMean
+from mammo_tf.imaging.intensity_steps import Channels, MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.recipes.matching import check_whole, matched
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, WHITE_LEVEL, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
@@ -108,7 +107,7 @@ def training_mean(records: Records, preprocessing: Preprocessing) -> float:
     Where every step before is a scaling the means of the records are scaled; else the steps are run on every picture.
 
     Raises:
-        MammoError: `split_empty`.
+        MammoError: `split_empty`; `breast_missing` where a step needs the breast and the records have no masks.
     """
     positions = records.positions("train")
     if not len(positions):
@@ -117,14 +116,14 @@ def training_mean(records: Records, preprocessing: Preprocessing) -> float:
     if all(isinstance(step, Scale) for step in before):
         scale = math.prod(step.levels * step.factor for step in before if isinstance(step, Scale))
         return round(float(np.mean(records.means[positions])) * scale, 2)
-    means = [_mean_after(before, records.picture(int(position))) for position in positions]
-    return round(float(np.mean(means)), 2)
+    up_to_mean = replace(preprocessing, intensity_steps=(*before, Channels(1)))
+    check_breasts(records, up_to_mean.needs_breast)
+    return round(float(np.mean([_mean_after(up_to_mean, records, int(position)) for position in positions])), 2)
 
 
-def _mean_after(steps: Sequence[IntensityStep], picture: NDArray[np.uint16]) -> float:
-    values = (picture / np.float32(65535)).astype(np.float32)
-    for step in steps:
-        values = step.intensity(values)
+def _mean_after(steps: Preprocessing, records: Records, position: int) -> float:
+    breast = records.breast(position) if steps.needs_breast else None
+    values = steps.intensity(records.picture(position) / np.float32(65535), breast)
     return float(np.mean(values, dtype=np.float64))
 
 

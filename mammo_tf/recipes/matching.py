@@ -1,4 +1,4 @@
-"""Histogram matching in a run: the files that the recipe names become a step in front of its intensities."""
+"""The look of a domain in a run: files of histograms, or of a harmonising, become steps in front of its intensities."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from mammo_tf.imaging.domain_histogram import (
     match_step,
 )
 from mammo_tf.imaging.geometry_steps import MaskBreast
-from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
+from mammo_tf.imaging.harmonising import OF_A_DOMAIN, Harmonising, with_harmonising
+from mammo_tf.imaging.intensity_steps import HistogramMatch
 from mammo_tf.imaging.preprocessing import Preprocessing, geometry_words
 from mammo_tf.recipes.recipe import Matching, Recipe
 from mammo_tf.records import Records
-from mammo_tf.records.domain_statistics import with_matching
+from mammo_tf.records.domain_statistics import machines_of, with_matching
 from mammo_tf.training import ModelFile
-
-STEPS = (HistogramLookup, HistogramMatch)
 
 
 def digests_of_matching(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 of the histograms that a recipe names, once it is known that they can be matched; else nothing.
+    """SHA-256 of the files that a recipe's matching or harmonising names, once it is known that they serve.
 
     Raises:
-        MammoError: `file_missing`; those of `DomainHistogram.load` and `check_alike`.
+        MammoError: `file_missing`; those of `DomainHistogram.load`, `check_alike` and `Harmonising.load`.
     """
+    path = recipe.preparation.harmonising
+    if path is not None:
+        _harmonising(path)
+        return {"harmonising": digest(Path(path))}
     asked = recipe.preparation.matching
     if asked is None:
         return {}
@@ -53,15 +56,25 @@ def _loaded(asked: Matching) -> tuple[DomainHistogram, DomainHistogram | None]:
     return named(asked.reference), None if asked.source is None else named(asked.source)
 
 
+def _harmonising(path: str) -> Harmonising:
+    if not Path(path).is_file():
+        raise MammoError("file_missing", f"the harmonising {path} is not there", "Make it: mammo-tf harmonise")
+    return Harmonising.load(path)
+
+
 def matched(recipe: Recipe, records: Records, preprocessing: Preprocessing) -> Preprocessing:
-    """The preprocessing with the recipe's histogram matching in front of its intensities.
+    """The preprocessing with the recipe's histogram matching or harmonising in front of its intensities.
 
     Raises:
-        MammoError: `preprocessing_differs` where a histogram was taken of pictures that were prepared otherwise than
-            the records, or the source's of other projections of volumes; `matching_unfit` where pictures are carried
-            from their own histograms and hold more than the breast, which the reference is of; those of
-            `digests_of_matching`.
+        MammoError: `preprocessing_differs` where a file was made of pictures that were prepared otherwise than the
+            records, or of other projections of volumes; `matching_unfit` where pictures are carried from their own
+            histograms and hold more than the breast, which the reference is of; those of `digests_of_matching`.
     """
+    path = recipe.preparation.harmonising
+    if path is not None:
+        found = _harmonising(path)
+        _check_prepared_alike(path, found, records)
+        return with_harmonising(preprocessing, found.steps)
     asked = recipe.preparation.matching
     if asked is None:
         return preprocessing
@@ -82,6 +95,37 @@ def matched(recipe: Recipe, records: Records, preprocessing: Preprocessing) -> P
             f"{records.folder} were projected by {records.preprocessing.projection}", SAME,
         )  # fmt: skip
     return with_matching(preprocessing, lookup_step(source, reference, asked.rule))
+
+
+def _check_prepared_alike(path: str, found: Harmonising, records: Records) -> None:
+    """Steps in pixels serve pictures of the same geometry and size alone."""
+    of_file, here = found.target, records.preprocessing
+    geometry = ", ".join(of_file.histogram.geometry) or "steps that it does not tell"
+    for what, one, other in (
+        ("prepared by", geometry, ", ".join(geometry_words(here))),
+        ("of the size", _by(of_file.size), _by(records.size)),
+        ("of volumes projected by", of_file.histogram.projection, here.projection),
+    ):
+        if one != other:
+            sentence = f"{path} is of pictures {what} {one}; those of {records.folder} are {what} {other}"
+            raise MammoError("preprocessing_differs", sentence, "Make it of records that were prepared alike")
+
+
+def _by(size: tuple[int, int] | None) -> str:
+    return "not told" if size is None else f"{size[0]}x{size[1]}"
+
+
+def other_machines(recipe: Recipe, records: Records) -> str:
+    """A sentence where a recipe's harmonising is of other machines than some of the pictures; else ""."""
+    path = recipe.preparation.harmonising
+    if path is None:
+        return ""
+    known = set(_harmonising(path).target.machines)
+    others = [machine for machine in machines_of(records) if machine not in known]
+    if not others:
+        return ""
+    named = "; ".join(machine.words for machine in sorted(set(others)))
+    return f"{len(others)} of {len(records)} pictures are of machines that {path} is not of: {named}"
 
 
 def _check_masked(records: Records, reference: DomainHistogram, path: str) -> None:
@@ -111,7 +155,7 @@ def check_whole(recipe: Recipe, records: Records, steps: Preprocessing) -> None:
 def left_unmatched(start: ModelFile | None, steps: Preprocessing) -> str:
     """A sentence where a start model sees matched pictures and these are not; else ""."""
     before = () if start is None or start.preprocessing is None else start.preprocessing.intensity_steps
-    had, has = (any(isinstance(step, STEPS) for step in one) for one in (before, steps.intensity_steps))
+    had, has = (any(isinstance(step, OF_A_DOMAIN) for step in one) for one in (before, steps.intensity_steps))
     if not had or has:
         return ""
     return "the start model was trained behind histogram matching; the recipe names none, so pictures are not matched"

@@ -81,6 +81,7 @@ class Preparation:
         slab_slices, slab_mm: thickness of a slab, one of the two.
         matching: histogram matching; None with preset or mean "start" for that of the start model, if it has one, else
             for none.
+        harmonising: file of curve and contrast by scale, as `mammo-tf harmonise` writes it, in place of `matching`.
         tile: rows and columns of the tiles in which pictures of a manifest are stored; None stores them whole.
         white: what white is in front of the network; 1 for one that takes pictures in 0 to 1.
     """
@@ -95,6 +96,7 @@ class Preparation:
     slab_slices: int | None = None
     slab_mm: float | None = None
     matching: Matching | None = None
+    harmonising: str | None = None
     tile: int | None = None
     white: float = WHITE_LEVEL
 
@@ -105,6 +107,8 @@ class Preparation:
         thick = self.slab_slices is not None or self.slab_mm is not None
         _check(self.projection is not None or not thick, "a thickness of slabs needs preparation.projection=slab")
         self.volumes()
+        one = self.matching is None or self.harmonising is None
+        _check(one, "preparation.harmonising holds a curve of its own: leave preparation.matching out")
         presets = (*PRESETS, FROM_START)
         _check(self.preset in presets, f"preparation.preset is one of {', '.join(presets)}")
         _check(

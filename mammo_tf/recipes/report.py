@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammo_tf.data.graph_preprocessing import intensity
 from mammo_tf.data.sampling import Cases, PlanMaker
-from mammo_tf.data.streams import cut
+from mammo_tf.data.streams import cut, cut_breast
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, read_json, write_json
@@ -189,7 +190,7 @@ def write_examples(
         number = number_of[position, int(row.get("patch_seed", 0))]
         pieces.append(Piece(position, draws.matrices[number], plan.size))
     pictures = [cut(records, *piece) for piece in pieces]
-    heat = _evidence(model, card, records, pictures)
+    heat = _evidence(model, card, records, pieces, pictures)
     rows = [
         _example(records, piece, picture, None if heat is None else heat[at], row, folder)
         for at, (piece, picture, (_, row)) in enumerate(zip(pieces, pictures, shown.iterrows(), strict=True))
@@ -198,13 +199,14 @@ def write_examples(
 
 
 def _evidence(
-    model: keras.Model, card: ModelCard, records: Records, pictures: list[NDArray[np.uint16]]
+    model: keras.Model, card: ModelCard, records: Records, pieces: list[Piece], pictures: list[NDArray[np.uint16]]
 ) -> NDArray[np.float32] | None:
     """Where the network looked, of all pictures at once: what it takes to ask it is built once."""
     if not pictures:
         return None
     steps, task = card.preprocessing or records.preprocessing, card.task or Classification()
-    return task.evidence(model, np.stack([steps.intensity(picture / np.float32(65535)) for picture in pictures]))
+    breasts = np.stack([cut_breast(records, *piece) for piece in pieces]) if steps.needs_breast else None
+    return task.evidence(model, intensity(steps, np.stack(pictures) / np.float32(65535), breasts).numpy())
 
 
 def _spread(part: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import rebuild, started_as
 from mammo_tf.recipes.before import compare_with_start, prove
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
-from mammo_tf.recipes.matching import digests_of_matching, left_unmatched
+from mammo_tf.recipes.matching import digests_of_matching, left_unmatched, other_machines
 from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.recipe import Phase, Recipe
 from mammo_tf.recipes.results import RunResult, Trained
@@ -154,7 +154,7 @@ def _trained(
     steps = network_input(recipe, records, origin, geometry)
     if origin is not None:
         check_channels(origin, steps)
-    if remark := left_unmatched(origin, steps):
+    for remark in filter(None, (left_unmatched(origin, steps), other_machines(recipe, records))):
         say(remark)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
     model = _Trainer(recipe, folder, records, steps, say).all_phases(origin)

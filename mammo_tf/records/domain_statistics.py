@@ -18,6 +18,7 @@ from mammo_tf.imaging.domain_histogram import (
     domain_histogram,
     lookup_step,
 )
+from mammo_tf.imaging.harmonising import Machine, with_harmonising
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
 from mammo_tf.imaging.preprocessing import Preprocessing, geometry_words
 from mammo_tf.progress import track
@@ -173,9 +174,14 @@ def _counted(records: Records, position: int, pixels: str, levels: int) -> NDArr
     return found[mask]
 
 
+def machines_of(records: Records) -> list[Machine]:
+    """The machine of each picture, by the columns manufacturer, model_name and software."""
+    nothing = [""] * len(records)
+    columns = ("manufacturer", "model_name", "software")
+    cells = [records.rows[name].fillna("").astype(str) if name in records.rows else nothing for name in columns]
+    return [Machine(*(cell.strip() for cell in row)) for row in zip(*cells, strict=True)]
+
+
 def with_matching(preprocessing: Preprocessing, step: HistogramLookup | HistogramMatch) -> Preprocessing:
-    """The preprocessing with the matching in front of its intensity half, in place of one that stands there."""
-    rest = preprocessing.intensity_steps
-    if isinstance(rest[0], HistogramLookup | HistogramMatch):
-        rest = rest[1:]
-    return replace(preprocessing, intensity_steps=(step, *rest))
+    """The preprocessing with the matching in front of its intensity half, in place of a look of a domain there."""
+    return with_harmonising(preprocessing, (step,))

@@ -152,6 +152,19 @@ def decode_picture(payload: bytes) -> NDArray[np.uint16]:
         raise MammoError("record_damaged", f"a record cannot be decoded: {error}", "Prepare it again") from error
 
 
+def decode_breast(payload: bytes) -> NDArray[np.bool_] | None:
+    """The breast mask alone, as `PreparedImage` has it; quicker than `decode_marks`, errors as there."""
+    from tensorflow import train
+
+    try:
+        feature = train.Example.FromString(payload).features.feature
+        rows, columns = feature["shape"].int64_list.value
+        mask = feature["breast_mask"].bytes_list.value[0]
+        return _unpack(mask, (rows, columns)) if mask else None
+    except (ValueError, IndexError, zlib.error, TypeError, RuntimeError) as error:
+        raise MammoError("record_damaged", f"a record cannot be decoded: {error}", "Prepare it again") from error
+
+
 def _pack(mask: NDArray[np.bool_]) -> bytes:
     return zlib.compress(np.packbits(mask).tobytes(), 1)
 

@@ -6,7 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json, text_digest
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.progress import track
-from mammo_tf.records.example import Marks, PreparedImage, decode, decode_marks, decode_picture
+from mammo_tf.records.example import Marks, PreparedImage, decode, decode_breast, decode_marks, decode_picture
 from mammo_tf.records.tiles import assemble
 from mammo_tf.study import make_manifest
 
@@ -110,9 +110,44 @@ class Records:
         """Everything of one example but its picture."""
         return decode_marks(self.payload(position))
 
+    def breast(self, position: int) -> NDArray[np.bool_]:
+        """Where the breast is in a picture, bool `[rows, columns]`.
+
+        Raises:
+            MammoError: `breast_missing` where preparation did not look for it; `breast_wrong` where nothing is breast;
+                `record_damaged`, `file_missing`.
+        """
+        mask = decode_breast(self.payload(position))
+        if mask is not None and mask.any():
+            return mask
+        name = f"the image {self.rows['image_id'].iloc[position]} of {self.folder}"
+        if mask is None:
+            raise MammoError(
+                "breast_missing", f"{name} has no breast mask", "Prepare again with preset default or native"
+            )
+        raise MammoError("breast_wrong", f"the breast mask of {name} is empty", "Leave the image out")
+
     def image(self, position: int) -> PreparedImage:
         """Everything of one example."""
         return decode(self.payload(position), None if self.tile is None else self.picture(position))
+
+    def part(self, positions: Sequence[int] | NDArray[np.integer[Any]]) -> Records:
+        """Some of the examples, in this order, under a digest of their own; nothing is copied.
+
+        Args:
+            positions: of the examples.
+        """
+        chosen = [int(position) for position in positions]
+        whole = chosen == list(range(len(self)))
+        return replace(
+            self,
+            rows=self.rows.iloc[chosen].reset_index(drop=True),
+            locations=tuple(self.locations[position] for position in chosen),
+            means=self.means[chosen],
+            pictures=tuple(self.pictures[position] for position in chosen) if self.pictures else (),
+            tiles=tuple(self.tiles[position] for position in chosen) if self.tiles else (),
+            digest=self.digest if whole else text_digest(f"{self.digest} {chosen}"),
+        )
 
     def positions(self, split: str) -> NDArray[np.int64]:
         """Positions of the examples of one split."""

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.serving.export import DESCRIPTION, FLOAT_SIGNATURE, FORMAT, PNG_SIGNATURE, versions
+from mammo_tf.imaging.steps import checked_breast, refuse_empty
+from mammo_tf.serving.export import DESCRIPTION, FLOAT_SIGNATURE, FORMAT, NO_BREAST, PNG_SIGNATURE, versions
 from mammo_tf.training import ModelCard
 from mammo_tf.training.tasks.pieces import branch_columns
 
@@ -94,7 +95,8 @@ class Bundle:
         if not pictures:
             return NOTHING
         if PNG_SIGNATURE not in self.description["signatures"]:
-            sentence = f"{self.folder} was exported without {PNG_SIGNATURE}, whose scores were not those measured"
+            gap = "whose scores were not those measured" if self.description["gap"] else NO_BREAST
+            sentence = f"{self.folder} was exported without {PNG_SIGNATURE}: {gap}"
             raise MammoError("signature_missing", sentence, "Prepare pictures and ask serving_float, as predict does")
         try:
             return self._run(PNG_SIGNATURE, png=tf.constant(list(pictures), tf.string))
@@ -105,14 +107,16 @@ class Bundle:
                 raise MammoError("png_broken", sentence, "Send the whole file") from error
             raise MammoError("png_broken", said[1], said[2].replace("send", "Send", 1)) from error
 
-    def score_float(self, pictures: ArrayLike) -> Scored:
+    def score_float(self, pictures: ArrayLike, breast: ArrayLike | None = None) -> Scored:
         """Scores pictures after `preprocessing.geometry`.
 
         Args:
             pictures: `[pictures, rows, columns]` in [0, 1], bright is dense; rows and columns of the bundle.
+            breast: bool `[pictures, rows, columns]`, their breast masks; looked at where the preprocessing
+                `needs_breast`.
 
         Raises:
-            MammoError: `size_differs`, `pixels_wrong` for values outside [0, 1].
+            MammoError: `size_differs`, `pixels_wrong` for values outside [0, 1]; `breast_missing`, `breast_wrong`.
         """
         values = np.asarray(pictures, np.float32)
         size = tuple(self.description["input_size"])
@@ -124,11 +128,34 @@ class Bundle:
         low, high = float(values.min()), float(values.max())
         if not (low >= 0 and high <= 1):
             raise MammoError("pixels_wrong", f"grey values run from {low:g} to {high:g}, not within [0, 1]")
-        return self._run(FLOAT_SIGNATURE, picture=tf.constant(values))
+        masks = breast_input(self.graph_preprocessing, values, breast)
+        return self._run(FLOAT_SIGNATURE, picture=tf.constant(values), **masks)
 
     def _run(self, signature: str, **inputs: Any) -> Scored:
         outputs = self._loaded.signatures[signature](**inputs)
         return Scored({name: values.numpy() for name, values in outputs.items()})
+
+
+def breast_input(
+    preprocessing: Preprocessing, pictures: NDArray[np.float32], breast: ArrayLike | None
+) -> dict[str, NDArray[np.bool_]]:
+    """The second input of `serving_float`, `breast`, where there is one; else nothing.
+
+    Args:
+        preprocessing: of what is sent, as `export.served_preprocessing` has it.
+        pictures: `[pictures, rows, columns]`.
+        breast: their breast masks.
+
+    Raises:
+        MammoError: `breast_missing`; `breast_wrong` for another shape, other values than 0 and 1, or a whole picture
+            without a breast.
+    """
+    if not preprocessing.needs_breast:
+        return {}
+    masks = checked_breast(breast, pictures.shape)
+    if preprocessing.finds_breast:
+        refuse_empty(masks)
+    return {"breast": masks}
 
 
 def is_bundle(path: str | Path) -> bool:

@@ -5,7 +5,9 @@ Signatures:
 - `serving_default`: `png`, string `[batch]`, PNG bytes, grey, 8 or 16 bits, any size. Decodes (`png_in_graph`: what
   `predict` refuses is refused), then runs `geometry`, `intensity` and the network.
 - `serving_float`: `picture`, float32 `[batch, rows, columns]` in [0, 1], after `geometry`. Runs `intensity` and the
-  network.
+  network. Where a step of `intensity` needs the breast (`Preprocessing.needs_breast`), it also takes `breast`, bool
+  `[batch, rows, columns]`, the mask that `geometry` hands on. `serving_default` then finds the breast in the graph; it
+  is left out for a model of patches or tiles, which do not show where the breast ends.
 
 Outputs of both: those that the task names, `score` float32 `[batch]` first. A classifier has `heatmap` float32
 `[batch, map rows, map columns]` where it has a class activation map (its mean plus the difference of the biases is the
@@ -44,6 +46,7 @@ from mammo_tf.training import Classification, ModelCard, ModelFile, Task, Thresh
 FORMAT = 2
 DESCRIPTION = Path("assets.extra") / "bundle.json"
 PNG_SIGNATURE, FLOAT_SIGNATURE = "serving_default", "serving_float"
+NO_BREAST = "a step needs the breast, and a patch or a tile does not show it"
 Tensor = Any
 
 
@@ -102,12 +105,16 @@ def export_bundle(
     )
     pieces = card.patch is not None or card.tiling is not None
     pictures = () if pieces else validation  # whole ones, which a model of patches or tiles does not look at
-    gap = _gap(signatures, preprocessing, pictures, card.threshold("image"), say)
-    if gap is not None and gap.is_large:
+    gap = None
+    if PNG_SIGNATURE in signatures:
+        gap = _gap(signatures, preprocessing, pictures, card.threshold("image"), say)
+    else:
+        say(f"the bundle has no {PNG_SIGNATURE}: {NO_BREAST}")
+    if PNG_SIGNATURE not in signatures or (gap is not None and gap.is_large):
         card = replace(card, thresholds=tuple(replace(one, signature=FLOAT_SIGNATURE) for one in card.thresholds))
-        if not allow_gap:
-            say("that is too much: the bundle has no serving_default; --allow-gap puts it in nevertheless")
-            del signatures[PNG_SIGNATURE]
+    if gap is not None and gap.is_large and not allow_gap:
+        say("that is too much: the bundle has no serving_default; --allow-gap puts it in nevertheless")
+        del signatures[PNG_SIGNATURE]
     module = tf.Module()
     module.variables_once = variables  # a module that holds the Keras model too would write each of them twice
     described = {
@@ -230,18 +237,21 @@ def serving_functions(
         flips, winograd: see `export_bundle`.
 
     Returns:
-        By name of the signature, functions of one tensor that give a dictionary of the outputs.
+        By name of the signature, functions that give a dictionary of the outputs: of one tensor, `serving_float` of
+        picture and breast where the preprocessing `needs_breast`.
     """
     network = task.serving_network(model)
     if winograd:
         network = with_winograd(network)
-    rows, columns = preprocessing.size or (None, None)
+    named = {"picture": tf.float32, "breast": tf.bool} if preprocessing.needs_breast else {"picture": tf.float32}
+    inputs = [tf.TensorSpec([None, *(preprocessing.size or (None, None))], kind, name) for name, kind in named.items()]
 
-    def scored(pictures: Tensor) -> dict[str, Tensor]:
+    def scored(pictures: Tensor, breasts: Tensor | None = None) -> dict[str, Tensor]:
         """Of no picture: no score. A convolution refuses an empty batch, so it is given a black one then."""
         count = tf.shape(pictures)[0]
-        some = tf.pad(pictures, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0]])
-        values = graph_preprocessing.intensity(preprocessing, some)
+        one = [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0]]
+        masks = None if breasts is None else tf.pad(breasts, one)
+        values = graph_preprocessing.intensity(preprocessing, tf.pad(pictures, one), masks)
         own, *further = tf.nest.flatten(network(values, training=False))
         if flips:
             mirrored = [own, *(back(values, axes) for axes in FLIPS.values())]
@@ -253,21 +263,25 @@ def serving_functions(
         given = tf.nest.flatten(network(tf.reverse(values, axes), training=False))[0]
         return tf.reverse(given, axes) if given.shape.rank == 4 else given
 
-    def prepared(numbered: tuple[Tensor, Tensor]) -> Tensor:
+    def prepared(numbered: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         png, number = numbered
-        return graph_preprocessing.geometry(preprocessing, decode_png(png, number))
+        return graph_preprocessing.geometry(preprocessing, decode_png(png, number))[: len(inputs)]
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="png")])
     def serve_png(png: Tensor) -> dict[str, Tensor]:
-        one = tf.TensorSpec([rows, columns], tf.float32)
-        return scored(tf.map_fn(prepared, (png, tf.range(tf.size(png))), fn_output_signature=one))
+        one = tuple(tf.TensorSpec(spec.shape[1:], spec.dtype) for spec in inputs)
+        return scored(*tf.map_fn(prepared, (png, tf.range(tf.size(png))), fn_output_signature=one))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, rows, columns], tf.float32, name="picture")])
-    def serve_float(picture: Tensor) -> dict[str, Tensor]:
-        return scored(picture)
+    @tf.function(input_signature=inputs)
+    def serve_float(picture: Tensor, breast: Tensor | None = None) -> dict[str, Tensor]:
+        if breast is not None and preprocessing.finds_breast:
+            tf.debugging.Assert(tf.reduce_all(tf.reduce_any(breast, axis=(1, 2))), ["a breast mask is empty"])
+        return scored(picture, breast)
 
-    variables = list({id(variable.value): variable.value for variable in network.variables}.values())
-    return {PNG_SIGNATURE: serve_png, FLOAT_SIGNATURE: serve_float}, variables
+    signatures = {PNG_SIGNATURE: serve_png, FLOAT_SIGNATURE: serve_float}
+    if preprocessing.needs_breast and not preprocessing.finds_breast:
+        del signatures[PNG_SIGNATURE]
+    return signatures, list({id(variable.value): variable.value for variable in network.variables}.values())
 
 
 def _described(function: Any) -> dict[str, dict[str, Any]]:

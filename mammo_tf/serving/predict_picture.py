@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.levels import as_uint16
-from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.preprocessing import GeometryResult, Preprocessing
 from mammo_tf.reading import read_told
 from mammo_tf.serving.predict_inputs import Candidate, file_row
 
@@ -48,8 +48,8 @@ def prepare_picture(candidate: Candidate, preprocessing: Preprocessing) -> Predi
     )
 
 
-def prepare_both(candidate: Candidate, preprocessing: Preprocessing) -> tuple[NDArray[np.float32], bytes]:
+def prepare_both(candidate: Candidate, preprocessing: Preprocessing) -> tuple[GeometryResult, bytes]:
     """The picture after the geometry half, and as the PNG file that a client of a server sends; errors as above."""
     picture = read_told(candidate.file, candidate.told, preprocessing.projection)
     _, encoded = cv2.imencode(".png", as_uint16(picture.pixels), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return preprocessing.geometry(picture.pixels).picture, encoded.tobytes()
+    return preprocessing.geometry(picture.pixels), encoded.tobytes()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import named_layers
 from mammo_tf.models.flips import FLIPS
 from mammo_tf.models.winograd import suits
-from mammo_tf.serving.bundle import Scored, is_bundle, open_bundle
+from mammo_tf.serving.bundle import Scored, breast_input, is_bundle, open_bundle
 from mammo_tf.serving.export import (
     FLOAT_SIGNATURE,
     check_servable,
@@ -28,6 +29,16 @@ from mammo_tf.training import ModelCard, load_model
 RUN_MODEL = "model.keras"
 
 
+class Score(Protocol):
+    """Pictures to scores.
+
+    Takes float32 `[pictures, rows, columns]` in [0, 1] after `geometry`, and their breast masks, bool of the same
+    shape, which are looked at where the preprocessing `needs_breast`. Errors as `Bundle.score_float`.
+    """
+
+    def __call__(self, pictures: NDArray[np.float32], breast: ArrayLike | None = None) -> Scored: ...
+
+
 @dataclass(frozen=True)
 class Scorer:
     """A model that gives scores.
@@ -36,14 +47,14 @@ class Scorer:
         path: of the bundle's version or of the model file.
         preprocessing: the full one; pictures go through its `geometry` first.
         card: what the model says of itself, `flips` as it scores here.
-        score: float32 `[pictures, rows, columns]` in [0, 1] after `geometry` to `Scored`; of a model that sees tiles
-            (`card.tiling`) it takes these.
+        score: pictures, and breast masks where they are needed, to `Scored`; of a model that sees tiles (`card.tiling`)
+            it takes these.
     """
 
     path: Path
     preprocessing: Preprocessing
     card: ModelCard
-    score: Callable[[NDArray[np.float32]], Scored] = field(repr=False)
+    score: Score = field(repr=False)
 
 
 def open_scorer(path: str | Path, flips: bool | None = None, winograd: bool = True) -> Scorer:
@@ -52,7 +63,9 @@ def open_scorer(path: str | Path, flips: bool | None = None, winograd: bool = Tr
     Args:
         path: of one of these.
         flips: the score is the mean over the picture as it is, left-right, up-down and both; by default
-            as the model's card says. A bundle that was exported with flips does so anyway.
+            as the model's card says. A bundle that was exported with flips does so anyway. Asked of one that was not,
+            pictures are mirrored in front of `intensity`, in a file behind it: the bands of a mirrored picture are of a
+            pyramid that starts at the other edge, so that scores behind `contrast_bands` differ by about 1e-4.
         winograd: whether a `.keras` file may compute convolutions of many channels by `models.with_winograd`; it does
             where TensorFlow sees no GPU. A bundle computes as it was exported.
 
@@ -82,9 +95,12 @@ def _of_bundle(path: Path, flips: bool | None, winograd: bool) -> Scorer:
 
     card = bundle.card
 
-    def averaged(pictures: NDArray[np.float32]) -> Scored:
-        mirrored = (np.flip(pictures, axes) for axes in FLIPS.values())
-        versions = [dict(bundle.score_float(one).named) for one in (pictures, *mirrored)]
+    def averaged(pictures: NDArray[np.float32], breast: ArrayLike | None = None) -> Scored:
+        def version(axes: tuple[int, ...]) -> dict[str, NDArray[np.float32]]:
+            mask = None if breast is None else np.flip(breast, axes)
+            return dict(bundle.score_float(np.flip(pictures, axes), mask).named)
+
+        versions = [version(axes) for axes in ((), *FLIPS.values())]
         found = dict(versions[0])  # a heat map is that of the picture as it is
         if "mask" in found:
             axes = [(), *FLIPS.values()]
@@ -111,15 +127,20 @@ def _of_model_file(path: Path, flips: bool | None, winograd: bool) -> Scorer:
     functions, _ = serving_functions(model_file.model, task_of(card), preprocessing, card.flips, winograd)
     alone = winograd and any(suits(layer) for _, layer in named_layers(model_file.model))
 
-    def asked(pictures: NDArray[np.float32]) -> Scored:
-        outputs = functions[FLOAT_SIGNATURE](tf.constant(pictures, tf.float32))
+    def asked(pictures: NDArray[np.float32], breast: ArrayLike | None = None) -> Scored:
+        masks = breast_input(preprocessing, pictures, breast)
+        outputs = functions[FLOAT_SIGNATURE](tf.constant(pictures, tf.float32), **masks)
         return Scored({name: values.numpy() for name, values in outputs.items()})
 
-    def one_by_one(pictures: NDArray[np.float32]) -> Scored:
+    def one_by_one(pictures: NDArray[np.float32], breast: ArrayLike | None = None) -> Scored:
         """Winograd's way loses its gain at two pictures at once, and takes a gigabyte more."""
         if len(pictures) < 2:
-            return asked(pictures)
-        parts = [asked(pictures[number : number + 1]).named for number in range(len(pictures))]
+            return asked(pictures, breast)
+        masks = breast_input(preprocessing, pictures, breast).get("breast")
+        parts = [
+            asked(pictures[one : one + 1], None if masks is None else masks[one : one + 1]).named
+            for one in range(len(pictures))
+        ]
         return Scored({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
     whole = card.preprocessing or preprocessing

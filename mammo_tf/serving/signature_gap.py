@@ -93,7 +93,8 @@ def measure_gap(
             refused += 1
             continue
         served.append(score)
-        full.append(float(signatures["serving_float"](tf.constant(prepared[None]))["score"][0]))
+        masks = [tf.constant(prepared.breast_mask)[None]] if preprocessing.needs_breast else []
+        full.append(float(signatures["serving_float"](tf.constant(prepared.picture)[None], *masks)["score"][0]))
     if not served and not refused:
         return None
     return compare(np.array(full), np.array(served), threshold, refused)

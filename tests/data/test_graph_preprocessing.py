@@ -10,8 +10,19 @@ from hypothesis import strategies as st
 
 from mammo_tf.data import graph_breast
 from mammo_tf.data import graph_preprocessing as graph
+from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing, breast, steps
-from mammo_tf.imaging.geometry_steps import CropBreast, Fit, MaskBreast, Resize, ResizeHeight, ThresholdBox, TopBits
+from mammo_tf.imaging.band_steps import ContrastBands
+from mammo_tf.imaging.geometry_steps import (
+    CropBreast,
+    FindBreast,
+    Fit,
+    MaskBreast,
+    Resize,
+    ResizeHeight,
+    ThresholdBox,
+    TopBits,
+)
 from mammo_tf.imaging.intensity_steps import (
     Channels,
     Equalize,
@@ -51,7 +62,7 @@ RESIZES = st.one_of(
 BOXES = st.builds(ThresholdBox, st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0, 0.5))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 70), st.integers(1, 70), st.integers(0, 99),
     st.lists(BOXES | st.just(TopBits()), max_size=2), RESIZES,
@@ -60,14 +71,17 @@ def test_geometry_equals_numpy(rows, columns, seed, before, resize):
     preprocessing = Preprocessing((*before, resize), CHANNELS)
     picture = smooth_noise(rows, columns, seed)
     expected = preprocessing.geometry(picture).picture
-    result = graph.geometry(preprocessing, tf.constant(picture)).numpy()
+    result = graph.geometry(preprocessing, tf.constant(picture)).picture.numpy()
     np.testing.assert_allclose(result, expected, rtol=0, atol=A_HUNDREDTH_LEVEL)
 
 
 LOOKUP = HistogramLookup(tuple(np.sort(np.random.default_rng(0).random(4096)) * 4095), keep_black=True)
 COUNTS = np.random.default_rng(1).integers(0, 3, 4096)
 MATCH = HistogramMatch(tuple((np.cumsum(COUNTS) / COUNTS.sum()).tolist()))
+BANDS = ContrastBands((0.8, 1.6, 3.2), (1.4, 0.7, 1.2))
 INTENSITIES = [
+    (BANDS, Channels(1)),
+    (LOOKUP, BANDS, ContrastBands((2.0,), (0.5,)), Scale(255), SubtractMean(52.18), Channels(3)),
     (Scale(65535, 0.003891), SubtractMean(52.18), Channels(3)),
     (LOOKUP, Scale(255), Channels(1)),
     (MaximumScale(255.0), Equalize(), SubtractMean(59.6), Channels(1)),
@@ -78,15 +92,51 @@ INTENSITIES = [
 
 @pytest.mark.parametrize("intensity", INTENSITIES)
 def test_intensity_equals_numpy(intensity):
-    preprocessing = Preprocessing((), intensity)
+    preprocessing = Preprocessing((FindBreast(),), intensity)
     pictures = np.stack([smooth_noise(30, 20, seed) for seed in range(3)]) / np.float32(65535)
     pictures[1] *= 0.3
     pictures = np.concatenate([pictures, np.zeros((1, 30, 20)), np.full((1, 30, 20), 0.4)]).astype(np.float32)
-    expected = np.stack([preprocessing.intensity(picture) for picture in pictures])
-    result = graph.intensity(preprocessing, tf.constant(pictures)).numpy()
+    breasts = np.zeros(pictures.shape, np.bool_)
+    for number in range(len(breasts)):
+        breasts[number, number : 25 - number, : 8 + 3 * number] = True
+    expected = np.stack([preprocessing.intensity(*pair) for pair in zip(pictures, breasts, strict=True)])
+    result = graph.intensity(preprocessing, tf.constant(pictures), tf.constant(breasts)).numpy()
     assert result.dtype == np.float32
     white = max(1.0, np.abs(expected).max())
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-6 * white)
+    if not preprocessing.needs_breast:
+        np.testing.assert_array_equal(graph.intensity(preprocessing, tf.constant(pictures)).numpy(), result)
+
+
+def test_a_breast_that_is_missing_or_of_another_shape_is_told():
+    preprocessing = Preprocessing((FindBreast(),), (ContrastBands((1.0,), (2.0,)), *CHANNELS))
+    pictures = tf.zeros((2, 30, 20))
+    for breasts, code in ((None, "breast_missing"), (tf.ones((2, 20, 30), tf.bool), "breast_wrong")):
+        with pytest.raises(MammoError) as caught:
+            graph.intensity(preprocessing, pictures, breasts)
+        assert caught.value.code == code
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 30, 20]), tf.TensorSpec([None, 30, 20], tf.bool)])
+    def run(pictures, breasts):
+        return graph.intensity(preprocessing, pictures, breasts)
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="another shape"):
+        run(pictures, tf.ones((1, 30, 20), tf.bool))
+    assert not run(tf.ones((2, 30, 20)), tf.zeros((2, 30, 20), tf.bool)).numpy().any()
+
+
+def test_both_halves_hand_the_breast_on(monkeypatch):
+    for where in (breast, graph_breast):
+        monkeypatch.setattr(where, "segment", lambda values: values > 9000)
+    preprocessing = Preprocessing((CropBreast(), Fit(48, 32)), (LOOKUP, BANDS, Scale(255), *CHANNELS))
+    picture = film(200, 90, 0.1, 3)
+    expected = preprocessing(picture)
+    result = graph.preprocess(preprocessing, tf.constant(picture)).numpy()
+    np.testing.assert_allclose(result, expected, rtol=0, atol=255e-6)
+    found = preprocessing.geometry(picture).breast_mask
+    assert 0.2 < found.mean() < 0.9
+    assert (expected[found] > 0).mean() > 0.9
+    assert not expected[~found].any()
 
 
 @pytest.mark.parametrize("name", ["g_pred_ddsm_96x75", "g_pred_inbreast_96x75"])
@@ -104,7 +154,7 @@ def test_a_large_reduction(preset):
     preprocessing = Preprocessing.preset(preset, (288, 224))
     picture = smooth_noise(1024, 832, 7)
     expected = preprocessing.geometry(picture).picture
-    result = graph.geometry(preprocessing, tf.constant(picture)).numpy()
+    result = graph.geometry(preprocessing, tf.constant(picture)).picture.numpy()
     assert np.abs(result - expected).max() <= A_HUNDREDTH_LEVEL
 
 
@@ -147,10 +197,7 @@ def test_the_breast_is_where_numpy_finds_it():
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.uint16)], autograph=False)
     def prepare(picture):
-        view = graph.View(tf.cast(picture, tf.float32), None)
-        for step in preprocessing.geometry_steps:
-            view = graph.GEOMETRY[type(step)](step, view)
-        return view
+        return graph.geometry(preprocessing, picture)
 
     for number, (rows, columns, glow) in enumerate([(1300, 900, 0), (700, 300, 0.1), (140, 200, 0.05), (200, 90, 0)]):
         picture = film(rows, columns, glow, number)
@@ -159,7 +206,7 @@ def test_the_breast_is_where_numpy_finds_it():
         expected = preprocessing.geometry(turned)
         assert 0.2 < breast.segment(turned).mean() < 0.8
         assert np.count_nonzero(mask != expected.breast_mask) <= 2
-        difference = np.abs(values / 65535 - expected.picture)
+        difference = np.abs(values - expected.picture)
         assert np.quantile(difference, 0.98) <= A_HUNDREDTH_LEVEL
         assert difference.mean() < 2e-4
     for picture in (np.zeros((90, 70)), np.full((50, 60), 300)):

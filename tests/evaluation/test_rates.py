@@ -125,6 +125,7 @@ def test_n_of_a_rate_is_what_it_is_a_share_of(metrics_table: pd.DataFrame) -> No
         assert (numbers[name]["value"] * numbers[name]["n"]) % 1 == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.long
 def test_a_new_rate_is_one_line_of_one_file(
     metrics_table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

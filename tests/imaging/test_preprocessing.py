@@ -7,6 +7,7 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing, steps
+from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.breast import box, segment_by_threshold
 from mammo_tf.imaging.geometry_steps import (
     CropBreast,
@@ -190,8 +191,9 @@ def test_eight_bits_are_raised_to_sixteen(mammo16):
 ALL = Preprocessing(
     (FindBreast(), MaskBreast(), CropBreast(0.1), ThresholdBox(0.03, 0.1), TopBits(), Fit(9, 8),
      ResizeHeight(7), Resize(5, 6, "area", 255), Place(9, 9), Patch(3, 4, 9)),
-    (HistogramLookup((0.1, 1 / 3, 4095.0), keep_black=True), HistogramMatch((0.1, 1 / 3, 1.0)), Scale(255, 0.1),
-     MaximumScale(255.0), Equalize(), SubtractMean(1 / 7), Channels(1)),
+    (HistogramLookup((0.1, 1 / 3, 4095.0), keep_black=True), HistogramMatch((0.1, 1 / 3, 1.0)),
+     ContrastBands((0.8, 5 / 3), (1 / 3, 1.0)), Scale(255, 0.1), MaximumScale(255.0),
+     Equalize(), SubtractMean(1 / 7), Channels(1)),
 )  # fmt: skip
 
 

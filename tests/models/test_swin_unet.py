@@ -224,12 +224,26 @@ def test_dropped_paths_are_whole_examples() -> None:
     np.testing.assert_array_equal(layer(tensor), tensor)
 
 
-def test_saved_rebuilt_and_served(tmp_path: Path) -> None:
+def small() -> tuple[SwinUnet, keras.Model, list[np.ndarray], np.ndarray]:
+    """A network of two branches, what it is given, and its answer."""
     wanted = SwinUnet(embed_dim=12, depths=(1, 1, 1, 1), window=4, branches=2)
     keras.utils.set_random_seed(0)
     model = wanted.build((32, 32, 1))
     given = [np.random.default_rng(0).random((2, 32, 32, 1)).astype(np.float32), np.array([0, 1])]
-    expected = np.asarray(model(given))
+    return wanted, model, given, np.asarray(model(given))
+
+
+@pytest.mark.long
+def test_served(tmp_path: Path) -> None:
+    _, model, given, expected = small()
+    model.export(tmp_path / "served", verbose=False)
+    bundle = tf.saved_model.load(str(tmp_path / "served"))
+    served = bundle.serve([given[0], given[1].astype(np.int32)])
+    np.testing.assert_allclose(served, expected, atol=1e-5)
+
+
+def test_saved_and_rebuilt(tmp_path: Path) -> None:
+    wanted, model, given, expected = small()
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_allclose(np.asarray(again(given)), expected, atol=1e-6)
@@ -237,10 +251,6 @@ def test_saved_rebuilt_and_served(tmp_path: Path) -> None:
     half = np.asarray(copy(given))
     assert half.dtype == np.float32
     np.testing.assert_allclose(half, expected, atol=0.05)
-    model.export(tmp_path / "served", verbose=False)
-    bundle = tf.saved_model.load(str(tmp_path / "served"))
-    served = bundle.serve([given[0], given[1].astype(np.int32)])
-    np.testing.assert_allclose(served, expected, atol=1e-5)
     assert description_of(copy) == wanted
     assert convert(Network, to_json(wanted), "network") == wanted
     assert matching_layers(model, ("layers.*",))

@@ -159,6 +159,7 @@ def test_comparisons_are_paired_differences(forest: Path) -> None:
     assert load_patient_model(forest).classifier.settings.model == "random_forest"
 
 
+@pytest.mark.long
 def test_a_folder_is_of_one_request(small: list[Path], forest: Path, tmp_path: Path) -> None:
     inputs = three_tables(*small)
     shutil.copytree(forest, tmp_path / "out")

@@ -53,6 +53,7 @@ def words(found):
     return {" ".join(key): f"{each.value:.3f} ({each.low:.3f}-{each.high:.3f})" for key, each in found.items()}
 
 
+@pytest.mark.long
 def test_no_giveaway_in_a_small_study(see):
     """The law itself needs 400 patients; a blunder would show here (with 60 an AUC strays by about 0.07)."""
     found = giveaway(see, 60, CONSPICUOUS, 1.2)

@@ -123,6 +123,7 @@ def without_noise(machine):
     return replace(machine, detector=replace(machine.detector, photons_per_mm2=1e8, grain=0.0))
 
 
+@pytest.mark.long
 def test_slices_are_flatter_than_mammograms_of_the_same_detector():
     swept = load_machine("dbt")
     (mammograms, slices), _ = slopes_of([as_mammograms(swept), with_slices(swept)], 2)

@@ -240,6 +240,7 @@ def test_another_column_is_another_classifier(golden: Path, records: Records, tm
     assert len(table) == (density[(records.rows["split"] == "test").to_numpy()] != "").sum()
 
 
+@pytest.mark.long
 def test_a_network_without_an_activation_map_still_gets_its_report(records: Records, tmp_path: Path) -> None:
     recipe = replace(
         BASELINE, name="flat", network=Flat(), phases=(Phase((Stage("one", ("all",), 1e-3, 1),)),),
@@ -266,6 +267,7 @@ def test_phases_that_do_not_fit_are_told_before_they_are_trained(records: Record
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
+@pytest.mark.long
 def test_a_model_file_of_other_weights_is_written_anew(baseline: Path, records: Records, tmp_path: Path) -> None:
     """As after another training in the same folder: what lies there together belongs together."""
     recipe = replace(BASELINE, name="none", phases=(), preparation=Preparation(preset="start", mean="start"))
@@ -299,6 +301,7 @@ def test_a_damaged_file_of_a_run_is_told(name: str, contents: tuple[str, ...], b
             report_run(run_folder)
 
 
+@pytest.mark.long
 def test_a_damaged_model_file_is_written_again(baseline: Path, records: Records, tmp_path: Path) -> None:
     shutil.copytree(baseline, tmp_path / "run")
     path = tmp_path / "run" / "model.keras"

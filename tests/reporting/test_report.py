@@ -245,6 +245,7 @@ def test_wrong_entries_are_refused_in_one_line(run: Report, change: dict[str, ob
     assert doubled.value.code == "name_doubled"
 
 
+@pytest.mark.long
 def test_many_large_pictures_stay_under_the_limit(run: Report, tmp_path: Path) -> None:
     import cv2
 

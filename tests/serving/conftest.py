@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ def spread(model: keras.Model, pictures: np.ndarray) -> None:
     along *= 1.5 / (features @ along).std()
     kernel = np.column_stack([np.zeros_like(along), along])
     head.set_weights([kernel, np.array([0.0, -(features @ along).mean()])])
+
+
+@pytest.fixture(scope="session")
+def spreading() -> Callable[[keras.Model, np.ndarray], None]:
+    """`spread`, for a test that brings its own model."""
+    return spread
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,7 @@ def test_a_model_of_the_preset_graph_is_served_as_it_was_trained(served, film_fi
     np.testing.assert_allclose(scored.score, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.long
 def test_flips_are_the_mean_over_four(served, film_files, tmp_path):
     bundle = open_bundle(export_bundle(served["model_file"], tmp_path, "flips", flips=True))
     model = served["model_file"].model
@@ -156,6 +157,7 @@ def test_versions_count_on(little, tmp_path):
     assert sorted(path.name for path in (tmp_path / "end2end").iterdir()) == ["7", "8", "9"]
 
 
+@pytest.mark.long
 def test_two_exports_at_once_both_land(little, tmp_path, monkeypatch):
     """Both have looked for the next number before either takes it."""
     from mammo_tf.serving import export

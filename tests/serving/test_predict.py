@@ -275,6 +275,7 @@ def test_memory_does_not_grow_with_the_number_of_files(bundle, films, tmp_path, 
     assert most <= AHEAD * 2 + 2
 
 
+@pytest.mark.long
 def test_a_picture_that_is_too_much_for_its_reader_is_a_reject(bundle, films, tmp_path, monkeypatch):
     """A worker's memory is too small for one picture of 60 million pixels, which is otherwise sound."""
     monkeypatch.setattr(guard, "_idle", [])  # workers that other tests left may hold most of so little already

@@ -28,6 +28,7 @@ def test_bundle_model_file_and_run_folder_say_the_same(served, prepared, tmp_pat
         assert scorer.score(prepared[:1]).heatmap.shape == (1, 1, 1)
 
 
+@pytest.mark.long
 def test_flips_wherever_they_are_asked_for(served, prepared, tmp_path):
     expected = np.asarray(flip_averaged(served["model_file"].model)(served["inputs"]))[:, 1]
     with_flips = export_bundle(served["model_file"], tmp_path, flips=True)

@@ -83,6 +83,7 @@ def test_both_signatures_see_the_same_files(tmp_path):
     assert measure_gap(signatures, Preprocessing.preset("legacy", (8, 8)), candidates[5:], None) is None
 
 
+@pytest.mark.long
 def test_a_large_gap_keeps_serving_default_out_unless_it_is_asked_for(served, tmp_path, monkeypatch):
     gap = SignatureGap(40, 0.9, 0.3, 0.1, 0.4)
     monkeypatch.setattr(export, "measure_gap", lambda *_: gap)

@@ -49,7 +49,6 @@ for count, strategy in ((1, tf.distribute.get_strategy()), (2, make_strategy()))
             model = test_segmentation.make_model()
         _, history = fit_stage(model, by_pixel, material, out + "pixels", strategy)
         pixels = [[row[key] for row in history] for key in ("loss", "val_loss", "val_dice")]
-    else:
         material = test_branches.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
         with strategy.scope():
             model = test_branches.make_model()
@@ -68,9 +67,9 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
 
     Under Adam only the training loss is compared: a bias in front of a batch normalisation has a gradient of zero but
     for rounding, which Adam divides by its own size, and the moving mean follows with a delay; so validation differs in
-    the fourth digit between any two ways of adding the same numbers. Pixels (beside Adam, themselves by gradient
-    descent) and branches are compared under cross entropy, which
-    adds up over pictures; Dice is a ratio of sums, taken on each device's share.
+    the fourth digit between any two ways of adding the same numbers. Pixels and branches (beside Adam, themselves by
+    gradient descent) are compared under cross entropy, which adds up over pictures; Dice is a ratio of sums, taken on
+    each device's share.
     """
     here, folder = Path(__file__), tmp_path / "devices"
     code = CODE.format(
@@ -84,6 +83,7 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
     if optimizer == "sgd":
         np.testing.assert_allclose(one[0], two[0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(one[1], two[1], rtol=1e-4)
+    else:
         assert len(one[3]) == 5
         for ours, theirs in zip(one[3], two[3], strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)

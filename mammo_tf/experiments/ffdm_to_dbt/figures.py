@@ -45,7 +45,7 @@ def samples_figure(domains: Sequence[tuple[str, Records, Preprocessing]]) -> Fig
 
 def _sample(panel: object, records: Records, position: int, steps: Preprocessing) -> None:
     marks = records.marks(position)
-    shown = steps.intensity(records.picture(position) / np.float32(65535))[..., 0]
+    shown = steps.intensity(records.picture(position) / np.float32(65535), marks.breast_mask)[..., 0]
     inside = shown if marks.breast_mask is None else shown[marks.breast_mask]
     panel.imshow(shown, cmap="gray", vmin=float(shown.min()), vmax=float(np.percentile(inside, 99.8)))  # type: ignore[attr-defined]
     for mask in marks.finding_masks:

@@ -20,10 +20,11 @@ from mammo_tf.data.sampling import Cases
 from mammo_tf.data.streams import Masks
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling, make_predictions
+from mammo_tf.evaluation.clusters import ANY_OVERLAP, HitRule
 from mammo_tf.evaluation.froc import checked_probability, count_clusters, froc_row
 from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.overlap import overlap
-from mammo_tf.evaluation.segmentations import segmentation_metrics, segmentation_row
+from mammo_tf.evaluation.segmentations import HIT_RULE, segmentation_metrics, segmentation_row
 from mammo_tf.models import flip_averaged
 from mammo_tf.models.branch_network import BRANCH_METRICS, asking_every_branch
 from mammo_tf.models.networks import branches_of, output_weights_of
@@ -74,6 +75,7 @@ class Segmentation:
         metric: how far a picture is from the domain of a branch, of a network that has several; one of
             `models.branch_network.BRANCH_METRICS`.
         choice: what chooses one branch: the "picture", or each "piece" (tile) for itself.
+        hit: which clusters of findings count as found.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -84,6 +86,7 @@ class Segmentation:
     threshold: float = 0.5
     metric: str = "cosine"
     choice: str = "picture"
+    hit: HitRule = ANY_OVERLAP
 
     def __post_init__(self) -> None:
         if self.loss not in PIXEL_LOSSES:
@@ -273,14 +276,16 @@ class Segmentation:
             checked_probability(whole.probability, f"the mask of {name[0]}")
             probability = as_stored(whole.probability, image.affine, image.stored_size)
             called, truth = probability >= self.threshold, self.stored_truth(image)
-            spacing = [image.row.get(f"spacing_{axis}_mm") for axis in ("row", "column")]
-            measured = segmentation_row(called, truth, known_spacing(spacing), stored_union(image, _is_speck))
-            curve = froc_row(count_clusters(probability, truth))
+            spacing = known_spacing([image.row.get(f"spacing_{axis}_mm") for axis in ("row", "column")])
+            measured = segmentation_row(called, truth, spacing, stored_union(image, _is_speck), self.hit)
+            curve = froc_row(count_clusters(probability, truth, spacing=spacing, rule=self.hit))
             found[position] = (measured | curve | whole.columns, float(whole.probability.max()))
             if folder is not None:
                 write_stored_mask(mask_path(folder / MASKS, *name), called)
         table = make_predictions(rows, labels, [found[position][1] for position in positions.tolist()])
         columns = pd.DataFrame([found[position][0] for position in positions.tolist()], index=table.index)
+        if self.hit != ANY_OVERLAP:
+            columns[HIT_RULE] = self.hit.text
         return table.join(columns.astype({BRANCH: np.int64}) if BRANCH in columns else columns)
 
     def _wholes(

@@ -1,0 +1,199 @@
+"""Harmonising as a file: what two domains are like, and the steps that carry pictures of one to the look of the other.
+
+First the curve: the target's average histogram to the source's. Then, behind it, contrast by scale: the source's
+statistic of each band by the target's. `adaptation.harmonising` takes both from unlabelled pictures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mammo_tf.errors import MammoError
+from mammo_tf.fields import Wording, from_json, to_json
+from mammo_tf.files import read_json, text_digest, write_json
+from mammo_tf.imaging.band_steps import ContrastBands
+from mammo_tf.imaging.bands import BandStatistics, gains
+from mammo_tf.imaging.domain_histogram import DomainHistogram, check_alike, lookup_step
+from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.steps import IntensityStep
+
+FORMAT = 1
+WHAT = "harmonising: the curve and the contrast by scale that carry pictures of one domain to the look of another"
+SAID = ("format", "what", "sha256")  # keys of the file that are not attributes
+AGAIN = "Make it again: mammo-tf harmonise"
+OF_A_DOMAIN = (HistogramLookup, HistogramMatch, ContrastBands)  # steps that carry pictures to the look of a domain
+
+
+@dataclass(frozen=True, order=True)
+class Machine:
+    """What pictures come from; "" for what is not known."""
+
+    manufacturer: str = ""
+    model_name: str = ""
+    software: str = ""
+
+    @property
+    def words(self) -> str:
+        """For readers."""
+        return ", ".join(filter(None, (self.manufacturer, self.model_name, self.software))) or "a machine without name"
+
+
+@dataclass(frozen=True)
+class DomainStatistics:
+    """What the pictures of a domain are like.
+
+    Attributes:
+        histogram: of the prepared pictures, inside the breast.
+        bands: their contrast by scale; of a target's pictures behind the curve. Its `spacing_mm` is the median over
+            pictures, see `spacings_mm`.
+        patients: how many; None where nothing tells.
+        machines: all that the pictures come from.
+        size: rows and columns of the prepared pictures; None where they differ.
+        spacings_mm: the smallest and the largest of the prepared pictures; None where one is not known.
+
+    Raises:
+        MammoError: `statistics_wrong` where histogram and bands are of different numbers of images.
+    """
+
+    histogram: DomainHistogram
+    bands: BandStatistics
+    patients: int | None = None
+    machines: tuple[Machine, ...] = ()
+    size: tuple[int, int] | None = None
+    spacings_mm: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.histogram.images != self.bands.images:
+            sentence = f"the histogram is of {self.histogram.images} images, the bands are of {self.bands.images}"
+            raise MammoError("statistics_wrong", sentence, AGAIN)
+
+    @property
+    def words(self) -> str:
+        """For readers: images, patients, machines."""
+        whom = "" if self.patients is None else f" of {self.patients} patients"
+        where = f" ({'; '.join(machine.words for machine in self.machines)})" if self.machines else ""
+        return f"{self.histogram.images} images{whom}{where}"
+
+
+@dataclass(frozen=True)
+class Harmonising:
+    """What carries pictures of the target to the look of the source; iterating gives its steps.
+
+    Attributes:
+        source: of the domain that the model knows.
+        target: of the machine that it goes to.
+        patients_in_both: identifiers of patients that occur in both.
+
+    Raises:
+        MammoError: `preprocessing_differs`, `levels_differ` where the two were prepared in different ways;
+            `scales_differ`, `statistic_zero`.
+    """
+
+    source: DomainStatistics
+    target: DomainStatistics
+    patients_in_both: int = 0
+
+    def __post_init__(self) -> None:
+        check_alike(self.target.histogram, self.source.histogram)
+        sizes = [domain.size for domain in (self.source, self.target)]
+        if None not in sizes and sizes[0] != sizes[1]:
+            told = " and ".join(f"{size[0]}x{size[1]}" for size in sizes if size is not None)
+            raise MammoError("preprocessing_differs", f"pictures of source and target differ in size: {told}", AGAIN)
+        gains(self.source.bands, self.target.bands)
+
+    def __iter__(self) -> Iterator[IntensityStep]:
+        return iter(self.steps)
+
+    @property
+    def steps(self) -> tuple[HistogramLookup, ContrastBands]:
+        """The steps, to stand in front of an intensity half in this order."""
+        return self.curve, ContrastBands(self.target.bands.scales, gains(self.source.bands, self.target.bands))
+
+    @property
+    def curve(self) -> HistogramLookup:
+        """The first step: one look-up table for all pictures."""
+        return lookup_step(self.target.histogram, self.source.histogram)
+
+    @property
+    def curve_shift(self) -> float:
+        """How far the curve moves a pixel of the target's breasts on average, up or down, of a range of 0 to 1."""
+        share = np.diff(np.asarray(self.target.histogram.cdf), prepend=0.0)
+        levels = np.linspace(0, 1, self.target.histogram.levels)
+        return float(np.sum(share * np.abs(self.curve.outputs - levels)))
+
+    @property
+    def robust_ratios(self) -> tuple[float, ...]:
+        """Source by target, a number a band: the gains."""
+        return gains(self.source.bands, self.target.bands)
+
+    @property
+    def plain_ratios(self) -> tuple[float, ...]:
+        """The same of the plain statistic, to compare."""
+        pairs = zip(self.source.bands.plain, self.target.bands.plain, strict=True)
+        return tuple(one / other for one, other in pairs)
+
+    @property
+    def in_mm(self) -> bool:
+        """Whether scales are equal in millimetres; else in pixels."""
+        return self.source.bands.spacing_mm is not None and self.target.bands.spacing_mm is not None
+
+    @property
+    def scale_words(self) -> tuple[str, ...]:
+        """The scale of each band for readers, in millimetres where `in_mm`."""
+        scales_mm = self.target.bands.scales_mm
+        if self.in_mm and scales_mm is not None:
+            return tuple(f"{scale:.3g} mm" for scale in scales_mm)
+        return tuple(f"{scale:.3g} pixels" for scale in self.target.bands.scales)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the file; whole or not there."""
+        body = {"format": FORMAT, "what": WHAT, **to_json(self)}
+        write_json(Path(path), {**body, "sha256": _digest(body)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Harmonising:
+        """What `save` wrote.
+
+        Raises:
+            MammoError: `file_missing`, `json_broken`; `harmonising_wrong` for another file and for one that was
+                changed; those of the parts.
+        """
+        stored = read_json(Path(path))
+        if not isinstance(stored, dict) or stored.get("format") != FORMAT or stored.get("what") != WHAT:
+            sentence = f"{path} does not hold a harmonising"
+            raise MammoError("harmonising_wrong", sentence, "Make one: mammo-tf harmonise")
+        wording = Wording("the harmonising", "key", f"{path}: ", *["harmonising_wrong"] * 3)
+        try:
+            found = from_json(cls, {name: value for name, value in stored.items() if name not in SAID}, "", wording)
+        except MammoError as error:
+            told = error.sentence if error.sentence.startswith(f"{path}: ") else f"{path}: {error.sentence}"
+            raise MammoError(error.code, told, error.remedy) from None
+        if stored.get("sha256") != _digest(stored):
+            raise MammoError("harmonising_wrong", f"{path} is not what was written", AGAIN)
+        return found
+
+
+def _digest(stored: Mapping[str, Any]) -> str:
+    """SHA-256 of the file's keys and values."""
+    return text_digest(json.dumps({key: value for key, value in stored.items() if key != "sha256"}, sort_keys=True))
+
+
+def with_harmonising(preprocessing: Preprocessing, steps: Sequence[IntensityStep] | Harmonising) -> Preprocessing:
+    """The preprocessing with steps in front of its intensity half, in place of a look of a domain that stands there.
+
+    Args:
+        preprocessing: of a model.
+        steps: of a `Harmonising`, or one of matching.
+
+    Raises:
+        MammoError: `breast_missing` where no geometry step looks for the breast.
+    """
+    rest = [step for step in preprocessing.intensity_steps if not isinstance(step, OF_A_DOMAIN)]
+    return replace(preprocessing, intensity_steps=(*steps, *rest))
