@@ -8,8 +8,7 @@ source by residue + sum of (source's statistic / target's) x band. One table for
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -20,18 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.fields import Wording, from_json, to_json
-from mammo_tf.files import read_json, text_digest, write_json
 from mammo_tf.imaging.blur_plan import plan
 from mammo_tf.imaging.blurs import combined
+from mammo_tf.imaging.sealed_json import Seal
 
 SCALES = (0.8, 1.6, 3.2, 6.4, 12.8)
 EROSION = 7  # pixels: radius of the disc that the mask is eroded by for the robust statistic
 PERCENTILES = (16, 84)  # one standard deviation on each side, of a normal distribution
-FORMAT = 1
-WHAT = "contrast by scale of a domain: statistics of the bands of its pictures"
-SAID = ("format", "what", "sha256")  # keys of the file that are not attributes
 AGAIN = "Make both of pictures that were prepared alike, with the same scales"
+SEAL = Seal(
+    "contrast by scale of a domain: statistics of the bands of its pictures", "statistics of bands", "statistics_wrong",
+    "Name a file that BandStatistics.save wrote", "Make the statistics again",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,7 @@ class BandStatistics:
 
     def save(self, path: str | Path) -> None:
         """Writes the file; whole or not there."""
-        body = {"format": FORMAT, "what": WHAT, **to_json(self)}
-        write_json(Path(path), {**body, "sha256": _digest(body)})
+        SEAL.save(path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> BandStatistics:
@@ -85,24 +83,7 @@ class BandStatistics:
             MammoError: `file_missing`, `json_broken`; `statistics_wrong` for another file and for one that was changed;
                 `scales_wrong`.
         """
-        stored = read_json(Path(path))
-        if not isinstance(stored, dict) or stored.get("format") != FORMAT or stored.get("what") != WHAT:
-            sentence = f"{path} does not hold statistics of bands"
-            raise MammoError("statistics_wrong", sentence, "Name a file that BandStatistics.save wrote")
-        wording = Wording("the file", "key", f"{path}: ", *["statistics_wrong"] * 3)
-        try:
-            found = from_json(cls, {name: value for name, value in stored.items() if name not in SAID}, "", wording)
-        except MammoError as error:
-            told = error.sentence if error.sentence.startswith(f"{path}: ") else f"{path}: {error.sentence}"
-            raise MammoError(error.code, told, error.remedy) from None
-        if stored.get("sha256") != _digest(stored):
-            raise MammoError("statistics_wrong", f"{path} is not what was written", "Make the statistics again")
-        return found
-
-
-def _digest(stored: Mapping[str, Any]) -> str:
-    """SHA-256 of the file's keys and values."""
-    return text_digest(json.dumps({key: value for key, value in stored.items() if key != "sha256"}, sort_keys=True))
+        return SEAL.load(path, cls)
 
 
 def statistics(

@@ -6,28 +6,26 @@ statistic of each band by the target's. `adaptation.harmonising` takes both from
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mammo_tf.errors import MammoError
-from mammo_tf.fields import Wording, from_json, to_json
-from mammo_tf.files import read_json, text_digest, write_json
 from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.bands import BandStatistics, gains
 from mammo_tf.imaging.domain_histogram import DomainHistogram, check_alike, lookup_step
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.sealed_json import Seal
 from mammo_tf.imaging.steps import IntensityStep
 
-FORMAT = 1
-WHAT = "harmonising: the curve and the contrast by scale that carry pictures of one domain to the look of another"
-SAID = ("format", "what", "sha256")  # keys of the file that are not attributes
 AGAIN = "Make it again: mammo-tf harmonise"
+SEAL = Seal(
+    "harmonising: the curve and the contrast by scale that carry pictures of one domain to the look of another",
+    "a harmonising", "harmonising_wrong", "Make one: mammo-tf harmonise", AGAIN,
+)  # fmt: skip
 OF_A_DOMAIN = (HistogramLookup, HistogramMatch, ContrastBands)  # steps that carry pictures to the look of a domain
 
 
@@ -154,8 +152,7 @@ class Harmonising:
 
     def save(self, path: str | Path) -> None:
         """Writes the file; whole or not there."""
-        body = {"format": FORMAT, "what": WHAT, **to_json(self)}
-        write_json(Path(path), {**body, "sha256": _digest(body)})
+        SEAL.save(path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> Harmonising:
@@ -165,24 +162,7 @@ class Harmonising:
             MammoError: `file_missing`, `json_broken`; `harmonising_wrong` for another file and for one that was
                 changed; those of the parts.
         """
-        stored = read_json(Path(path))
-        if not isinstance(stored, dict) or stored.get("format") != FORMAT or stored.get("what") != WHAT:
-            sentence = f"{path} does not hold a harmonising"
-            raise MammoError("harmonising_wrong", sentence, "Make one: mammo-tf harmonise")
-        wording = Wording("the harmonising", "key", f"{path}: ", *["harmonising_wrong"] * 3)
-        try:
-            found = from_json(cls, {name: value for name, value in stored.items() if name not in SAID}, "", wording)
-        except MammoError as error:
-            told = error.sentence if error.sentence.startswith(f"{path}: ") else f"{path}: {error.sentence}"
-            raise MammoError(error.code, told, error.remedy) from None
-        if stored.get("sha256") != _digest(stored):
-            raise MammoError("harmonising_wrong", f"{path} is not what was written", AGAIN)
-        return found
-
-
-def _digest(stored: Mapping[str, Any]) -> str:
-    """SHA-256 of the file's keys and values."""
-    return text_digest(json.dumps({key: value for key, value in stored.items() if key != "sha256"}, sort_keys=True))
+        return SEAL.load(path, cls)
 
 
 def with_harmonising(preprocessing: Preprocessing, steps: Sequence[IntensityStep] | Harmonising) -> Preprocessing:
