@@ -85,8 +85,17 @@ class Augmentation:
         """Whether a change of grey values asks where the breast is."""
         return any(map(_needs_breast, self.intensity))
 
+    @property
+    def needs_maximum(self) -> bool:
+        """Whether a change of grey values asks for the maximum of the whole picture that a piece was cut from."""
+        return any(map(_needs_maximum, self.intensity))
+
     def change(
-        self, picture: NDArray[np.uint16], drawn: Mapping[str, Any], breast: NDArray[np.bool_] | None = None
+        self,
+        picture: NDArray[np.uint16],
+        drawn: Mapping[str, Any],
+        breast: NDArray[np.bool_] | None = None,
+        maximum: int | None = None,
     ) -> NDArray[np.uint16]:
         """Changes of grey values and the deformation on one warped picture.
 
@@ -94,6 +103,8 @@ class Augmentation:
             picture: uint16 `[rows, columns]`.
             drawn: value of each of `columns` for this picture.
             breast: of the warped picture, bool `[rows, columns]`, where a change asks for it (`needs_breast`).
+            maximum: of the whole picture, where this is a piece of it and a change asks for it (`needs_maximum`); None
+                where this is the whole.
 
         Raises:
             MammoError: `breast_missing`.
@@ -101,7 +112,9 @@ class Augmentation:
         if breast is None and self.needs_breast:
             raise MammoError("breast_missing", "a change of grey values asks for the breast, and none was given")
         for change in self.intensity:
-            asked = {"breast": breast} if _needs_breast(change) else {}
+            asked: dict[str, Any] = {"breast": breast} if _needs_breast(change) else {}
+            if _needs_maximum(change):
+                asked["maximum"] = maximum
             picture = change.apply(picture, **asked, **{name: drawn[name] for name in change.columns})
         return self.deform(picture, drawn)
 
@@ -125,6 +138,10 @@ class Augmentation:
 
 def _needs_breast(change: IntensityChange) -> bool:
     return bool(getattr(change, "needs_breast", False))
+
+
+def _needs_maximum(change: IntensityChange) -> bool:
+    return bool(getattr(change, "needs_maximum", False))
 
 
 NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, horizontal_flip=False)

@@ -102,6 +102,7 @@ class SourceLooks:
     """
 
     kind: ClassVar[str] = "source_looks"
+    needs_maximum: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = ("curve", "inverted")  # `inverted` is 2 where black stays black
     looks: tuple[Look, ...] = tuple(look for branch in PAPER_BRANCHES for look in branch)
 
@@ -119,12 +120,24 @@ class SourceLooks:
         kinds = np.array([look.inverted * (1 + look.keep_black) for look in self.looks], np.float64)
         return {"curve": np.round(np.where(turned, 1 - a, a), DECIMALS), "inverted": kinds[chosen]}
 
-    def apply(self, picture: NDArray[np.uint16], **drawn: float) -> NDArray[np.uint16]:
-        """A picture along the curve `drawn["curve"]`, then inverted if `drawn["inverted"]` is not 0."""
-        looked = picture if drawn["curve"] == 0.5 else _table(float(drawn["curve"]))[picture]
+    def apply(self, picture: NDArray[np.uint16], maximum: int | None = None, **drawn: float) -> NDArray[np.uint16]:
+        """A picture along the curve `drawn["curve"]`, then inverted if `drawn["inverted"]` is not 0.
+
+        Args:
+            picture: uint16 `[rows, columns]`, a whole picture or a piece of one.
+            maximum: of the whole picture before the curve, so that all its pieces are inverted alike; a piece that is
+                inverted about its own brightest pixel tells by its grey whether it holds a bright speck. None where
+                the picture is whole.
+            drawn: `curve` and `inverted`.
+        """
+        table = None if drawn["curve"] == 0.5 else _table(float(drawn["curve"]))
+        looked = picture if table is None else table[picture]
         if not drawn["inverted"]:
             return looked
-        turned = looked.max() - looked
+        top = looked.max()
+        if maximum is not None:
+            top = max(top, np.uint16(maximum) if table is None else table[maximum])
+        turned = top - looked
         return np.where(looked == 0, looked, turned) if drawn["inverted"] == 2 else turned
 
 

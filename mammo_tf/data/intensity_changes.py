@@ -2,8 +2,8 @@
 
 A change is a frozen description with a `kind`. It draws its parameters as named columns of a plan's `Draws`, so that
 they are a pure function of seed, stage and epoch, and applies them to a warped picture. One whose class says
-`needs_breast = True` is handed the breast too, as `breast`, bool `[rows, columns]`. To add one, write its class and
-register it.
+`needs_breast = True` is handed the breast too, as `breast`, bool `[rows, columns]`; one with `needs_maximum = True` the
+maximum of the whole picture, as `maximum`, None where it sees the whole. To add one, write its class and register it.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import cv2
@@ -166,12 +167,17 @@ def _batches(
     level = augmentation.fill if isinstance(augmentation.fill, str) else augmentation.fill * 65535
     changes = augmentation.columns
 
+    @cache  # a number a picture, and one reading more of each
+    def maximum(position: int) -> int:
+        return int(records.picture(position).max())
+
     def piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.uint16]:
         if position < 0:
             return np.zeros(size, np.uint16)
         picture = cut(records, int(position), matrix, size, augmentation.interpolation, level)
         breast = cut_breast(records, int(position), matrix, size) if augmentation.needs_breast else None
-        return augmentation.change(picture, dict(zip(changes, drawn, strict=True)), breast)
+        whole = maximum(int(position)) if augmentation.needs_maximum else None
+        return augmentation.change(picture, dict(zip(changes, drawn, strict=True)), breast, whole)
 
     def mask_piece(position: NDArray[np.int64], matrix: NDArray[np.float64], *drawn: Any) -> NDArray[np.float32]:
         if position < 0 or masks is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ from hypothesis import strategies as st
 
 from mammo_tf.data import Augmentation, DomainPlan, DomainSampling, Look, SourceLooks, WholeImages, training_stream
 from mammo_tf.data.domains import DUAL_BRANCHES, DUAL_PAIR, PAPER_BRANCHES, mean_pairs, random_pairs
+from mammo_tf.data.plans import Draws
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import convert, to_json
+from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.bezier import remap, symmetric_points
+from mammo_tf.imaging.intensity_steps import Channels
 from mammo_tf.recipes.recipe import Sampling
 from mammo_tf.records import Records
 
@@ -25,6 +30,13 @@ def test_inversion_is_of_the_pictures_own_maximum(golden: Path) -> None:
         dim, turned = answers["inv/u8_dim"], answers["inv/u8_dim_max_minus"]
     found = SourceLooks().apply(dim.astype(np.uint16) * 257, curve=0.5, inverted=1.0)
     np.testing.assert_array_equal(found, turned.astype(np.uint16) * 257)
+
+
+@given(st.sampled_from([0.5, 0.3, 0.7]), st.sampled_from([1.0, 2.0]), st.integers(0, 11), st.integers(0, 8))
+def test_a_piece_is_inverted_as_its_picture_is(curve: float, inverted: float, row: int, column: int) -> None:
+    whole = SourceLooks().apply(PICTURE, curve=curve, inverted=inverted)
+    piece = SourceLooks().apply(PICTURE[row:, column:], int(PICTURE.max()), curve=curve, inverted=inverted)
+    np.testing.assert_array_equal(piece, whole[row:, column:])
 
 
 def test_the_dissimilar_look_of_dual_normalisation_keeps_black(golden: Path) -> None:
@@ -103,6 +115,37 @@ def test_a_stream_shows_the_looks(records: Records) -> None:
     np.testing.assert_array_equal(images[[0, 3]], plain["image"].numpy()[..., 0])
     sums = images[0] + images[2]
     np.testing.assert_allclose(sums, sums.flat[0], atol=1e-3, err_msg="f and T - f")
+
+
+@dataclass(frozen=True)
+class _Halves:
+    """The upper and the lower half of one picture, inverted."""
+
+    position: int
+    size: tuple[int, int]
+    augmentation = Augmentation(intensity=(SourceLooks(),))
+    columns = MappingProxyType({"curve": np.float64, "inverted": np.float64})
+
+    def __len__(self) -> int:
+        return 2
+
+    def epoch(self, number: int, stage: int = 0) -> Draws:
+        matrices = np.stack([np.array([[1.0, 0, 0], [0, 1.0, top]]) for top in (0, self.size[0])])
+        return Draws(np.full(2, self.position), matrices, {"curve": np.full(2, 0.5), "inverted": np.ones(2)})
+
+
+def test_a_stream_inverts_tiles_about_the_maximum_of_their_picture(records: Records) -> None:
+    """Both halves of a picture add up, with what they were, to the brightest of either."""
+    position = int(records.positions("train")[0])
+    rows, columns = records.size
+    plan = _Halves(position, (rows // 2, columns))
+    batch = next(
+        iter(training_stream(records, plan, 2, Preprocessing(records.preprocessing.geometry_steps, (Channels(1),))))
+    )
+    whole = records.picture(position)
+    halves = np.stack([whole[: rows // 2], whole[rows // 2 : rows // 2 * 2]]).astype(np.int64)
+    assert halves[0].max() != halves[1].max(), "else this shows nothing"
+    np.testing.assert_allclose(batch["image"].numpy()[..., 0] * 65535, whole.max() - halves, atol=0.6)
 
 
 def test_descriptions_go_to_json_and_back() -> None:
