@@ -58,7 +58,7 @@ def test_a_model_of_site_1_loses_at_site_2_and_matching_does_not_win_it_all_back
     model = run(recipe, tmp_path / "site_1", data[SOURCE], say=lambda line: None)
 
     target = open_records(data[TARGET])
-    matched = with_matching(model.preprocessing, matching_step(target, open_records(data[SOURCE])))
+    matched = with_matching(model.card.preprocessing, matching_step(target, open_records(data[SOURCE])))
     measured(model.model, target, model.card, recipe, tmp_path / "untouched")
     measured(model.model, target, replace(model.card, preprocessing=matched), recipe, tmp_path / "matched")
     tables = {name: read_predictions(tmp_path / name / "predictions_test.csv") for name in ("untouched", "matched")}
