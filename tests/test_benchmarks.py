@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +135,33 @@ def test_published_scores_in_another_order_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "do not go with model 1's" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_real_sites_divides_patients_and_measures_differences_over_them() -> None:
+    found = runpy.run_path(str(BENCHMARKS / "real_sites.py"), run_name="real_sites")
+    patients = [f"patient_{number % 20:02d}" for number in range(40)]
+    first, second = found["divided"](patients, 0.25, 0)
+    assert (len(first), first | second, first & second) == (5, set(patients), set())
+    assert found["divided"](patients[::-1], 0.25, 0) == (first, second)
+    dense = np.arange(40) // 2 % 2
+    tables = [pd.DataFrame({"patient_id": patients, "dense": dense, "a": dense, "b": way * dense}) for way in (0, -1)]
+    right, better = found["told"](tables, "a"), found["told"](tables, "a", "b")
+    assert [right[key] for key in ("value", "low", "high")] == [1, 1, 1]
+    assert (better["value"], better["each_seed"]) == (0.75, [0.5, 1.0])  # b: 0.5 by ties, then all pairs the wrong way
+
+
+def test_real_sites_carries_each_half_behind_a_harmonising_of_others() -> None:
+    found = runpy.run_path(str(BENCHMARKS / "real_sites.py"), run_name="real_sites")
+    generator = np.random.default_rng(0)
+    pictures = generator.uniform(0.2, 0.8, (12, 48, 40)).astype(np.float32)
+    breasts = np.ones(pictures.shape, np.bool_)
+    site = found["Site"](pd.DataFrame({"patient_id": list("abcdefghijkl")}), pictures, breasts)
+    first = np.arange(12) < 6
+    harmonising = found["fit"](list(zip(pictures**2, breasts, strict=True)), site.pairs(~first))
+    carried = found["carried"](site, [(first, harmonising)])
+    assert (carried["untouched"] == pictures).all()
+    assert all((carried[name][~first] == pictures[~first]).all() for name in ("matched", "harmonised"))
+    assert np.abs(carried["matched"][first] - pictures[first] ** 2).mean() < 0.01
+    changed = found["augmented"](pictures, breasts, generator)
+    assert changed.shape == pictures.shape
+    assert 0 <= changed.min() <= changed.max() <= 1
