@@ -161,18 +161,21 @@ def gain(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
     return mean_area(labels, first) - mean_area(labels, second)
 
 
-def told(tables: Sequence[pd.DataFrame], name: str, other: str | None = None) -> dict[str, Any]:
+def told(
+    tables: Sequence[pd.DataFrame], name: str, other: str | None = None, replicates: int = REPLICATES
+) -> dict[str, Any]:
     """AUC of one column of scores, or its difference from another's: mean over trainings with interval, and each.
 
     Args:
         tables: one a training, of the same rows in the same order: `patient_id`, `dense`, scores.
         name: of the column.
         other: of the one that it is compared with on the same patients.
+        replicates: of the bootstrap over patients.
     """
     names, statistic = ([name], mean_area) if other is None else ([name, other], gain)
     scores = np.stack([table[one] for one in names for table in tables], axis=1)
     labels, patients = tables[0]["dense"].to_numpy(), tables[0]["patient_id"].to_numpy()
-    found = bootstrap(statistic, labels, scores, patients, REPLICATES)
+    found = bootstrap(statistic, labels, scores, patients, replicates)
     each = [statistic(labels, scores[:, number :: len(tables)]) for number in range(len(tables))]
     return {"value": found.value, "low": found.low, "high": found.high, "each_seed": each}
 

@@ -145,7 +145,7 @@ def test_real_sites_divides_patients_and_measures_differences_over_them() -> Non
     assert found["divided"](patients[::-1], 0.25, 0) == (first, second)
     dense = np.arange(40) // 2 % 2
     tables = [pd.DataFrame({"patient_id": patients, "dense": dense, "a": dense, "b": way * dense}) for way in (0, -1)]
-    right, better = found["told"](tables, "a"), found["told"](tables, "a", "b")
+    right, better = (found["told"](tables, "a", other, 100) for other in (None, "b"))
     assert [right[key] for key in ("value", "low", "high")] == [1, 1, 1]
     assert (better["value"], better["each_seed"]) == (0.75, [0.5, 1.0])  # b: 0.5 by ties, then all pairs the wrong way
 
