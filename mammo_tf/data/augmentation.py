@@ -115,7 +115,10 @@ class Augmentation:
             asked: dict[str, Any] = {"breast": breast} if _needs_breast(change) else {}
             if _needs_maximum(change):
                 asked["maximum"] = maximum
-            picture = change.apply(picture, **asked, **{name: drawn[name] for name in change.columns})
+            named = {name: drawn[name] for name in change.columns}
+            picture = change.apply(picture, **asked, **named)
+            if maximum is not None and not asked:  # a change that asks for nothing makes of it what it makes of a pixel
+                maximum = int(change.apply(np.full((1, 1), maximum, np.uint16), **named)[0, 0])
         return self.deform(picture, drawn)
 
     def deform(self, picture: NDArray[Any], drawn: Mapping[str, Any], interpolation: str | None = None) -> NDArray[Any]:

@@ -126,18 +126,17 @@ class SourceLooks:
         Args:
             picture: uint16 `[rows, columns]`, a whole picture or a piece of one.
             maximum: of the whole picture before the curve, so that all its pieces are inverted alike; a piece that is
-                inverted about its own brightest pixel tells by its grey whether it holds a bright speck. None where
-                the picture is whole.
+                inverted about its own brightest pixel tells by its grey whether it holds a bright speck. What is
+                brighter becomes black. None where the picture is whole.
             drawn: `curve` and `inverted`.
         """
         table = None if drawn["curve"] == 0.5 else _table(float(drawn["curve"]))
         looked = picture if table is None else table[picture]
         if not drawn["inverted"]:
             return looked
-        top = looked.max()
-        if maximum is not None:
-            top = max(top, np.uint16(maximum) if table is None else table[maximum])
-        turned = top - looked
+        top = np.uint16(picture.max() if maximum is None else maximum)
+        top = top if table is None else table[top]
+        turned = top - np.minimum(looked, top)
         return np.where(looked == 0, looked, turned) if drawn["inverted"] == 2 else turned
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -201,32 +201,6 @@ def with_statistics(model: keras.Model) -> keras.Model:
         tensor = layer._inbound_nodes[0].input_tensors[0]
         statistics.append(InputStatistics(layer.reduction, name=f"statistics_{number}")(tensor))
     return keras.Model(model.inputs, [model.outputs[0], *statistics], name=f"{model.name}_statistics")
-
-
-def restate_domains(model: keras.Model, batches: Iterable[tuple[Any, Any]]) -> None:
-    """Replaces what layer normalisations added up of each branch by what these pictures give them now.
-
-    While weights move, sums are of networks that are no more: on the phantom deviations of deep layers grew by a third
-    within an epoch, and every picture then was as far from its own branch as from the others.
-
-    Args:
-        model: with branches; where no layer adds up, nothing is done.
-        batches: pictures and the branch of each, as the network takes them.
-    """
-    norms = _norms(model)
-    places = [place for place, layer in enumerate(norms) if isinstance(layer, MultiLayerNormalization)]
-    if not places:
-        return
-    inner = with_statistics(model)
-    sums, counts = np.zeros((len(places), branches_of(model), 2)), np.zeros(branches_of(model))
-    for pictures, branch in batches:
-        statistics = inner.predict_on_batch([pictures, branch])[1:]
-        shares = np.eye(len(counts))[np.asarray(branch, np.int64)]
-        sums += np.stack([shares.T @ np.asarray(statistics[place], np.float64) for place in places])
-        counts += shares.sum(axis=0)
-    for place, total in zip(places, sums, strict=True):
-        norms[place].sums.assign(total.astype(np.float32))
-        norms[place].counts.assign(counts.astype(np.float32))
 
 
 def asking_every_branch(model: keras.Model, metric: str = "cosine") -> keras.Model:

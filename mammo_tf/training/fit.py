@@ -19,8 +19,6 @@ from mammo_tf.data.plans import Plan
 from mammo_tf.errors import MammoError
 from mammo_tf.files import write_text
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models.branch_network import restate_domains
-from mammo_tf.models.networks import branches_of
 from mammo_tf.records import Records
 from mammo_tf.training.callbacks import BranchStatistics, FiniteLoss, Progress, Validation, WarmUp
 from mammo_tf.training.checkpoints import (
@@ -32,7 +30,7 @@ from mammo_tf.training.checkpoints import (
     save_state,
 )
 from mammo_tf.training.devices import check_shared, replicas
-from mammo_tf.training.stages import KEPT_WEIGHTS, LAST_BATCH, Stage, better_when, prepare_stage
+from mammo_tf.training.stages import Stage, better_when, prepare_stage
 from mammo_tf.training.tasks import Classification, Task
 
 STATE, BEST = "state.npz", "best.npz"
@@ -118,11 +116,6 @@ def fit_stage(
         _run(prepared, stage, number, material, folder, devices, best, state, on_epoch)
         state = read_state(folder / STATE)
     best.restore(prepared)
-    if stage.statistics == KEPT_WEIGHTS and branches_of(prepared) > 1:
-        steps = steps_per_epoch(material.training, material.batch_size)
-        batches = _training_stream(material, 0, number).take(steps)
-        with stream_errors():
-            restate_domains(prepared, (material.task.pair(batch, prepared, False)[0] for batch in batches))
     return prepared, list(state["history"])
 
 
@@ -141,13 +134,14 @@ def _run(
     steps = steps_per_epoch(material.training, material.batch_size)
     if not len(material.training) or not steps:
         raise MammoError("nothing_to_train", f"stage {stage.name!r} has no picture to train on", "Look at the split")
-    stream = _training_stream(material, first, number).map(
-        lambda batch: material.task.pair(batch, model, material.batch_weights)
-    )
+    stream = training_stream(
+        material.records, material.training, material.batch_size, material.preprocessing, first, number,
+        material.task.masks(material.records),
+    ).map(lambda batch: material.task.pair(batch, model, material.batch_weights))  # fmt: skip
     callbacks = [
         _validation(material, devices),
         FiniteLoss(stage.name, partial(_image_names, material, number)),
-        BranchStatistics(stage.statistics == LAST_BATCH),
+        BranchStatistics(stage.statistics == "last_batch"),
         *_patience(stage),
         *([WarmUp(stage.rate, stage.warm_up)] if stage.warm_up else []),
         best,
@@ -160,13 +154,6 @@ def _run(
             stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps,
             callbacks=[*callbacks, keeper], shuffle=False, verbose=0,
         )  # fmt: skip
-
-
-def _training_stream(material: Material, first: int, number: int) -> tf.data.Dataset:
-    return training_stream(
-        material.records, material.training, material.batch_size, material.preprocessing, first, number,
-        material.task.masks(material.records),
-    )  # fmt: skip
 
 
 def _image_names(material: Material, stage: int, epoch: int, batch: int) -> list[str]:

@@ -20,8 +20,7 @@ OPTIMIZERS = {
 }
 COUPLED = {"adam": CoupledAdam, "nadam": CoupledNadam, "sgd": CoupledSGD}
 DECAYS = ("l2", "decoupled", "coupled")
-KEPT_WEIGHTS, EPOCH, LAST_BATCH = "kept_weights", "epoch", "last_batch"
-STATISTICS = (KEPT_WEIGHTS, EPOCH, LAST_BATCH)
+STATISTICS = ("epoch", "last_batch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -50,10 +49,9 @@ class Stage:
         clip_norm: the gradient of all weights together is shortened to this norm; None leaves it. On one device alone,
             as each of several would shorten its own.
         batch_norm: False keeps all batch normalisations in inference mode with their weights.
-        statistics: by which layer normalisations know a branch's domain: the mean over the examples of an epoch as the
-            network with the "kept_weights" of the stage sees them, in one more pass; as it saw them on its way through
-            the "epoch"; or over those of the epoch's "last_batch" (a branch without an example there keeps those of
-            the batch before). Batch normalisations have moving statistics.
+        statistics: by which layer normalisations know a branch's domain: the mean over the examples of the "epoch", or
+            over those of its "last_batch" (a branch without an example there keeps those of the batch before). Batch
+            normalisations have moving statistics.
     """
 
     name: str
@@ -73,7 +71,7 @@ class Stage:
     batch_norm: bool = True
     warm_up: int = 0
     clip_norm: float | None = None
-    statistics: str = KEPT_WEIGHTS
+    statistics: str = "epoch"
 
     def __post_init__(self) -> None:
         rules = (

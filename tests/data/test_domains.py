@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mammo_tf.data import Augmentation, DomainPlan, DomainSampling, Look, SourceLooks, WholeImages, training_stream
 from mammo_tf.data.domains import DUAL_BRANCHES, DUAL_PAIR, PAPER_BRANCHES, mean_pairs, random_pairs
+from mammo_tf.data.intensity_changes import Gamma
 from mammo_tf.data.plans import Draws
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import convert, to_json
@@ -115,6 +116,22 @@ def test_a_stream_shows_the_looks(records: Records) -> None:
     np.testing.assert_array_equal(images[[0, 3]], plain["image"].numpy()[..., 0])
     sums = images[0] + images[2]
     np.testing.assert_allclose(sums, sums.flat[0], atol=1e-3, err_msg="f and T - f")
+
+
+def test_a_change_before_the_inversion_changes_the_maximum_too() -> None:
+    """A dark piece of a picture that gamma brightens is inverted as in the whole."""
+    augmentation = Augmentation(intensity=(Gamma(1.0), SourceLooks()))
+    drawn = {"gamma": 0.6, "curve": 0.5, "inverted": 1.0}
+    dark = np.unravel_index(PICTURE.argmin(), PICTURE.shape)
+    whole = augmentation.change(PICTURE, drawn)
+    piece = augmentation.change(PICTURE[dark].reshape(1, 1), drawn, maximum=int(PICTURE.max()))
+    assert piece[0, 0] == whole[dark] > PICTURE.max() // 2
+
+
+def test_a_speck_that_noise_made_brighter_than_the_picture_does_not_lift_its_tile() -> None:
+    tile = np.array([[10_000, 60_000]], np.uint16)
+    found = SourceLooks().apply(tile, 50_000, curve=0.5, inverted=1.0)
+    np.testing.assert_array_equal(found, [[40_000, 0]])
 
 
 @dataclass(frozen=True)
