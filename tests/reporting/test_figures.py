@@ -52,7 +52,9 @@ def test_histogram_shows_shares_and_threshold(threshold: float | None) -> None:
 @pytest.mark.parametrize("scores", [(0.5, 0.5, 0.5, 0.5), (-3.0, 2.0, 800.0, 4.0)])
 def test_histogram_of_any_scale(scores: tuple[float, ...]) -> None:
     base = model()
-    ElementTree.fromstring(svg_text(histogram_figure(Scores("M", base.labels, np.array(scores), base.patients, {}))))
+    text = svg_text(histogram_figure(Scores("M", base.labels, np.array(scores), base.patients, {})))
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert "negative, 2" in text and "nan" not in text.lower()
 
 
 def test_the_free_response_curve_is_drawn_of_the_counts_in_the_predictions(tmp_path: Path) -> None:

@@ -176,7 +176,10 @@ def test_a_report_of_nothing_is_still_a_page() -> None:
 
 @pytest.mark.parametrize("parts", [("entries",), ("comparisons", "curves", "examples", "facts", "warnings")])
 def test_parts_may_be_missing(of_images: Report, parts: tuple[str, ...]) -> None:
-    Page(render_report(dataclasses.replace(of_images, **{part: {} if part == "facts" else () for part in parts})))
+    less = dataclasses.replace(of_images, **{part: {} if part == "facts" else () for part in parts})
+    found, whole = (Page(render_report(report)) for report in (less, of_images))
+    assert len("".join(found.text)) < len("".join(whole.text))
+    assert of_images.title in "".join(found.text)
 
 
 def test_one_class_says_why(predictions: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
