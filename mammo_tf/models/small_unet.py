@@ -21,7 +21,6 @@ from mammo_tf.models.norms import check_norm
 from mammo_tf.models.pixel_network import PROBABILITIES, activation_of, check_counts, enter, finish, head
 
 LEVELS = 5
-HE_FAN_OUT = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
 @NETWORKS.register
@@ -93,8 +92,9 @@ def _build(shape: Shape, wanted: SmallUNet, ending: str = PROBABILITIES) -> kera
     entry = enter(wanted.kind, shape, step, wanted.norm, wanted.branches, wanted.own_statistics)
 
     def convolved(tensor: Any, block: str, number: int, features: int, size: int = 3, relu: bool = True) -> Any:
+        initial = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")  # a new one draws anew
         tensor = layers.Conv2D(
-            features, size, padding="same", kernel_initializer=HE_FAN_OUT, name=f"{block}.conv{number}"
+            features, size, padding="same", kernel_initializer=initial, name=f"{block}.conv{number}"
         )(tensor)
         tensor = entry.normalise(tensor, f"{block}.bn{number}")
         return layers.ReLU(name=f"{block}.relu{number}")(tensor) if relu else tensor

@@ -15,8 +15,12 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-LINEAR = keras.initializers.RandomNormal(stddev=0.02)
 MASKED = -100.0  # what attention between parts of a picture that are no neighbours gets
+
+
+def small_normal() -> keras.initializers.Initializer:
+    """What a weight starts from; one for each, as an initialiser draws the same numbers whenever it is asked."""
+    return keras.initializers.RandomNormal(stddev=0.02)
 
 
 def gelu(tensor: Any) -> Any:
@@ -64,13 +68,13 @@ class WindowAttention(layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         rows, columns, features = (int(size) for size in input_shape[1:])
-        kernel = {"initializer": LINEAR}
-        self.qkv_kernel = self.add_weight(name="qkv_kernel", shape=(features, 3 * features), **kernel)
+        self.qkv_kernel = self.add_weight(name="qkv_kernel", shape=(features, 3 * features), initializer=small_normal())
         if self.qkv_bias:
             self.qkv_shift = self.add_weight(name="qkv_bias", shape=(3 * features,), initializer="zeros")
         sides = (2 * self.window - 1) ** 2
-        self.table = self.add_weight(name="relative_position_bias_table", shape=(sides, self.heads), **kernel)
-        self.proj_kernel = self.add_weight(name="proj_kernel", shape=(features, features), **kernel)
+        table = {"name": "relative_position_bias_table", "shape": (sides, self.heads)}
+        self.table = self.add_weight(**table, initializer=small_normal())
+        self.proj_kernel = self.add_weight(name="proj_kernel", shape=(features, features), initializer=small_normal())
         self.proj_bias = self.add_weight(name="proj_bias", shape=(features,), initializer="zeros")
         self.index = position_index(self.window).reshape(-1)
         self.mask = shift_mask(rows, columns, self.window, self.shift) if self.shift else None
@@ -135,9 +139,9 @@ class Mlp(layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         features = int(input_shape[-1])
-        self.first = self.add_weight(name="fc1_kernel", shape=(features, self.hidden), initializer=LINEAR)
+        self.first = self.add_weight(name="fc1_kernel", shape=(features, self.hidden), initializer=small_normal())
         self.first_bias = self.add_weight(name="fc1_bias", shape=(self.hidden,), initializer="zeros")
-        self.second = self.add_weight(name="fc2_kernel", shape=(self.hidden, features), initializer=LINEAR)
+        self.second = self.add_weight(name="fc2_kernel", shape=(self.hidden, features), initializer=small_normal())
         self.second_bias = self.add_weight(name="fc2_bias", shape=(features,), initializer="zeros")
         self.built = True
 
@@ -225,7 +229,7 @@ class AddPosition(layers.Layer):
     """Adds a learned value to every place of a picture of features."""
 
     def build(self, input_shape: Any) -> None:
-        self.position = self.add_weight(name="absolute_pos_embed", shape=input_shape[1:], initializer=LINEAR)
+        self.position = self.add_weight(name="absolute_pos_embed", shape=input_shape[1:], initializer=small_normal())
         self.built = True
 
     def call(self, tensor: Any) -> Any:

@@ -22,18 +22,17 @@ from mammo_tf.models.branch_network import PictureMean
 from mammo_tf.models.networks import NETWORKS, Shape, described
 from mammo_tf.models.normalization import MultiLayerNormalization
 from mammo_tf.models.swin_layers import (
-    LINEAR,
     AddPosition,
     DepthToSpace,
     DropPath,
     Mlp,
     SpaceToDepth,
     WindowAttention,
+    small_normal,
 )
 
 STAGES = 4
 BUFFERS = ("attn_mask", "relative_position_index")  # of the published layout; computed here
-CONV = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")  # PyTorch's own
 
 
 @NETWORKS.register
@@ -171,7 +170,7 @@ def _build(shape: Shape, wanted: SwinUnet, ending: str = "probabilities") -> ker
         return layer(tensor) if branch is None else layer(tensor, branch)
 
     def linear(tensor: Any, name: str, features: int, bias: bool = False) -> Any:
-        return layers.Dense(features, use_bias=bias, kernel_initializer=LINEAR, name=name)(tensor)
+        return layers.Dense(features, use_bias=bias, kernel_initializer=small_normal(), name=name)(tensor)
 
     def blocks(tensor: Any, name: str, stage: int) -> Any:
         features = wanted.embed_dim * 2**stage
@@ -196,7 +195,7 @@ def _build(shape: Shape, wanted: SwinUnet, ending: str = "probabilities") -> ker
     side = wanted.patch_size
     seen = picture if branch is None else PictureMean(wanted.branches, name="picture")(picture, branch)
     tensor = layers.Conv2D(
-        wanted.embed_dim, side, side, kernel_initializer=CONV, name="patch_embed.proj",
+        wanted.embed_dim, side, side, kernel_initializer=_convolution(), name="patch_embed.proj",
         bias_initializer=keras.initializers.RandomUniform(*(np.array([-1, 1]) / (side * np.sqrt(channels)))),
     )(seen)  # fmt: skip
     tensor = norm(tensor, "patch_embed.norm") if wanted.patch_norm else tensor
@@ -222,7 +221,7 @@ def _build(shape: Shape, wanted: SwinUnet, ending: str = "probabilities") -> ker
     if ending != "tokens":
         tensor = expand(tensor, "up", wanted.patch_size, wanted.embed_dim)
         tensor = layers.Conv2D(
-            wanted.classes, 1, use_bias=False, kernel_initializer=CONV, dtype="float32", name="output",
+            wanted.classes, 1, use_bias=False, kernel_initializer=_convolution(), dtype="float32", name="output",
             activation=("softmax" if wanted.classes > 1 else "sigmoid") if ending == "probabilities" else None,
         )(tensor)  # fmt: skip
     inputs = picture if branch is None else [picture, branch]
@@ -304,3 +303,8 @@ def _turned(values: NDArray[Any], turned: bool | str) -> NDArray[Any]:
     if turned is not True:
         return values
     return values.transpose(2, 3, 1, 0) if values.ndim == 4 else values.T
+
+
+def _convolution() -> keras.initializers.Initializer:
+    """PyTorch's own for a convolution."""
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
