@@ -91,6 +91,25 @@ class WarmUp(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = self.rate * (done + 1) / self.steps
 
 
+class Averages(keras.callbacks.Callback):
+    """Changes trained weights for their moving averages, or back, at the end of each epoch.
+
+    One stands in front of what validates and keeps the weights, another behind it. Statistics of batch normalisations
+    are moving averages themselves and stay.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        with self.model.distribute_strategy.scope():
+            for weight, average in zip(
+                optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
+            ):
+                values = np.array(keras.ops.convert_to_numpy(weight))
+                weight.assign(keras.ops.convert_to_numpy(average))
+                average.assign(values)
+
+
 class BranchStatistics(keras.callbacks.Callback):
     """Layers that add up statistics by branch (`sums`, `counts`, `reset_statistics`) begin anew with every epoch.
 

@@ -20,7 +20,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import write_text
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
-from mammo_tf.training.callbacks import BranchStatistics, FiniteLoss, Progress, Validation, WarmUp
+from mammo_tf.training.callbacks import Averages, BranchStatistics, FiniteLoss, Progress, Validation, WarmUp
 from mammo_tf.training.checkpoints import (
     BestWeights,
     check_first,
@@ -138,13 +138,16 @@ def _run(
         material.records, material.training, material.batch_size, material.preprocessing, first, number,
         material.task.masks(material.records),
     ).map(lambda batch: material.task.pair(batch, model, material.batch_weights))  # fmt: skip
+    averages = [Averages()] if stage.average is not None else []
     callbacks = [
+        *averages,
         _validation(material, devices),
         FiniteLoss(stage.name, partial(_image_names, material, number)),
         BranchStatistics(stage.statistics == "last_batch"),
         *_patience(stage),
         *([WarmUp(stage.rate, stage.warm_up)] if stage.warm_up else []),
         best,
+        *averages,
         keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
         Progress(stage.name, stage.epochs, steps, (*material.task.monitors, "penalty")),
     ]

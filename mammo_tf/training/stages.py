@@ -52,6 +52,8 @@ class Stage:
         statistics: by which layer normalisations know a branch's domain: the mean over the examples of the "epoch", or
             over those of its "last_batch" (a branch without an example there keeps those of the batch before). Batch
             normalisations have moving statistics.
+        average: momentum of a moving average of all trained weights over the steps; it is the average that is validated
+            and kept, while training goes on from the weights themselves. None keeps no average.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Stage:
     warm_up: int = 0
     clip_norm: float | None = None
     statistics: str = "epoch"
+    average: float | None = None
 
     def __post_init__(self) -> None:
         rules = (
@@ -87,6 +90,7 @@ class Stage:
             (min(self.rate_patience, self.stop_patience) >= 0, "a patience is 0 or more"),
             (self.warm_up >= 0, "warm_up is 0 or more"),
             (self.clip_norm is None or self.clip_norm > 0, "clip_norm is above 0"),
+            (self.average is None or 0 < self.average < 1, "average lies between 0 and 1"),
             (self.statistics in STATISTICS, f"statistics is one of {', '.join(STATISTICS)}"),
         )
         for right, rule in rules:
@@ -142,6 +146,8 @@ def make_optimizer(stage: Stage, **more: Any) -> keras.optimizers.Optimizer:
     settings: dict[str, Any] = {"momentum": 0.9, "nesterov": True} if stage.optimizer == "sgd" else {}
     if stage.clip_norm is not None:
         settings["global_clipnorm"] = stage.clip_norm
+    if stage.average is not None:
+        settings |= {"use_ema": True, "ema_momentum": stage.average, "ema_overwrite_frequency": None}
     if stage.decay == "coupled" and stage.weight_decay:
         return COUPLED[stage.optimizer](stage.rate, coupled_decay=stage.weight_decay, **(more | settings))
     decay = stage.weight_decay if stage.decay == "decoupled" and stage.weight_decay else None
