@@ -107,16 +107,15 @@ def folds_for(grounds: Grounds) -> int | None:
     site = grounds.site
     rows = site.records.rows.iloc[site.records.positions("validation")]
     truth = site.recipe.task.truth(rows)
-    patients = rows["patient_id"][truth == 1]
-    cases = (
-        patients.nunique() if grounds.measure.level in ("patient", "exam") else len(_cases(rows[truth == 1], grounds))
-    )
+    cases = len(_cases(rows[truth == 1], grounds))
     return None if cases >= site.settings.least_positives else site.settings.folds
 
 
 def _cases(rows: pd.DataFrame, grounds: Grounds) -> pd.DataFrame:
     """Positive rows, one a case of the level."""
-    keys = {"breast": ["patient_id", "exam_id", "laterality"]}.get(grounds.measure.level, ["image_id"])
+    whose = ["patient_id", "exam_id"]
+    told = {"patient": whose[:1], "exam": whose, "breast": [*whose, "laterality"]}
+    keys = told.get(grounds.measure.level, ["image_id"])
     return rows.drop_duplicates([key for key in keys if key in rows])
 
 

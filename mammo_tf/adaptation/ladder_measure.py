@@ -29,8 +29,11 @@ class Measure(Protocol):
         level: of the cases that are counted.
     """
 
-    name: str
-    level: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def level(self) -> str: ...
 
     @property
     def title(self) -> str:

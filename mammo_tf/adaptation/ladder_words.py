@@ -13,7 +13,7 @@ NOT_SHOWN = "more cannot be told from so few patients"
 
 
 def answer(content: Mapping[str, Any]) -> str:
-    """What is the cheapest thing that makes the model work here, what it needs, what it gives, and whether it is enough.
+    """The cheapest thing that makes the model work here: what it needs, what it gives, and whether it is enough.
 
     Args:
         content: of `ladder.json`, without the answer.

@@ -136,8 +136,7 @@ def open_data(
     say: Say,
     root: str | Path | None = None,
 ) -> tuple[Records, Preprocessing]:
-    """Records as they are (open, or in a folder), or a manifest prepared into the run folder, and the preprocessing that
-    belongs to them.
+    """Records as they are (open, or in a folder), or a manifest prepared into the run folder, and what prepares them.
 
     Checked for leakage and for what the task needs in every split. Where the recipe prepares pictures as the start
     model does and the records were prepared in another way, the records count, with a word.
