@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,23 @@ import pandas as pd
 
 from mammo_tf.adaptation.label_budget import budget
 from mammo_tf.adaptation.ladder_choice import Choice, choose, choose_point
+from mammo_tf.adaptation.ladder_export import MODEL, exported, save_chosen
 from mammo_tf.adaptation.ladder_numbers import Step, ladder_json
 from mammo_tf.adaptation.ladder_scores import choosing_scores, old_scores, site_scores
 from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.ladder_site import Grounds, Places, open_grounds
 from mammo_tf.adaptation.ladder_thresholds import Intended, intended_point, point_numbers, thresholds_of
 from mammo_tf.adaptation.rungs import RUNGS, Rung, Site
-from mammo_tf.adaptation.rungs.rung import WAYS
 from mammo_tf.adaptation.rungs.thresholds import ThresholdSet
 from mammo_tf.adaptation.rungs.trained import Fitted
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, claim, read_json, write_json
 from mammo_tf.recipes.runner import digest_of_input
-from mammo_tf.training import ModelFile, Threshold, save_model
 from mammo_tf.training.tasks import Classification
 
 Say = Callable[[str], None]
-LADDER, SECONDS, MODEL = "ladder.json", "rung.json", "model.keras"
+LADDER, SECONDS = "ladder.json", "rung.json"
 DISK = ("disk_full", "read_only", "folder_busy")  # not the rung's fault
 ASKED = Kind(
     "request.json", "ladder", "the ladder of another model or site", "other_ladder",
@@ -50,8 +48,8 @@ def adapt(
 ) -> dict[str, Any]:
     """Climbs every rung, chooses one on validation, measures all on test, and leaves the chosen model.
 
-    Leaves `ladder.json`, `rungs/<name>/`, `model.keras` (the chosen rung, its thresholds in its card). Run again in the
-    same folder it continues where it stopped.
+    Leaves `ladder.json`, `rungs/<name>/`, `model.keras` (the chosen rung, its thresholds in its card) and its bundle in
+    `saved_models/`. Run again in the same folder it continues where it stopped.
 
     Args:
         places: where model and sites lie.
@@ -88,7 +86,8 @@ def adapt(
         bought = _budget(grounds, steps, choice, label_budget, say)
         old = _old_tables(grounds, steps, say)
         content = ladder_json(grounds, steps, choice, taken, intended, folds, bought, old)
-        save_chosen(taken, folder / MODEL)
+        left = save_chosen(taken, folder / MODEL)
+        content["facts"]["bundle"] = exported(left, taken, places, folder, say)
         write_json(folder / LADDER, content)
         return content
 
@@ -216,15 +215,3 @@ def _old_tables(grounds: Grounds, steps: Sequence[Step], say: Say) -> dict[str, 
         for one in steps
         if one.climbed is not None and (one.rung.name == "untouched" or one.climbed.weights_changed)
     }
-
-
-def save_chosen(taken: Step, path: Path) -> ModelFile:
-    """Writes the chosen model, with the thresholds of its rung in its card; gives what was written."""
-    assert taken.climbed is not None  # chosen
-    model = taken.climbed.model
-    words = WAYS[taken.climbed.way]
-    thresholds = tuple(Threshold(level, value, words) for level, value in (taken.thresholds or {}).items())
-    card = replace(model.card, thresholds=thresholds, calibration=None).sealed(model.model)
-    if not path.is_file():
-        save_model(path, model.model, card)
-    return ModelFile(model.model, card)

@@ -9,6 +9,7 @@ from mammo_tf.adaptation.rungs.rung import LABELS, NOTHING
 from mammo_tf.evaluation.carried_threshold import DISTANCE
 from mammo_tf.evaluation.number_text import DIFFERENCE, number_text
 
+CHANCE = 0.5
 NOT_SHOWN = "more cannot be told from so few patients"
 
 
@@ -27,6 +28,9 @@ def _first(row: Mapping[str, Any], untouched: Mapping[str, Any], content: Mappin
     title, test = content["measure_title"], row["test"]
     here = number_text(untouched["test"]["measure"])
     difference = test["against_untouched"]
+    if content["measure"] == "auc" and (test["measure"]["low"] or 0.0) <= CHANCE:
+        tried = "" if row["name"] == "untouched" else f", with {_named(row)} {number_text(test['measure'])}"
+        return f"The model is not shown to work here, by no way that was tried: {title} {here} untouched{tried}."
     if row["name"] == "untouched":
         return f"No way to adapt the model is shown to be better here than leaving it as it is: {title} {here}."
     if difference is None:
@@ -80,6 +84,12 @@ def _point(row: Mapping[str, Any], content: Mapping[str, Any]) -> str:
 
 
 def _against(choice: Mapping[str, Any], rungs: Mapping[str, Any]) -> str:
-    if choice["best"] in (choice["rung"], choice["by_measure"]):
+    best = choice["best"]
+    if best in (choice["rung"], choice["by_measure"]):
         return ""
-    return f"The highest on {choice['split']} is {_named(rungs[choice['best']])}; {choice['reason']}."
+    below = rungs[choice["by_measure"]]["chosen_on"]["against_best"]
+    least = "" if below is None or below["low"] is None else f", and may be as much as {-below['low']:.3f} below it"
+    return (
+        f"Of {choice['positives']} positives on {choice['split']} the highest is {_named(rungs[best])}; the rung that was "
+        f"chosen is not shown to be below it{least}."
+    )
