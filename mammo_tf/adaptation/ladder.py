@@ -12,7 +12,7 @@ import pandas as pd
 
 from mammo_tf.adaptation.label_budget import budget
 from mammo_tf.adaptation.ladder_choice import Choice, choose, choose_point
-from mammo_tf.adaptation.ladder_export import MODEL, exported, save_chosen
+from mammo_tf.adaptation.ladder_export import LADDER, MODEL, save_chosen
 from mammo_tf.adaptation.ladder_numbers import Step, ladder_json
 from mammo_tf.adaptation.ladder_scores import choosing_scores, old_scores, site_scores
 from mammo_tf.adaptation.ladder_settings import LadderSettings
@@ -24,11 +24,12 @@ from mammo_tf.adaptation.rungs.trained import Fitted
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, claim, read_json, write_json
+from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.runner import digest_of_input
 from mammo_tf.training.tasks import Classification
 
 Say = Callable[[str], None]
-LADDER, SECONDS = "ladder.json", "rung.json"
+SECONDS = "rung.json"
 DISK = ("disk_full", "read_only", "folder_busy")  # not the rung's fault
 ASKED = Kind(
     "request.json", "ladder", "the ladder of another model or site", "other_ladder",
@@ -48,8 +49,8 @@ def adapt(
 ) -> dict[str, Any]:
     """Climbs every rung, chooses one on validation, measures all on test, and leaves the chosen model.
 
-    Leaves `ladder.json`, `rungs/<name>/`, `model.keras` (the chosen rung, its thresholds in its card) and its bundle in
-    `saved_models/`. Run again in the same folder it continues where it stopped.
+    Leaves `ladder.json`, `rungs/<name>/`, `model.keras` (the chosen rung, its thresholds in its card). Run again in the
+    same folder it continues where it stopped.
 
     Args:
         places: where model and sites lie.
@@ -78,7 +79,7 @@ def adapt(
     }  # fmt: skip
     with claim(folder, ASKED, asked):
         grounds = open_grounds(places, folder, settings, level, workers, say)
-        folds = folds_for(grounds)
+        folds = folds_for(grounds, say)
         steps = _climbed(grounds, chosen_rungs, folds, say)
         choice = _choice(grounds, steps, settings.margin)
         intended = intended_point(grounds.site)
@@ -86,8 +87,7 @@ def adapt(
         bought = _budget(grounds, steps, choice, label_budget, say)
         old = _old_tables(grounds, steps, say)
         content = ladder_json(grounds, steps, choice, taken, intended, folds, bought, old)
-        left = save_chosen(taken, folder / MODEL)
-        content["facts"]["bundle"] = exported(left, taken, places, folder, say)
+        save_chosen(taken, folder / MODEL)
         write_json(folder / LADDER, content)
         return content
 
@@ -101,13 +101,24 @@ def named_rungs(names: Sequence[str]) -> tuple[Rung, ...]:
     return tuple(rung for rung in RUNGS if not names or rung.name in (*names, "untouched"))
 
 
-def folds_for(grounds: Grounds) -> int | None:
-    """Of the cross-validation, where validation has too few positive cases to choose by; else None."""
+def folds_for(grounds: Grounds, say: Say) -> int | None:
+    """Of the cross-validation, where validation has too few positive cases to choose by; else None.
+
+    A model that has seen training patients of the site, elsewhere, would be judged on them: it is chosen for on
+    validation whatever its size.
+    """
     site = grounds.site
     rows = site.records.rows.iloc[site.records.positions("validation")]
-    truth = site.recipe.task.truth(rows)
-    cases = len(_cases(rows[truth == 1], grounds))
-    return None if cases >= site.settings.least_positives else site.settings.folds
+    cases = _cases(rows[site.recipe.task.truth(rows) == 1], grounds)
+    if len(cases) >= site.settings.least_positives:
+        return None
+    judging = site.records.rows.assign(split=site.records.rows["split"].replace("train", "test"))
+    try:
+        known_patients(site.model.card, site.records.with_rows(judging))
+    except MammoError as error:
+        say(f"the rung is chosen on {len(cases)} positives of validation, not by cross-validation: {error.sentence}")
+        return None
+    return site.settings.folds
 
 
 def _cases(rows: pd.DataFrame, grounds: Grounds) -> pd.DataFrame:

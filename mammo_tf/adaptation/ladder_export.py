@@ -10,11 +10,12 @@ from mammo_tf.adaptation.ladder_numbers import Step
 from mammo_tf.adaptation.ladder_site import Places
 from mammo_tf.adaptation.rungs.rung import WAYS
 from mammo_tf.errors import MammoError
+from mammo_tf.files import read_json
 from mammo_tf.serving import export_bundle
 from mammo_tf.serving.gap_inputs import validation_pictures
 from mammo_tf.training import ModelFile, Threshold, load_model, save_model
 
-MODEL, BUNDLES = "model.keras", "saved_models"
+LADDER, MODEL, BUNDLES = "ladder.json", "model.keras", "saved_models"
 
 
 def save_chosen(taken: Step, path: Path) -> ModelFile:
@@ -33,19 +34,24 @@ def save_chosen(taken: Step, path: Path) -> ModelFile:
     return load_model(path)
 
 
-def exported(left: ModelFile, taken: Step, places: Places, folder: Path, say: Callable[[str], None]) -> str:
-    """Exports the chosen model unless its bundle is there; gives its folder, or why there is none."""
-    root = folder / BUNDLES / taken.rung.name
-    versions = sorted(path for path in root.glob("*") if path.name.isdigit())
+def export_chosen(folder: str | Path, places: Places, say: Callable[[str], None]) -> Path:
+    """Exports the model that a ladder left, unless its bundle is there, and gives the bundle's folder.
+
+    Args:
+        folder: of the ladder.
+        places: where the site's pictures lie, on whose validation both signatures are compared.
+        say: is told the gap.
+
+    Raises:
+        MammoError: those of `serving.export_bundle`.
+    """
+    folder = Path(folder)
+    rung = str(read_json(folder / LADDER)["choice"]["rung"])
+    versions = sorted(path for path in (folder / BUNDLES / rung).glob("*") if path.name.isdigit())
     if versions:
-        return str(versions[-1].relative_to(folder))
+        return versions[-1]
     try:
         pictures = validation_pictures(places.site, places.root)
     except MammoError:
         pictures = []  # records that do not say where their pictures came from
-    try:
-        bundle = export_bundle(left, folder / BUNDLES, taken.rung.name, validation=pictures, say=say)
-    except MammoError as error:
-        say(f"not exported: {error.sentence}")
-        return f"none: {error.sentence}"
-    return str(bundle.relative_to(folder))
+    return export_bundle(load_model(folder / MODEL), folder / BUNDLES, rung, validation=pictures, say=say)

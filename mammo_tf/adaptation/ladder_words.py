@@ -28,7 +28,8 @@ def _first(row: Mapping[str, Any], untouched: Mapping[str, Any], content: Mappin
     title, test = content["measure_title"], row["test"]
     here = number_text(untouched["test"]["measure"])
     difference = test["against_untouched"]
-    if content["measure"] == "auc" and (test["measure"]["low"] or 0.0) <= CHANCE:
+    least = test["measure"]["value"] if test["measure"]["low"] is None else test["measure"]["low"]
+    if content["measure"] == "auc" and (least is None or least <= CHANCE):
         tried = "" if row["name"] == "untouched" else f", with {_named(row)} {number_text(test['measure'])}"
         return f"The model is not shown to work here, by no way that was tried: {title} {here} untouched{tried}."
     if row["name"] == "untouched":
@@ -90,6 +91,6 @@ def _against(choice: Mapping[str, Any], rungs: Mapping[str, Any]) -> str:
     below = rungs[choice["by_measure"]]["chosen_on"]["against_best"]
     least = "" if below is None or below["low"] is None else f", and may be as much as {-below['low']:.3f} below it"
     return (
-        f"Of {choice['positives']} positives on {choice['split']} the highest is {_named(rungs[best])}; the rung that was "
-        f"chosen is not shown to be below it{least}."
+        f"Of {choice['positives']} positives on {choice['split']} the highest is {_named(rungs[best])}; the rung "
+        f"that was chosen is not shown to be below it{least}."
     )

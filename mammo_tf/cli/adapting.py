@@ -186,6 +186,7 @@ def adapt(options: Namespace) -> None:
     """Climbs the ladder and says which rung is enough."""
     with tensorflow_loaded():
         from mammo_tf.adaptation.ladder import adapt as climb
+        from mammo_tf.adaptation.ladder_export import export_chosen
         from mammo_tf.adaptation.ladder_settings import LadderSettings
         from mammo_tf.adaptation.ladder_site import Places
         from mammo_tf.fields import set_fields
@@ -196,4 +197,4 @@ def adapt(options: Namespace) -> None:
     folder = Path(options.output)
     content = climb(places, folder, chosen, options.level, options.label_budget, options.rungs, options.workers, print)
     print(content["answer"])
-    print(f"written to {folder}")
+    print(f"written to {folder}, ready to serve: {export_chosen(folder, places, print)}")
