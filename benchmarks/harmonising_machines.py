@@ -5,7 +5,7 @@
 For each seed a study of its own: women of the source alone train the demo's network of FFDM site 1; other women are
 seen by every machine, some unlabelled, from whom statistics are taken, and some for test. FFDM site 1 itself is among
 the targets, its statistics those of other women: harmonising must do no harm there. Steps that are finished are not
-done again. Prints AUC of breasts and paired differences, with intervals over patients, and writes them as `numbers.json`.
+done again. Prints AUC of breasts and paired differences, with intervals over patients; writes them as `numbers.json`.
 """
 
 from __future__ import annotations
