@@ -8,8 +8,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -21,37 +21,8 @@ from mammo_tf.evaluation import Resampling, compute_metrics, read_predictions, w
 from mammo_tf.files import write_json
 from mammo_tf.reporting import Comparison, Entry, Report, render_report, write_report
 
-VOID = {"meta", "br", "link", "img", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """Parses strictly: every tag is closed in order; keeps tags, attributes, ids, and values of `<data>`."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def values(self) -> list[float]:
-        return [float(attributes["value"] or "nan") for tag, attributes in self.tags if tag == "data"]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from parsed_page import Page  # noqa: E402 - it lies above this file
 
 
 @pytest.fixture(scope="module")
