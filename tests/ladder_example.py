@@ -5,6 +5,7 @@ No number here was measured anywhere.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 HOW = "bootstrap over patients, 2000 resamples"
@@ -31,9 +32,14 @@ RUNGS = (  # name, title, needs, seconds, measure, sensitivity and specificity a
 )  # fmt: skip
 
 
-def number(value: float, reach: float, n: int, how: str = HOW, **more: Any) -> dict[str, Any]:
-    """A number with an interval of `reach` to either side."""
-    return {"value": value, "low": value - reach, "high": value + reach * 0.9, "n": n, "how": how, **more}
+def number(value: float, reach: float, n: int) -> dict[str, Any]:
+    """A number with an interval that reaches about so far to either side, within 1."""
+    return {"value": value, "low": value - reach, "high": min(value + reach * 0.93, 1.0), "n": n, "how": HOW}
+
+
+def apart(value: float, reach: float, n: int) -> dict[str, Any]:
+    """A paired difference: a number with p."""
+    return {**number(value, reach, n), "p": math.erfc(abs(value) / reach * 1.96 / 2**0.5), "p_least": 0.001}
 
 
 def missing(why: str) -> dict[str, Any]:
@@ -86,7 +92,7 @@ def _rung(place: int, intended: bool) -> dict[str, Any]:
         return row | {"why_not": "the network has no batch normalisation"}
     same = name in WITHOUT_LABELS
     below = "" if same else "untouched" if name == "histogram" else _below(place)
-    apart = measure - RUNGS[0][4]
+    difference = apart(measure - RUNGS[0][4], 0.0511, 166)
     caution = {"caution": "12 patients of the rarer class"} if name == "spottune" else {}
     if name == "harmonised":
         row["notes"] = ["the curves of VENDOR B Nova rest on 9 patients"]
@@ -94,12 +100,12 @@ def _rung(place: int, intended: bool) -> dict[str, Any]:
     row["chosen_on"] = {
         "measure": number(measure - 0.0031 * (place % 4), 0.0581 + place / 1e4, 171),
         "against_best": None if name == "everything_harmonised"
-        else number(measure - 0.8442 + place / 997, 0.0423, 171, p=0.021 + place / 113, p_least=0.001),
+        else apart(measure - 0.8442 + place / 1997, 0.0423, 171),
     }  # fmt: skip
     row["test"] = {
         "measure": number(measure, 0.0633 + place / 1e3, 166),
-        "against_untouched": None if same else number(apart, 0.0511, 166, p=0.3 / (place + 7), q=0.4 / (place + 5), **caution),
-        "against_below": None if not below else number(measure - _measure(below), 0.0377, 166, p=0.11 + place / 219),
+        "against_untouched": None if same else {**difference, "q": min(1.6 * difference["p"], 1.0), **caution},
+        "against_below": None if not below else apart(measure - _measure(below), 0.0377, 166),
         "below": below,
         "at_carried": {"threshold": 0.4375, **_point(*carried, place, intended)},
         "at_own": {"way": way, "threshold": 0.4375 if way == "carried" else 0.51 + place / 101,
@@ -124,7 +130,7 @@ def _point(sensitivity: float, specificity: float, salt: int, intended: bool) ->
         "sensitivity": number(sensitivity, 0.1012 + salt / 1e3, 43),
         "specificity": number(specificity, 0.0731 + salt / 2e3, 123),
         "recall_rate": number((sensitivity * 43 + (1 - specificity) * 123) / 166, 0.0644, 166),
-        "distance": number(distance, 0.0217, 166) if intended else None,
+        "distance": number(distance, 0.7 * distance, 166) if intended else None,
     }
 
 
@@ -138,8 +144,8 @@ def _old_site(rungs: list[dict[str, Any]]) -> dict[str, Any]:
         rows[row["name"]] = {
             "measure": number(0.8811 + lost, 0.0407, 212),
             "retention": {"value": 0.0, "low": None, "high": None, "n": 212, "how": "the same model"} if same
-            else number(lost, 0.0246, 212, p=0.04 + place / 211),
-            "learning": number(row["test"]["measure"]["value"] - 0.7412, 0.0511, 166),
+            else apart(lost, 0.0246, 212),
+            "learning": apart(row["test"]["measure"]["value"] - 0.7412, 0.0511, 166),
             "same_model": same,
         }  # fmt: skip
     return {"name": "baltic coast", "potential": number(0.1399, 0.0688, 378), "rungs": rows}
@@ -157,7 +163,7 @@ def _subgroups() -> list[dict[str, Any]]:
             {
                 "column": column, "title": title, "value": value, "before": number(before, 0.0912, 121 + place),
                 "after": number(before + change, 0.0833, 121 + place),
-                "difference": number(change, 0.0544, 121 + place, p=0.033 + place / 17), "images": 121 + place,
+                "difference": apart(change, 0.0544, 121 + place), "images": 121 + place,
                 "positives": 14 + place, "worse": value == "A",
             }
         )  # fmt: skip

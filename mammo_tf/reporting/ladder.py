@@ -26,12 +26,12 @@ from mammo_tf.reporting.tables import Cell, cell
 
 WAYS = {  # how a threshold of its own comes about
     "carried": "the model's own",
-    "matched": "calls as large a share as at the reference",
-    "labels": "from labels of the site",
-    "training": "from labelled training patients",
-    "validation": "from validation",
-    "intercept": "probability refitted, intercept",
-    "intercept and slope": "probability refitted, intercept and slope",
+    "matched": "calls as large a share of the site as the model's own calls of the reference",
+    "labels": "chosen on labelled patients of the site",
+    "training": "chosen on labelled training patients",
+    "validation": "chosen on validation",
+    "intercept": "stands for the same probability, its intercept refitted to labelled training patients",
+    "intercept and slope": "stands for the same probability, refitted to labelled training patients",
 }
 TITLES = {  # of the numbers, in the order of the page
     "against_untouched": "Difference from untouched",
@@ -95,6 +95,7 @@ def _rendered(ladder: Mapping[str, Any]) -> str:
         points=_points(ladder, rows),
         budget=_budget(ladder),
         groups=list(dict.fromkeys(row["title"] for row in ladder["subgroups"])),
+        shown_ways=[(way, words) for way, words in WAYS.items() if way in _own_ways(rows)],
         ways=_ways(ladder),
     )
 
@@ -159,6 +160,11 @@ def _points(ladder: Mapping[str, Any], rows: Sequence[LadderRow]) -> dict[str, M
         name = which.replace("_", "-")
         made[which] = inline_svg(figure, name, f"{words}: sensitivity and specificity. {said}")
     return made
+
+
+def _own_ways(rows: Sequence[LadderRow]) -> set[str]:
+    """How the thresholds of the rungs come about."""
+    return {row.test["at_own"]["way"] for row in rows if row.test["at_own"] is not None}
 
 
 def _budget(ladder: Mapping[str, Any]) -> Markup | None:

@@ -44,7 +44,8 @@ def ladder_forest(rows: Sequence[LadderRow], numbers: Numbers, label: str, form:
     shown = {row.place: (name, number) for row, name, number in zip(rows, names, numbers, strict=True)}
     with drawing(height + EDGE) as figure:
         axes = figure.add_subplot()
-        axes.set(xlim=_limits(numbers, line), ylim=(height, 0), yticks=[], xlabel=label)
+        axes.set(xlim=_limits(numbers, line), ylim=(height, 0), yticks=[])
+        axes.set_xlabel(label, parse_math=False)
         if line is not None:
             axes.axvline(line, color=MUTED, linewidth=0.9)
         top = 0.0

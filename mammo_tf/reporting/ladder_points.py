@@ -21,6 +21,7 @@ TITLES = {"at_carried": "At the carried threshold", "at_own": "At its own thresh
 LEAST_SPAN = 0.2  # of both axes
 LETTER, TALL = 0.016, 0.04  # of a number beside a point, in parts of the axes
 AWAY = 2.4  # how much further off a number stands where there is no room beside its point, with a line to it
+LINE = 0.35  # what it may cover rather than have that line
 AROUND = [(np.cos(turn), np.sin(turn)) for turn in np.pi * np.array([0.25, -0.25, 0.75, -0.75, 0, 1, 0.5, -0.5])]
 
 
@@ -120,7 +121,9 @@ def _numbers(
         places = [
             at + away * np.array([x * (0.02 + wide / 2), y * 0.036]) for away in (1, AWAY) for x, y in AROUND
         ]
-        costs = [_covered(place, wide, TALL, taken) for place in places]
+        costs = [
+            _covered(place, wide, TALL, taken) + (LINE if turn >= len(AROUND) else 0) for turn, place in enumerate(places)
+        ]
         number = int(np.argmin(costs))  # the nearest of equals
         best = places[number]
         if number >= len(AROUND):
