@@ -1,4 +1,4 @@
-"""Sensitivity against specificity of every rung, next to the point that was intended and what is tolerated around it."""
+"""Sensitivity against specificity of every rung, next to the intended point and what is tolerated around it."""
 
 from __future__ import annotations
 
@@ -72,8 +72,10 @@ def points_figure(
 def _spot(row: LadderRow, which: str) -> Spot | None:
     """Specificity and sensitivity of a rung; None where one is missing."""
     point = row.test[which]
-    values = [] if point is None else [(point[name] or {}).get("value") for name in ("specificity", "sensitivity")]
-    return None if None in values or not values else (values[0], values[1])
+    if point is None:
+        return None
+    specificity, sensitivity = ((point[name] or {}).get("value") for name in ("specificity", "sensitivity"))
+    return None if specificity is None or sensitivity is None else (specificity, sensitivity)
 
 
 def _intended(axes: Axes, intended: Mapping[str, Any], tolerance: float) -> None:
@@ -118,12 +120,9 @@ def _numbers(
         text = places_text([row.place for row in group])
         wide = LETTER * (len(text) + 0.5)
         at = (np.array(spot) - start) / span
-        places = [
-            at + away * np.array([x * (0.02 + wide / 2), y * 0.036]) for away in (1, AWAY) for x, y in AROUND
-        ]
-        costs = [
-            _covered(place, wide, TALL, taken) + (LINE if turn >= len(AROUND) else 0) for turn, place in enumerate(places)
-        ]
+        places = [at + away * np.array([x * (0.02 + wide / 2), y * 0.036]) for away in (1, AWAY) for x, y in AROUND]
+        costs = np.array([_covered(place, wide, TALL, taken) for place in places])
+        costs[len(AROUND) :] += LINE
         number = int(np.argmin(costs))  # the nearest of equals
         best = places[number]
         if number >= len(AROUND):

@@ -1,4 +1,4 @@
-"""The rungs of `ladder.json` as the page and its figures look at them: numbered, grouped, with a sign of what they need."""
+"""The rungs of `ladder.json` as page and figures look at them: numbered, and with a sign of what they need."""
 
 from __future__ import annotations
 
@@ -92,6 +92,4 @@ def places_text(places: Sequence[int]) -> str:
             parts[-1].append(place)
         else:
             parts.append([place])
-    return ", ".join(
-        f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts
-    )
+    return ", ".join(f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts)

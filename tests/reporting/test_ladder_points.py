@@ -37,7 +37,8 @@ def test_rungs_of_one_point_share_it(which: str, labels: set[str]) -> None:
     chosen = rows[5].test[which]
     assert [chosen["specificity"]["value"]] in [list(line.get_xdata()) for line in points]  # type: ignore[arg-type]
     assert [chosen["specificity"]["low"], chosen["specificity"]["high"]] in [
-        list(line.get_xdata()) for line in axes.lines  # type: ignore[arg-type]
+        list(line.get_xdata())
+        for line in axes.lines  # type: ignore[arg-type]
     ], "the interval of the choice is drawn"
     assert "sensitivity 0.832, specificity 0.814, each within 0.055" in svg_text(figure)
 
