@@ -45,7 +45,25 @@ TITLES = {  # of the numbers, in the order of the page
     "after": "Subgroup, after",
     "difference": "Subgroup, difference",
 }
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SHAPES = {"o": "circle", "s": "square", "D": "diamond"}
+
+
+class Reasons:
+    """What is held against numbers of a table, or why they do not exist: each told once below it, by a letter."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+
+    def letter(self, why: str) -> str:
+        """The letter of a reason, the same each time within a table."""
+        count = len(self._letters)
+        return self._letters.setdefault(why, LETTERS[count % 26] * (1 + count // 26))
+
+    def take(self) -> list[tuple[str, str]]:
+        """Letters and reasons since the last call."""
+        taken, self._letters = [(letter, why) for why, letter in self._letters.items()], {}
+        return taken
 
 
 def write_ladder_page(ladder: Mapping[str, Any], path: Path) -> None:
@@ -82,6 +100,7 @@ def _rendered(ladder: Mapping[str, Any]) -> str:
     }  # fmt: skip
     return made.get_template("ladder.html").render(
         ladder=ladder,
+        reasons=Reasons(),
         first=first,
         rest=rest,
         cases=PLURALS.get(ladder["level"], f"{ladder['level']}s"),

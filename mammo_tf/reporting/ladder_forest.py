@@ -17,7 +17,7 @@ from mammo_tf.reporting.palette import INK, MUTED, PAPER, RULE, TIP, drawing
 from mammo_tf.reporting.short_names import short_names
 
 ROW, HEADING, EDGE = 0.37, 0.36, 0.5  # inches
-NAME_LETTERS = 40
+NAME_LETTERS = 48
 SAME_SCORES = "same scores"
 Numbers = Sequence[Mapping[str, Any] | None]
 

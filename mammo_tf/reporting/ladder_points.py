@@ -18,7 +18,7 @@ from mammo_tf.reporting.palette import INK, MUTED, PAPER, TIP, WIDTH, drawing
 Limits = tuple[tuple[float, float], tuple[float, float]]  # of specificity and of sensitivity
 Spot = tuple[float, float]
 TITLES = {"at_carried": "At the carried threshold", "at_own": "At its own threshold"}
-LEAST_SPAN = 0.2  # of both axes
+LEAST_SPAN, EDGE = 0.2, 0.03  # of both axes; beyond 0 and 1
 LETTER, TALL = 0.016, 0.04  # of a number beside a point, in parts of the axes
 AWAY = 2.4  # how much further off a number stands where there is no room beside its point, with a line to it
 LINE = 0.35  # what it may cover rather than have that line
@@ -34,8 +34,8 @@ def point_limits(rows: Sequence[LadderRow], intended: Mapping[str, Any] | None, 
         middle = intended["specificity"], intended["sensitivity"]
         spots += [(middle[0] + sign * tolerance, middle[1] + sign * tolerance) for sign in (-1, 1)]
     low, high = np.min(spots, axis=0), np.max(spots, axis=0)
-    span = max(float((high - low).max()) * 1.16, LEAST_SPAN)
-    start = np.clip((low + high) / 2 - span / 2, -0.02, max(1.02 - span, -0.02))
+    span = min(max(float((high - low).max()) * 1.16, LEAST_SPAN), 1 + 2 * EDGE)
+    start = np.clip((low + high) / 2 - span / 2, -EDGE, 1 + EDGE - span)
     return (float(start[0]), float(start[0]) + span), (float(start[1]), float(start[1]) + span)
 
 
@@ -129,8 +129,9 @@ def _numbers(
             axes.plot(*np.transpose([spot, start + best * span]), color=MUTED, linewidth=0.6, zorder=2)
         taken.append((best, wide / 2, TALL / 2))
         weight = "bold" if any(row.chosen for row in group) else "normal"
+        x, y = start + best * span
         axes.text(
-            *(start + best * span), text, ha="center", va="center", color=INK, fontsize=8, weight=weight, zorder=6,
+            float(x), float(y), text, ha="center", va="center", color=INK, fontsize=8, weight=weight, zorder=6,
             bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 0.4},
         )  # fmt: skip
 
