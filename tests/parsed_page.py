@@ -22,6 +22,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
+        self.data: list[tuple[float, str]] = []  # values of `<data>`, and how they are written
         self.feed(text)
         self.close()
         assert self.open == []
@@ -39,6 +40,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
+        if self.open and self.open[-1] == "data":
+            self.data.append((self.values()[-1], data))
 
     def values(self) -> list[float]:
         return [float(attributes["value"] or "nan") for tag, attributes in self.tags if tag == "data"]
