@@ -52,6 +52,7 @@ def test_the_box_is_what_is_tolerated_and_lies_within_the_limits() -> None:
     for box in boxes:
         assert box.get_x() == pytest.approx(0.8143 - TOLERANCE)  # specificity lies along x
         assert box.get_y() + box.get_height() == pytest.approx(0.8317 + TOLERANCE)
+        assert box.get_width() == box.get_height() == pytest.approx(2 * TOLERANCE)
         assert limits[0][0] < box.get_x() and box.get_x() + box.get_width() < limits[0][1]
     assert boxes
     assert np.diff(limits)[0] == pytest.approx(np.diff(limits)[1])
