@@ -50,5 +50,5 @@ def budget_figure(budget: Mapping[str, Any], title: str, untouched: Mapping[str,
         axes.set_xlabel("Labelled patients (logarithmic)")
         axes.set_ylabel(title, parse_math=False, color=INK)
         axes.yaxis.set_major_formatter(lambda value, _: value_text(value, AXIS))
-        figure.legend(loc="outside lower left", ncols=3, handlelength=1.8, columnspacing=1.4)
+        figure.legend(loc="outside lower left", ncols=3, handlelength=1.8, columnspacing=0.9)
     return figure
