@@ -16,7 +16,7 @@ from mammo_tf.adaptation.ladder_export import LADDER, MODEL, save_chosen
 from mammo_tf.adaptation.ladder_numbers import Step, ladder_json
 from mammo_tf.adaptation.ladder_scores import choosing_scores, old_scores, site_scores
 from mammo_tf.adaptation.ladder_settings import LadderSettings
-from mammo_tf.adaptation.ladder_site import Grounds, Places, open_grounds
+from mammo_tf.adaptation.ladder_site import Grounds, Places, cases_in, open_grounds
 from mammo_tf.adaptation.ladder_thresholds import Intended, intended_point, point_numbers, thresholds_of
 from mammo_tf.adaptation.rungs import RUNGS, Rung, Site
 from mammo_tf.adaptation.rungs.thresholds import ThresholdSet
@@ -109,7 +109,7 @@ def folds_for(grounds: Grounds, say: Say) -> int | None:
     """
     site = grounds.site
     rows = site.records.rows.iloc[site.records.positions("validation")]
-    cases = _cases(rows[site.recipe.task.truth(rows) == 1], grounds)
+    cases = cases_in(rows[site.recipe.task.truth(rows) == 1], site.level)
     if len(cases) >= site.settings.least_positives:
         return None
     judging = site.records.rows.assign(split=site.records.rows["split"].replace("train", "test"))
@@ -119,14 +119,6 @@ def folds_for(grounds: Grounds, say: Say) -> int | None:
         say(f"the rung is chosen on {len(cases)} positives of validation, not by cross-validation: {error.sentence}")
         return None
     return site.settings.folds
-
-
-def _cases(rows: pd.DataFrame, grounds: Grounds) -> pd.DataFrame:
-    """Positive rows, one a case of the level."""
-    whose = ["patient_id", "exam_id"]
-    told = {"patient": whose[:1], "exam": whose, "breast": [*whose, "laterality"]}
-    keys = told.get(grounds.measure.level, ["image_id"])
-    return rows.drop_duplicates([key for key in keys if key in rows])
 
 
 def _climbed(grounds: Grounds, rungs: Sequence[Rung], folds: int | None, say: Say) -> list[Step]:

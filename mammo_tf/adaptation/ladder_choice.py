@@ -48,7 +48,8 @@ def choose(measures: Mapping[str, Number], apart: Apart, margin: float = 0.0) ->
     best = max(values, key=lambda name: values[name])  # the cheapest of equals
     against = {name: apart(best, name) for name in values if name != best}
     rung = next(name for name in values if name == best or _holds(against[name], margin))
-    return Choice(rung, best, against, _reason(rung, best, against, margin))
+    reason = "it is the cheapest, and no other is higher" if best == next(iter(values)) else ""
+    return Choice(rung, best, against, reason or _reason(rung, best, against, margin))
 
 
 def _holds(number: Number, margin: float) -> bool:

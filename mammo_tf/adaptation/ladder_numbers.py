@@ -103,6 +103,7 @@ def ladder_json(
         if taken.scored_as != UNTOUCHED else [],
         "label_budget": bought,
         "warnings": _warnings(grounds, taken),
+        "synthetic": site.records.rows["manufacturer"].str.contains("phantom", case=False).any().item(),
         "facts": {
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "revision": source_revision(),
             "model": site.model.card.identity[:12] or "not told", "site": site.records.digest[:12],

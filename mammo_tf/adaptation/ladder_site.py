@@ -144,12 +144,19 @@ def _told(records: Records, recipe: Recipe) -> pd.DataFrame:
     return make_predictions(rows[labels >= 0], labels[labels >= 0], [0.0] * int((labels >= 0).sum()))
 
 
+def cases_in(rows: pd.DataFrame, level: str) -> pd.DataFrame:
+    """Rows of a manifest, one for each case of a level."""
+    whose = ["patient_id", "exam_id"]
+    told = {"patient": whose[:1], "exam": whose, "breast": [*whose, "laterality"]}
+    return rows.drop_duplicates(told.get(level, ["image_id"]))
+
+
 def counts_of(site: Site) -> dict[str, dict[str, int]]:
-    """Patients, images and positive images of every split, for readers; unlabelled images count as images."""
+    """Patients, images and positive cases of the level in every split, for readers; unlabelled images are images."""
     rows, task = site.records.rows, site.recipe.task
     parts = {split: rows[rows["split"] == split] for split in SPLITS}
     return {
         "patients": {split: int(part["patient_id"].nunique()) for split, part in parts.items()},
         "images": {split: len(part) for split, part in parts.items()},
-        "positives": {split: int((task.truth(part) == 1).sum()) for split, part in parts.items()},
+        "positives": {split: len(cases_in(part[task.truth(part) == 1], site.level)) for split, part in parts.items()},
     }

@@ -7,7 +7,8 @@ from typing import Any
 
 from mammo_tf.adaptation.rungs.rung import LABELS, NOTHING
 from mammo_tf.evaluation.carried_threshold import DISTANCE
-from mammo_tf.evaluation.number_text import DIFFERENCE, number_text
+from mammo_tf.evaluation.number_text import REPORT_DIFFERENCE as DIFFERENCE
+from mammo_tf.evaluation.number_text import number_text
 
 CHANCE = 0.5
 NOT_SHOWN = "more cannot be told from so few patients"
@@ -36,7 +37,7 @@ def _first(row: Mapping[str, Any], untouched: Mapping[str, Any], content: Mappin
         return f"No way to adapt the model is shown to be better here than leaving it as it is: {title} {here}."
     if difference is None:
         return (
-            f"The model can stay as it is ({title} {here}), with another threshold: {_named(row)}, "
+            f"The model can stay as it is, {title} {here}, with another threshold: {_named(row)}, "
             f"which needs {_needs(row)}."
         )
     told = _verdict(difference)

@@ -190,11 +190,15 @@ def adapt(options: Namespace) -> None:
         from mammo_tf.adaptation.ladder_settings import LadderSettings
         from mammo_tf.adaptation.ladder_site import Places
         from mammo_tf.fields import set_fields
+        from mammo_tf.reporting.ladder import write_ladder_page
+        from mammo_tf.reporting.ladder_text import ladder_lines
 
     chosen = set_fields(LadderSettings(), settings(options.set))
     paths = [None if path is None else Path(path) for path in (options.root, options.old, options.old_root)]
     places = Places(Path(options.model), Path(options.site), *paths)
     folder = Path(options.output)
     content = climb(places, folder, chosen, options.level, options.label_budget, options.rungs, options.workers, print)
-    print(content["answer"])
-    print(f"written to {folder}, ready to serve: {export_chosen(folder, places, print)}")
+    write_ladder_page(content, folder / "report.html")
+    print_all(ladder_lines(content))
+    print(f"ready to serve: {export_chosen(folder, places, print)}")
+    print(f"report: {folder / 'report.html'}")
