@@ -32,7 +32,7 @@ def _first(row: Mapping[str, Any], untouched: Mapping[str, Any], content: Mappin
     least = test["measure"]["value"] if test["measure"]["low"] is None else test["measure"]["low"]
     if content["measure"] == "auc" and (least is None or least <= CHANCE):
         tried = "" if row["name"] == "untouched" else f", with {_named(row)} {number_text(test['measure'])}"
-        return f"The model is not shown to work here, by no way that was tried: {title} {here} untouched{tried}."
+        return f"The model is not shown to work here by any way that was tried: {title} {here} untouched{tried}."
     if row["name"] == "untouched":
         return f"No way to adapt the model is shown to be better here than leaving it as it is: {title} {here}."
     if difference is None:

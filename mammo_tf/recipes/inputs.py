@@ -61,6 +61,8 @@ def _size(recipe: Recipe, start: ModelFile | None, records: Records | None) -> t
         return recipe.preparation.rows, recipe.preparation.columns
     if records is not None:
         return records.size
+    if start is not None and start.preprocessing is not None and start.preprocessing.size is not None:
+        return start.preprocessing.size  # of the whole picture, of which a model of patches or tiles takes parts
     if start is not None and start.model.inputs[0].shape[1] is not None:
         return start.model.inputs[0].shape[1], start.model.inputs[0].shape[2]
     return FULL_SIZE
