@@ -91,6 +91,8 @@ NOT_HERE = {
     "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.keras "
     "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm "
     "--source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
+    "mammo-tf adapt runs/baseline prepared/site_2 -o ladder --old prepared/site_1": "run by "
+    "tests/adaptation/test_ladder.py",
     "make setup": "made the environment that this test runs in",
     "make test": "runs this test",
     "make test-long": "runs this test's long part",

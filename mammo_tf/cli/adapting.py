@@ -1,4 +1,4 @@
-"""Commands that take a model to a new site: `harmonise`, `shift`."""
+"""Commands that take a model to a new site: `harmonise`, `shift`, `adapt`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mammo_tf.cli.interrupts import held
-from mammo_tf.cli.shared import Commands, columns_of, print_all, seed_number, tensorflow_loaded, whole_number
+from mammo_tf.cli.shared import (
+    Commands,
+    columns_of,
+    print_all,
+    seed_number,
+    settings,
+    tensorflow_loaded,
+    whole_number,
+)
 from mammo_tf.errors import MammoError
 
 if TYPE_CHECKING:
@@ -23,6 +31,11 @@ def add(commands: Commands) -> None:
     )
     _shift_options(
         commands.add("shift", "which shift a site's scores have: prevalence, acquisition, both or none", shift)
+    )
+    _adapt_options(
+        commands.add(
+            "adapt", "every way to take a model to a new site, and the cheapest that is enough", adapt, resumable=True
+        )
     )
 
 
@@ -141,3 +154,51 @@ def shift(options: Namespace) -> None:
     )  # fmt: skip
     if options.output is not None:
         print(f"written to {options.output}")
+
+
+def _adapt_options(one: ArgumentParser) -> None:
+    one.add_argument("model", metavar="MODEL", help="run folder, or .keras")
+    one.add_argument("site", metavar="SITE", help="records or manifest of the new site, split")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="run again there to resume")
+    one.add_argument("--root", metavar="DIR", help="data root of the manifest (default: its folder)")
+    one.add_argument(
+        "--old", metavar="SITE",
+        help="records or manifest of the site that the model knows: for its look, its scores, and what it loses",
+    )  # fmt: skip
+    one.add_argument("--old-root", metavar="DIR", help="data root of the old manifest")
+    one.add_argument("--level", metavar="LEVEL", help="compared: image, breast, exam, patient (breast where told)")
+    one.add_argument("--rungs", nargs="+", default=[], metavar="RUNG", help="these alone, next to untouched")
+    one.add_argument(
+        "--label-budget", type=_rising, default=[], metavar="N,N,...",
+        help="AUC against so many labelled training patients, such as 10,30,100",
+    )  # fmt: skip
+    one.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated"
+    )
+    one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest")
+
+
+def _rising(text: str) -> list[int]:
+    return [whole_number(part) for part in text.split(",")]
+
+
+def adapt(options: Namespace) -> None:
+    """Climbs the ladder and says which rung is enough."""
+    with tensorflow_loaded():
+        from mammo_tf.adaptation.ladder import adapt as climb
+        from mammo_tf.adaptation.ladder_export import export_chosen
+        from mammo_tf.adaptation.ladder_settings import LadderSettings
+        from mammo_tf.adaptation.ladder_site import Places
+        from mammo_tf.fields import set_fields
+        from mammo_tf.reporting.ladder import write_ladder_page
+        from mammo_tf.reporting.ladder_text import ladder_lines
+
+    chosen = set_fields(LadderSettings(), settings(options.set))
+    paths = [None if path is None else Path(path) for path in (options.root, options.old, options.old_root)]
+    places = Places(Path(options.model), Path(options.site), *paths)
+    folder = Path(options.output)
+    content = climb(places, folder, chosen, options.level, options.label_budget, options.rungs, options.workers, print)
+    write_ladder_page(content, folder / "report.html")
+    print_all(ladder_lines(content))
+    print(f"ready to serve: {export_chosen(folder, places, print)}")
+    print(f"report: {folder / 'report.html'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -51,6 +51,7 @@ def compare(
     aggregates: Mapping[str, str] = DEFAULT_AGGREGATES,
     resampling: Resampling = OVER_PATIENTS,
     pool_exams: bool = False,
+    levels: Sequence[str] | None = None,
 ) -> Metrics:
     """Second minus first on the same cases: `{split: {level: {metric: {value, low, high, n, how}}}}`, and aggregates.
 
@@ -63,6 +64,7 @@ def compare(
         aggregates, resampling: as for `compute_metrics`; the interval is the percentile one, whatever
             `resampling.method` says, since both scores are resampled together.
         pool_exams: as for `measured_levels`.
+        levels: names of those that are compared; None compares all that are measured.
 
     Raises:
         MammoError: `column_missing`, `join_not_unique`, `nothing_in_common`, `labels_differ`; `patients_differ`,
@@ -73,6 +75,8 @@ def compare(
     resampling = named_units(both, resampling)
     splits: dict[str, Levels] = {}
     for level in measured_levels(both, pool_exams):
+        if levels is not None and level.name not in levels:
+            continue
         parts = [at_level(both.assign(score=both[name]), level.name, aggregates) for name in ("score", "other_score")]
         assert parts[0] is not None  # it is told, else it would not be measured
         assert parts[1] is not None
@@ -215,7 +219,7 @@ def _differences(cases: pd.DataFrame, resampling: Resampling) -> Numbers:
 
     number = number_of(over_patients, len(labels), how)
     if drawn and len(drawn[0].replicates) > 1:
-        number["p"] = _two_sided(drawn[0].replicates)
+        number["p"] = two_sided(drawn[0].replicates)
         number["p_least"] = 2 / (len(drawn[0].replicates) + 1)
     with_cases_resampled(number, partial(difference, None), resampling)
     paired = _delong_difference(labels, scores)
@@ -254,6 +258,7 @@ def _caution(number: Number, paired: Number) -> str:
     return "; ".join(said)
 
 
-def _two_sided(replicates: NDArray[np.float64]) -> float:
+def two_sided(replicates: NDArray[np.float64]) -> float:
+    """p of no difference: twice the smaller share of resamples on one side of it, one added to each count."""
     smaller = min((replicates <= 0).sum(), (replicates >= 0).sum())
     return float(min(1.0, 2 * (smaller + 1) / (len(replicates) + 1)))

@@ -61,6 +61,8 @@ def _size(recipe: Recipe, start: ModelFile | None, records: Records | None) -> t
         return recipe.preparation.rows, recipe.preparation.columns
     if records is not None:
         return records.size
+    if start is not None and start.preprocessing is not None and start.preprocessing.size is not None:
+        return start.preprocessing.size  # of the whole picture, of which a model of patches or tiles takes parts
     if start is not None and start.model.inputs[0].shape[1] is not None:
         return start.model.inputs[0].shape[1], start.model.inputs[0].shape[2]
     return FULL_SIZE
@@ -128,7 +130,7 @@ def _mean_after(steps: Preprocessing, records: Records, position: int) -> float:
 
 
 def open_data(
-    data: str | Path,
+    data: str | Path | Records,
     folder: Path,
     start: ModelFile | None,
     recipe: Recipe,
@@ -136,7 +138,7 @@ def open_data(
     say: Say,
     root: str | Path | None = None,
 ) -> tuple[Records, Preprocessing]:
-    """Records as they are, or a manifest prepared into the run folder, and the preprocessing that belongs to them.
+    """Records as they are (open, or in a folder), or a manifest prepared into the run folder, and what prepares them.
 
     Checked for leakage and for what the task needs in every split. Where the recipe prepares pictures as the start
     model does and the records were prepared in another way, the records count, with a word.
@@ -147,10 +149,10 @@ def open_data(
             `prepare`, `open_records`, `check_leakage`, `check_same_pictures`, `Task.check_rows` and `geometry_of`
             raise.
     """
-    data = Path(data)
     splits = SPLITS if recipe.phases else ("test",)
-    if data.is_dir():
-        records = open_records(data)
+    data = data if isinstance(data, Records) else Path(data)
+    if isinstance(data, Records) or data.is_dir():
+        records = data if isinstance(data, Records) else open_records(data)
         preprocessing = geometry_of(recipe, start, records)
         if records.preprocessing.projection != preprocessing.projection:
             found, asked = records.preprocessing.projection, preprocessing.projection

@@ -69,7 +69,7 @@ def run(
 def train(
     recipe: Recipe,
     folder: str | Path,
-    data: str | Path,
+    data: str | Path | Records,
     start: str | Path | None = None,
     workers: int = 1,
     overwrite: bool = False,
@@ -77,6 +77,8 @@ def train(
     root: str | Path | None = None,
 ) -> Trained:
     """Goes through the phases of a recipe; nothing is measured but validation. Arguments as for `run`.
+
+    `data` may be records that are open, as those with other splits than their folder has (`Records.with_rows`).
 
     Raises:
         MammoError: `start_missing`, `start_unwanted`, `start_unfit`, `start_saw_patients`, `channels_differ`,
@@ -114,7 +116,7 @@ def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> R
 
 
 def _begun(
-    recipe: Recipe, folder: str | Path, data: str | Path, start: str | Path | None
+    recipe: Recipe, folder: str | Path, data: str | Path | Records, start: str | Path | None
 ) -> tuple[Path, ModelFile | None, dict[str, str]]:
     """The run folder, the start model, and what decides the result next to the recipe; refusals before any work."""
     start = start or recipe.start
@@ -132,7 +134,7 @@ def _begun(
     if origin is not None:
         check_start(origin, str(start), recipe.task)
     asked = {
-        "data": digest_of_input(Path(data)),
+        "data": data.digest if isinstance(data, Records) else digest_of_input(Path(data)),
         "start": "" if origin is None else origin.card.sealed(origin.model).identity,
         **digests_of_matching(recipe),
     }
@@ -142,7 +144,7 @@ def _begun(
 def _trained(
     recipe: Recipe,
     folder: Path,
-    data: str | Path,
+    data: str | Path | Records,
     origin: ModelFile | None,
     workers: int,
     say: Say,
@@ -162,7 +164,8 @@ def _trained(
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)
     card = trained_card(recipe, records, final, origin)
     place = None if root is None else Path(root)
-    return Trained(folder, finished, card, records, origin, start_patients, Path(data), place, workers)
+    given = data.folder if isinstance(data, Records) else Path(data)
+    return Trained(folder, finished, card, records, origin, start_patients, given, place, workers)
 
 
 def digest_of_input(path: Path) -> str:

@@ -149,6 +149,24 @@ class Records:
             digest=self.digest if whole else text_digest(f"{self.digest} {chosen}"),
         )
 
+    def with_rows(self, rows: pd.DataFrame) -> Records:
+        """The same examples with other words about them, such as other splits, under a digest of their own.
+
+        What the examples themselves hold (`marks`, `image`) stays as it was stored.
+
+        Args:
+            rows: one for each example, in order, `image_id` unchanged.
+
+        Raises:
+            MammoError: `rows_wrong`.
+        """
+        if list(rows["image_id"]) != list(self.rows["image_id"]):
+            raise MammoError("rows_wrong", f"the rows are not those of the {len(self)} examples of {self.folder}")
+        rows = rows.reset_index(drop=True)
+        if rows.equals(self.rows):
+            return self
+        return replace(self, rows=rows, digest=text_digest(f"{self.digest} {rows.to_csv(index=False)}"))
+
     def positions(self, split: str) -> NDArray[np.int64]:
         """Positions of the examples of one split."""
         return np.flatnonzero(self.rows["split"] == split).astype(np.int64)

@@ -57,6 +57,7 @@ STYLE: Any = {  # mpl.rcParams takes literal names only, by its stubs
     "grid.linewidth": 0.5,
     "figure.facecolor": "none",
     "text.color": INK,
+    "text.parse_math": False,  # names are a user's, and may hold two dollars
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.major.size": 0,

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_metrics, read_predictions
-from mammo_tf.evaluation.number_text import LEGEND, REPORT_DIFFERENCE, number_text, p_text
+from mammo_tf.evaluation.number_text import LEGEND, REPORT_DIFFERENCE, number_text
 from mammo_tf.files import disk_errors, write_json, write_text
 from mammo_tf.reporting.comparisons import Comparison, adjusted_json, adjusted_path, compared_levels
 from mammo_tf.reporting.examples import Example, example_figure, fitting_rows, map_maximum
 from mammo_tf.reporting.figures import MODEL_FIGURES, forest_figure, roc_figure
 from mammo_tf.reporting.losses import loss_figure, read_log
 from mammo_tf.reporting.overlays import Overlay, fitting_overlays
-from mammo_tf.reporting.palette import SERIES, colour_of, dash_of, inline_svg
+from mammo_tf.reporting.page import environment, shown_path
+from mammo_tf.reporting.palette import inline_svg
 from mammo_tf.reporting.scores import PLURALS, Numbers, Scores, scores_at
 from mammo_tf.reporting.tables import answer, auc_row, cell, further, scale_start, subgroups, ways
 
@@ -135,7 +135,7 @@ def render_report(report: Report, path: Path = Path("report.html")) -> str:
     }
     rows = fitting_rows(report.examples, EXAMPLES_BUDGET)
     strongest = max(map(map_maximum, report.examples), default=0.0)
-    return _environment(report.root).get_template("report.html").render(
+    return environment(report.root).get_template("report.html").render(
         report=report,
         levels=levels,
         curves=[
@@ -237,38 +237,3 @@ def _invented(report: Report) -> bool:
     """Whether the facts say that the pictures are not of women."""
     said = " ".join(f"{name} {value}" for name, value in report.facts.items()).casefold()
     return any(word in said for word in INVENTED)
-
-
-def shown_path(path: Path, root: Path) -> str:
-    """A path below `root` as written from there; any other by its last two parts, so that no machine is described."""
-    path, root = Path(path).absolute(), Path(root).absolute()
-    if path.is_relative_to(root):
-        return path.relative_to(root).as_posix()
-    return "/".join(path.parts[-2:])
-
-
-def _environment(root: Path) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mammo_tf.reporting"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["source"] = lambda path: shown_path(path, root)
-    environment.filters["p"] = p_text
-    style = jinja2.PackageLoader("mammo_tf.reporting").get_source(environment, "report.css")[0]
-    # The style sheet is our own file.
-    environment.globals["style"] = Markup(style)
-    environment.globals["colour_of"], environment.globals["dashes"] = _colour_variable, _dashes
-    return environment
-
-
-def _colour_variable(number: int) -> str:
-    return f"var(--series-{SERIES.index(colour_of(number))})"
-
-
-def _dashes(number: int) -> str:
-    """The SVG dash array of series `number`, in the table's key."""
-    dash = dash_of(number)
-    return "none" if isinstance(dash, str) else " ".join(f"{1.5 * part:g}" for part in dash[1])

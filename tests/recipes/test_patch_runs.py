@@ -19,6 +19,7 @@ from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import NETWORKS
 from mammo_tf.recipes import Evaluation, Phase, Preparation, Recipe, Training, run
+from mammo_tf.recipes.inputs import geometry_of
 from mammo_tf.recipes.report import finish_run
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.serving.export import export_bundle
@@ -150,3 +151,10 @@ def test_a_recipe_of_patches_goes_to_json_and_back() -> None:
     assert Recipe.from_json(recipe.to_json()) == recipe
     assert recipe.scoring.draws == 3
     assert RECIPE.scoring == RECIPE.phases[0].plan
+
+
+def test_a_manifest_is_prepared_to_the_size_of_the_pictures_not_of_the_patches(folder: Path) -> None:
+    start = load_model(folder / "model.keras")
+    asked = Recipe("further", "", preparation=Preparation(preset="start", mean="start"))
+    assert start.model.inputs[0].shape[1:3] == (16, 16)
+    assert geometry_of(asked, start, None).size == (152, 144)

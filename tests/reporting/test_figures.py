@@ -133,3 +133,10 @@ def test_one_class_leaves_no_curve(run: Report, tmp_path: Path) -> None:
     table = table[(table["split"] == "test") & (table["label"] == 0)]
     metrics = Metrics({"test": {"image": compute_metrics(table, resampling=Resampling(20))["test"]["image"]}})
     assert {path.stem for path in write_figures(table, metrics, tmp_path)} == {"histogram_test_image"}
+
+
+def test_names_with_dollars_are_no_formulae():
+    """Two dollars in a name make Matplotlib read a formula, and fail where it is none."""
+    number = {"value": 0.1, "low": 0.0, "high": 0.2, "n": 10, "how": ""}
+    text = svg_text(forest_figure(["$a_$ minus $b^$"], [number]))
+    assert "$a_$ minus $b^$" in text

@@ -1,0 +1,35 @@
+"""The site's grey values carried to those that the model knows, by one look-up table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mammo_tf.adaptation.rungs.rung import MATCHED, UNLABELLED_PICTURES, Climbed, Say, Site
+from mammo_tf.adaptation.site_pictures import training_part
+from mammo_tf.imaging.domain_histogram import BREAST, NOT_BLACK, lookup_step
+from mammo_tf.records.domain_statistics import records_histogram, with_matching
+
+NO_SOURCE = "pictures of the site that the model knows are wanted: give --old"
+
+
+class Histogram:
+    """Histogram matching (method A) between unlabelled training pictures of both sites."""
+
+    name, title, needs, trains = "histogram", "Histogram matched", UNLABELLED_PICTURES, False
+
+    def unfit(self, site: Site) -> str:
+        """See `Rung`."""
+        return NO_SOURCE if site.source is None else ""
+
+    def climb(self, site: Site, folder: Path, say: Say) -> Climbed:
+        """See `Rung`."""
+        assert site.source is not None  # else unfit
+        assert site.model.preprocessing is not None  # refused before
+        pixels = BREAST if site.records.preprocessing.finds_breast else NOT_BLACK
+        source, target = (
+            records_histogram(training_part(part, site.settings.patients), None, pixels=pixels, name=name)
+            for name, part in (("source", site.source), ("target", site.records))
+        )
+        steps = with_matching(site.model.preprocessing, lookup_step(target, source))
+        return Climbed(replace(site.model, card=replace(site.model.card, preprocessing=steps)), MATCHED)

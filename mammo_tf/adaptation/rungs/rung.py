@@ -1,0 +1,140 @@
+"""What a rung of the ladder is: one way to take a model to a new site, and what it asks of the site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from mammo_tf.adaptation.ladder_settings import LadderSettings
+from mammo_tf.imaging.harmonising import OF_A_DOMAIN
+from mammo_tf.recipes.recipe import Recipe
+from mammo_tf.records import Records
+from mammo_tf.training import ModelFile
+
+NOTHING, UNLABELLED_PICTURES, LABELS = "nothing", "unlabelled pictures", "labels"
+CARRIED, MATCHED, FROM_TRAINING, FROM_VALIDATION = "carried", "matched", "training", "validation"
+INTERCEPT, INTERCEPT_AND_SLOPE = "intercept", "intercept and slope"
+WAYS = {
+    CARRIED: "the model's own threshold",
+    MATCHED: "the score that calls as large a share of the site as the model's threshold calls of the reference",
+    FROM_TRAINING: "chosen on labelled training patients",
+    INTERCEPT: "where the probability, refitted by an intercept on labelled training patients, is the reference's",
+    INTERCEPT_AND_SLOPE: "where the probability, refitted by intercept and slope on labelled training patients, is the "
+    "reference's",
+    FROM_VALIDATION: "chosen on validation",
+}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A model at a new site: what every rung starts from.
+
+    Attributes:
+        start: file or run folder of the model.
+        model: what it holds.
+        records: prepared pictures of the site, all splits.
+        recipe: how scores are made and put together; it trains nothing.
+        settings: of the rungs that train.
+        level: of the cases that are counted.
+        folder: of the ladder; each rung has `rungs/<name>/` in it.
+        source: prepared training pictures of the site that the model knows, prepared alike; None without them.
+        reference: predictions where the model is known to work, on patients it was not trained on; None without them.
+    """
+
+    start: Path
+    model: ModelFile
+    records: Records
+    recipe: Recipe
+    settings: LadderSettings
+    level: str
+    folder: Path
+    source: Records | None = None
+    reference: pd.DataFrame | None = None
+
+    @property
+    def threshold(self) -> float | None:
+        """The model's own, at the level."""
+        return self.model.card.threshold(self.level)
+
+    def rung_folder(self, name: str) -> Path:
+        """Where a rung keeps its files."""
+        return self.folder / "rungs" / name
+
+    @property
+    def labelled_in_training(self) -> pd.DataFrame:
+        """Rows of training whose truth is known."""
+        rows = self.records.rows.iloc[self.records.positions("train")]
+        return rows[self.recipe.task.truth(rows) >= 0]
+
+    @property
+    def both_classes_in_training(self) -> bool:
+        """Whether there is something to learn."""
+        return len(np.unique(self.recipe.task.truth(self.labelled_in_training))) == 2
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """What a rung made of the model.
+
+    Attributes:
+        model: scored at the site by its own preprocessing.
+        way: how its threshold comes about, one of `WAYS`.
+        notes: what its reader must know, a sentence each.
+        weights_changed: whether the old site gets another network as well; else its pictures are scored as before.
+    """
+
+    model: ModelFile
+    way: str
+    notes: tuple[str, ...] = ()
+    weights_changed: bool = False
+
+    @property
+    def at_the_old_site(self) -> ModelFile:
+        """The same network without what carries a machine's pictures to another look."""
+        steps = self.model.preprocessing
+        if steps is None:
+            return self.model
+        kept = tuple(step for step in steps.intensity_steps if not isinstance(step, OF_A_DOMAIN))
+        card = replace(self.model.card, preprocessing=replace(steps, intensity_steps=kept))
+        return replace(self.model, card=card)
+
+
+class Rung(Protocol):
+    """One way to take a model to a site; a file each in this folder.
+
+    Attributes:
+        name: of its folder, letters and underscores.
+        title: for readers.
+        needs: `NOTHING`, `UNLABELLED_PICTURES` or `LABELS`.
+        trains: whether weights are fitted to labels, so that labelled patients it learnt from cannot judge it.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def needs(self) -> str: ...
+
+    @property
+    def trains(self) -> bool: ...
+
+    def unfit(self, site: Site) -> str:
+        """Why the rung does not apply to this model or site, a sentence; empty where it does."""
+
+    def climb(self, site: Site, folder: Path, say: Say) -> Climbed:
+        """Does it; called again in the same folder it continues or reads what is there.
+
+        Args:
+            site: where, and with what.
+            folder: its own.
+            say: is told in a line what happens.
+        """
