@@ -58,7 +58,7 @@ def test_no_patient_is_trained_on_and_tested() -> None:
     """Groups are disjoint by construction; sizes and epochs are those that the documents name."""
     assert SHORT.test >= 80
     assert LONG.test > SHORT.test
-    assert adaptation_recipe(SHORT).stages[0].trainable == ("block_1", "block_2", "output")
+    assert adaptation_recipe(SHORT, Path("harmonising.json")).stages[0].trainable == ("block_1", "block_2", "output")
     assert source_recipe(SHORT).from_nothing
 
 
