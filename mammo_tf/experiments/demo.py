@@ -91,8 +91,7 @@ def adaptation_recipe(size: DemoSize, harmonising: Path) -> Recipe:
     """Configuration 2 in its two stages, at rates of the demonstration's own, on harmonised pictures."""
     return Recipe(
         name="site_2_adapted",
-        about="the model of site 1, fine-tuned on harmonised pictures of site 2 in two stages (configuration 2, rates of "
-        "its own)",
+        about="the model of site 1, fine-tuned on harmonised pictures of site 2 in two stages (configuration 2, own rates)",
         needs_start=True,
         preparation=Preparation(preset="start", mean="start", harmonising=str(harmonising)),
         training=Training(batch_size=16, augmentation=MIRRORED),
@@ -162,7 +161,7 @@ def _at_site_2(folder: Path, size: DemoSize, seed: int, data: dict[str, Path], s
     quiet = Steps(folder, lambda _: None)
     matched, harmonised = folder / "site_2_matched", folder / "site_2_harmonised"
     quiet.once("histogram matching", matched / "metrics.json", lambda: _matching(matched, data, source, say))
-    found = folder / "harmonising.json"
+    found = (folder / "harmonising.json").resolve()  # the same, whatever folder it is called from
     quiet.once("harmonising", harmonised / "metrics.json", lambda: _harmonised(harmonised, found, data, source, say))
     return run(seeded(adaptation_recipe(size, found), seed), folder / "site_2_adapted", data[TARGET], source, say=say)
 
