@@ -91,7 +91,7 @@ def adaptation_recipe(size: DemoSize, harmonising: Path) -> Recipe:
     """Configuration 2 in its two stages, at rates of the demonstration's own, on harmonised pictures."""
     return Recipe(
         name="site_2_adapted",
-        about="the model of site 1, fine-tuned on harmonised pictures of site 2 in two stages (configuration 2, own rates)",
+        about="the model of site 1, fine-tuned on harmonised pictures of site 2, configuration 2 at rates of its own",
         needs_start=True,
         preparation=Preparation(preset="start", mean="start", harmonising=str(harmonising)),
         training=Training(batch_size=16, augmentation=MIRRORED),
