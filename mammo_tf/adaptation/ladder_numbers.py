@@ -234,8 +234,8 @@ def _warnings(grounds: Grounds, taken: Step, positives: int) -> list[str]:
     found = []
     if positives < FEWEST:
         found.append(
-            f"The choice rests on {positives} positive cases: with fewer than {FEWEST} a difference is not to be called "
-            "one way or the other."
+            f"The choice rests on {positives} positive cases: with fewer than {FEWEST} a difference is not "
+            "to be called one way or the other."
         )
     if grounds.start_patients == UNKNOWN:
         found.append(
