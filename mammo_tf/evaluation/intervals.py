@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from mammo_tf.errors import MammoError
 
@@ -233,9 +233,9 @@ def bca_levels(
     share = ((replicates < value) & ~ties).sum() + 0.5 * ties.sum()
     if not 0 < share < len(replicates) or not len(jackknife):
         return np.full(len(levels), np.nan)
-    bias = stats.norm.ppf(share / len(replicates))
+    bias = ndtri(share / len(replicates))
     apart = jackknife.mean() - jackknife
     spread = (apart**2).sum() ** 1.5 if np.abs(apart).max() > rounding else 0.0
     acceleration = (apart**3).sum() / (6 * spread) if spread > 0 else 0.0
-    shifted = bias + stats.norm.ppf(levels)
-    return np.asarray(stats.norm.cdf(bias + shifted / (1 - acceleration * shifted)), np.float64)
+    shifted = bias + ndtri(levels)
+    return np.asarray(ndtr(bias + shifted / (1 - acceleration * shifted)), np.float64)

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.calibration import CLOSEST, logistic_fit, logits, separated
@@ -119,5 +118,5 @@ def _standard_errors(
 
 
 def _wald(value: float, error: float, alpha: float) -> Estimate:
-    half = float(stats.norm.ppf(1 - alpha / 2)) * float(error)
+    half = float(ndtri(1 - alpha / 2)) * float(error)
     return Estimate(value, value - half, value + half)
