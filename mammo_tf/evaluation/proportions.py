@@ -11,7 +11,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv, ndtri
 
 from mammo_tf.errors import MammoError
@@ -61,6 +60,8 @@ def separated_auc_low(positives: int, negatives: int, alpha: float = 0.05) -> fl
         positives, negatives: independent cases of each class, one or more.
         alpha: 1 - coverage.
     """
+    from scipy.optimize import brentq  # takes a tenth of a second to load
+
     z = float(ndtri(1 - alpha / 2))
     return float(brentq(lambda area: 1 - area - z * auc_variance(area, positives, negatives) ** 0.5, 0.0, 1 - ROUNDING))
 

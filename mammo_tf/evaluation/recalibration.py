@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, ndtri
 
 from mammo_tf.errors import MammoError
@@ -82,6 +81,8 @@ def in_the_large(
     Raises:
         MammoError: as `check_probabilities`.
     """
+    from scipy.optimize import brentq  # takes a tenth of a second to load
+
     truth, values = check_probabilities(labels, scores)
     x = logits(values)
     reach = float(np.abs(x).max()) + abs(float(np.log(truth.mean() / (1 - truth.mean())))) + 1.0
