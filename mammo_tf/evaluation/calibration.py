@@ -171,6 +171,7 @@ def _inverse_temperature(x: NDArray[np.float64], truth: NDArray[np.int64]) -> fl
             "Calibrate with platt, which shifts them too",
         )
     from scipy.optimize import brentq  # takes a tenth of a second to load
+
     return float(brentq(slope_of_loss, 0.0, high, xtol=1e-14, rtol=1e-14))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
@@ -15,6 +16,7 @@ from mammo_tf.errors import MammoError
 Statistic = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 METHODS = ("percentile", "bca")
 ROUNDING = 1e-12  # numbers no further apart are the same
+CHUNK = 64  # resamples that are held at once
 
 
 class Interval(NamedTuple):
@@ -181,7 +183,12 @@ def group_numbers(groups: ArrayLike | None, cases: int) -> NDArray[np.intp]:
     """The patient of each case as a number from 0 on, `[cases]`; `lengths_differ` where groups are no such row."""
     if groups is None:
         return np.arange(cases)
-    numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+    names = np.asarray(groups)
+    if names.dtype == object:  # each name is looked up, and only those that differ are sorted
+        codes, names = pd.factorize(names, use_na_sentinel=False)
+        numbers = np.unique(names, return_inverse=True)[1][codes]
+    else:
+        numbers = np.unique(names, return_inverse=True)[1]
     if len(numbers) != cases:
         raise MammoError("lengths_differ", f"{len(numbers)} groups and {cases} labels do not belong together")
     return numbers
@@ -211,6 +218,28 @@ def resamples(
     parts = [np.flatnonzero(of_patient == stratum) for stratum in range(int(names.max()) + 1)]
     for _ in range(replicates):
         yield np.concatenate([part[generator.integers(len(part), size=len(part))] for part in parts])
+
+
+def resampled_counts(of_patients: NDArray[np.float64], draws: Iterable[NDArray[np.intp]]) -> NDArray[np.float64]:
+    """Sums over the patients of every resample, exact, float64 `[rows, resamples]`.
+
+    Args:
+        of_patients: whole numbers from 0 on, `[rows, patients]`, such as the calls of each patient; rows of several
+            samples that have as many patients share the draws.
+        draws: as `resamples` gives them.
+    """
+    patients = of_patients.shape[1]
+    exact = np.float32 if patients * of_patients.max(initial=0) < 2**24 else np.float64  # holds every such sum
+    values, times = of_patients.T.astype(exact), np.empty((CHUNK, patients), exact)
+    found, filled = [], 0
+    for draw in draws:
+        times[filled] = np.bincount(draw, minlength=patients)
+        filled += 1
+        if filled == CHUNK:
+            found.append(times @ values)
+            filled = 0
+    found.append(times[:filled] @ values)
+    return np.concatenate(found).T.astype(np.float64)
 
 
 def _value(statistic: Statistic, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
