@@ -26,7 +26,7 @@ from mammo_tf.evaluation.metrics import CHOSEN_HERE, given_threshold, threshold_
 from mammo_tf.evaluation.numbers import Levels, Metrics, Number, Numbers, missing_number
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule
 from mammo_tf.evaluation.score_matching import ScoreTable, check_patients, check_scales, match
-from mammo_tf.evaluation.split_rates import RATES, answers_to, asked_of
+from mammo_tf.evaluation.split_rates import NAMES, answers_to, asked_of
 from mammo_tf.study.cells import MISSING
 from mammo_tf.study.manifest import UNLABELLED
 
@@ -210,7 +210,7 @@ def distance_lines(metrics: Metrics) -> list[str]:
     lines = []
     for level, wanted in metrics["reference"].items():
         told = []
-        for rate in RATES[:3]:
+        for rate in NAMES[:3]:
             numbers = (metrics["before"][level], metrics["after"][level], wanted)
             before, after, intended = (one[rate]["value"] if rate in one else None for one in numbers)
             if before is not None and after is not None and intended is not None:

@@ -151,30 +151,30 @@ def rate_numbers(
         resampling: how intervals are made.
         further: rates next to those of `RATES`.
     """
-    return numbers_of_calls([Calls(labels, scores >= threshold, patients, resampling)], further)[0]
+    return numbers_of_calls([Calls(labels, scores >= threshold, patients, resampling)], (*RATES, *further))[0]
 
 
-def numbers_of_calls(samples: Sequence[Calls], further: Sequence[Rate] = ()) -> list[Numbers]:
+def numbers_of_calls(samples: Sequence[Calls], rates: Sequence[Rate] = RATES) -> list[Numbers]:
     """As `rate_numbers`, of each of several samples, in their order.
 
     Args:
         samples: with their patients.
-        further: rates next to those of `RATES`.
+        rates: which.
     """
     images = [sample._replace(patients=None) for sample in samples if sample.resampling.also_cases]
     counted = count_calls([*samples, *images])
     over_cases = iter(counted[len(samples) :])
     return [
-        _numbers(sample, counts, next(over_cases) if sample.resampling.also_cases else None, further)
+        _numbers(sample, counts, next(over_cases) if sample.resampling.also_cases else None, rates)
         for sample, counts in zip(samples, counted, strict=False)
     ]
 
 
-def _numbers(sample: Calls, counts: CallCounts, over_cases: CallCounts | None, further: Sequence[Rate]) -> Numbers:
+def _numbers(sample: Calls, counts: CallCounts, over_cases: CallCounts | None, rates: Sequence[Rate]) -> Numbers:
     assert sample.patients is not None
     how = f"at the threshold; {sample.resampling.words(sample.patients)}"
     found: Numbers = {}
-    for rate in (*RATES, *further):
+    for rate in rates:
         number = _number(rate, counts, how)
         if over_cases is not None and number["value"] is not None:
             beside = _number(rate, over_cases, "")

@@ -13,10 +13,10 @@ from mammo_tf.evaluation.intervals import Resampling
 from mammo_tf.evaluation.levels import Level, at_level
 from mammo_tf.evaluation.metrics import named_units
 from mammo_tf.evaluation.numbers import Number, Numbers, missing_number
-from mammo_tf.evaluation.rates import numbers_of_calls
+from mammo_tf.evaluation.rates import RATES, numbers_of_calls
 from mammo_tf.study.manifest import UNLABELLED
 
-RATES = ("sensitivity", "specificity", "recall_rate", "prevalence")
+NAMES = ("sensitivity", "specificity", "recall_rate", "prevalence")
 NO_LABEL = "no row has a label"
 
 
@@ -78,16 +78,16 @@ def asked_of(
 
 
 def answers_to(asked: Sequence[Asked]) -> list[Numbers]:
-    """The threshold and `RATES` at it; the recall rate of all cases, the others of those with a label."""
+    """The threshold and the rates of `NAMES` at it; the recall rate of all cases, the others of those with a label."""
     samples = [calls for one in asked for calls in (one.labelled, one.everyone) if calls is not None]
-    rates = iter(numbers_of_calls(samples))
+    rates = iter(numbers_of_calls(samples, [rate for rate in RATES if rate.name in NAMES]))
     answers = []
     for one in asked:
         numbers: Numbers = {"threshold": one.point.copy()}
         if one.point["value"] is not None:
             found = {} if one.labelled is None else next(rates)
             found |= {} if one.everyone is None else {"recall_rate": next(rates)["recall_rate"]}
-            numbers |= {name: found.get(name) or one.missing.copy() for name in RATES}
+            numbers |= {name: found.get(name) or one.missing.copy() for name in NAMES}
         for number in numbers.values():
             number["how"] += one.words
         answers.append(numbers)
