@@ -68,7 +68,7 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
         notes.append(
             "patients have several exams: each exam is a case, and there is no level patient; --pool-exams adds it"
         )
-    for first, second in combinations(dict.fromkeys(table["split"]), 2):
+    for first, second in combinations(table["split"].unique(), 2):
         notes += _shared_exams(table, first, second)
         if threshold_split in (first, second) and "train" not in (first, second):
             continue

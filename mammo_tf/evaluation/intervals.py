@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -223,23 +224,22 @@ def resamples(
 def resampled_counts(of_patients: NDArray[np.float64], draws: Iterable[NDArray[np.intp]]) -> NDArray[np.float64]:
     """Sums over the patients of every resample, exact, float64 `[rows, resamples]`.
 
+    Patients with the same counts are of one kind; how many of each kind a resample holds tells all its sums.
+
     Args:
-        of_patients: whole numbers from 0 on, `[rows, patients]`, such as the calls of each patient; rows of several
-            samples that have as many patients share the draws.
+        of_patients: whole numbers, `[rows, patients]`, such as the calls of each patient; rows of several samples that
+            have as many patients share the draws.
         draws: as `resamples` gives them.
     """
-    patients = of_patients.shape[1]
-    exact = np.float32 if patients * of_patients.max(initial=0) < 2**24 else np.float64  # holds every such sum
-    values, times = of_patients.T.astype(exact), np.empty((CHUNK, patients), exact)
-    found, filled = [], 0
-    for draw in draws:
-        times[filled] = np.bincount(draw, minlength=patients)
-        filled += 1
-        if filled == CHUNK:
-            found.append(times @ values)
-            filled = 0
-    found.append(times[:filled] @ values)
-    return np.concatenate(found).T.astype(np.float64)
+    order = np.lexsort(of_patients)
+    first = np.append(True, (np.diff(of_patients[:, order], axis=1) != 0).any(axis=0))  # of its kind
+    kinds = np.empty(len(order), np.intp)
+    kinds[order] = np.cumsum(first) - 1
+    of_kinds = of_patients[:, order[first]]
+    found, held = [], iter(draws)
+    while chunk := [np.bincount(kinds[draw], minlength=of_kinds.shape[1]) for draw in islice(held, CHUNK)]:
+        found.append(of_kinds @ np.array(chunk, np.float64).T)
+    return np.concatenate(found, axis=1)
 
 
 def _value(statistic: Statistic, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
