@@ -19,6 +19,7 @@ from mammo_tf.adaptation.ladder_words import answer
 from mammo_tf.adaptation.rungs import Climbed, Rung
 from mammo_tf.adaptation.rungs.rung import LABELS, NOTHING
 from mammo_tf.evaluation import Metrics, adjusted
+from mammo_tf.evaluation.comparison import FEWEST
 from mammo_tf.evaluation.numbers import Number
 from mammo_tf.evaluation.site_differences import auc_apart
 from mammo_tf.files import source_revision
@@ -80,7 +81,7 @@ def ladder_json(
     tests = {one.rung.name: _test(one) for one in steps if one.predictions is not None}
     content: dict[str, Any] = {
         "format": FORMAT,
-        "title": f"{site.start.name} at {site.records.folder.name}",
+        "title": f"{site.start.name} at {grounds.name}",
         "level": site.level,
         "measure": measure.name,
         "measure_title": measure.title,
@@ -102,7 +103,7 @@ def ladder_json(
         "subgroups": subgroup_rows(tests[UNTOUCHED], tests[taken.rung.name], measure, site.recipe.evaluation)
         if taken.scored_as != UNTOUCHED else [],
         "label_budget": bought,
-        "warnings": _warnings(grounds, taken),
+        "warnings": _warnings(grounds, taken, _positives(grounds, steps)),
         "synthetic": site.records.rows["manufacturer"].str.contains("phantom", case=False).any().item(),
         "facts": {
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "revision": source_revision(),
@@ -228,9 +229,14 @@ def _old_site(
     return {"name": grounds.old.folder.name, "measure": own, "potential": potential, "rungs": rungs}
 
 
-def _warnings(grounds: Grounds, taken: Step) -> list[str]:
+def _warnings(grounds: Grounds, taken: Step, positives: int) -> list[str]:
     """What a reader must know before believing the numbers."""
     found = []
+    if positives < FEWEST:
+        found.append(
+            f"The choice rests on {positives} positive cases: with fewer than {FEWEST} a difference is not "
+            "to be called one way or the other."
+        )
     if grounds.start_patients == UNKNOWN:
         found.append(
             "Whether the model has seen patients of validation or test is unknown: it does not say whom it was trained "

@@ -56,12 +56,14 @@ class Grounds:
         measure: what they are compared by.
         old: records of the old site; None where it is not measured.
         start_patients: whether the model had seen patients of validation and test: "nobody" or "unknown".
+        name: of the site, for readers: the folder of its records or of its manifest.
     """
 
     site: Site
     measure: Measure
     old: Records | None
     start_patients: str
+    name: str
 
 
 def open_grounds(
@@ -89,7 +91,8 @@ def open_grounds(
     reference = _reference(places, model, old, recipe)
     measure = measure_for(recipe.task, level, _told(records, recipe), recipe.evaluation)
     site = Site(places.model, model, records, recipe, settings, measure.level, folder, source, reference)
-    return Grounds(site, measure, old, start_patients)
+    name = places.site.name if places.site.is_dir() else places.site.absolute().parent.name
+    return Grounds(site, measure, old, start_patients, name)
 
 
 def measuring_recipe(model: ModelFile, settings: LadderSettings) -> Recipe:

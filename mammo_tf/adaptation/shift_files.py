@@ -107,9 +107,29 @@ def shift_of_predictions(
         raise MammoError("matched_already", f"{names[1]} has a column {BEFORE}: its scores were matched", remedy)
     notes: list[str] = []
     tables = [_without_training(table, name, notes) for table, name in zip((reference, site), names, strict=True)]
-    differences = case_mix_differences(*tables)
     notes += [*_pair_notes(tables, names), *_machine_notes(tables, names)]
-    tables[0], labelled = _labelled(tables[0], names[0], notes)
+    found, chosen = _verdict(
+        tables, level, prevalence, threshold, aggregates, replicates, seed, pool_exams, names, notes
+    )
+    return found, [*notes, f"compared are scores of {chosen.plural}"]
+
+
+def _verdict(
+    tables: list[pd.DataFrame],
+    level: str | None,
+    prevalence: float | None,
+    threshold: float | None,
+    aggregates: Mapping[str, str],
+    replicates: int,
+    seed: int,
+    pool_exams: bool,
+    names: tuple[str, str],
+    notes: list[str],
+) -> tuple[Verdict, Level]:
+    """The verdict on two tables without rows of training, and its level; what is left out is added to `notes`."""
+    differences = case_mix_differences(*tables)
+    told, labelled = _labelled(tables[0], names[0], notes)
+    tables = [told, tables[1]]
     chosen = _level(tables, level, names, pool_exams)
     both = [_cases(table, chosen, aggregates, name) for table, name in zip(tables, names, strict=True)]
     notes += _views_notes(tables, chosen, names)
@@ -124,7 +144,7 @@ def shift_of_predictions(
             f"{names[0]} has fewer than {LEAST_OF_CLASS} positive or fewer than {LEAST_OF_CLASS} negative patients: "
             "its labels tell nothing of another prevalence"
         )
-    return found, [*notes, f"compared are scores of {chosen.plural}"]
+    return found, chosen
 
 
 def matching_warning(
@@ -140,10 +160,10 @@ def matching_warning(
     Args:
         reference, site, names, threshold, aggregates, pool_exams: as for `shift_of_predictions`.
     """
+    notes: list[str] = []  # of patients and machines the matching tells its own
+    tables = [_without_training(table, name, notes) for table, name in zip((reference, site), names, strict=True)]
     try:
-        found, _ = shift_of_predictions(
-            reference, site, threshold=threshold, aggregates=aggregates, pool_exams=pool_exams, names=names
-        )
+        found, _ = _verdict(tables, None, None, threshold, aggregates, REPLICATES, 0, pool_exams, names, notes)
     except MammoError:
         return ""  # what is wrong is told by matching itself
     return "" if found.p_mixture is None else f"{found.sentence}; {found.follows[0]}"

@@ -68,7 +68,8 @@ def evaluate(options: Namespace) -> None:
     """Measures anyone's predictions."""
     with held():
         from mammo_tf.evaluation import OperatingRule, Resampling
-        from mammo_tf.reporting.evaluating import evaluate_files, number_lines, subgroup_lines
+        from mammo_tf.reporting.evaluating import evaluate_files
+        from mammo_tf.reporting.lines import number_lines, subgroup_lines
 
     columns = columns_of(options.columns, 1 if options.other is None else 2)
     chosen = (options.rule, options.target, options.miss_cost) != ("g_mean", None, 1.0)

@@ -43,7 +43,7 @@ def run(options: Namespace) -> None:
         from mammo_tf.recipes.report import finish_run
         from mammo_tf.recipes.runner import run as run_recipe
         from mammo_tf.recipes.smoke_study import smoke_material
-        from mammo_tf.reporting.evaluating import number_lines
+        from mammo_tf.reporting.lines import number_lines
 
     recipe = load_recipe(options.recipe, options.variant)
     if options.smoke:

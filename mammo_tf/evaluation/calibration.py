@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from mammo_tf.errors import MammoError
@@ -171,6 +170,8 @@ def _inverse_temperature(x: NDArray[np.float64], truth: NDArray[np.int64]) -> fl
             "no positive temperature fits: the scores rank backwards, or too many lie on the wrong side of 0.5",
             "Calibrate with platt, which shifts them too",
         )
+    from scipy.optimize import brentq  # takes a tenth of a second to load
+
     return float(brentq(slope_of_loss, 0.0, high, xtol=1e-14, rtol=1e-14))
 
 

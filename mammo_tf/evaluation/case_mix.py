@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from mammo_tf.evaluation.levels import resampled_column, with_identity
+from mammo_tf.evaluation.two_samples import chi_squared, fisher_exact, mann_whitney
 from mammo_tf.study.manifest import UNLABELLED
 
 LEVEL = 0.05  # of each test
@@ -42,7 +42,7 @@ def _prevalence(reference: pd.DataFrame, site: pd.DataFrame) -> str:
         counts.append([int(sick.sum()), int(len(sick) - sick.sum())])
     if min(map(sum, counts)) == 0:
         return ""
-    p = float(stats.fisher_exact(counts).pvalue)
+    p = fisher_exact(counts)
     return _words("prevalence", [f"{sick / (sick + well):.3f}" for sick, well in counts], p)
 
 
@@ -52,7 +52,7 @@ def _age(reference: pd.DataFrame, site: pd.DataFrame) -> str:
     ages = [_years(_of_patients(table[table["age"] != ""], "age")) for table in (reference, site)]
     if min(map(len, ages)) == 0:
         return ""
-    p = float(stats.mannwhitneyu(*ages, method="asymptotic").pvalue) if np.ptp(np.concatenate(ages)) > 0 else 1.0
+    p = mann_whitney(*ages) if np.ptp(np.concatenate(ages)) > 0 else 1.0
     return _words("median age", [f"{np.median(years):.0f}" for years in ages], p)
 
 
@@ -70,7 +70,7 @@ def _density(reference: pd.DataFrame, site: pd.DataFrame) -> str:
         return ""
     values = sorted(set(told[0]) | set(told[1]))
     counts = np.array([[int((cells == value).sum()) for value in values] for cells in told])
-    p = float(stats.chi2_contingency(counts).pvalue) if len(values) > 1 else 1.0
+    p = chi_squared(counts) if len(values) > 1 else 1.0
     shares = [
         " ".join(f"{value} {share:.2f}" for value, share in zip(values, row / row.sum(), strict=True)) for row in counts
     ]

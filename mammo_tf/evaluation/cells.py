@@ -29,7 +29,9 @@ def label_numbers(cells: pd.Series, where: str, lines: Sequence[int]) -> NDArray
         MammoError: `label_wrong`.
     """
     text = cells.astype(str).str.strip()
-    numbers = pd.to_numeric(text.map(lambda cell: WORDS.get(cell.casefold(), cell)), errors="coerce")
+    values = list(text.unique())
+    known = pd.to_numeric(pd.Series([WORDS.get(value.casefold(), value) for value in values]), errors="coerce")
+    numbers = text.map(dict(zip(values, known, strict=True)))
     wrong = np.flatnonzero(~numbers.isin((0, 1)))
     if len(wrong):
         counts = text.value_counts()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ MOST_DECIMALS = 9
 FEWER = (6, 4, 3)
 APART = 0.5  # of the scores are other ones than the rest: with fewer, equal scores say nothing
 COPY = 0.5  # of the rows of the smaller part: from here on it is taken for a copy
+Keys: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64]]
 SHIFTS = (-3, -2, -1, 1, 2, 3)  # units of the last decimal: what is in common there is chance
 
 
@@ -49,23 +50,27 @@ class _Rows(NamedTuple):
 
     @property
     def too_coarse(self) -> bool:
-        return len(np.unique(self.scores)) < APART * len(self.scores)
+        return not len(self.scores) or len(np.unique(self.scores)) < APART * len(self.scores)
 
-    def keys(self, shift: int = 0) -> NDArray[np.float64]:
-        """One number for label and score of each row."""
-        return 2 * (self.scores + shift) + self.labels
+    def keys(self) -> Keys:
+        """The numbers that stand for label and score of the rows, rising, two a unit of the score; rows of each."""
+        return np.unique(2 * self.scores + self.labels, return_counts=True)
 
 
 def _beyond_chance(first: _Rows, second: _Rows) -> int:
     if first.too_coarse or second.too_coarse:
         return 0
-    found, *beside = (_in_common(first.keys(shift), second.keys()) for shift in (0, *SHIFTS))
+    (values, rows), theirs = first.keys(), second.keys()
+    found, *beside = (_in_common((values + 2 * shift, rows), theirs) for shift in (0, *SHIFTS))
     chance = float(np.mean(beside))
     return found if found - chance > 3 + 4 * chance**0.5 else 0
 
 
-def _in_common(first: NDArray[np.float64], second: NDArray[np.float64]) -> int:
-    return int(min(np.isin(first, second).sum(), np.isin(second, first).sum()))
+def _in_common(first: Keys, second: Keys) -> int:
+    """How many rows of either have a row with the same key in the other; the smaller of the two numbers."""
+    place = np.minimum(np.searchsorted(second[0], first[0]), len(second[0]) - 1)
+    same = second[0][place] == first[0]
+    return int(min(first[1][same].sum(), second[1][place[same]].sum()))
 
 
 def _decimals(scores: NDArray[np.float64]) -> int:

@@ -44,8 +44,9 @@ def check_patients_apart(table: pd.DataFrame, threshold_split: str) -> None:
 
 def shared_names(first: pd.Series, second: pd.Series) -> dict[str, str]:
     """Name in the first -> name in the second, of those that are in both, however they are spelled."""
-    theirs = dict(zip(spelled_alike(second), second, strict=True))
-    return {str(name): str(theirs[key]) for name, key in zip(first, spelled_alike(first), strict=True) if key in theirs}
+    ours, names = first.tolist(), second.tolist()
+    theirs = dict(zip(spelled_alike(names), names, strict=True))
+    return {str(name): str(theirs[key]) for name, key in zip(ours, spelled_alike(ours), strict=True) if key in theirs}
 
 
 def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool_exams: bool = False) -> list[str]:
@@ -67,7 +68,7 @@ def patient_notes(table: pd.DataFrame, threshold_split: str = "validation", pool
         notes.append(
             "patients have several exams: each exam is a case, and there is no level patient; --pool-exams adds it"
         )
-    for first, second in combinations(dict.fromkeys(table["split"]), 2):
+    for first, second in combinations(table["split"].unique(), 2):
         notes += _shared_exams(table, first, second)
         if threshold_split in (first, second) and "train" not in (first, second):
             continue

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from mammo_tf.errors import MammoError
 
 Statistic = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 METHODS = ("percentile", "bca")
 ROUNDING = 1e-12  # numbers no further apart are the same
+CHUNK = 64  # resamples that are held at once
 
 
 class Interval(NamedTuple):
@@ -181,7 +184,12 @@ def group_numbers(groups: ArrayLike | None, cases: int) -> NDArray[np.intp]:
     """The patient of each case as a number from 0 on, `[cases]`; `lengths_differ` where groups are no such row."""
     if groups is None:
         return np.arange(cases)
-    numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+    names = np.asarray(groups)
+    if names.dtype == object:  # each name is looked up, and only those that differ are sorted
+        codes, names = pd.factorize(names, use_na_sentinel=False)
+        numbers = np.unique(names, return_inverse=True)[1][codes]
+    else:
+        numbers = np.unique(names, return_inverse=True)[1]
     if len(numbers) != cases:
         raise MammoError("lengths_differ", f"{len(numbers)} groups and {cases} labels do not belong together")
     return numbers
@@ -213,6 +221,27 @@ def resamples(
         yield np.concatenate([part[generator.integers(len(part), size=len(part))] for part in parts])
 
 
+def resampled_counts(of_patients: NDArray[np.float64], draws: Iterable[NDArray[np.intp]]) -> NDArray[np.float64]:
+    """Sums over the patients of every resample, exact, float64 `[rows, resamples]`.
+
+    Patients with the same counts are of one kind; how many of each kind a resample holds tells all its sums.
+
+    Args:
+        of_patients: whole numbers, `[rows, patients]`, such as the calls of each patient; rows of several samples that
+            have as many patients share the draws.
+        draws: as `resamples` gives them.
+    """
+    order = np.lexsort(of_patients)
+    first = np.append(True, (np.diff(of_patients[:, order], axis=1) != 0).any(axis=0))  # of its kind
+    kinds = np.empty(len(order), np.intp)
+    kinds[order] = np.cumsum(first) - 1
+    of_kinds = of_patients[:, order[first]]
+    found, held = [], iter(draws)
+    while chunk := [np.bincount(kinds[draw], minlength=of_kinds.shape[1]) for draw in islice(held, CHUNK)]:
+        found.append(of_kinds @ np.array(chunk, np.float64).T)
+    return np.concatenate(found, axis=1)
+
+
 def _value(statistic: Statistic, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
     try:
         return statistic(labels, scores)
@@ -233,9 +262,9 @@ def bca_levels(
     share = ((replicates < value) & ~ties).sum() + 0.5 * ties.sum()
     if not 0 < share < len(replicates) or not len(jackknife):
         return np.full(len(levels), np.nan)
-    bias = stats.norm.ppf(share / len(replicates))
+    bias = ndtri(share / len(replicates))
     apart = jackknife.mean() - jackknife
     spread = (apart**2).sum() ** 1.5 if np.abs(apart).max() > rounding else 0.0
     acceleration = (apart**3).sum() / (6 * spread) if spread > 0 else 0.0
-    shifted = bias + stats.norm.ppf(levels)
-    return np.asarray(stats.norm.cdf(bias + shifted / (1 - acceleration * shifted)), np.float64)
+    shifted = bias + ndtri(levels)
+    return np.asarray(ndtr(bias + shifted / (1 - acceleration * shifted)), np.float64)

@@ -17,25 +17,22 @@ from mammo_tf.evaluation.levels import (
     aggregates_in_force,
     at_level,
     how_words,
-    level_named,
     measured_levels,
     resampled_column,
     with_identity,
 )
 from mammo_tf.evaluation.matching_notes import ASSUMED, UNKNOWN, machine_notes, mix_note, pair_notes
-from mammo_tf.evaluation.metrics import CHOSEN_HERE, given_threshold, named_units, threshold_of, with_caution
+from mammo_tf.evaluation.metrics import CHOSEN_HERE, given_threshold, threshold_of, with_caution
 from mammo_tf.evaluation.numbers import Levels, Metrics, Number, Numbers, missing_number
 from mammo_tf.evaluation.operating import G_MEAN, OperatingRule
-from mammo_tf.evaluation.rates import rate_numbers
 from mammo_tf.evaluation.score_matching import ScoreTable, check_patients, check_scales, match
+from mammo_tf.evaluation.split_rates import NAMES, answers_to, asked_of
 from mammo_tf.study.cells import MISSING
 from mammo_tf.study.manifest import UNLABELLED
 
 BEFORE = "score_before"
-RATES = ("sensitivity", "specificity", "recall_rate", "prevalence")
 WHOLE = "the whole site"
 NO_MACHINE = ("label", "score", "patient_id", "image_id", "exam_id")
-NO_LABEL = "no row has a label"
 
 
 @dataclass(frozen=True)
@@ -162,20 +159,22 @@ def matching_metrics(
     parts = {"": site}
     if len(matched.machines) > 1:
         parts |= {f", {one.name}": site[numbers == number] for number, one in enumerate(matched.machines)}
-    splits: dict[str, Levels] = {"reference": {}}
+    asked = []
     for level in measured_levels(site, pool_exams):
         cases = at_level(labelled, level.name, aggregates) if len(labelled) else None
         point = _chosen(cases, level, rule) if threshold is None else given_threshold(threshold)
-        found = _rates(matched.reference, level.name, point, aggregates, resampling)
-        chosen = threshold is None and point["value"] is not None
-        splits["reference"][level.name] = found | (with_caution(_hanging(found), CHOSEN_HERE) if chosen else {})
+        samples = {"reference": matched.reference}
         for name, part in parts.items():
-            for split, scores in (("before", part[BEFORE]), ("after", part["score"])):
-                rates = _rates(part.assign(score=scores), level.name, point, aggregates, resampling)
-                splits.setdefault(split + name, {})[level.name] = rates
-        for levels in splits.values():
-            for number in levels[level.name].values():
-                number["how"] += how_words(site, level, aggregates)
+            samples |= {f"before{name}": part.assign(score=part[BEFORE]), f"after{name}": part}
+        asked += [
+            asked_of(split, table, level, point, aggregates, resampling, how_words(site, level, aggregates))
+            for split, table in samples.items()
+        ]
+    splits: dict[str, Levels] = {}
+    for one, found in zip(asked, answers_to(asked), strict=True):
+        if one.split == "reference" and threshold is None and one.point["value"] is not None:
+            found |= with_caution(_hanging(found), CHOSEN_HERE)
+        splits.setdefault(one.split, {})[one.level.name] = found
     return Metrics(splits, aggregates_in_force(site, aggregates, pool_exams), matched.notes)
 
 
@@ -211,7 +210,7 @@ def distance_lines(metrics: Metrics) -> list[str]:
     lines = []
     for level, wanted in metrics["reference"].items():
         told = []
-        for rate in RATES[:3]:
+        for rate in NAMES[:3]:
             numbers = (metrics["before"][level], metrics["after"][level], wanted)
             before, after, intended = (one[rate]["value"] if rate in one else None for one in numbers)
             if before is not None and after is not None and intended is not None:
@@ -220,28 +219,6 @@ def distance_lines(metrics: Metrics) -> list[str]:
         if told:
             lines.append(f"distance from the reference per {level}: {'; '.join(told)}")
     return lines
-
-
-def _rates(
-    table: pd.DataFrame, level: str, point: Number, aggregates: Mapping[str, str], resampling: Resampling
-) -> Numbers:
-    """The threshold and `RATES` at it; the recall rate of all cases, the others of those with a label."""
-    numbers: Numbers = {"threshold": point.copy()}
-    if point["value"] is None:
-        return numbers
-    resampling = named_units(table, resampling)
-    labelled = table[table["label"] != UNLABELLED]
-    how, why = f"at the threshold; {resampling.units} resampled", NO_LABEL
-    found: Numbers = {}
-    for part in [labelled, *([table.assign(label=0)] if len(labelled) < len(table) else [])]:
-        cases = at_level(part, level, aggregates) if len(part) else None
-        if cases is None and len(part):
-            why = f"nothing tells its {level_named(level).plural}"
-        elif cases is not None:
-            arrays = (cases["label"].to_numpy(np.int64), cases["score"].to_numpy(np.float64))
-            rates = rate_numbers(*arrays, point["value"], cases["patient_id"].to_numpy(), resampling)
-            found |= rates if part is labelled else {"recall_rate": rates["recall_rate"]}
-    return numbers | {name: found.get(name) or missing_number(0, how, why) for name in RATES}
 
 
 def _hanging(numbers: Numbers) -> Numbers:

@@ -11,8 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import brentq
+from scipy.special import betainc, betaincinv, ndtri
 
 from mammo_tf.errors import MammoError
 
@@ -30,7 +29,7 @@ class Ends(NamedTuple):
 def wilson(hits: int, cases: int, alpha: float = 0.05) -> Ends:
     """Wilson's score interval of a share; `no_cases` where there are none."""
     share = _share(hits, cases)
-    z = float(stats.norm.ppf(1 - alpha / 2))
+    z = float(ndtri(1 - alpha / 2))
     wide = 1 + z * z / cases
     centre = (share + z * z / (2 * cases)) / wide
     half = z * (share * (1 - share) / cases + z * z / (4 * cases * cases)) ** 0.5 / wide
@@ -40,8 +39,8 @@ def wilson(hits: int, cases: int, alpha: float = 0.05) -> Ends:
 def clopper_pearson(hits: int, cases: int, alpha: float = 0.05) -> Ends:
     """The exact interval of a share, never too short; `no_cases` where there are none."""
     _share(hits, cases)
-    low = 0.0 if hits == 0 else float(stats.beta.ppf(alpha / 2, hits, cases - hits + 1))
-    high = 1.0 if hits == cases else float(stats.beta.ppf(1 - alpha / 2, hits + 1, cases - hits))
+    low = 0.0 if hits == 0 else float(betaincinv(hits, cases - hits + 1, alpha / 2))
+    high = 1.0 if hits == cases else float(betaincinv(hits + 1, cases - hits, 1 - alpha / 2))
     return Ends(low, high)
 
 
@@ -61,7 +60,9 @@ def separated_auc_low(positives: int, negatives: int, alpha: float = 0.05) -> fl
         positives, negatives: independent cases of each class, one or more.
         alpha: 1 - coverage.
     """
-    z = float(stats.norm.ppf(1 - alpha / 2))
+    from scipy.optimize import brentq  # takes a tenth of a second to load
+
+    z = float(ndtri(1 - alpha / 2))
     return float(brentq(lambda area: 1 - area - z * auc_variance(area, positives, negatives) ** 0.5, 0.0, 1 - ROUNDING))
 
 
@@ -82,7 +83,8 @@ def mcnemar(only_first: int, only_second: int) -> McNemar:
     total = only_first + only_second
     if total == 0:
         return McNemar(1.0, 0.0, 0.0)
-    p = min(1.0, 2 * float(stats.binom.cdf(min(only_first, only_second), total, 0.5)))
+    fewer = min(only_first, only_second)
+    p = min(1.0, 2 * float(betainc(total - fewer, fewer + 1, 0.5)))  # of no more than these, by a fair coin
     apart = abs(only_first - only_second)
     return McNemar(p, (apart - 1) ** 2 / total, apart**2 / total)
 
@@ -139,7 +141,7 @@ def sample_for_share(share: float, width: float, alpha: float = 0.05) -> int:
         raise MammoError("sample_wrong", f"a share of {share} within {width} does not make a study")
 
     def wide(cases: int) -> float:
-        z = float(stats.norm.ppf(1 - alpha / 2))
+        z = float(ndtri(1 - alpha / 2))
         half = z * (share * (1 - share) / cases + z * z / (4 * cases * cases)) ** 0.5 / (1 + z * z / cases)
         return 2 * half
 
@@ -158,7 +160,7 @@ def patients_in_all(needed: int, part: float) -> int:
 
 
 def _fewest(variance: Callable[[int, int], float], width: float, prevalence: float, alpha: float) -> Sample:
-    z = float(stats.norm.ppf(1 - alpha / 2))
+    z = float(ndtri(1 - alpha / 2))
 
     def parts(patients: int) -> tuple[int, int]:
         positives = int(np.floor(patients * prevalence + 0.5))

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation.intervals import Interval, Resampling, bca_levels, group_numbers, resamples
+from mammo_tf.evaluation.call_counts import CallCounts, Calls, Counts, count_calls
+from mammo_tf.evaluation.intervals import Interval, Resampling, bca_levels
 from mammo_tf.evaluation.numbers import Number, Numbers, interval_number, missing_number, with_exact_ends
 from mammo_tf.evaluation.proportions import clopper_pearson
 
-Counts = NDArray[np.float64]
 OfCounts = Callable[[Counts, Counts, Counts, Counts], Counts]
 MOST_UNDEFINED = 0.05  # of the resamples with both classes: where more have no value, an interval would be of the rest
 
@@ -151,68 +151,70 @@ def rate_numbers(
         resampling: how intervals are made.
         further: rates next to those of `RATES`.
     """
+    return numbers_of_calls([Calls(labels, scores >= threshold, patients, resampling)], (*RATES, *further))[0]
+
+
+def numbers_of_calls(samples: Sequence[Calls], rates: Sequence[Rate] = RATES) -> list[Numbers]:
+    """As `rate_numbers`, of each of several samples, in their order.
+
+    Args:
+        samples: with their patients.
+        rates: which.
+    """
+    images = [sample._replace(patients=None) for sample in samples if sample.resampling.also_cases]
+    counted = count_calls([*samples, *images])
+    over_cases = iter(counted[len(samples) :])
+    return [
+        _numbers(sample, counts, next(over_cases) if sample.resampling.also_cases else None, rates)
+        for sample, counts in zip(samples, counted, strict=False)
+    ]
+
+
+def _numbers(sample: Calls, counts: CallCounts, over_cases: CallCounts | None, rates: Sequence[Rate]) -> Numbers:
+    assert sample.patients is not None
+    how = f"at the threshold; {sample.resampling.words(sample.patients)}"
     found: Numbers = {}
-    over_patients = _Counted(labels, scores >= threshold, patients, resampling)
-    over_cases = _Counted(labels, scores >= threshold, None, resampling) if resampling.also_cases else None
-    for rate in (*RATES, *further):
-        number = over_patients.number(rate, f"at the threshold; {resampling.words(patients)}")
+    for rate in rates:
+        number = _number(rate, counts, how)
         if over_cases is not None and number["value"] is not None:
-            beside = over_cases.number(rate, "")
+            beside = _number(rate, over_cases, "")
             number["cases_resampled"] = {"low": beside["low"], "high": beside["high"]}
         found[rate.name] = number
     return found
 
 
-class _Counted:
-    """The four counts of every patient and of every resample, float64 `[4, patients]` and `[4, resamples]`."""
+def _number(rate: Rate, counts: CallCounts, how: str) -> Number:
+    """A rate with its interval."""
+    whole = counts.of_patients.sum(axis=1)
+    value, n = float(rate.of(*whole)), round(float(rate.cases(*whole)))
+    words = f"{how}; {rate.note}" if rate.note else how
+    if not np.isfinite(value):
+        return missing_number(n, words, rate.without)
+    replicates = np.asarray(rate.of(*counts.drawn), np.float64)
+    exists = np.isfinite(replicates)
+    found = _interval(rate, value, counts, replicates[exists])
+    tp, fp, tn, fn = counts.drawn
+    both = (tp + fn > 0) & (tn + fp > 0)
+    undefined = float((both & ~exists).sum() / max(both.sum(), 1))
+    number = interval_number(found, n, words, "without a value" if undefined else "of one class")
+    if undefined > MOST_UNDEFINED:
+        number["low"] = number["high"] = None
+        number["why"] = f"no interval: {undefined:.0%} of the resamples have no value"
+    elif rate.is_share and value in (0, 1):
+        units = int((rate.cases(*counts.of_patients) > 0).sum())
+        exact = clopper_pearson(round(value * units), units)
+        with_exact_ends(number, exact, f"Clopper and Pearson's, of {units} independent {counts.units}")
+    return number
 
-    def __init__(
-        self,
-        labels: NDArray[np.int64],
-        called: NDArray[np.bool_],
-        groups: NDArray[Any] | None,
-        resampling: Resampling,
-    ) -> None:
-        self.resampling = resampling
-        self.units = "cases" if groups is None else resampling.units
-        numbers = group_numbers(groups, len(labels))
-        positive = labels == 1
-        kinds = (positive & called, ~positive & called, ~positive & ~called, positive & ~called)
-        self.of_patients = np.stack([np.bincount(numbers, weights=kind) for kind in kinds])
-        draws = resamples(numbers, resampling.replicates, resampling.seed, resampling.strata(labels, groups))
-        count = self.of_patients.shape[1]
-        self.drawn = np.array([self.of_patients @ np.bincount(draw, minlength=count) for draw in draws]).T
-        self.whole = self.of_patients.sum(axis=1)
 
-    def number(self, rate: Rate, how: str) -> Number:
-        """A rate with its interval."""
-        value, n = float(rate.of(*self.whole)), round(float(rate.cases(*self.whole)))
-        words = f"{how}; {rate.note}" if rate.note else how
-        if not np.isfinite(value):
-            return missing_number(n, words, rate.without)
-        replicates = np.asarray(rate.of(*self.drawn), np.float64)
-        exists = np.isfinite(replicates)
-        found = self._interval(rate, value, replicates[exists], len(replicates))
-        tp, fp, tn, fn = self.drawn
-        both = (tp + fn > 0) & (tn + fp > 0)
-        undefined = float((both & ~exists).sum() / max(both.sum(), 1))
-        number = interval_number(found, n, words, "without a value" if undefined else "of one class")
-        if undefined > MOST_UNDEFINED:
-            number["low"] = number["high"] = None
-            number["why"] = f"no interval: {undefined:.0%} of the resamples have no value"
-        elif rate.is_share and value in (0, 1):
-            units = int((rate.cases(*self.of_patients) > 0).sum())
-            exact = clopper_pearson(round(value * units), units)
-            with_exact_ends(number, exact, f"Clopper and Pearson's, of {units} independent {self.units}")
-        return number
-
-    def _interval(self, rate: Rate, value: float, usable: NDArray[np.float64], drawn: int) -> Interval:
-        left_out = drawn - len(usable)
-        if len(usable) < 2:
-            return Interval(value, float("nan"), float("nan"), usable, left_out)
-        levels = np.array([0.025, 0.975])
-        if self.resampling.method == "bca":
-            without = np.asarray(rate.of(*(self.whole[:, None] - self.of_patients)), np.float64)
-            levels = bca_levels(value, usable, without[np.isfinite(without)], levels)
-        low, high = np.quantile(usable, levels) if np.isfinite(levels).all() else (np.nan, np.nan)
-        return Interval(value, float(low), float(high), usable, left_out)
+def _interval(rate: Rate, value: float, counts: CallCounts, usable: Counts) -> Interval:
+    left_out = counts.drawn.shape[1] - len(usable)
+    if len(usable) < 2:
+        return Interval(value, float("nan"), float("nan"), usable, left_out)
+    levels = np.array([0.025, 0.975])
+    if counts.resampling.method == "bca":
+        whole = counts.of_patients.sum(axis=1)
+        without = np.asarray(rate.of(*(whole[:, None] - counts.of_patients)), np.float64)
+        levels = bca_levels(value, usable, without[np.isfinite(without)], levels)
+    low, high = np.quantile(usable, levels) if np.isfinite(levels).all() else (np.nan, np.nan)
+    return Interval(value, float(low), float(high), usable, left_out)

@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.calibration import CLOSEST, logistic_fit, logits, separated
@@ -83,6 +81,8 @@ def in_the_large(
     Raises:
         MammoError: as `check_probabilities`.
     """
+    from scipy.optimize import brentq  # takes a tenth of a second to load
+
     truth, values = check_probabilities(labels, scores)
     x = logits(values)
     reach = float(np.abs(x).max()) + abs(float(np.log(truth.mean() / (1 - truth.mean())))) + 1.0
@@ -119,5 +119,5 @@ def _standard_errors(
 
 
 def _wald(value: float, error: float, alpha: float) -> Estimate:
-    half = float(stats.norm.ppf(1 - alpha / 2)) * float(error)
+    half = float(ndtri(1 - alpha / 2)) * float(error)
     return Estimate(value, value - half, value + half)

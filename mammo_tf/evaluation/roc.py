@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from mammo_tf.errors import MammoError
 
@@ -92,6 +92,21 @@ def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.int64], ND
     return truth.astype(np.int64), values
 
 
+def average_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1 on, equal numbers at the middle of theirs: float64 `[n]`.
+
+    Args:
+        values: finite numbers, `[n]`, one or more.
+    """
+    order = np.argsort(values, kind="stable")
+    rising = values[order]
+    first = np.flatnonzero(np.append(True, rising[1:] != rising[:-1]))  # of each run of equal numbers
+    behind = np.append(first[1:], len(rising))
+    ranks = np.empty(len(rising), np.float64)
+    ranks[order] = np.repeat((first + 1 + behind) / 2, behind - first)
+    return ranks
+
+
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Area under the ROC curve: the share of pairs (positive, negative) in the right order, ties counting one half.
 
@@ -99,7 +114,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
         MammoError: as `checked`.
     """
     truth, values = checked(labels, scores)
-    ranks = stats.rankdata(values)
+    ranks = average_ranks(values)
     positives = int(truth.sum())
     negatives = len(truth) - positives
     return float((ranks[truth == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
@@ -120,9 +135,9 @@ def curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
 def _components(truth: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """DeLong's V10 of the positives and V01 of the negatives, from mid-ranks (Sun and Xu 2014)."""
     positives, negatives = values[truth == 1], values[truth == 0]
-    together = stats.rankdata(np.concatenate([positives, negatives]))
-    v10 = (together[: len(positives)] - stats.rankdata(positives)) / len(negatives)
-    v01 = 1.0 - (together[len(positives) :] - stats.rankdata(negatives)) / len(positives)
+    together = average_ranks(np.concatenate([positives, negatives]))
+    v10 = (together[: len(positives)] - average_ranks(positives)) / len(negatives)
+    v01 = 1.0 - (together[len(positives) :] - average_ranks(negatives)) / len(positives)
     return v10, v01
 
 
@@ -161,7 +176,7 @@ def delong(labels: ArrayLike, scores: ArrayLike, alpha: float = 0.05, logit: boo
     truth, values = checked(labels, scores)
     area = auc(truth, values)
     variance = _variance(*_components(truth, values))
-    half = float(stats.norm.ppf(1 - alpha / 2)) * variance**0.5
+    half = float(ndtri(1 - alpha / 2)) * variance**0.5
     if logit and 0 < area < 1:
         centre, half = np.log(area / (1 - area)), half / (area * (1 - area))
         low, high = 1 / (1 + np.exp(half - centre)), 1 / (1 + np.exp(-half - centre))
@@ -183,9 +198,9 @@ def delong_paired(labels: ArrayLike, a: ArrayLike, b: ArrayLike, alpha: float = 
     variance = _variance(a10 - b10, a01 - b01)
     area_a, area_b = auc(truth, first), auc(truth, second)
     difference = area_a - area_b
-    half = float(stats.norm.ppf(1 - alpha / 2)) * variance**0.5
+    half = float(ndtri(1 - alpha / 2)) * variance**0.5
     z = difference / variance**0.5 if variance > NO_VARIANCE else None
-    p = None if z is None else float(2 * stats.norm.sf(abs(z)))
+    p = None if z is None else float(2 * ndtr(-abs(z)))
     return DeLongPaired(area_a, area_b, difference, variance, difference - half, difference + half, z, p)
 
 

@@ -173,9 +173,13 @@ def _means_of_draws(patients: Patients, draws: int, generator: np.random.Generat
 
 def _drawn(patients: Patients, sizes: NDArray[np.int64], generator: np.random.Generator) -> Curve:
     """Sums over so many patients, drawn with replacement, float64 `[len(sizes), points]`."""
-    count = patients.shape[0]
-    times = [np.bincount(generator.integers(count, size=size), minlength=count) for size in sizes]
-    return _sums(patients, np.array(times))
+    count, points = patients.shape
+    draws = (generator.integers(count, size=size) for size in sizes)
+    if patients.nnz == count and (patients.data == 1).all():  # each has one score: whole numbers, exact in any order
+        places = patients.indices
+        counts = np.array([np.bincount(places[draw], minlength=points) for draw in draws], np.float64, order="F")
+        return np.cumsum(counts, axis=1)
+    return _sums(patients, np.array([np.bincount(draw, minlength=count) for draw in draws]))
 
 
 def _sums(patients: Patients, times: NDArray[Any]) -> Curve:

@@ -30,9 +30,10 @@ from mammo_tf.evaluation.predictions import COLUMNS
 from mammo_tf.evaluation.rates import ELSEWHERE
 from mammo_tf.evaluation.suspicions import score_notes
 from mammo_tf.patients.table import PatientTable
-from mammo_tf.reporting import roc_figure, scores_at
+from mammo_tf.reporting.figures import roc_figure
 from mammo_tf.reporting.palette import save_figure
 from mammo_tf.reporting.reliability import reliability_figure
+from mammo_tf.reporting.scores import scores_at
 from mammo_tf.reporting.tables import answer
 
 PLAIN = ("maximum", "mean")  # of the four view scores

@@ -17,8 +17,8 @@ from mammo_tf.files import atomic_path, read_json, write_json
 from mammo_tf.recipes.run_folder import as_written
 from mammo_tf.records import Records
 from mammo_tf.records.prepare_image import reduced
-from mammo_tf.reporting import Overlay, near_window, outlines
 from mammo_tf.reporting.examples import read_picture
+from mammo_tf.reporting.overlays import Overlay, near_window, outlines
 from mammo_tf.training.tasks.stored_masks import MASKS, mask_path
 
 LISTED = "overlays.json"

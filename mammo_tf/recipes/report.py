@@ -23,7 +23,9 @@ from mammo_tf.recipes.proof import NOBODY, UNKNOWN, Proof, read_proof
 from mammo_tf.recipes.results import RunResult
 from mammo_tf.recipes.run_folder import ENVIRONMENT, RUN, as_written, check_format
 from mammo_tf.records import Records
-from mammo_tf.reporting import Comparison, Curve, Entry, Example, Report, write_report
+from mammo_tf.reporting.comparisons import Comparison
+from mammo_tf.reporting.examples import Example
+from mammo_tf.reporting.report import Curve, Entry, Report, write_report
 from mammo_tf.serving.scorer import RUN_MODEL
 from mammo_tf.study import Finding, findings_from_json, findings_to_json
 from mammo_tf.training import Classification, ModelCard

@@ -1,35 +1,26 @@
 """Numbers to pictures, and one HTML file."""
 
-from mammo_tf.reporting.comparisons import Comparison
-from mammo_tf.reporting.examples import Example, example_figure
-from mammo_tf.reporting.figures import forest_figure, histogram_figure, roc_figure, write_figures
-from mammo_tf.reporting.losses import loss_figure, read_log
-from mammo_tf.reporting.overlays import Overlay, near_window, outlines, overlay_figure
-from mammo_tf.reporting.report import Curve, Entry, Report, render_report, write_report
-from mammo_tf.reporting.scores import Scores, scores_at
-from mammo_tf.reporting.sheet import SheetPicture, write_sheet
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "Comparison",
-    "Curve",
-    "Entry",
-    "Example",
-    "Overlay",
-    "Report",
-    "Scores",
-    "SheetPicture",
-    "example_figure",
-    "forest_figure",
-    "histogram_figure",
-    "loss_figure",
-    "near_window",
-    "outlines",
-    "overlay_figure",
-    "read_log",
-    "render_report",
-    "roc_figure",
-    "scores_at",
-    "write_figures",
-    "write_report",
-    "write_sheet",
-]
+_MODULES = {  # each is loaded where one of its names is asked for: a command that draws nothing loads no Matplotlib
+    "comparisons": ("Comparison",),
+    "examples": ("Example", "example_figure"),
+    "figures": ("forest_figure", "histogram_figure", "roc_figure", "write_figures"),
+    "losses": ("loss_figure", "read_log"),
+    "overlays": ("Overlay", "near_window", "outlines", "overlay_figure"),
+    "report": ("Curve", "Entry", "Report", "render_report", "write_report"),
+    "scores": ("Scores", "scores_at"),
+    "sheet": ("SheetPicture", "write_sheet"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.number_text import threshold_text
 from mammo_tf.reporting.palette import INK, TIP, WIDTH, colour_of, dash_of, drawing
 from mammo_tf.reporting.short_names import middle_out
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 POINTS = 400  # of a curve
 TITLE_LETTERS = 60

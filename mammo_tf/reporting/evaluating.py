@@ -25,16 +25,11 @@ from mammo_tf.evaluation.identities import check_patients_apart, fitted_together
 from mammo_tf.evaluation.intervals import OVER_PATIENTS
 from mammo_tf.evaluation.levels import DEFAULT_AGGREGATES
 from mammo_tf.evaluation.metrics import TEST_SPLITS
-from mammo_tf.evaluation.number_text import number_line, threshold_line
-from mammo_tf.evaluation.numbers import Levels, Numbers
+from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.evaluation.operating import G_MEAN
 from mammo_tf.evaluation.suspicions import score_notes
 from mammo_tf.files import write_json
-from mammo_tf.reporting import write_figures
-from mammo_tf.reporting.scores import PLURALS
-
-IN_SUBGROUPS = ("auc", "sensitivity", "specificity")  # shown; the file has all
-NAME_WIDTH, SPLIT_WIDTH = 24, 11
+from mammo_tf.reporting.figures import write_figures
 
 
 @dataclass(frozen=True)
@@ -162,36 +157,3 @@ def _choose(table: pd.DataFrame) -> str:
     if fit:
         ways = f"--threshold-split {fit[0]} chooses it there, {ways}"
     return f"The file has {', '.join(map(repr, splits))}: {ways}"
-
-
-def subgroup_lines(subgroups: Mapping[str, Mapping[str, Mapping[str, Numbers]]]) -> list[str]:
-    """The numbers of every value of every column as lines of a table."""
-    return [
-        f"{split:{SPLIT_WIDTH}s}{column} {value:20s} {name:{NAME_WIDTH}s}{number_line(number)}"
-        for column, splits in subgroups.items()
-        for split, values in splits.items()
-        for value, numbers in values.items()
-        for name, number in numbers.items()
-        if name in IN_SUBGROUPS
-    ]
-
-
-def number_lines(metrics: Mapping[str, Levels]) -> list[str]:
-    """The numbers as lines of a table, in the order of the file; one that does not exist says why.
-
-    A threshold that lacks for want of validation rows is left out: it is no number of any level.
-    """
-    rows = [
-        (split, level, name, number)
-        for split, levels in metrics.items()
-        for level, numbers in levels.items()
-        for name, number in numbers.items()
-        if name != "threshold" or number["value"] is not None or number["n"]
-    ]
-    width = max([NAME_WIDTH, *(len(name) + 1 for _, _, name, _ in rows)])
-    ahead = max([SPLIT_WIDTH, *(len(split) + 1 for split, _, _, _ in rows)])
-    return [
-        f"{split:{ahead}s}{level:8s} {name:{width}s}"
-        + (threshold_line(number) if name == "threshold" else number_line(number, PLURALS[level]))
-        for split, level, name, number in rows
-    ]

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
@@ -42,6 +40,10 @@ from mammo_tf.reporting.palette import (
 )
 from mammo_tf.reporting.scores import PLURALS, Scores, scores_at
 from mammo_tf.reporting.short_names import short_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BINS = 24
 LEGEND_LETTERS, FOREST_LETTERS = 38, 44

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mammo_tf.evaluation.froc import AT, RATES, FrocCurve, froc_curve, sensitivity_at
 from mammo_tf.reporting.palette import TIP, WIDTH, colour_of, drawing
 from mammo_tf.reporting.scores import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MARGIN = 1.08  # of the largest rate that is shown
 POINTS = 601  # of the step

@@ -28,7 +28,7 @@ from mammo_tf.evaluation.operating import G_MEAN, OperatingRule
 from mammo_tf.evaluation.predictions import predictions_of, read_predictions
 from mammo_tf.files import atomic_path, digest, write_json, write_text
 from mammo_tf.reporting.distributions import distributions_figure
-from mammo_tf.reporting.evaluating import number_lines
+from mammo_tf.reporting.lines import number_lines
 from mammo_tf.reporting.palette import save_figure
 from mammo_tf.study.table import by_full_name, read_table
 

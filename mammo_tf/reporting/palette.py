@@ -12,14 +12,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-import matplotlib as mpl
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from mammo_tf.files import atomic_path, write_text
+
+if TYPE_CHECKING:  # Matplotlib takes half a second to load, and is where a figure is drawn
+    from matplotlib.figure import Figure
 
 INK, MUTED, RULE, PAPER = "#1c2024", "#5a6169", "#d9dce0", "#fefefe"
 POSITIVE, NEGATIVE = "#b8450b", "#6b7280"
@@ -85,10 +86,20 @@ def dash_of(number: int) -> str | tuple[int, tuple[float, ...]]:
 @contextmanager
 def drawing(height: float, width: float = WIDTH) -> Iterator[Figure]:
     """A figure in the house style, sizes in inches; independent of the caller's Matplotlib settings."""
+    from matplotlib.figure import Figure
+
+    with _house_style():
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+@contextmanager
+def _house_style() -> Iterator[None]:
+    import matplotlib as mpl
+
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        yield Figure(figsize=(width, height), layout="constrained")
+        yield
 
 
 def svg_text(figure: Figure) -> str:
@@ -96,9 +107,7 @@ def svg_text(figure: Figure) -> str:
 
     An artist's tip is its gid where that begins with `tip:`; it becomes an SVG title.
     """
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    with _house_style():
         _lay_out(figure)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, facecolor="none")
@@ -148,8 +157,6 @@ def save_figure(figure: Figure, path: Path, description: str) -> tuple[Path, Pat
     background = f'<rect width="100%" height="100%" fill="{PAPER}"/>'
     start = text.index(">", text.index("<svg")) + 1
     write_text(paths[0], text[:start] + title + background + text[start:])
-    with mpl.rc_context(), atomic_path(paths[1]) as beside:
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    with _house_style(), atomic_path(paths[1]) as beside:
         figure.savefig(beside, format="png", dpi=200, facecolor=PAPER, metadata={"Software": None})
     return paths

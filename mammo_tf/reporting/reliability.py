@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import reliability
 from mammo_tf.reporting.palette import MUTED, RULE, TIP, WIDTH, colour_of, dash_of, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def reliability_figure(labels: ArrayLike, probabilities: Mapping[str, ArrayLike], bins: int = 10) -> Figure:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mammo_tf.reporting.palette import MUTED, WIDTH, colour_of, dash_of, drawing
 from mammo_tf.reporting.short_names import middle_out
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NAME_LETTERS = 40
 

@@ -98,10 +98,12 @@ def check_identifiers(table: pd.DataFrame, columns: Sequence[str], lines: Sequen
         MammoError: `value_missing`, naming row, column and value.
     """
     for column in [name for name in columns if name in table]:
-        for line, cell in zip(lines, table[column], strict=True):
-            if cell in MISSING:
-                sentence = f"{where}, row {line}: {column} {cell!r} is what programs write for a missing value"
-                raise MammoError("value_missing", sentence, "Write what it is, or leave the cell empty")
+        missing = table[column].isin(MISSING).to_numpy()
+        if missing.any():
+            place = int(missing.argmax())
+            cell = table[column].iloc[place]
+            sentence = f"{where}, row {lines[place]}: {column} {cell!r} is what programs write for a missing value"
+            raise MammoError("value_missing", sentence, "Write what it is, or leave the cell empty")
 
 
 def _one_of(column: str, known: Sequence[str]) -> Callable[[str], str]:

@@ -45,8 +45,8 @@ def read_table(path: str | Path, missing: str, remedy: str = "") -> tuple[pd.Dat
     Raises:
         MammoError: as `csv_rows`.
     """
-    header, body = csv_rows(path, missing, remedy)
-    return pd.DataFrame([row for _, row in body], columns=header, dtype="str"), [line for line, _ in body]
+    header, lines, rows = _read_rows(path, missing, remedy)
+    return pd.DataFrame(rows, columns=header, dtype="str"), lines
 
 
 def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -60,39 +60,46 @@ def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str
         MammoError: `file_missing`, `csv_broken` for another encoding or separator, a broken quote, or a row with more
             or fewer fields than the header (a decimal comma makes one more); `column_twice`; `column_unnamed`.
     """
+    header, lines, rows = _read_rows(path, missing, remedy)
+    return header, list(zip(lines, rows, strict=True))
+
+
+def _read_rows(path: str | Path, missing: str, remedy: str) -> tuple[list[str], list[int], list[list[str]]]:
+    """The header, the number of each row in the file, and the rows; arguments and errors as `csv_rows`."""
     path = Path(path)
     if not path.is_file():
         raise MammoError("file_missing", missing, remedy)
     try:
         packed = path.suffix.lower() == ".gz"
         with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.reader(stream, strict=True))
+            header, *rows = list(csv.reader(stream, strict=True)) or [[]]
     except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
         sentence = f"{path} is not a CSV file in UTF-8: {error}"
         raise MammoError("csv_broken", sentence, "Save it as CSV with commas, UTF-8") from error
-    header = [name.strip() for name in rows[0]] if rows else []
+    header = [name.strip() for name in header]
     if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
         raise MammoError("csv_broken", f"{path} has another separator than the comma", "Save it with commas")
     doubled = sorted({column for column in header if column and header.count(column) > 1})
     if doubled:
         raise MammoError("column_twice", f"{path} has the column {doubled[0]!r} twice", "Leave one of them out")
-    body = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
-    for line, row in body:
-        if len(row) != len(header):
-            sentence = f"{path}, row {line}: {len(row)} fields, the header has {len(header)}"
-            raise MammoError("csv_broken", sentence, "Numbers have a decimal point; text with a comma stands in quotes")
-    return _named(header, body, path)
+    lines = [line for line, row in enumerate(rows, 2) if row]
+    rows = [row for row in rows if row]
+    if set(map(len, rows)) - {len(header)}:
+        line, row = next((line, row) for line, row in zip(lines, rows, strict=True) if len(row) != len(header))
+        sentence = f"{path}, row {line}: {len(row)} fields, the header has {len(header)}"
+        raise MammoError("csv_broken", sentence, "Numbers have a decimal point; text with a comma stands in quotes")
+    if not all(header):
+        header, rows = _named(header, lines, rows, path)
+    return header, lines, rows
 
 
-def _named(
-    header: list[str], body: list[tuple[int, list[str]]], path: Path
-) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _named(header: list[str], lines: list[int], rows: list[list[str]], path: Path) -> tuple[list[str], list[list[str]]]:
     """Without columns that have neither a name nor a cell, as spreadsheets leave them."""
     unnamed = {place for place, name in enumerate(header) if not name}
-    for line, row in body if unnamed else ():
+    for line, row in zip(lines, rows, strict=True):
         told = [place for place in unnamed if row[place].strip()]
         if told:
             sentence = f"{path}, row {line}: column {min(told) + 1} has a value and no name"
             raise MammoError("column_unnamed", sentence, "Name it in the first row, or remove it")
     named = [place for place in range(len(header)) if place not in unnamed]
-    return [header[place] for place in named], [(line, [row[place] for place in named]) for line, row in body]
+    return [header[place] for place in named], [[row[place] for place in named] for row in rows]

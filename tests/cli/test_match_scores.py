@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -208,3 +210,20 @@ def test_another_case_mix_and_machines_that_do_not_say_who_they_are(files: Path)
         "sick.csv: 5 rows of the split 'train'", "decision of sick.csv is of the score before",
     ):  # fmt: skip
         assert part in shown, part
+
+
+def test_nothing_is_loaded_that_is_not_used(files: Path) -> None:
+    """Half of what the command took was loading: figures load Matplotlib, no test of numbers all of SciPy's."""
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from mammo_tf.adaptation.shift_files import matching_warning\n"
+        "from mammo_tf.evaluation import Resampling\n"
+        "from mammo_tf.reporting.matching import match_files\n"
+        f"lines = match_files(*[f'{files}/{{name}}.csv' for name in ('theirs', 'ours')], None, ['manufacturer'],\n"
+        f"    {NAMES!r}, {NAMES!r}, resampling=Resampling(20), judge=matching_warning)\n"
+        "assert any('the shift is' in line for line in lines), lines\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'jinja2', 'sklearn', 'cv2', 'scipy.stats', 'scipy.optimize'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

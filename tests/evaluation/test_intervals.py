@@ -12,7 +12,15 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc, bootstrap
-from mammo_tf.evaluation.intervals import Resampling, bca_levels, share_interval
+from mammo_tf.evaluation.intervals import (
+    CHUNK,
+    Resampling,
+    bca_levels,
+    group_numbers,
+    resampled_counts,
+    resamples,
+    share_interval,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "statistics"
 LEVELS = np.array([0.025, 0.975])
@@ -72,6 +80,23 @@ def test_patients_are_resampled_whole() -> None:
     np.testing.assert_allclose(grouped.replicates, alone.replicates)
     naive = bootstrap(_mean, np.zeros(40), images, seed=1)
     assert naive.high - naive.low < 0.7 * (grouped.high - grouped.low)
+
+
+@pytest.mark.parametrize("replicates", [1, CHUNK, 2 * CHUNK + 1])
+@pytest.mark.parametrize("most", [1, 3, 10**6])
+def test_counts_of_resamples_are_their_sums(replicates: int, most: int) -> None:
+    counts = np.random.default_rng(most).integers(0, most, (6, 50)).astype(float)
+    wanted = [counts[:, draw].sum(axis=1) for draw in resamples(np.arange(50), replicates, 7)]
+    np.testing.assert_array_equal(resampled_counts(counts, resamples(np.arange(50), replicates, 7)).T, wanted)
+
+
+def test_names_are_numbered_in_their_order_whatever_they_are() -> None:
+    names = np.random.default_rng(0).integers(0, 30, 200)
+    for groups in (names, names.astype(str), names.astype(str).astype(object), [f"p{name}" for name in names]):
+        wanted = np.unique(np.asarray(groups), return_inverse=True)[1]
+        np.testing.assert_array_equal(group_numbers(groups, 200), wanted)
+    with pytest.raises(MammoError, match="199 groups"):
+        group_numbers(names[1:].astype(object), 200)
 
 
 def test_bca_and_its_bad_input() -> None:

@@ -14,7 +14,8 @@ from sklearn.metrics import f1_score, matthews_corrcoef
 
 from mammo_tf.cli.main import main
 from mammo_tf.evaluation import Resampling, bootstrap, compute_metrics, rates
-from mammo_tf.evaluation.rates import RATES, Rate, rate_numbers, share
+from mammo_tf.evaluation.call_counts import Calls
+from mammo_tf.evaluation.rates import RATES, Rate, numbers_of_calls, rate_numbers, share
 from mammo_tf.reporting import Entry, Report, render_report
 
 COUNTS = st.tuples(*[st.integers(0, 40)] * 4)
@@ -76,6 +77,23 @@ def test_intervals_are_those_of_the_plain_bootstrap(method: str) -> None:
         beside = bootstrap(statistic, labels, scores, None, 200, method, seed=3)
         ends = found[name]["cases_resampled"]
         assert (ends["low"], ends["high"]) == pytest.approx((beside.low, beside.high), abs=1e-9)
+
+
+def test_samples_that_share_their_draws_have_the_numbers_of_each_by_itself() -> None:
+    plain, unlike = Resampling(100, 3, also_cases=True), Resampling(100, 4)
+    strata = Resampling(100, 3, "bca", stratified=True)
+    samples = []
+    for cases, seed, threshold, resampling in (
+        (160, 0, 0.8, plain), (160, 1, 0.2, plain), (120, 0, 0.8, plain), (160, 0, 0.8, unlike), (160, 0, 0.8, strata),
+        (160, 2, 0.5, strata),
+    ):  # fmt: skip
+        labels, scores, patients = sample(cases, seed)
+        turned = labels[::-1].copy() if seed == 2 else labels  # other patients are positive: another stratum
+        samples.append(Calls(turned, scores >= threshold, patients, resampling))
+    together = numbers_of_calls(samples)
+    assert together == [numbers_of_calls([one])[0] for one in samples]
+    assert together[0] == rate_numbers(*sample()[:2], 0.8, sample()[2], plain)
+    assert list(numbers_of_calls(samples[:1], RATES[:2])[0]) == ["sensitivity", "specificity"]
 
 
 def test_rates_that_do_not_exist_say_why() -> None:

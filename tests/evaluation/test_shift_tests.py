@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
-from mammo_tf.evaluation.shift_tests import by_patient, distribution, fit_mixture, no_shift_p, points_between
+from mammo_tf.evaluation.shift_tests import (
+    by_patient,
+    distribution,
+    fit_mixture,
+    no_shift_p,
+    points_between,
+)
 
 RISING = {
     "line": lambda x: 3 * x - 7,
@@ -43,6 +50,21 @@ def test_a_patient_counts_once_however_many_images_she_has() -> None:
     np.testing.assert_allclose(table.toarray(), [[0.25, 0.5, 0.25], [0, 0, 1]])
     np.testing.assert_allclose(distribution(table), [0.125, 0.375, 1.0])
     assert points_between([4.0, 1.0, 2.0])[[0, -1]].tolist() == [1.0, 4.0]
+
+
+def test_patients_of_one_score_are_drawn_as_those_of_several() -> None:
+    generator = np.random.default_rng(0)
+    tables = _tables(generator.normal(1.5, 1, 40), generator.normal(0, 1, 200), generator.normal(0.2, 1, 150))
+    general = []
+    for table in tables:  # a cell that says nothing: no longer one a patient
+        rows, columns = table.nonzero()
+        cells = (np.append(table.data, 0.0), (np.append(rows, 0), np.append(columns, (columns[0] + 1) % 200)))
+        general.append(sparse.csr_array(cells, shape=table.shape))
+        assert general[-1].nnz == table.nnz + 1
+    found, wanted = (fit_mixture(*samples, replicates=99) for samples in (tables, general))
+    assert found[:3] == wanted[:3]
+    assert found.p == wanted.p
+    np.testing.assert_array_equal(found.curve, wanted.curve)
 
 
 def test_a_site_without_shift_is_told_of_one_as_often_as_the_level_says_also_with_images_alike() -> None:

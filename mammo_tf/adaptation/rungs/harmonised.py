@@ -18,7 +18,7 @@ NO_BREAST = "pictures were prepared without looking for the breast, which contra
 def harmonising_of(site: Site) -> Path:
     """The file of the harmonising, fitted on unlabelled training pictures of both sites once for all rungs."""
     assert site.source is not None  # else unfit
-    path = site.folder / "rungs" / Harmonised.name / FILE
+    path = (site.rung_folder(Harmonised.name) / FILE).resolve()  # recipes name it, from whatever folder they are run
     if not path.is_file():
         fit(site.source, site.records, patients=site.settings.patients).save(path)
     return path

@@ -18,8 +18,10 @@ from mammo_tf.experiments.study_recipes import Say
 from mammo_tf.fields import to_json
 from mammo_tf.files import read_json, write_json, write_text
 from mammo_tf.recipes.environment import environment
-from mammo_tf.reporting import Scores, loss_figure, read_log, roc_figure, scores_at
+from mammo_tf.reporting.figures import roc_figure
+from mammo_tf.reporting.losses import loss_figure, read_log
 from mammo_tf.reporting.palette import save_figure
+from mammo_tf.reporting.scores import Scores, scores_at
 
 Number = Mapping[str, Any]
 LEVELS = ("image", "breast", "patient")
