@@ -39,14 +39,9 @@ from mammo_tf.recipes.recipe import Phase, Preparation, Recipe, Training
 from mammo_tf.recipes.report import run_examples, run_facts, write_examples
 from mammo_tf.recipes.runner import RunResult, run
 from mammo_tf.records import open_records
-<<<<<<< HEAD
 from mammo_tf.records.domain_statistics import matching_step
-from mammo_tf.reporting import Comparison, Curve, Entry, Report, write_report
-=======
-from mammo_tf.records.domain_statistics import matching_step, with_matching
 from mammo_tf.reporting.comparisons import Comparison
 from mammo_tf.reporting.report import Curve, Entry, Report, write_report
->>>>>>> main
 from mammo_tf.serving import export_bundle
 from mammo_tf.serving.gap_inputs import validation_pictures
 from mammo_tf.serving.predict import predict
