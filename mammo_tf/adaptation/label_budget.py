@@ -57,7 +57,7 @@ def with_fewer_labels(site: Site, patients: int, seed: int) -> Records:
 def budget(site: Site, rung: Rung, patients: Sequence[int], say: Say) -> dict[str, Any]:
     """The AUC on test against labelled training patients, and what twice the most of them are likely to bring.
 
-    Validation keeps all its labels: it stops the training. Each number of patients is drawn three times.
+    Validation keeps all its labels: it stops the training. Each number of patients is drawn three times, all once.
 
     Args:
         site: where.
@@ -71,8 +71,10 @@ def budget(site: Site, rung: Rung, patients: Sequence[int], say: Say) -> dict[st
     Raises:
         MammoError: those of `with_fewer_labels`.
     """
+    every = site.labelled_in_training["patient_id"].nunique()
+    draws = {count: 1 if count == every else DRAWS for count in patients}  # all of them can be drawn in one way
     parts = {
-        count: [with_fewer_labels(site, count, site.settings.training.seed + draw) for draw in range(DRAWS)]
+        count: [with_fewer_labels(site, count, site.settings.training.seed + draw) for draw in range(draws[count])]
         for count in patients
     }  # refused before any work
     tables = {
@@ -90,7 +92,7 @@ def budget(site: Site, rung: Rung, patients: Sequence[int], say: Say) -> dict[st
 def _scored(site: Site, rung: Rung, records: Records, count: int, draw: int, say: Say) -> pd.DataFrame:
     folder = site.folder / "label_budget" / f"{rung.name}_{count}_{draw + 1}"
     if not (folder / PREDICTIONS).is_file():
-        say(f"{count} labelled patients, draw {draw + 1} of {DRAWS}")
+        say(f"{count} labelled patients, draw {draw + 1}")
         found = rung.climb(replace(site, records=records), folder, say)
         table = every_score(found.model, site.records, site.recipe, "test")
         known = table[table["label"].notna()].astype({"label": np.int64})
@@ -127,7 +129,9 @@ def _next_labels(
         return "one number of labelled patients tells nothing of the next"
     cases = cases_of(tables[patients[0]][0], site.level, site.recipe.evaluation)
     together = np.concatenate(scores, axis=1)
-    steps = np.log2(np.repeat(patients, DRAWS).astype(np.float64))
+    steps = np.log2(
+        np.concatenate([np.full(part.shape[1], count) for count, part in zip(patients, scores, strict=True)])
+    )
 
     def slope(labels: NDArray[np.int64], values: NDArray[np.float64]) -> float:
         areas = [auc(labels, column) for column in values.T]
@@ -135,10 +139,11 @@ def _next_labels(
 
     found = bootstrap(slope, cases["label"], together, cases["patient_id"], site.settings.replicates)
     title = AreaUnderCurve(site.level).title
-    spread = np.std([_mean_auc(cases["label"].to_numpy(np.int64), part[:, [draw]]) for part in scores[-1:]
-                     for draw in range(DRAWS)], ddof=1)  # fmt: skip
+    labels = cases["label"].to_numpy(np.int64)
+    drawn = [[auc(labels, column) for column in part.T] for part in scores if part.shape[1] > 1]
+    spread = max((float(np.std(areas, ddof=1)) for areas in drawn), default=0.0)
     return (
         f"by a straight line over the logarithm, twice as many labelled patients as {patients[-1]} are likely to bring "
         f"{found.value:+.3f} of {title} ({found.low:+.3f} to {found.high:+.3f} over test patients; draws of the same "
-        f"number of patients differ by {spread:.3f}, which that interval does not hold)"
+        f"number of patients have a standard deviation of up to {spread:.3f}, which that interval does not hold)"
     )
