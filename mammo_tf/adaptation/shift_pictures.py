@@ -1,0 +1,108 @@
+"""What the pictures of a place say of its shift: their grey values and contrast, and a network's features of them.
+
+Compared are means over patients, with pictures of a reference, or with what the model's card tells of its own
+(`evaluation.vector_tests`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_tf.adaptation.model_site import ModelSite, Sample
+from mammo_tf.adaptation.shift_verdict import FEATURES, PICTURES, Evidence
+from mammo_tf.evaluation.vector_tests import (
+    Moments,
+    beyond_prevalence_p,
+    differ_p,
+    moments,
+    permuted_p,
+    principal_axes,
+)
+from mammo_tf.records.picture_vectors import QUANTILES, Scales, common_scales, median_spacing
+from mammo_tf.training import TrainingDomain
+from mammo_tf.training.training_domain import Embedding
+
+GREY, OF_NETWORK = "grey values and contrast", "features"
+LEAST = 25  # patients of the site, and half as many of the reference
+PERMUTED, BY_F = "permutation of patients", "distribution of F"
+RESOLVED = 4  # permutations for each 1 / alpha
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What was seen of the pictures of both places; None where there is nothing to compare.
+
+    Attributes:
+        pictures: of the reference and of the site.
+        features: the same; of a card the reference is its embedding.
+    """
+
+    pictures: tuple[Sample | Moments, Sample] | None = None
+    features: tuple[Sample | Embedding, Sample] | None = None
+
+    def evidence(self, positions: NDArray[np.int64], alpha: float, replicates: int, seed: int) -> tuple[Evidence, ...]:
+        """What is found, of some of the site's pictures.
+
+        Args:
+            positions: of these pictures in the site's records.
+            alpha: level of all tests of the verdict together.
+            replicates, seed: of permutations; more are made where so few cannot reach the level.
+        """
+        found = []
+        for what, both, share in ((GREY, self.pictures, PICTURES), (OF_NETWORK, self.features, FEATURES)):
+            if both is None:
+                continue
+            site = both[1].of(np.isin(both[1].positions, positions))
+            one = _compared(what, both[0], site, share * alpha, replicates, seed)
+            found += [] if one is None else [one]
+        return tuple(found)
+
+
+def looks_at_both(reference: ModelSite, site: ModelSite) -> Looks:
+    """Pictures of both places."""
+    spacings = [median_spacing(one.records, one.looked_at) for one in (reference, site)]
+    scales = common_scales(spacings)
+    pictures = [one.pictures(scales, spacing) for one, spacing in zip((reference, site), spacings, strict=True)]
+    features = [one.features() for one in (reference, site)]
+    return Looks(*(None if None in both else tuple(both) for both in (pictures, features)))  # type: ignore[arg-type]
+
+
+def looks_by_card(domain: TrainingDomain, site: ModelSite) -> Looks:
+    """Pictures of a site, with what a model's card tells of its own."""
+    pictures: tuple[Moments, Sample] | None = None
+    if (own := domain.pictures) is not None:
+        scales, spacing = Scales(own.scales, own.unit), median_spacing(site.records, site.looked_at)
+        shown = np.r_[np.ones(len(QUANTILES), np.bool_), scales.shown(spacing)]
+        fewer = Scales(tuple(np.asarray(own.scales)[shown[len(QUANTILES) :]].tolist()), own.unit)
+        seen = site.pictures(fewer, spacing)
+        pictures = None if seen is None else (own.spread.moments.kept(np.flatnonzero(shown)), seen)
+    features = None if domain.embedding is None else site.features()
+    return Looks(pictures, None if features is None or domain.embedding is None else (domain.embedding, features))
+
+
+def _compared(
+    what: str, reference: Sample | Moments | Embedding, site: Sample, alpha: float, replicates: int, seed: int
+) -> Evidence | None:
+    """What one comparison says; None where patients are too few, or nothing of the reference varies."""
+    if not len(site.positions) or len(ours := site.vectors) < LEAST:
+        return None
+    if isinstance(reference, Sample):
+        theirs = reference.vectors
+        if what == OF_NETWORK:
+            axes = principal_axes(np.concatenate([theirs, ours]))
+            theirs, ours = theirs @ axes.T, ours @ axes.T
+        known, here = moments(theirs, reference.positive), moments(ours)
+        draws = max(replicates, int(np.ceil(RESOLVED / alpha)))
+        p, how = permuted_p(theirs, ours, draws, seed), PERMUTED
+    else:
+        if isinstance(reference, Embedding):
+            ours = (ours - np.asarray(reference.mean)) @ np.asarray(reference.axes).T
+        known = reference.spread.moments if isinstance(reference, Embedding) else reference
+        here = moments(ours)
+        p, how = differ_p(known, here), BY_F
+    if known.patients < LEAST // 2 or not np.diag(known.covariance).any():
+        return None
+    return Evidence(what, p, beyond_prevalence_p(known, here), alpha, known.patients, here.patients, how)
