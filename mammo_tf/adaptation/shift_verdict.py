@@ -39,8 +39,8 @@ class Evidence:
     Attributes:
         what: was compared, in words: `grey values and contrast`, `features`.
         p: of the hypothesis that both have one distribution of it.
-        p_beyond: of the hypothesis that another prevalence explains the site's mean; `p` again where the classes of
-            the reference are not known.
+        p_beyond: of the hypothesis that another prevalence explains the site's mean; where the classes of the reference
+            are not known, that it lies within a standard deviation of the reference's.
         alpha: from which `p` down it counts as different.
         reference_patients, site_patients: how many were looked at.
         how: p was found, in words.
@@ -185,9 +185,7 @@ class Verdict:
         if not self.evidence:
             return self._unmixed()
         reference, site = self.names
-        pictures = f"pictures of {site} differ from those of {reference}"
-        if self.p_mixture is not None:
-            pictures += " beyond what prevalence does"
+        pictures = f"pictures of {site} differ from those of {reference} beyond what prevalence does"
         if self.p_shift > self.alpha:
             scores = f"its scores are not seen to differ (p {self.p_shift:.2g})"
         elif self.p_mixture is None:

@@ -21,6 +21,7 @@ SHARES = 201  # prevalences that are tried, 0 to 1
 AXES = 16  # of a long vector, at most
 PATIENTS_OF_AXIS = 10  # of both samples together, for each axis
 CHUNK = 64  # permutations that are held at once
+ALLOWED = 1.0  # standard deviations that a prevalence may move the mean by, where nothing is known of the classes
 LEAST_OF_CLASS = 10  # patients: with fewer nothing is known of the classes' difference
 
 Vectors = NDArray[np.float64]
@@ -147,15 +148,16 @@ def beyond_prevalence_p(reference: Moments, site: Moments) -> float:
     """The p value of the hypothesis that the site's mean is that of the reference's classes in some share.
 
     The share is the one that explains the site best. What is not known of each class, of the rare one above all, is
-    counted; that a share was fitted is not, which errs to the side of prevalence.
+    counted; that a share was fitted is not, which errs to the side of prevalence. Where nothing is known of the
+    classes, the hypothesis is that the means lie no further apart than `ALLOWED` (Mahalanobis' distance).
 
     Args:
-        reference: where it has no `direction`, this is `differ_p`.
-        site: of the same coordinates.
+        reference, site: of the same coordinates.
     """
-    if reference.direction is None:
-        return differ_p(reference, site)
     inverse = _inverse(_pooled(reference, site))
+    if reference.direction is None:
+        between, each = site.mean - reference.mean, 1 / reference.patients + 1 / site.patients
+        return _f_p(float(between @ inverse @ between) / each, reference, site, ALLOWED**2 / each)
     shares = np.linspace(0, 1, SHARES)
     own = reference.positives / (reference.positives + reference.negatives)
     apart = site.mean - reference.mean - (shares - own)[:, None] * reference.direction
@@ -170,10 +172,11 @@ def _pooled(reference: Moments, site: Moments) -> Vectors:
     return (one * reference.covariance + other * site.covariance) / (one + other)
 
 
-def _f_p(t_squared: float, reference: Moments, site: Moments) -> float:
+def _f_p(t_squared: float, reference: Moments, site: Moments, noncentral: float = 0.0) -> float:
     freedom, size = reference.patients + site.patients - 2, len(reference.mean)
     left = freedom - size + 1
-    return float(stats.f.sf(t_squared * left / (freedom * size), size, left))
+    value = t_squared * left / (freedom * size)
+    return float(stats.ncf.sf(value, size, left, noncentral) if noncentral else stats.f.sf(value, size, left))
 
 
 def _inverse(covariance: Vectors) -> Vectors:

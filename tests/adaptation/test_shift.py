@@ -103,7 +103,7 @@ def test_pictures_without_labels_of_the_reference() -> None:
     moved = _patients(400, 0.1, 1, 0.6)[0]
     seen = verdict(REFERENCE[0], moved, replicates=199, evidence=_seen(0.001, 0.001))
     assert seen.kind == "acquisition"
-    assert "pictures of the site differ from those of the reference (grey" in seen.sentence
+    assert "pictures of the site differ from those of the reference beyond what prevalence does (grey" in seen.sentence
     assert verdict(REFERENCE[0], moved, replicates=199, evidence=_seen(0.4, 0.4)).kind == "unclear"
 
 

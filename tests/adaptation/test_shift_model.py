@@ -70,10 +70,7 @@ def _site(
 
 def _prepared(folder: Path, listed: list[dict]) -> Path:
     write_manifest(make_manifest(listed), folder / "manifest.csv")
-    prepare(
-        read_manifest(folder / "manifest.csv"), folder, folder / "records",
-        STEPS,
-    )  # fmt: skip
+    prepare(make_manifest(listed), folder, folder / "records", STEPS, examples_per_shard=500)  # a worker a shard
     return folder / "records"
 
 

@@ -55,12 +55,13 @@ def test_another_machine_is_beyond_prevalence() -> None:
     assert _told(40, 60, 0.5, 1.5)[2] > 0.9, "at another prevalence too"
 
 
-def test_without_classes_nothing_is_laid_at_the_door_of_prevalence() -> None:
+def test_without_classes_prevalence_is_credited_with_one_standard_deviation() -> None:
     theirs, labels = _sample(150, 0.05, 0)  # 8 positive patients
-    ours, _ = _sample(100, 0.6, 1)
-    one, other = moments(theirs, labels), moments(ours)
+    one = moments(theirs, labels)
     assert one.direction is None
-    assert beyond_prevalence_p(one, other) == differ_p(one, other)
+    near, far = (moments(_sample(100, 0.05, 1, moved)[0]) for moved in (1.5, 3.0))
+    assert differ_p(one, near) < 0.001 and beyond_prevalence_p(one, near) > 0.1
+    assert beyond_prevalence_p(one, far) < 0.001
 
 
 def test_a_patient_is_the_mean_of_her_pictures_and_positive_if_one_is() -> None:
