@@ -22,7 +22,7 @@ from mammo_tf.recipes.scores import patient_hash
 from mammo_tf.recipes.start import SAY_MEAN, fitting, load_start
 from mammo_tf.recipes.training_domain import features_of
 from mammo_tf.records import Records, open_records, prepare
-from mammo_tf.records.picture_vectors import Scales, picture_vectors, some_patients
+from mammo_tf.records.picture_vectors import picture_vectors, some_patients
 from mammo_tf.study import read_manifest
 from mammo_tf.training import Classification, ModelFile
 from mammo_tf.training.tasks.task import Scoring
@@ -83,10 +83,9 @@ class ModelSite:
         """How many of the pictures that are looked at are of each view."""
         return self.records.rows["view"].iloc[self.looked_at].replace("", np.nan).value_counts()
 
-    def pictures(self, scales: Scales, spacing: float | None) -> Sample | None:
+    def pictures(self) -> Sample | None:
         """Grey values and contrasts; None where preparation did not look for the breast."""
-        steps = self._scoring.preprocessing
-        found = picture_vectors(self.records, self.looked_at, scales.in_pixels(spacing) or (), steps)
+        found = picture_vectors(self.records, self.looked_at, self._scoring.preprocessing)
         return self._sample(found.values, found.positions) if len(found.positions) else None
 
     def features(self) -> Sample | None:

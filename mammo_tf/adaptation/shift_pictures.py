@@ -17,11 +17,11 @@ from mammo_tf.evaluation.vector_tests import (
     Moments,
     beyond_prevalence_p,
     differ_p,
+    distance,
     moments,
     permuted_p,
     principal_axes,
 )
-from mammo_tf.records.picture_vectors import QUANTILES, Scales, common_scales, median_spacing
 from mammo_tf.training import TrainingDomain
 from mammo_tf.training.training_domain import Embedding
 
@@ -63,24 +63,19 @@ class Looks:
 
 def looks_at_both(reference: ModelSite, site: ModelSite) -> Looks:
     """Pictures of both places."""
-    spacings = [median_spacing(one.records, one.looked_at) for one in (reference, site)]
-    scales = common_scales(spacings)
-    pictures = [one.pictures(scales, spacing) for one, spacing in zip((reference, site), spacings, strict=True)]
-    features = [one.features() for one in (reference, site)]
-    return Looks(*(None if None in both else tuple(both) for both in (pictures, features)))  # type: ignore[arg-type]
+    pictures = reference.pictures(), site.pictures()
+    features = reference.features(), site.features()
+    return Looks(*(None if None in both else both for both in (pictures, features)))  # type: ignore[arg-type]
 
 
 def looks_by_card(domain: TrainingDomain, site: ModelSite) -> Looks:
     """Pictures of a site, with what a model's card tells of its own."""
-    pictures: tuple[Moments, Sample] | None = None
-    if (own := domain.pictures) is not None:
-        scales, spacing = Scales(own.scales, own.unit), median_spacing(site.records, site.looked_at)
-        shown = np.r_[np.ones(len(QUANTILES), np.bool_), scales.shown(spacing)]
-        fewer = Scales(tuple(np.asarray(own.scales)[shown[len(QUANTILES) :]].tolist()), own.unit)
-        seen = site.pictures(fewer, spacing)
-        pictures = None if seen is None else (own.spread.moments.kept(np.flatnonzero(shown)), seen)
+    pictures = None if domain.pictures is None else site.pictures()
     features = None if domain.embedding is None else site.features()
-    return Looks(pictures, None if features is None or domain.embedding is None else (domain.embedding, features))
+    return Looks(
+        None if pictures is None or domain.pictures is None else (domain.pictures.spread.moments, pictures),
+        None if features is None or domain.embedding is None else (domain.embedding, features),
+    )
 
 
 def _compared(
@@ -105,4 +100,5 @@ def _compared(
         p, how = differ_p(known, here), BY_F
     if known.patients < LEAST // 2 or not np.diag(known.covariance).any():
         return None
-    return Evidence(what, p, beyond_prevalence_p(known, here), alpha, known.patients, here.patients, how)
+    beyond, apart = beyond_prevalence_p(known, here), distance(known, here)
+    return Evidence(what, p, beyond, alpha, apart, known.patients, here.patients, how)

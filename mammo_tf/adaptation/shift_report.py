@@ -129,7 +129,7 @@ def number_lines(found: Verdict) -> list[str]:
         lines.append(f"such a mixture at the known prevalence {found.known_prevalence:.3g}: p {found.p_known:.3g}")
     for one in found.evidence:
         lines.append(
-            f"{one.what} of {one.reference_patients} and {one.site_patients} patients: p {one.p:.3g}, beyond what "
-            f"prevalence explains p {one.p_beyond:.3g} ({one.how})"
+            f"{one.what} of {one.reference_patients} and {one.site_patients} patients: {one.distance:.2g} standard "
+            f"deviations apart, p {one.p:.3g}, beyond what prevalence explains p {one.p_beyond:.3g} ({one.how})"
         )
     return lines

@@ -42,6 +42,7 @@ class Evidence:
         p_beyond: of the hypothesis that another prevalence explains the site's mean; where the classes of the reference
             are not known, that it lies within a standard deviation of the reference's.
         alpha: from which `p` down it counts as different.
+        distance: of the two means, in standard deviations of patients (Mahalanobis' distance).
         reference_patients, site_patients: how many were looked at.
         how: p was found, in words.
     """
@@ -50,6 +51,7 @@ class Evidence:
     p: float
     p_beyond: float
     alpha: float
+    distance: float
     reference_patients: int
     site_patients: int
     how: str

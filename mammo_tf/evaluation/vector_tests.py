@@ -46,14 +46,6 @@ class Moments(NamedTuple):
     positives: int = 0
     negatives: int = 0
 
-    def kept(self, places: ArrayLike) -> Moments:
-        """Of some coordinates alone."""
-        chosen = np.asarray(places)
-        direction = None if self.direction is None else self.direction[chosen]
-        return self._replace(
-            mean=self.mean[chosen], covariance=self.covariance[np.ix_(chosen, chosen)], direction=direction
-        )
-
 
 def patient_means(values: ArrayLike, patients: ArrayLike) -> Vectors:
     """The mean vector of each patient, float64 `[patients, n]`, in the order of `intervals.group_numbers`.
@@ -142,6 +134,12 @@ def differ_p(reference: Moments, site: Moments) -> float:
     inverse = _inverse(_pooled(reference, site))
     apart = site.mean - reference.mean
     return _f_p(float(apart @ inverse @ apart) / (1 / reference.patients + 1 / site.patients), reference, site)
+
+
+def distance(reference: Moments, site: Moments) -> float:
+    """How far apart the means lie, in standard deviations within the samples (Mahalanobis' distance)."""
+    apart = site.mean - reference.mean
+    return float(np.sqrt(apart @ _inverse(_pooled(reference, site)) @ apart))
 
 
 def beyond_prevalence_p(reference: Moments, site: Moments) -> float:

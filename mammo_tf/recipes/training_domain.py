@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from mammo_tf.data.sampling import Cases
 from mammo_tf.evaluation.levels import aggregates_in_force, at_level, measured_levels
 from mammo_tf.evaluation.vector_tests import moments, patient_labels, patient_means, principal_axes
+from mammo_tf.imaging.bands import SCALES
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import feature_model
 from mammo_tf.recipes.recipe import Evaluation, Recipe
 from mammo_tf.records import Records
 from mammo_tf.records.picture_vectors import (
     QUANTILES,
-    common_scales,
     median_spacing,
     picture_vectors,
     some_patients,
@@ -70,18 +70,17 @@ def with_domain(
 
 def _with_pictures(domain: TrainingDomain, records: Records, steps: Preprocessing, task: AnyTask) -> TrainingDomain:
     positions = some_patients(records, records.positions("train"), IMAGES)
-    spacing = median_spacing(records, positions)
-    scales = common_scales([spacing])
-    found = picture_vectors(records, positions, scales.in_pixels(spacing) or (), steps)
+    found = picture_vectors(records, positions, steps)
     pixels = "breast" if found.masked else "not black"
     distribution = Distribution(rounded(found.cdf), found.images, pixels) if found.images else None
     if not len(found.positions):
         return replace(domain, distribution=distribution)
     statistics = zip(np.median(found.robust, axis=0), np.mean(found.plain, axis=0), strict=True)
-    bands = BandStatistics(scales.lengths, scales.unit, spacing, tuple(map(rounded, statistics)), len(found.positions))
+    spacing = median_spacing(records, found.positions)
+    bands = BandStatistics(SCALES, spacing, tuple(map(rounded, statistics)), len(found.positions))
     spread = spread_of(found.values, records, found.positions, task)
     pictures = None if spread is None else PictureSpread(
-        QUANTILES, scales.lengths, scales.unit, spread, len(found.positions)
+        QUANTILES, SCALES, spread, len(found.positions)
     )  # fmt: skip
     return replace(domain, distribution=distribution, bands=bands, pictures=pictures)
 

@@ -1,19 +1,18 @@
 """What each of some pictures is like, in a few numbers: grey values inside the breast, and contrast by scale.
 
 A picture is looked at as a network sees it, up to scale and mean: behind the steps that carry it to the look of a
-domain, where the preprocessing has such.
+domain, where the preprocessing has such, and with scales in prepared pixels. Scales in mm by the median spacing of some
+pictures would change with what other pictures are among them: the numbers of one picture are its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_tf.imaging.bands import SCALES, SCALES_MM, eroded, spreads
-from mammo_tf.imaging.blur_plan import SMALLEST
+from mammo_tf.imaging.bands import SCALES, eroded, spreads
 from mammo_tf.imaging.harmonising import OF_A_DOMAIN
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import run_intensity
@@ -23,26 +22,7 @@ from mammo_tf.records.domain_statistics import prepared_spacings
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the grey values inside the breast
 LEVELS = 1024  # of the average distribution
-MM, PIXELS = "mm", "pixels"
 LEAST_CONTRAST = 1e-6  # whose logarithm stands for none
-
-
-class Scales(NamedTuple):
-    """Scales of bands, rising: numbers, and what they count."""
-
-    lengths: tuple[float, ...]
-    unit: str
-
-    def in_pixels(self, spacing: float | None) -> tuple[float, ...] | None:
-        """The same in pixels of so many mm; None where they are in mm and the spacing is not known."""
-        if self.unit == PIXELS:
-            return self.lengths
-        return None if spacing is None else tuple(length / spacing for length in self.lengths)
-
-    def shown(self, spacing: float | None) -> NDArray[np.bool_]:
-        """Which of them pixels of so many mm show, bool `[scales]`."""
-        found = self.in_pixels(spacing)
-        return np.array([found is not None and found[place] >= SMALLEST for place in range(len(self.lengths))])
 
 
 class PictureVectors(NamedTuple):
@@ -51,7 +31,7 @@ class PictureVectors(NamedTuple):
     Attributes:
         positions: of the pictures in their records, int64 `[n]`; those without a breast to look at are left out.
         grey: the `QUANTILES` of the values inside the breast, float64 `[n, quantiles]`.
-        robust, plain: the two statistics of `imaging.bands` of each band, float64 `[n, scales]`.
+        robust, plain: the two statistics of `imaging.bands` of each of `imaging.bands.SCALES`, float64 `[n, scales]`.
         cdf: the average share of pixels at or below each of `LEVELS` levels; of the breast, or where no picture has a
             breast mask of those that are not black.
         masked: whether pictures have breast masks; without them there is nothing but `cdf`.
@@ -98,23 +78,12 @@ def median_spacing(records: Records, positions: NDArray[np.int64]) -> float | No
     return None if found is None else float(np.median(found))
 
 
-def common_scales(spacings: Sequence[float | None]) -> Scales:
-    """The scales at which pictures of these spacings are compared: in mm where all are known, else in pixels."""
-    known = [spacing for spacing in spacings if spacing is not None]
-    if len(known) < len(spacings):
-        return Scales(SCALES, PIXELS)
-    return Scales(tuple(scale for scale in SCALES_MM if scale >= SMALLEST * max(known)), MM)
-
-
-def picture_vectors(
-    records: Records, positions: NDArray[np.int64], scales: Sequence[float], preprocessing: Preprocessing
-) -> PictureVectors:
+def picture_vectors(records: Records, positions: NDArray[np.int64], preprocessing: Preprocessing) -> PictureVectors:
     """Looks at pictures; one is held at a time.
 
     Args:
         records: prepared.
         positions: which.
-        scales: of the bands in pixels, rising; none takes no bands.
         preprocessing: of the network; of its steps those that carry pictures to the look of a domain are run.
     """
     look = [step for step in preprocessing.intensity_steps if isinstance(step, OF_A_DOMAIN)]
@@ -135,12 +104,12 @@ def picture_vectors(
             counted += 1
         if breast is None or not eroded(breast).any():
             continue
-        bands = spreads(np.clip(values, 0, 1), breast, scales) if len(scales) else ([], [])
+        bands = spreads(np.clip(values, 0, 1), breast, SCALES)
         seen.append(position)
         grey.append(np.quantile(inside, QUANTILES))
         robust.append(bands[0])
         plain.append(bands[1])
-    shape = (len(seen), len(scales))
+    shape = (len(seen), len(SCALES))
     return PictureVectors(
         np.asarray(seen, np.int64), np.reshape(grey, (len(seen), len(QUANTILES))), np.reshape(robust, shape),
         np.reshape(plain, shape), cdf / max(counted, 1), records.preprocessing.finds_breast, counted,

@@ -32,15 +32,13 @@ class BandStatistics:
     """Contrast by scale of a domain.
 
     Attributes:
-        scales: of the bands, in `unit`.
-        unit: "mm" or "pixels".
-        spacing_mm: of the prepared pixels, the median over images; None where it is not known.
+        scales: of the bands, in prepared pixels.
+        spacing_mm: of these pixels, the median over images; None where it is not known.
         values: a row a band: the robust and the plain statistic of `imaging.bands`.
         images: how many.
     """
 
     scales: tuple[float, ...]
-    unit: str
     spacing_mm: float | None
     values: tuple[tuple[float, ...], ...]
     images: int
@@ -110,15 +108,13 @@ class PictureSpread:
 
     Attributes:
         quantiles: of the grey values inside the breast; they are the first coordinates.
-        scales: of the bands whose contrasts, as natural logarithms, are the further coordinates; in `unit`.
-        unit: "mm" or "pixels".
+        scales: of the bands, in prepared pixels, whose contrasts, as natural logarithms, are the further coordinates.
         spread: over patients.
         images: how many.
     """
 
     quantiles: tuple[float, ...]
     scales: tuple[float, ...]
-    unit: str
     spread: Spread
     images: int
 

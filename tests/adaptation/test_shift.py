@@ -65,7 +65,7 @@ def test_a_shift_that_was_made_is_told(
 def _seen(p: float, beyond: float) -> list[Evidence]:
     """What pictures say, and features that say nothing."""
     both = (("grey values and contrast", p, beyond), ("features", 0.6, 0.6))
-    return [Evidence(what, *ps, 0.005, 50, 100, "permutation of patients") for what, *ps in both]
+    return [Evidence(what, *ps, 0.005, 0.8, 50, 100, "permutation of patients") for what, *ps in both]
 
 
 @pytest.mark.parametrize(

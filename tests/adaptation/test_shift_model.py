@@ -15,6 +15,7 @@ import pytest
 from mammo_tf.adaptation.shift_model import Asked, shift_of_model
 from mammo_tf.cli.main import main
 from mammo_tf.imaging import Preprocessing
+from mammo_tf.imaging.bands import SCALES
 from mammo_tf.models import End2End
 from mammo_tf.reading.identity import key_fingerprint
 from mammo_tf.recipes import Evaluation, Phase, Recipe
@@ -101,7 +102,7 @@ def test_the_card_tells_what_pictures_are_like(places: Path) -> None:
     domain = load_model(places / "run" / "model.keras").card.training_domain
     assert domain.distribution.pixels == "breast"
     assert domain.distribution.images == domain.bands.images == domain.pictures.images == 120
-    assert (domain.bands.unit, domain.bands.spacing_mm) == ("pixels", None)
+    assert (domain.bands.scales, domain.bands.spacing_mm) == (SCALES, None)
     assert domain.pictures.spread.patients == 60
     assert domain.pictures.spread.positives == 24
     middle = domain.pictures.quantiles.index(0.5)

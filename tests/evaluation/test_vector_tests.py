@@ -9,6 +9,7 @@ from mammo_tf.evaluation.vector_tests import (
     AXES,
     beyond_prevalence_p,
     differ_p,
+    distance,
     moments,
     patient_labels,
     patient_means,
@@ -76,6 +77,13 @@ def test_numbers_that_never_vary_tell_nothing() -> None:
     theirs, ours = (np.hstack([_sample(60, 0.2, seed)[0], np.ones((60, 2))]) for seed in (0, 1))
     assert differ_p(moments(theirs), moments(ours)) > 0.1
     assert permuted_p(theirs, ours, 99) == pytest.approx(permuted_p(theirs[:, :SIZE], ours[:, :SIZE], 99), abs=0.011)
+
+
+def test_the_distance_is_in_standard_deviations() -> None:
+    generator = np.random.default_rng(0)
+    theirs = generator.normal(size=(4000, 3)) * (1, 10, 0.1)
+    assert distance(moments(theirs), moments(theirs + (1, 10, 0.1))) == pytest.approx(3**0.5, rel=0.05)
+    assert distance(moments(theirs), moments(theirs)) == 0
 
 
 def test_axes_are_few_and_those_of_largest_spread() -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from mammo_tf.imaging import Preprocessing
-from mammo_tf.imaging.bands import statistics
+from mammo_tf.imaging.bands import SCALES, statistics
 from mammo_tf.imaging.intensity_steps import HistogramLookup
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.records.picture_vectors import (
     LEVELS,
     QUANTILES,
-    common_scales,
     median_spacing,
     picture_vectors,
     some_patients,
@@ -24,7 +22,6 @@ from mammo_tf.records.picture_vectors import (
 from mammo_tf.study import make_manifest
 
 SIZE = (96, 80)
-SCALES = (0.8, 1.6, 3.2)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +45,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Records:
 
 def test_a_picture_is_its_grey_values_and_its_contrasts(site: Records) -> None:
     every = np.arange(12)
-    found = picture_vectors(site, every, SCALES, site.preprocessing)
+    found = picture_vectors(site, every, site.preprocessing)
     assert found.masked and found.images == 12
     assert found.values.shape == (12, len(QUANTILES) + len(SCALES))
     inside = [(site.picture(place) / 65535)[site.breast(place)] for place in range(12)]
@@ -67,13 +64,13 @@ def test_pictures_are_seen_as_the_network_sees_them(site: Records) -> None:
     """Behind a look-up of a domain, but not behind scale and mean."""
     darker = HistogramLookup(tuple((0.5 * np.arange(256)).tolist()), 255)
     steps = replace(site.preprocessing, intensity_steps=(darker, *site.preprocessing.intensity_steps))
-    own = picture_vectors(site, np.arange(3), SCALES, site.preprocessing)
-    seen = picture_vectors(site, np.arange(3), SCALES, steps)
+    own = picture_vectors(site, np.arange(3), site.preprocessing)
+    seen = picture_vectors(site, np.arange(3), steps)
     np.testing.assert_allclose(seen.grey, own.grey / 2, atol=0.01)
 
 
 def test_without_breast_masks_there_is_the_distribution_alone(records: Records) -> None:
-    found = picture_vectors(records, np.arange(4), SCALES, records.preprocessing)
+    found = picture_vectors(records, np.arange(4), records.preprocessing)
     assert not found.masked
     assert found.values.shape == (0, len(QUANTILES) + len(SCALES))
     assert found.images == 4 and 0 < found.cdf[LEVELS // 3] < 1
@@ -89,14 +86,12 @@ def test_patients_are_drawn_whole(site: Records) -> None:
     assert len(some_patients(site, every, None)) == 12
 
 
-def test_scales_are_those_that_both_show(site: Records, tmp_path: Path) -> None:
+def test_the_numbers_of_a_picture_are_its_own(site: Records) -> None:
+    """Whatever other pictures there are, and whatever their spacing."""
+    alone, among = (
+        picture_vectors(site, positions, site.preprocessing) for positions in (np.array([3]), np.arange(12))
+    )
+    np.testing.assert_array_equal(alone.values[0], among.values[3])
     spacing = median_spacing(site, np.arange(12))
     assert spacing is not None and 0.3 < spacing < 1.2
-    fine, coarse = common_scales([0.1, spacing]), common_scales([0.1, 5.0])
-    assert fine.unit == coarse.unit == "mm"
-    assert len(coarse.lengths) < len(fine.lengths)
-    assert fine.in_pixels(0.1)[0] == pytest.approx(fine.lengths[0] / 0.1)
-    assert fine.shown(5.0).tolist() == [length >= 2.0 for length in fine.lengths]
-    unknown = common_scales([0.1, None])
-    assert unknown.unit == "pixels" and unknown.in_pixels(None) == unknown.lengths
-    assert not fine.shown(None).any()
+    assert median_spacing(site, np.arange(0)) is None
