@@ -169,14 +169,15 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", help="folder for study, records and model (default: one that is removed)")
+    parser.add_argument("--draws", type=int, default=50, help="samples of each row (default 50)")
     parser.add_argument("--quick", action="store_true", help="few women and draws, to see that it runs")
     arguments = parser.parse_args()
     print(machine("numpy", "scipy", "tensorflow"))
     with TemporaryDirectory() as room:
-        _print_all(Path(arguments.output or room), arguments.quick)
+        _print_all(Path(arguments.output or room), arguments.quick, arguments.draws)
 
 
-def _print_all(folder: Path, quick: bool) -> None:
+def _print_all(folder: Path, quick: bool, draws: int) -> None:
     domain = made(folder, 100 if quick else 1250, 45 if quick else 200)
     sites = {}
     for name in MACHINES:
@@ -188,7 +189,7 @@ def _print_all(folder: Path, quick: bool) -> None:
         print("few women: nothing below is an answer")
     judge = Judge(sites[HOME], domain)
     half_splits(judge, 2 if quick else 200)
-    confusion(judge, sites, (25,) if quick else SIZES, 40 if quick else 250, 2 if quick else 50)
+    confusion(judge, sites, (25,) if quick else SIZES, 40 if quick else 250, 2 if quick else draws)
 
 
 if __name__ == "__main__":

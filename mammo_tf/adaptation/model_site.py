@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -64,12 +64,14 @@ class ModelSite:
         records: pictures, prepared as the model has it.
         positions: of those that count.
         looked_at: of those of which pictures and features are looked at.
+        drawn: of these, those that stand for the whole site; the others were drawn for their machine.
     """
 
     origin: ModelFile
     records: Records
     positions: NDArray[np.int64]
     looked_at: NDArray[np.int64]
+    drawn: NDArray[np.int64]
 
     def scores(self) -> pd.DataFrame:
         """Predictions, of one split; labels are `UNLABELLED` where there is none."""
@@ -81,7 +83,7 @@ class ModelSite:
     @property
     def views(self) -> pd.Series:
         """How many of the pictures that are looked at are of each view."""
-        return self.records.rows["view"].iloc[self.looked_at].replace("", np.nan).value_counts()
+        return self.records.rows["view"].iloc[self.drawn].replace("", np.nan).value_counts()
 
     def pictures(self) -> Sample | None:
         """Grey values and contrasts; None where preparation did not look for the breast."""
@@ -188,7 +190,13 @@ def _by(size: tuple[int, int] | None) -> str:
 
 
 def site_of(
-    origin: ModelFile, records: Records, images: int | None, seed: int, name: str, notes: list[str]
+    origin: ModelFile,
+    records: Records,
+    images: int | None,
+    seed: int,
+    name: str,
+    notes: list[str],
+    by: Sequence[str] = (),
 ) -> ModelSite:
     """The pictures of a place that count: those of patients whom the model was not trained on.
 
@@ -197,10 +205,11 @@ def site_of(
     Args:
         origin: the model.
         records: of the place.
-        images: of how many the picture is looked at, of whole patients.
+        images: of how many the picture is looked at, of whole patients; of each machine, too.
         seed: of their drawing.
         name: of the place, for notes.
         notes: is told what is left out.
+        by: columns that tell machines apart.
 
     Raises:
         MammoError: `site_known` where nobody is left.
@@ -217,7 +226,11 @@ def site_of(
     if trained.any():
         notes.append(f"{name}: {int(trained.sum())} pictures {why} are left out")
     positions = np.flatnonzero(~trained).astype(np.int64)
-    return ModelSite(origin, records, positions, some_patients(records, positions, images, seed))
+    drawn = some_patients(records, positions, images, seed)
+    cells = records.rows.iloc[positions][[column for column in by if column in records.rows]]
+    groups = cells.fillna("").groupby(list(cells), sort=False).indices.values() if len(cells.columns) else []
+    apart = [some_patients(records, positions[np.sort(places)], images, seed) for places in groups]
+    return ModelSite(origin, records, positions, np.unique(np.concatenate([drawn, *apart])), drawn)
 
 
 def _trained_on(origin: ModelFile, records: Records) -> NDArray[np.bool_] | None:

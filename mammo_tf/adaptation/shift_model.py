@@ -101,7 +101,7 @@ def shift_of_model(
     with TemporaryDirectory() as room:
         records = opened_site(origin, site, root, Path(room) / "site", workers, notes.append)
         check_by(asked.by, {**dict.fromkeys(MACHINE), **dict.fromkeys(map(str, records.rows))}, Path(site).name)
-        here = site_of(origin, records, asked.images, asked.seed, Path(site).name, notes)
+        here = site_of(origin, records, asked.images, asked.seed, Path(site).name, notes, asked.by)
         known = _reference(origin, Path(model), reference, root, Path(room), workers, asked, notes)
         table = here.scores()
         looks = (
@@ -132,16 +132,22 @@ class _Judge:
     def told(self, rows: NDArray[np.bool_], alpha: float, machine: str = "") -> Told:
         """The verdict on some rows of the site's table, at a level of all its tests together."""
         asked = self.asked
-        evidence = self.looks.evidence(self.site.positions[rows], alpha, asked.replicates, asked.seed)
+        chosen = self.site.positions[rows] if machine else self.site.drawn
+        evidence = self.looks.evidence(chosen, alpha, asked.replicates, asked.seed)
         alpha *= SCORES if evidence else 1.0
         names = (self.names[0], f"{machine} of {self.names[1]}") if machine else self.names
         scores, table = self.reference.scores, self.table[rows]
         if isinstance(scores, Histogram):
-            return Told(*_by_card(scores, table, asked, self.origin, evidence, alpha, names), machine)
-        found = shift_of_predictions(
-            scores, table, asked.level, asked.prevalence, asked.threshold, self._aggregates, asked.replicates,
-            asked.seed, asked.pool_exams, names, evidence, alpha,
-        )  # fmt: skip
+            found = _by_card(scores, table, asked, self.origin, evidence, alpha, names)
+        else:
+            found = shift_of_predictions(
+                scores, table, asked.level, asked.prevalence, asked.threshold, self._aggregates, asked.replicates,
+                asked.seed, asked.pool_exams, names, evidence, alpha,
+            )  # fmt: skip
+        seen = {one.what for one in evidence}
+        few = [what for what, both in self.looks.by_name.items() if both is not None and what not in seen]
+        if few:
+            found[1].append(f"{' and '.join(few)} are of too few patients to be compared")
         return Told(*found, machine)
 
     @property
@@ -223,19 +229,15 @@ def _is_manifest(path: str | Path) -> bool:
 def _looks_notes(looks: Looks, reference: Reference, site: ModelSite) -> list[str]:
     """What pictures were compared with, and why there is nothing to compare."""
     domain, notes = site.origin.card.training_domain, []
-    theirs = pd.Series(domain.counts.get("view", {})) if reference.site is None else reference.site.views
     if reference.site is None:
         notes.append("pictures are compared with what the model's card tells of training and validation")
-    if (
-        theirs.sum()
-        and (apart := (theirs / theirs.sum()).sub(site.views / site.views.sum(), fill_value=0).abs().max()) > UNEVEN
-    ):
-        notes.append(
-            f"the share of a view differs by {apart:.0%} from the reference's: views look different by themselves"
-        )
-    for what, both, told in (
-        ("grey values and contrast", looks.pictures, domain.pictures), ("features", looks.features, domain.embedding),
-    ):  # fmt: skip
+    theirs = pd.Series(domain.counts.get("view", {})) if reference.site is None else reference.site.views
+    ours = site.views
+    if theirs.sum() and ours.sum():
+        apart = (theirs / theirs.sum()).sub(ours / ours.sum(), fill_value=0).abs().max()
+        if apart > UNEVEN:
+            notes.append(f"the share of a view differs by {apart:.0%} from the reference's: views look different")
+    for (what, both), told in zip(looks.by_name.items(), (domain.pictures, domain.embedding), strict=True):
         if both is None and reference.site is None and told is None:
             notes.append(f"the model's card tells no {what}: name pictures with --reference, or train it again")
         elif both is None:

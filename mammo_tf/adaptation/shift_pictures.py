@@ -7,6 +7,7 @@ Compared are means over patients, with pictures of a reference, or with what the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,11 @@ class Looks:
     pictures: tuple[Sample | Moments, Sample] | None = None
     features: tuple[Sample | Embedding, Sample] | None = None
 
+    @property
+    def by_name(self) -> dict[str, tuple[Any, Sample] | None]:
+        """Both, by what they are."""
+        return {GREY: self.pictures, OF_NETWORK: self.features}
+
     def evidence(self, positions: NDArray[np.int64], alpha: float, replicates: int, seed: int) -> tuple[Evidence, ...]:
         """What is found, of some of the site's pictures.
 
@@ -52,7 +58,7 @@ class Looks:
             replicates, seed: of permutations; more are made where so few cannot reach the level.
         """
         found = []
-        for what, both, share in ((GREY, self.pictures, PICTURES), (OF_NETWORK, self.features, FEATURES)):
+        for (what, both), share in zip(self.by_name.items(), (PICTURES, FEATURES), strict=True):
             if both is None:
                 continue
             site = both[1].of(np.isin(both[1].positions, positions))

@@ -145,6 +145,18 @@ def test_machines_are_told_apart(places: Path, model: str, reference: str | None
     assert (model == "alone.keras") == any("as the model's card has them" in line for line in lines)
 
 
+def test_pictures_of_every_machine_are_looked_at(places: Path) -> None:
+    for images, whole, each, noted in ((60, 30, 30, False), (20, None, None, True)):
+        asked = Asked(replicates=99, by=("manufacturer",), images=images)
+        lines = shift_of_model(places / "run", places / "mixed" / "records", places / "out", asked=asked)
+        stored = json.loads((places / "out" / "shift.json").read_text())
+        told = [one["evidence"] for one in (stored, *stored["machines"])]
+        counts = [evidence[0]["site_patients"] if evidence else None for evidence in told]
+        assert counts == [whole, each, each]
+        few = "note: grey values and contrast and features are of too few patients to be compared"
+        assert (few in lines) == noted
+
+
 def test_prevalence_is_not_taken_for_a_machine(places: Path) -> None:
     stored, lines = _told(places, "more/records")
     assert stored["kind"] in ("prevalence", "unclear"), lines
