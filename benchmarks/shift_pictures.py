@@ -5,9 +5,10 @@
 A small network is trained on women of ffdm_site_1. A pool of other women stands before that machine, before it with
 less sharpening and less local contrast (`update`), before ffdm_site_2 and before a film scanner. Scores, grey values,
 contrasts and features of all are found once; then patients are drawn. Printed are verdicts on 200 halves of the pool at
-site 1, one the reference and one the site, and on samples of 50, 200 and 1,000 women of each machine and at other
-prevalence against 250 women of site 1; pictures are compared with those of 100 women of the reference, as the command
-does, or with what the model's card tells. A folder is gone on with. docs/shift.md has the answer.
+site 1, one the reference and one the site; on women of dense breasts alone; and on samples of 50, 200 and 1,000 women
+of each machine, and at other prevalence, against 250 women of site 1. Pictures are compared with those of 100 women of
+the reference, as the command does, or with what the model's card tells. A folder is gone on with. docs/shift.md has the
+answer.
 """
 
 from __future__ import annotations
@@ -46,12 +47,14 @@ MOST_OTHERWISE = 200  # women of a sample at another prevalence: of more a class
 
 
 class Women(NamedTuple):
-    """The pool before one machine: score and label of each, and of her pictures together values and features."""
+    """The pool before one machine: score and label of each, of her pictures together values and features, and whether
+    her breasts are dense (C, D)."""
 
     scores: NDArray[np.float64]
     labels: NDArray[np.int64]
     pictures: NDArray[np.float64]
     features: NDArray[np.float64]
+    dense: NDArray[np.bool_]
 
     def sample(self, what: str, chosen: NDArray[np.intp]) -> Sample:
         """Vectors of some women, each drawn for one of her own."""
@@ -85,7 +88,8 @@ def seen(folder: Path, name: str) -> Women:
     """What the model says and sees of the pool before one machine."""
     origin, records = opened_model(folder / "run"), open_records(folder / name)
     site = site_of(origin, records.part(records.positions("test")), None, 0, name, [])
-    cases = at_level(site.scores(), "patient")
+    table = site.scores()
+    cases = at_level(table, "patient")
     assert cases is not None
     looks = looks_by_card(origin.card.training_domain, site)
     assert looks.pictures is not None and looks.features is not None
@@ -95,7 +99,9 @@ def seen(folder: Path, name: str) -> Women:
         first = list(dict.fromkeys(sample.patients.tolist()))  # the order of patient_means
         place = {patient: number for number, patient in enumerate(first)}
         vectors.append(sample.vectors[[place[patient] for patient in names]])
-    return Women(cases["score"].to_numpy(np.float64), cases["label"].to_numpy(np.int64), *vectors)
+    density = table.drop_duplicates("patient_id").set_index("patient_id")["density"]
+    dense = density.loc[cases["patient_id"]].isin(["C", "D"]).to_numpy()
+    return Women(cases["score"].to_numpy(np.float64), cases["label"].to_numpy(np.int64), *vectors, dense)
 
 
 class Judge:
@@ -138,6 +144,17 @@ def half_splits(judge: Judge, draws: int) -> None:
         theirs, ours = np.array_split(generator.permutation(len(judge.own.labels)), 2)
         judge.tell(theirs, judge.own, ours, number)
     print(f"{HOME}, {draws} half-splits: {judge.told()}", flush=True)
+
+
+def case_mix(judge: Judge, sizes: tuple[int, ...], reference: int, draws: int) -> None:
+    """Women of dense breasts alone before the machine of site 1, nobody telling densities."""
+    generator = np.random.default_rng(2)
+    for size in [size for size in sizes if size <= MOST_OTHERWISE]:
+        for number in range(draws):
+            order = generator.permutation(len(judge.own.labels))
+            others = order[reference:]
+            judge.tell(order[:reference], judge.own, others[judge.own.dense[others]][:size], number)
+        print(f"{HOME}, dense breasts alone, {size} patients: {judge.told()}", flush=True)
 
 
 def otherwise(
@@ -189,6 +206,7 @@ def _print_all(folder: Path, quick: bool, draws: int) -> None:
         print("few women: nothing below is an answer")
     judge = Judge(sites[HOME], domain)
     half_splits(judge, 2 if quick else 200)
+    case_mix(judge, (25,) if quick else SIZES, 40 if quick else 250, 2 if quick else draws)
     confusion(judge, sites, (25,) if quick else SIZES, 40 if quick else 250, 2 if quick else draws)
 
 
