@@ -254,7 +254,8 @@ class Verdict:
         if self.kind == PREVALENCE and self.known_prevalence is None:
             found.append("make sure of the prevalence from elsewhere: a small shift of acquisition can look the same")
         if self.kind == BOTH and self.known_prevalence is None:
-            found.append("another case mix alone can move scores: compare women of the same age and density")
+            moved = "move scores and change pictures" if self.evidence else "move scores"
+            found.append(f"another case mix alone can {moved}: compare women of the same age and density")
         if self.kind == ACQUISITION and self.evidence and not self.differences:
             found.append("denser or younger breasts look different too: compare women of the same age and density")
         if self.kind != BOTH and self.differences:
