@@ -25,7 +25,7 @@ import numpy as np
 from measuring import machine
 from numpy.typing import NDArray
 
-from mammo_tf.adaptation.model_site import Sample, opened_model, site_of
+from mammo_tf.adaptation.model_site import Sample, known_of, opened_model, site_of
 from mammo_tf.adaptation.shift import verdict
 from mammo_tf.adaptation.shift_pictures import Looks, looks_by_card
 from mammo_tf.adaptation.shift_verdict import KINDS, SCORES, SHIFT_ALPHA, Verdict
@@ -55,11 +55,14 @@ class Women(NamedTuple):
     pictures: NDArray[np.float64]
     features: NDArray[np.float64]
     dense: NDArray[np.bool_]
+    known: NDArray[np.float64]
 
     def sample(self, what: str, chosen: NDArray[np.intp]) -> Sample:
         """Vectors of some women, each drawn for one of her own."""
         numbers = np.arange(len(chosen))
-        return Sample(getattr(self, what)[chosen], numbers, numbers.astype(str), self.labels[chosen])
+        return Sample(
+            getattr(self, what)[chosen], numbers, numbers.astype(str), self.labels[chosen], self.known[chosen]
+        )
 
 
 def made(folder: Path, pool: int, trained: int) -> TrainingDomain:
@@ -99,9 +102,9 @@ def seen(folder: Path, name: str) -> Women:
         first = list(dict.fromkeys(sample.patients.tolist()))  # the order of patient_means
         place = {patient: number for number, patient in enumerate(first)}
         vectors.append(sample.vectors[[place[patient] for patient in names]])
-    density = table.drop_duplicates("patient_id").set_index("patient_id")["density"]
-    dense = density.loc[cases["patient_id"]].isin(["C", "D"]).to_numpy()
-    return Women(cases["score"].to_numpy(np.float64), cases["label"].to_numpy(np.int64), *vectors, dense)
+    told = table.drop_duplicates("patient_id").set_index("patient_id").loc[cases["patient_id"]]
+    dense, known = told["density"].isin(["C", "D"]).to_numpy(), known_of(told)
+    return Women(cases["score"].to_numpy(np.float64), cases["label"].to_numpy(np.int64), *vectors, dense, known)
 
 
 class Judge:

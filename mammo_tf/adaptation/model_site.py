@@ -28,17 +28,21 @@ from mammo_tf.training import Classification, ModelFile
 from mammo_tf.training.tasks.task import Scoring
 
 BATCH = 16
+DENSITIES = ("A", "B", "C", "D")
+KNOWN = ("age", *DENSITIES[1:])  # of a patient: years, and whether her density is this one
 MACHINE = ("manufacturer", "model_name", "software", "site")
 Say = Callable[[str], None]
 
 
 class Sample(NamedTuple):
-    """Vectors of pictures, where each lies in its records, whose it is, and its label or `UNLABELLED`; `[n, ...]`."""
+    """Vectors of pictures, where each lies in its records, whose it is, its label or `UNLABELLED`, and what is known of
+    the patient, a column each of `KNOWN`, nan where it is not; all `[n, ...]`."""
 
     values: NDArray[np.float64]
     positions: NDArray[np.int64]
     patients: NDArray[np.str_]
     labels: NDArray[np.int64]
+    known: NDArray[np.float64]
 
     def of(self, chosen: ArrayLike) -> Sample:
         """Some of the pictures."""
@@ -48,6 +52,11 @@ class Sample(NamedTuple):
     def vectors(self) -> NDArray[np.float64]:
         """The mean of each patient, `[patients, ...]`."""
         return patient_means(self.values, self.patients)
+
+    @property
+    def patients_known(self) -> NDArray[np.float64]:
+        """What is known of each patient, `[patients, KNOWN]`."""
+        return patient_means(self.known, self.patients)
 
     @property
     def positive(self) -> NDArray[np.int64]:
@@ -98,7 +107,7 @@ class ModelSite:
     def _sample(self, values: NDArray[np.float64], positions: NDArray[np.int64]) -> Sample:
         rows = self._labelled.rows.iloc[positions]
         patients = rows["patient_id"].to_numpy().astype(str)
-        return Sample(values, positions, patients, task_of(self.origin).truth(rows))
+        return Sample(values, positions, patients, task_of(self.origin).truth(rows), known_of(rows))
 
     @property
     def _labelled(self) -> Records:
@@ -120,6 +129,15 @@ class ModelSite:
         if fitting(model, self.records.size, channels):
             return model
         return rebuild(model, input_shape=(*self.records.size, channels))
+
+
+def known_of(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Age and density of some rows as numbers, `[rows, KNOWN]`; nan where they are not told."""
+    nothing = pd.Series("", index=rows.index)
+    age = pd.to_numeric(rows.get("age", nothing), errors="coerce").to_numpy(np.float64)
+    density = rows.get("density", nothing).fillna("").astype(str).to_numpy()
+    told = np.where(np.isin(density, DENSITIES), 1.0, np.nan)
+    return np.column_stack([age, *(told * (density == one) for one in DENSITIES[1:])])
 
 
 def task_of(origin: ModelFile) -> Classification:

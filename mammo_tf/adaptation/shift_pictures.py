@@ -17,6 +17,7 @@ from mammo_tf.adaptation.shift_verdict import FEATURES, PICTURES, Evidence
 from mammo_tf.evaluation.vector_tests import (
     Moments,
     beyond_prevalence_p,
+    case_mix,
     differ_p,
     distance,
     moments,
@@ -27,6 +28,7 @@ from mammo_tf.training import TrainingDomain
 from mammo_tf.training.training_domain import Embedding
 
 GREY, OF_NETWORK = "grey values and contrast", "features"
+LEAST_OF_DENSITY = 5  # patients of the reference
 LEAST = 25  # patients of the site, and half as many of the reference
 PERMUTED, BY_F = "permutation of patients", "distribution of F"
 RESOLVED = 4  # permutations for each 1 / alpha
@@ -90,14 +92,23 @@ def _compared(
     """What one comparison says; None where patients are too few, or nothing of the reference varies."""
     if not len(site.positions) or len(ours := site.vectors) < LEAST:
         return None
+    error = 0.0
     if isinstance(reference, Sample):
         theirs = reference.vectors
         if what == OF_NETWORK:
             axes = principal_axes(np.concatenate([theirs, ours]))
             theirs, ours = theirs @ axes.T, ours @ axes.T
+        columns = _compared_alike(reference.patients_known, site.patients_known)
+        if len(columns):
+            told = [one.patients_known[:, columns] for one in (reference, site)]
+            mix = case_mix(theirs, told[0])
+            theirs, ours, error = mix.carried(theirs, told[0]), mix.carried(ours, told[1]), mix.error(told[1])
         known, here = moments(theirs, reference.positive), moments(ours)
-        draws = max(replicates, int(np.ceil(RESOLVED / alpha)))
-        p, how = permuted_p(theirs, ours, draws, seed), PERMUTED
+        if len(columns):
+            what_known = " and ".join(sorted({"age" if column == 0 else "density" for column in columns}))
+            p, how = differ_p(known, here, error), f"{BY_F}, {what_known} accounted for"
+        else:
+            p, how = permuted_p(theirs, ours, max(replicates, int(np.ceil(RESOLVED / alpha))), seed), PERMUTED
     else:
         if isinstance(reference, Embedding):
             ours = (ours - np.asarray(reference.mean)) @ np.asarray(reference.axes).T
@@ -106,5 +117,19 @@ def _compared(
         p, how = differ_p(known, here), BY_F
     if known.patients < LEAST // 2 or not np.diag(known.covariance).any():
         return None
-    beyond, apart = beyond_prevalence_p(known, here), distance(known, here)
+    beyond, apart = beyond_prevalence_p(known, here, error), distance(known, here)
     return Evidence(what, p, beyond, alpha, apart, known.patients, here.patients, how)
+
+
+def _compared_alike(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> NDArray[np.intp]:
+    """What is known of every patient of both places and can be accounted for: columns of `KNOWN`.
+
+    Age, where it varies; density, where the reference has patients enough of every one that the site has.
+    """
+    found = [0] if np.isfinite(theirs[:, 0]).all() and np.isfinite(ours[:, 0]).all() and np.ptp(theirs[:, 0]) else []
+    density = [one[:, 1:] for one in (theirs, ours)]
+    if all(np.isfinite(one).all() for one in density):
+        counts = [np.append((one == 0).all(axis=1).sum(), (one == 1).sum(axis=0)) for one in density]
+        if (counts[0] < len(theirs)).all() and (counts[0][counts[1] > 0] >= LEAST_OF_DENSITY).all():
+            found += (1 + np.flatnonzero(counts[0][1:])).tolist()
+    return np.asarray(found, np.intp)

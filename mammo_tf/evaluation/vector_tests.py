@@ -95,6 +95,36 @@ def moments(vectors: Vectors, labels: ArrayLike | None = None) -> Moments:
     return found._replace(direction=direction, positives=int(sick.sum()), negatives=int(well.sum()))
 
 
+class CaseMix(NamedTuple):
+    """How the vectors of a reference go with what is known of its patients, by linear regression.
+
+    Attributes:
+        slopes: float64 `[known, n]`.
+        mean: of what is known, `[known]`.
+        uncertainty: inverse of its scatter, `[known, known]`.
+    """
+
+    slopes: Vectors
+    mean: Vectors
+    uncertainty: Vectors
+
+    def carried(self, vectors: Vectors, known: Vectors) -> Vectors:
+        """Vectors as those of patients of whom the reference's mean is known, `[patients, n]`."""
+        return np.asarray(vectors - (known - self.mean) @ self.slopes)
+
+    def error(self, known: Vectors) -> float:
+        """What that adds to the variance of the mean of some patients, in units of that of one patient."""
+        apart = known.mean(axis=0) - self.mean
+        return float(apart @ self.uncertainty @ apart)
+
+
+def case_mix(vectors: Vectors, known: Vectors) -> CaseMix:
+    """The regression of vectors `[patients, n]` on what is known of each, numbers `[patients, known]`."""
+    centred = known - known.mean(axis=0)
+    inverse = np.linalg.pinv(centred.T @ centred)
+    return CaseMix(np.asarray(inverse @ centred.T @ vectors), known.mean(axis=0), np.asarray(inverse))
+
+
 def principal_axes(vectors: Vectors, patients: int | None = None) -> Vectors:
     """The directions in which vectors vary most, float64 `[axes, n]`: up to `AXES`, of 10 patients each.
 
@@ -129,11 +159,17 @@ def permuted_p(reference: Vectors, site: Vectors, replicates: int = 999, seed: i
     return float((distances >= distances[0] * (1 - 1e-9)).mean())
 
 
-def differ_p(reference: Moments, site: Moments) -> float:
-    """The same hypothesis where means and covariances are all that is known; exact for normal vectors."""
+def differ_p(reference: Moments, site: Moments, error: float = 0.0) -> float:
+    """The same hypothesis where means and covariances are all that is known; exact for normal vectors.
+
+    Args:
+        reference, site: of the same coordinates.
+        error: `CaseMix.error` of the site's patients, where their vectors were carried.
+    """
     inverse = _inverse(_pooled(reference, site))
     apart = site.mean - reference.mean
-    return _f_p(float(apart @ inverse @ apart) / (1 / reference.patients + 1 / site.patients), reference, site)
+    variance = 1 / reference.patients + 1 / site.patients + error
+    return _f_p(float(apart @ inverse @ apart) / variance, reference, site)
 
 
 def distance(reference: Moments, site: Moments) -> float:
@@ -142,7 +178,7 @@ def distance(reference: Moments, site: Moments) -> float:
     return float(np.sqrt(apart @ _inverse(_pooled(reference, site)) @ apart))
 
 
-def beyond_prevalence_p(reference: Moments, site: Moments) -> float:
+def beyond_prevalence_p(reference: Moments, site: Moments, error: float = 0.0) -> float:
     """The p value of the hypothesis that the site's mean is that of the reference's classes in some share.
 
     The share is the one that explains the site best. What is not known of each class, of the rare one above all, is
@@ -150,16 +186,16 @@ def beyond_prevalence_p(reference: Moments, site: Moments) -> float:
     classes, the hypothesis is that the means lie no further apart than `ALLOWED` (Mahalanobis' distance).
 
     Args:
-        reference, site: of the same coordinates.
+        reference, site, error: as for `differ_p`.
     """
     inverse = _inverse(_pooled(reference, site))
     if reference.direction is None:
-        between, each = site.mean - reference.mean, 1 / reference.patients + 1 / site.patients
+        between, each = site.mean - reference.mean, 1 / reference.patients + 1 / site.patients + error
         return _f_p(float(between @ inverse @ between) / each, reference, site, ALLOWED**2 / each)
     shares = np.linspace(0, 1, SHARES)
     own = reference.positives / (reference.positives + reference.negatives)
     apart = site.mean - reference.mean - (shares - own)[:, None] * reference.direction
-    variance = 1 / site.patients + shares**2 / reference.positives + (1 - shares) ** 2 / reference.negatives
+    variance = 1 / site.patients + error + shares**2 / reference.positives + (1 - shares) ** 2 / reference.negatives
     distances = np.einsum("ij,jk,ik->i", apart, inverse, apart) / variance
     return _f_p(float(distances.min()), reference, site)
 

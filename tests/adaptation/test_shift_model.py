@@ -44,18 +44,27 @@ def _network() -> keras.Model:
 
 
 def _site(
-    folder: Path, patients: int, share: float, seed: int, gamma: float = 1.0, split: str = "", machine: str = "Aster"
+    folder: Path,
+    patients: int,
+    share: float,
+    seed: int,
+    gamma: float = 1.0,
+    split: str = "",
+    machine: str = "Aster",
+    years: float | None = None,
 ) -> list[dict]:
-    """Two views a patient, a bright disc in those of positive ones; a machine has a gamma. Writes the pictures."""
+    """Two views a patient, a bright disc in those of positive ones; a machine has a gamma. Where ages are told, by
+    their mean, pictures are the brighter the older. Writes the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     rows, columns = np.mgrid[: STORED[0], : STORED[1]]
     breast, listed = np.hypot((rows - 48) / 44, columns / 64) < 1, []
     for patient in range(patients):
         generator = np.random.default_rng((seed, patient))
-        sick, density = patient < share * patients, generator.normal(0, 0.03)
+        sick, brighter = patient < share * patients, generator.normal(0, 0.03)
+        brighter += 0.0 if years is None else (years - 50) * 0.005
         for view in ("CC", "MLO"):
             noise = cv2.GaussianBlur(generator.normal(size=STORED), None, 2)
-            picture = 0.4 + density + 0.25 * noise
+            picture = 0.4 + brighter + 0.25 * noise
             if sick:
                 picture[np.hypot(rows - generator.integers(30, 66), columns - generator.integers(14, 36)) < 9] += 0.35
             picture = np.clip(picture, 0.1, 1) ** gamma * breast
@@ -64,7 +73,7 @@ def _site(
             listed.append({
                 "image_id": name, "patient_id": f"{machine}{seed}-{patient}", "laterality": "L", "view": view,
                 "modality": "FFDM", "label": "malignant" if sick else "normal", "manufacturer": machine,
-                "path": f"{name}.png", "split": split,
+                "path": f"{name}.png", "split": split, "age": None if years is None else round(50 + 200 * brighter, 1),
             })  # fmt: skip
     return listed
 
@@ -80,9 +89,10 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on `home`, and sites: `more` positive patients, and `mixed`, of its machine and another one, unlabelled."""
     folder = tmp_path_factory.mktemp("places")
     splits = enumerate((("train", 40), ("validation", 30), ("test", 30)))
-    parts = [_site(folder / "home", count, 0.4, number, split=split) for number, (split, count) in splits]
+    parts = [_site(folder / "home", count, 0.4, number, split=split, years=50) for number, (split, count) in splits]
     home = _prepared(folder / "home", sum(parts, []))
     _prepared(folder / "more", _site(folder / "more", 40, 0.95, 11))
+    _prepared(folder / "older", _site(folder / "older", 30, 0.4, 12, years=60))
     mixed = _site(folder / "mixed", 30, 0.4, 13) + _site(folder / "mixed", 30, 0.4, 14, 0.6, machine="Borage")
     mixed += _site(folder / "mixed", 3, 0.4, 15, machine="Celadon")
     _prepared(folder / "mixed", [row | {"label": "", "split": "train"} for row in mixed])
@@ -161,6 +171,17 @@ def test_prevalence_is_not_taken_for_a_machine(places: Path) -> None:
     stored, lines = _told(places, "more/records")
     assert stored["kind"] in ("prevalence", "unclear"), lines
     assert stored["evidence"][0]["p_beyond"] > 0.05
+
+
+def test_women_of_equal_age_are_compared(places: Path) -> None:
+    """Older women, who are brighter, are another site to the card, which tells no ages; to pictures of the reference
+    they are not."""
+    by_card, _ = _told(places, "older/records")
+    with_ages, lines = _told(places, "older/records", reference=places / "home" / "records")
+    assert by_card["evidence"][0]["p"] < 0.001
+    assert with_ages["evidence"][0]["p"] > 0.01
+    assert {one["how"] for one in with_ages["evidence"]} == {"distribution of F, age accounted for"}
+    assert any("the patients differ in median age" in line for line in lines)
 
 
 def test_whom_the_model_was_trained_on_is_left_out(places: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from mammo_tf.evaluation.vector_tests import (
     AXES,
     beyond_prevalence_p,
+    case_mix,
     differ_p,
     distance,
     moments,
@@ -63,6 +64,23 @@ def test_without_classes_prevalence_is_credited_with_one_standard_deviation() ->
     near, far = (moments(_sample(100, 0.05, 1, moved)[0]) for moved in (1.5, 3.0))
     assert differ_p(one, near) < 0.001 and beyond_prevalence_p(one, near) > 0.1
     assert beyond_prevalence_p(one, far) < 0.001
+
+
+def test_another_case_mix_is_accounted_for_and_a_machine_is_seen_behind_it() -> None:
+    """Vectors rise with age; the site's women are older by a standard deviation."""
+    found = []
+    for seed in range(150):
+        generator = np.random.default_rng((7, seed))
+        ages = [generator.normal(mean, 10, (count, 1)) for mean, count in ((50, 100), (60, 60))]
+        theirs, ours = (_sample(len(age), 0.2, 2 * seed + place)[0] + 0.15 * age for place, age in enumerate(ages))
+        mix = case_mix(theirs, ages[0])
+        error, one = mix.error(ages[1]), moments(mix.carried(theirs, ages[0]))
+        alike, moved = (moments(mix.carried(vectors, ages[1])) for vectors in (ours, ours + 1.5 * MACHINE))
+        accounted = differ_p(one, alike, error), beyond_prevalence_p(one, alike, error)
+        found.append([differ_p(moments(theirs), moments(ours)), *accounted, differ_p(one, moved, error)])
+    blamed, differs, beyond, seen = (np.array(found) <= 0.05).mean(axis=0)
+    assert blamed > 0.9 and differs <= 0.11 and beyond <= 0.11 and seen > 0.9
+    np.testing.assert_allclose(one.mean, moments(theirs).mean)
 
 
 def test_a_patient_is_the_mean_of_her_pictures_and_positive_if_one_is() -> None:
