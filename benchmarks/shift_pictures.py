@@ -17,6 +17,7 @@ import argparse
 import time
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -150,14 +151,18 @@ def half_splits(judge: Judge, draws: int) -> None:
 
 
 def case_mix(judge: Judge, sizes: tuple[int, ...], reference: int, draws: int) -> None:
-    """Women of dense breasts alone before the machine of site 1, nobody telling densities."""
-    generator = np.random.default_rng(2)
-    for size in [size for size in sizes if size <= MOST_OTHERWISE]:
+    """Women of dense breasts alone before the machine of site 1, ages and densities being told, and not."""
+    own = judge.own
+    for told, size in product((True, False), [size for size in sizes if size <= MOST_OTHERWISE]):
+        generator = np.random.default_rng(size)
+        judge.own = own if told else own._replace(known=np.full_like(own.known, np.nan))
         for number in range(draws):
             order = generator.permutation(len(judge.own.labels))
             others = order[reference:]
             judge.tell(order[:reference], judge.own, others[judge.own.dense[others]][:size], number)
-        print(f"{HOME}, dense breasts alone, {size} patients: {judge.told()}", flush=True)
+        words = "told" if told else "not told"
+        print(f"{HOME}, dense breasts alone, {words}, {size} patients: {judge.told()}", flush=True)
+    judge.own = own
 
 
 def otherwise(

@@ -7,7 +7,7 @@ Compared are means over patients, with pictures of a reference, or with what the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,35 +90,57 @@ def _compared(
     what: str, reference: Sample | Moments | Embedding, site: Sample, alpha: float, replicates: int, seed: int
 ) -> Evidence | None:
     """What one comparison says; None where patients are too few, or nothing of the reference varies."""
-    if not len(site.positions) or len(ours := site.vectors) < LEAST:
+    if len(set(site.patients)) < LEAST:
         return None
-    error = 0.0
     if isinstance(reference, Sample):
-        theirs = reference.vectors
-        if what == OF_NETWORK:
-            axes = principal_axes(np.concatenate([theirs, ours]))
-            theirs, ours = theirs @ axes.T, ours @ axes.T
-        columns = _compared_alike(reference.patients_known, site.patients_known)
-        if len(columns):
-            told = [one.patients_known[:, columns] for one in (reference, site)]
-            mix = case_mix(theirs, told[0])
-            theirs, ours, error = mix.carried(theirs, told[0]), mix.carried(ours, told[1]), mix.error(told[1])
-        known, here = moments(theirs, reference.positive), moments(ours)
-        if len(columns):
-            what_known = " and ".join(sorted({"age" if column == 0 else "density" for column in columns}))
-            p, how = differ_p(known, here, error), f"{BY_F}, {what_known} accounted for"
-        else:
-            p, how = permuted_p(theirs, ours, max(replicates, int(np.ceil(RESOLVED / alpha))), seed), PERMUTED
+        if len(set(reference.patients)) < LEAST // 2:
+            return None
+        draws = max(replicates, int(np.ceil(RESOLVED / alpha)))
+        found = _with_pictures(reference, site, what == OF_NETWORK, draws, seed)
     else:
-        if isinstance(reference, Embedding):
-            ours = (ours - np.asarray(reference.mean)) @ np.asarray(reference.axes).T
-        known = reference.spread.moments if isinstance(reference, Embedding) else reference
-        here = moments(ours)
-        p, how = differ_p(known, here), BY_F
+        found = _with_card(reference, site)
+    known, here = found.reference, found.site
     if known.patients < LEAST // 2 or not np.diag(known.covariance).any():
         return None
-    beyond, apart = beyond_prevalence_p(known, here, error), distance(known, here)
-    return Evidence(what, p, beyond, alpha, apart, known.patients, here.patients, how)
+    beyond, apart = beyond_prevalence_p(known, here, found.error), distance(known, here)
+    return Evidence(what, found.p, beyond, alpha, apart, known.patients, here.patients, found.how)
+
+
+class _Comparison(NamedTuple):
+    """Moments of both, p and how it was found, and the error of what is accounted for."""
+
+    reference: Moments
+    site: Moments
+    p: float
+    how: str
+    error: float = 0.0
+
+
+def _with_card(reference: Moments | Embedding, site: Sample) -> _Comparison:
+    ours = site.vectors
+    if isinstance(reference, Embedding):
+        ours = (ours - np.asarray(reference.mean)) @ np.asarray(reference.axes).T
+    known = reference.spread.moments if isinstance(reference, Embedding) else reference
+    here = moments(ours)
+    return _Comparison(known, here, differ_p(known, here), BY_F)
+
+
+def _with_pictures(reference: Sample, site: Sample, many: bool, draws: int, seed: int) -> _Comparison:
+    """Of two samples; of vectors of many numbers along the axes of both."""
+    theirs, ours = reference.vectors, site.vectors
+    if many:
+        axes = principal_axes(np.concatenate([theirs, ours]))
+        theirs, ours = theirs @ axes.T, ours @ axes.T
+    columns = _compared_alike(reference.patients_known, site.patients_known)
+    if not len(columns):
+        p = permuted_p(theirs, ours, draws, seed)
+        return _Comparison(moments(theirs, reference.positive), moments(ours), p, PERMUTED)
+    there, here = (one.patients_known[:, columns] for one in (reference, site))
+    mix = case_mix(theirs, there)
+    known, told = moments(mix.carried(theirs, there), reference.positive), moments(mix.carried(ours, here))
+    words = " and ".join(sorted({"age" if column == 0 else "density" for column in columns}))
+    p = differ_p(known, told, mix.error(here))
+    return _Comparison(known, told, p, f"{BY_F}, {words} accounted for", mix.error(here))
 
 
 def _compared_alike(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> NDArray[np.intp]:
