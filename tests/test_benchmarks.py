@@ -18,7 +18,7 @@ TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
 LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
-    "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py",
+    "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py", "shift_pictures.py",
 )  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
@@ -35,6 +35,7 @@ TINY = {
     "radiomics_features.py": ["--quick", "--peer-python", "none"],
     "score_matching.py": ["--quick"],
     "shift.py": ["--quick"],
+    "shift_pictures.py": ["--quick"],
     "spottune.py": ["--quick"],
     "stitching.py": ["--quick"],
     "surface.py": ["--quick", "--peer-python", "none"],

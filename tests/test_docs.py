@@ -87,6 +87,8 @@ NOT_HERE = {
     "mammo-tf tables mln-net -o mln-net --seed 1 --rows mln_net_random_1 mln_net_random_2 mln_net_random_3 "
     "mln_net_mean_2 mln_net_mean_3": "hours",
     "mammo-tf tables mln-net -o mln-net --seed 1 --rows swin_unet_flipped": "hours",
+    "mammo-tf shift runs/config2 prepared/site_b --by manufacturer,model_name,software -o shift_b": "run, with "
+    "patients enough, by tests/adaptation/test_shift_model.py",
     "mammo-tf features cohort/manifest.csv -o cohort/features.csv --workers 8": "a cohort that is not here",
     "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.keras "
     "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm "

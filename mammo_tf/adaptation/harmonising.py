@@ -24,11 +24,10 @@ from mammo_tf.adaptation.site_pictures import (
     dark_and_bright,
     listed,
     patients_of,
-    prepared_spacings,
     training_part,
 )
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.bands import SCALES, checked, statistics
+from mammo_tf.imaging.bands import SCALES, SCALES_MM, checked, statistics
 from mammo_tf.imaging.blur_plan import SMALLEST
 from mammo_tf.imaging.domain_histogram import DomainHistogram, domain_histogram, lookup_step
 from mammo_tf.imaging.harmonising import DomainStatistics, Harmonising, Machine
@@ -36,9 +35,8 @@ from mammo_tf.imaging.intensity_steps import HistogramLookup
 from mammo_tf.imaging.preprocessing import geometry_words
 from mammo_tf.progress import track
 from mammo_tf.records import Records
-from mammo_tf.records.domain_statistics import machines_of, records_histogram
+from mammo_tf.records.domain_statistics import machines_of, prepared_spacings, records_histogram
 
-SCALES_MM = (0.48, 0.96, 1.92, 3.84, 7.68)
 FEWEST, RECOMMENDED = 5, 25  # patients
 MOST = 200  # patients of a domain that are looked at, where nothing else is said
 Say = Callable[[str], None]

@@ -22,6 +22,7 @@ from mammo_tf.adaptation.shift_verdict import (
     SHIFT_ALPHA,
     UNCLEAR,
     Distributions,
+    Evidence,
     Verdict,
 )
 from mammo_tf.errors import MammoError
@@ -76,6 +77,8 @@ def verdict(
     replicates: int = REPLICATES,
     seed: int = 0,
     names: tuple[str, str] = ("the reference", "the site"),
+    evidence: Sequence[Evidence] = (),
+    alpha: float = SHIFT_ALPHA,
 ) -> Verdict:
     """Which shift a site has. No label of the site is looked at.
 
@@ -91,19 +94,15 @@ def verdict(
         threshold: of the reference; None takes the one of the largest G-mean on its labels.
         replicates, seed: of the permutations and of the bootstrap.
         names: what messages call the two.
+        evidence: what pictures of both say. Where there is some, acquisition is told by them: scores that no mixture
+            explains do not suffice.
+        alpha: level of the test whether scores differ.
 
     Raises:
         MammoError: `patients_few`, `scores_missing`, `score_not_finite`, `scores_constant`, `scales_differ`,
             `prevalence_wrong`, `threshold_wrong`, `label_wrong`, `lengths_differ`, `replicates_wrong`.
     """
-    if prevalence is not None and not 0 <= prevalence <= 1:
-        raise MammoError(
-            "prevalence_wrong", f"a prevalence of {prevalence:g} is not a share of patients", "Give 0 to 1"
-        )
-    if threshold is not None:
-        given_threshold(threshold)
-    if replicates < 99:
-        raise MammoError("replicates_wrong", f"{replicates} draws give no p to rely on", "Take 999 or more")
+    check_asked(prevalence, threshold, replicates)
     reference = _sample(reference_scores, reference_patients, names[0], reference_labels)
     site = _sample(site_scores, site_patients, names[1])
     check_scales(reference.scores, site.scores, *names)
@@ -119,7 +118,7 @@ def verdict(
     p_shift = no_shift_p(theirs, ours, direction, replicates, seed)
     point = _matching(reference, mixture, prevalence, threshold)
     return Verdict(
-        kind=_kind(p_shift, mixture, known, sick, prevalence, differences),
+        kind=_kind(p_shift <= alpha, mixture, known, sick, prevalence, differences, evidence),
         names=names,
         p_shift=p_shift,
         p_mixture=None if mixture is None else mixture.p,
@@ -136,24 +135,42 @@ def verdict(
         threshold=point[0],
         matching=point[1],
         distributions=_distributions(points, theirs, ours, mixture),
+        evidence=tuple(evidence),
+        alpha=alpha,
     )
 
 
+def check_asked(prevalence: float | None, threshold: float | None, replicates: int) -> None:
+    """Refuses what no verdict can be made with; arguments and errors as for `verdict`."""
+    if prevalence is not None and not 0 <= prevalence <= 1:
+        raise MammoError(
+            "prevalence_wrong", f"a prevalence of {prevalence:g} is not a share of patients", "Give 0 to 1"
+        )
+    if threshold is not None:
+        given_threshold(threshold)
+    if replicates < 99:
+        raise MammoError("replicates_wrong", f"{replicates} draws give no p to rely on", "Take 999 or more")
+
+
 def _kind(
-    p_shift: float,
+    scores_differ: bool,
     mixture: Mixture | None,
     known: Mixture | None,
     sick: NDArray[np.bool_] | None,
     prevalence: float | None,
     differences: Sequence[str],
+    evidence: Sequence[Evidence],
 ) -> str:
     other = sick is not None and prevalence is not None and not _among(prevalence, sick)
-    if p_shift > SHIFT_ALPHA and not other:
+    if not (scores_differ or other or any(one.differs for one in evidence)):
         return NONE
+    acquisition = BOTH if other or differences else ACQUISITION
+    if any(one.of_machine for one in evidence):
+        return acquisition
     if mixture is None or sick is None:
         return UNCLEAR
     if (known or mixture).p <= ALPHA:
-        return BOTH if other or differences else ACQUISITION
+        return UNCLEAR if evidence else acquisition
     if known is not None:
         return PREVALENCE if other else UNCLEAR
     return UNCLEAR if mixture.low <= sick.mean() <= mixture.high else PREVALENCE

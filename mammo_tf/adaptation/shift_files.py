@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from mammo_tf.adaptation.shift import LEAST_OF_CLASS, REPLICATES, verdict
-from mammo_tf.adaptation.shift_verdict import ACQUISITION, BOTH, Verdict
+from mammo_tf.adaptation.shift_report import Told, machines_of_table, reported
+from mammo_tf.adaptation.shift_verdict import SHIFT_ALPHA, Evidence, Verdict
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.case_mix import case_mix_differences
 from mammo_tf.evaluation.copies import copied_rows
@@ -16,12 +17,9 @@ from mammo_tf.evaluation.identities import patient_notes, shared_names
 from mammo_tf.evaluation.levels import DEFAULT_AGGREGATES, Level, at_level, level_named, measured_levels
 from mammo_tf.evaluation.matched_predictions import BEFORE
 from mammo_tf.evaluation.predictions import read_predictions
-from mammo_tf.files import digest, write_json
-from mammo_tf.reporting.palette import save_figure
-from mammo_tf.reporting.shift_figure import shift_figure
+from mammo_tf.files import digest
 from mammo_tf.study.manifest import UNLABELLED
 
-NUMBERS, FIGURE = "shift.json", "shift"
 MODELS = (".keras", ".h5", ".hdf5", ".onnx")
 MACHINE = ("manufacturer", "model_name", "software")
 NAMED = 3  # machines in a note
@@ -42,6 +40,7 @@ def shift_of_files(
     replicates: int = REPLICATES,
     seed: int = 0,
     pool_exams: bool = False,
+    by: Sequence[str] = (),
 ) -> list[str]:
     """Says which shift the scores of OURS have against those of THEIRS.
 
@@ -51,6 +50,8 @@ def shift_of_files(
         folder: where `shift.json` and `shift.svg` and `.png` go; None writes nothing.
         columns, our_columns: what the columns of THEIRS and of OURS are called.
         level, prevalence, threshold, aggregates, replicates, seed, pool_exams: as for `shift_of_predictions`.
+        by: columns that tell machines of OURS apart, each of which gets a verdict of its own; the level of its tests
+            is the usual one by the number of machines.
 
     Returns:
         Lines for a reader: the verdict, what follows, the numbers, notes.
@@ -63,18 +64,21 @@ def shift_of_files(
     reference, site = read_predictions(theirs, columns, unlabelled=True), read_predictions(ours, our_columns, True)
     names = (Path(theirs).name, Path(ours).name)
     names = names if names[0] != names[1] else (str(theirs), str(ours))
-    found, notes = shift_of_predictions(
-        reference, site, level, prevalence, threshold, aggregates, replicates, seed, pool_exams, names
-    )
-    if folder is not None:
-        drawn = found.distributions
-        figure = shift_figure(drawn.score, drawn.reference, drawn.site, drawn.mixture, names, found.prevalence)
-        write_json(Path(folder) / NUMBERS, found.to_json() | {"notes": notes})
-        save_figure(figure, Path(folder) / FIGURE, f"Distributions of scores: {found.sentence}")
-    return [
-        f"{found.sentence}.", *(f"{one}." for one in found.follows), *number_lines(found),
-        *(f"note: {note}" for note in notes),
-    ]  # fmt: skip
+    machines = machines_of_table(site, by, names[1])
+
+    def told(rows: pd.DataFrame, alpha: float, machine: str = "") -> Told:
+        called = (names[0], f"{machine} of {names[1]}") if machine else names
+        return Told(
+            *shift_of_predictions(
+                reference, rows, level, prevalence, threshold, aggregates, replicates, seed, pool_exams, called,
+                alpha=alpha,
+            ), machine,
+        )  # fmt: skip
+
+    whole = told(site, SHIFT_ALPHA)
+    whole.notes.extend(machines.notes)
+    each = SHIFT_ALPHA / max(1, len(machines.rows))
+    return reported(whole, [told(site[rows], each, machine) for machine, rows in machines.rows.items()], folder)
 
 
 def shift_of_predictions(
@@ -88,6 +92,8 @@ def shift_of_predictions(
     seed: int = 0,
     pool_exams: bool = False,
     names: tuple[str, str] = ("the reference", "the site"),
+    evidence: Sequence[Evidence] = (),
+    alpha: float = SHIFT_ALPHA,
 ) -> tuple[Verdict, list[str]]:
     """As `adaptation.shift.verdict`, of predictions, with what a reader must know of them, one line each.
 
@@ -96,7 +102,7 @@ def shift_of_predictions(
     Args:
         reference, site: as `read_predictions` gives them, labels being `UNLABELLED` where there is none.
         level: whose scores are compared; None takes the coarsest that both tell, patients if they can be told.
-        prevalence, threshold, replicates, seed, names: as for `verdict`.
+        prevalence, threshold, replicates, seed, names, evidence, alpha: as for `verdict`.
         aggregates, pool_exams: as for `evaluation.levels.measured_levels` and `at_level`.
 
     Raises:
@@ -109,7 +115,7 @@ def shift_of_predictions(
     tables = [_without_training(table, name, notes) for table, name in zip((reference, site), names, strict=True)]
     notes += [*_pair_notes(tables, names), *_machine_notes(tables, names)]
     found, chosen = _verdict(
-        tables, level, prevalence, threshold, aggregates, replicates, seed, pool_exams, names, notes
+        tables, level, prevalence, threshold, aggregates, replicates, seed, pool_exams, names, notes, evidence, alpha
     )
     return found, [*notes, f"compared are scores of {chosen.plural}"]
 
@@ -125,6 +131,8 @@ def _verdict(
     pool_exams: bool,
     names: tuple[str, str],
     notes: list[str],
+    evidence: Sequence[Evidence] = (),
+    alpha: float = SHIFT_ALPHA,
 ) -> tuple[Verdict, Level]:
     """The verdict on two tables without rows of training, and its level; what is left out is added to `notes`."""
     differences = case_mix_differences(*tables)
@@ -137,7 +145,7 @@ def _verdict(
         both[0]["score"], both[1]["score"], both[0]["label"] if labelled else None,
         both[0]["patient_id"], both[1]["patient_id"],
         prevalence=prevalence, differences=differences, threshold=threshold, replicates=replicates, seed=seed,
-        names=names,
+        names=names, evidence=evidence, alpha=alpha,
     )  # fmt: skip
     if labelled and found.p_mixture is None:
         notes.append(
@@ -169,32 +177,15 @@ def matching_warning(
     return "" if found.p_mixture is None else f"{found.sentence}; {found.follows[0]}"
 
 
-def number_lines(found: Verdict) -> list[str]:
-    """The numbers of a verdict for a reader."""
-    reference, site = found.names
-    lines = [f"{reference}: {found.reference_patients} patients", f"{site}: {found.site_patients} patients"]
-    if found.reference_prevalence is not None:
-        lines[0] += f", {found.positive_patients} positive, a share of {found.reference_prevalence:.3f}"
-    lines.append(f"one distribution of scores: p {found.p_shift:.3g}")
-    if found.p_mixture is not None:
-        lines.append(f"a mixture of positive and negative patients of {reference}: p {found.p_mixture:.3g}")
-    if found.prevalence is not None and found.kind not in (ACQUISITION, BOTH):
-        lines.append(
-            f"prevalence of {site} if nothing else differs: {found.prevalence:.3f} "
-            f"({found.prevalence_low:.3f} to {found.prevalence_high:.3f})"
-        )
-    if found.p_known is not None:
-        lines.append(f"such a mixture at the known prevalence {found.known_prevalence:.3g}: p {found.p_known:.3g}")
-    return lines
-
-
 def _check_files(theirs: str | Path, ours: str | Path) -> None:
     """Refuses what is no file of predictions, and one file for both."""
     for path in map(Path, (theirs, ours)):
         if path.is_dir() or path.suffix.lower() in MODELS:
             sentence = f"{path} is a model or a folder, and shift compares files of scores"
             raise MammoError(
-                "not_a_file", sentence, "Score pictures of both sites with predict, and give the two files"
+                "not_a_file",
+                sentence,
+                "Score pictures of both sites with predict, and give the two files; or name the model first",
             )
     if all(Path(path).is_file() for path in (theirs, ours)) and digest(theirs) == digest(ours):
         sentence = f"{theirs} and {ours} are the same file"

@@ -12,6 +12,7 @@ from mammo_tf.fields import to_json
 NONE, PREVALENCE, ACQUISITION, BOTH, UNCLEAR = KINDS = ("none", "prevalence", "acquisition", "both", "unclear")
 SHIFT_ALPHA = 0.025  # of the test of any shift: of 200 halves of one site no more than 5 % are then called shifted
 ALPHA = 0.05  # of the tests that tell which it is
+SCORES, PICTURES, FEATURES = 0.6, 0.2, 0.2  # shares of SHIFT_ALPHA, where pictures are looked at as well
 ADVISED_PATIENTS = 200  # with fewer a prevalence of three times the reference's is often missed (docs/shift.md)
 
 
@@ -29,6 +30,41 @@ class Distributions:
     reference: tuple[float, ...]
     site: tuple[float, ...]
     mixture: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one look at the pictures of both places says.
+
+    Attributes:
+        what: was compared, in words: `grey values and contrast`, `features`.
+        p: of the hypothesis that both have one distribution of it.
+        p_beyond: of the hypothesis that another prevalence explains the site's mean; where the classes of the reference
+            are not known, that it lies within a standard deviation of the reference's.
+        alpha: from which `p` down it counts as different.
+        distance: of the two means, in standard deviations of patients (Mahalanobis' distance).
+        reference_patients, site_patients: how many were looked at.
+        how: p was found, in words.
+    """
+
+    what: str
+    p: float
+    p_beyond: float
+    alpha: float
+    distance: float
+    reference_patients: int
+    site_patients: int
+    how: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether the pictures do."""
+        return self.p <= self.alpha
+
+    @property
+    def of_machine(self) -> bool:
+        """Whether they differ beyond what prevalence explains."""
+        return self.differs and self.p_beyond <= ALPHA
 
 
 @dataclass(frozen=True)
@@ -51,6 +87,8 @@ class Verdict:
         threshold: of the reference.
         matching: what matching would do there if nothing but prevalence differed.
         distributions: what the verdict was made of.
+        evidence: what pictures say; empty where they were not looked at.
+        alpha: from which `p_shift` down scores count as different.
     """
 
     kind: str
@@ -70,27 +108,30 @@ class Verdict:
     threshold: float | None
     matching: MatchedPoint | None
     distributions: Distributions
+    evidence: tuple[Evidence, ...] = ()
+    alpha: float = SHIFT_ALPHA
 
     @property
     def sentence(self) -> str:
         """The verdict for a reader, without a final full stop."""
         reference, site = self.names
         if self.kind == NONE:
+            alike = f"; nor are its pictures seen to differ ({self._looks()})" if self.evidence else ""
             return (
                 f"no shift is seen: the scores of {site} ({self.site_patients} patients) are distributed as those of "
-                f"{reference} (p {self.p_shift:.2g})"
+                f"{reference} (p {self.p_shift:.2g}){alike}"
             )
         if self.kind == UNCLEAR:
-            why = f"too small among {self.site_patients} patients to tell which"
-            if self.p_mixture is None:
-                why = f"and without labels of both classes in {reference} it cannot be told which"
-            return f"there is a shift (p {self.p_shift:.2g}), {why}"
+            seen = f"p {self.p_shift:.2g}" if self.p_shift <= self.alpha else f"of pictures: {self._looks()}"
+            return f"there is a shift ({seen}), {self._why_unclear()}"
         if self.kind == PREVALENCE:
-            return f"the shift is one of prevalence: {self._mixed()}"
+            alike = f"; beyond that its pictures are not seen to differ ({self._looks()})" if self.evidence else ""
+            return f"the shift is one of prevalence: {self._mixed()}{alike}"
         if self.kind == BOTH:
-            return f"the shift is one of acquisition and of patients: {self._unmixed()}, and {self._other_patients()}"
-        hidden = "; whether prevalence differs as well cannot be told from them"
-        return f"the shift is one of acquisition: {self._unmixed()}{hidden if self.known_prevalence is None else ''}"
+            both = f"{self._other_machine()}, and {self._other_patients()}"
+            return f"the shift is one of acquisition and of patients: {both}"
+        hidden = "; whether prevalence differs as well cannot be told" if self.known_prevalence is None else ""
+        return f"the shift is one of acquisition: {self._other_machine()}{hidden}"
 
     @property
     def follows(self) -> tuple[str, ...]:
@@ -105,6 +146,11 @@ class Verdict:
             first = [
                 f"do not match scores: {self._harm()}",
                 "leave scores and threshold as they are, and correct probabilities for the other prevalence",
+            ]
+        elif self.kind == ACQUISITION and self.p_shift > self.alpha:
+            first = [
+                "leave scores and threshold as they are, and score further patients: the pictures are other ones, "
+                "their scores are not seen to be"
             ]
         elif self.kind == ACQUISITION and self.known_prevalence is None:
             first = ["match scores (match-scores), if prevalence is known to be the same: matching takes it to be"]
@@ -136,10 +182,47 @@ class Verdict:
             share = f"the known {self.known_prevalence:.3g} instead of {self.reference_prevalence:.3g}"
         return f"{site} has the scores of positive and negative patients of {reference} in another share, {share}"
 
-    def _unmixed(self) -> str:
-        """That none does."""
+    def _other_machine(self) -> str:
+        """What speaks for another acquisition."""
+        if not self.evidence:
+            return self._unmixed()
         reference, site = self.names
-        p = self.p_mixture if self.p_known is None else self.p_known
+        pictures = f"pictures of {site} differ from those of {reference} beyond what prevalence does"
+        if self.p_shift > self.alpha:
+            scores = f"its scores are not seen to differ (p {self.p_shift:.2g})"
+        elif self.p_mixture is None:
+            scores = f"its scores differ (p {self.p_shift:.2g})"
+        elif self._p_of_mixture <= ALPHA:
+            scores = self._unmixed()
+        else:
+            scores = f"another prevalence alone would explain its scores (p {self._p_of_mixture:.2g})"
+        return f"{pictures} ({self._looks()}), and {scores}"
+
+    def _why_unclear(self) -> str:
+        """Why it cannot be told which shift it is."""
+        if self.p_mixture is None:
+            return f"and without labels of both classes in {self.names[0]} it cannot be told which"
+        if self.evidence and self._p_of_mixture <= ALPHA:
+            return (
+                f"and it cannot be told which: {self._unmixed()}, and beyond what prevalence does its pictures are not "
+                f"seen to differ ({self._looks()})"
+            )
+        return f"too small among {self.site_patients} patients to tell which"
+
+    def _looks(self) -> str:
+        """What was found in pictures."""
+        return ", ".join(f"{one.what} p {one.p:.2g}" for one in self.evidence)
+
+    @property
+    def _p_of_mixture(self) -> float:
+        """That a mixture explains the scores, in the known share where there is one; 1 without labels."""
+        found = self.p_mixture if self.p_known is None else self.p_known
+        return 1.0 if found is None else found
+
+    def _unmixed(self) -> str:
+        """That no mixture explains the site's scores."""
+        reference, site = self.names
+        p = self._p_of_mixture
         at = "" if self.known_prevalence is None else f" at the known prevalence {self.known_prevalence:.3g}"
         return (
             f"no mixture of positive and negative patients of {reference}{at} explains the scores of {site} (p {p:.2g})"
@@ -171,7 +254,10 @@ class Verdict:
         if self.kind == PREVALENCE and self.known_prevalence is None:
             found.append("make sure of the prevalence from elsewhere: a small shift of acquisition can look the same")
         if self.kind == BOTH and self.known_prevalence is None:
-            found.append("another case mix alone can move scores: compare women of the same age and density")
+            moved = "move scores and change pictures" if self.evidence else "move scores"
+            found.append(f"another case mix alone can {moved}: compare women of the same age and density")
+        if self.kind == ACQUISITION and self.evidence and not self.differences:
+            found.append("denser or younger breasts look different too: compare women of the same age and density")
         if self.kind != BOTH and self.differences:
             found.append(f"the patients differ in {'; '.join(self.differences)}, which can move scores as well")
         if self.kind in (ACQUISITION, BOTH) and self.p_known is not None and self.p_mixture > ALPHA:  # type: ignore[operator]

@@ -19,6 +19,8 @@ from mammo_tf.cli.shared import (
 )
 from mammo_tf.errors import MammoError
 
+MODELS = (".keras", ".h5", ".hdf5")
+
 if TYPE_CHECKING:
     from mammo_tf.imaging.harmonising import Harmonising, Machine
     from mammo_tf.records import Records
@@ -30,7 +32,7 @@ def add(commands: Commands) -> None:
         commands.add("harmonise", "curve and contrast by scale that carry a site's pictures to another's", harmonise)
     )
     _shift_options(
-        commands.add("shift", "which shift a site's scores have: prevalence, acquisition, both or none", shift)
+        commands.add("shift", "which shift a site has for a model: prevalence, acquisition, both or none", shift)
     )
     _adapt_options(
         commands.add(
@@ -120,40 +122,89 @@ def _draw(one: Harmonising, source: Records, target: Records, path: Path) -> Non
 
 
 def _shift_options(one: ArgumentParser) -> None:
-    one.add_argument("scores", metavar="SCORES.csv", help="scores of the reference; with labels more can be told")
-    one.add_argument("site", metavar="SITE.csv", help="scores of the same model at the site; no label is needed")
+    one.add_argument(
+        "model", metavar="MODEL|SCORES.csv",
+        help="run folder or .keras; or scores of the reference, with labels of which more can be told",
+    )  # fmt: skip
+    one.add_argument(
+        "site", metavar="SITE",
+        help="with MODEL records or a manifest, with SCORES.csv the model's scores there; no label is needed",
+    )  # fmt: skip
     one.add_argument("-o", "--output", metavar="DIR", help="write shift.json and a figure here")
     one.add_argument(
+        "--reference", metavar="FILE|RECORDS",
+        help="with MODEL: its scores or pictures where it is known to work (what the run left, else its card)",
+    )  # fmt: skip
+    one.add_argument(
+        "--by", default="", metavar="COLUMN,...", help="a verdict for each machine too: manufacturer,software"
+    )
+    one.add_argument(
         "--columns", action="append", default=[], metavar="label=...,score=...,patient=...",
-        help="names in the files; given twice, in SCORES and in SITE",
+        help="with SCORES.csv: names in the files; given twice, in SCORES.csv and in SITE",
     )  # fmt: skip
     one.add_argument("--level", metavar="LEVEL", help="compared: image, breast, exam, patient (the coarsest told)")
     one.add_argument("--prevalence", type=float, metavar="P", help="positive patients of SITE, if known from elsewhere")
     one.add_argument("--threshold", type=float, metavar="VALUE", help="the reference's (largest G-mean on its labels)")
     one.add_argument("--replicates", type=whole_number, default=999, metavar="N", help="draws of each test (999)")
     one.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of the draws (0)")
-    one.add_argument("--breast", default="mean", metavar="HOW", help="views to breast: mean, maximum, noisy_or")
-    one.add_argument("--patient", default="maximum", metavar="HOW", help="breasts to patient: mean, maximum, noisy_or")
+    one.add_argument("--breast", metavar="HOW", help="views to breast: mean, maximum, noisy_or (mean, or as the model)")
+    one.add_argument(
+        "--patient", metavar="HOW", help="breasts to patient: mean, maximum, noisy_or (maximum, or likewise)"
+    )
     one.add_argument("--exam", metavar="HOW", help="breasts to exam, if not as --patient")
     one.add_argument("--pool-exams", action="store_true", help="patients too where they have several exams: over all")
+    one.add_argument(
+        "--images", type=whole_number, default=400, metavar="N",
+        help="with MODEL: pictures of each place whose grey values, contrast and features are looked at (400)",
+    )  # fmt: skip
+    one.add_argument("--root", metavar="DIR", help="with MODEL: data root of manifests (their folders)")
+    one.add_argument(
+        "--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest (1)"
+    )
 
 
 def shift(options: Namespace) -> None:
     """Says which shift a site has."""
+    by = tuple(name.strip() for name in options.by.split(",") if name.strip())
+    aggregates = {level: how for level in ("breast", "exam", "patient") if (how := getattr(options, level))}
+    given = Path(options.model)
+    lines = _shift_by_model if given.is_dir() or given.suffix.lower() in MODELS else _shift_by_scores
+    print_all(lines(options, by, aggregates))
+    if options.output is not None:
+        print(f"written to {options.output}")
+
+
+def _shift_by_scores(options: Namespace, by: tuple[str, ...], aggregates: dict[str, str]) -> list[str]:
+    """The lines of a verdict on two files."""
     with held():
         from mammo_tf.adaptation.shift_files import shift_of_files
 
+    for name in ("reference", "root"):
+        if getattr(options, name) is not None:
+            sentence = f"--{name} belongs to a model, and {options.model} is not one"
+            raise MammoError("option_wrong", sentence, "Leave it out, or name a run folder or a .keras file")
     columns = columns_of(options.columns, 2)
-    print_all(
-        shift_of_files(
-            options.scores, options.site, options.output, columns[0], columns[1], options.level, options.prevalence,
-            options.threshold,
-            {level: how for level in ("breast", "exam", "patient") if (how := getattr(options, level))},
-            options.replicates, options.seed, options.pool_exams,
-        )
+    return shift_of_files(
+        options.model, options.site, options.output, columns[0], columns[1], options.level, options.prevalence,
+        options.threshold, {"breast": "mean", "patient": "maximum"} | aggregates, options.replicates, options.seed,
+        options.pool_exams, by,
     )  # fmt: skip
-    if options.output is not None:
-        print(f"written to {options.output}")
+
+
+def _shift_by_model(options: Namespace, by: tuple[str, ...], aggregates: dict[str, str]) -> list[str]:
+    """The lines of a verdict by a model."""
+    with tensorflow_loaded():
+        from mammo_tf.adaptation.shift_model import Asked, shift_of_model
+
+    if options.columns:
+        raise MammoError("option_wrong", "--columns is of two files of scores", "Leave it out: a manifest has its own")
+    asked = Asked(
+        options.level, options.prevalence, options.threshold, aggregates or None, options.replicates, options.seed,
+        options.pool_exams, by, options.images,
+    )  # fmt: skip
+    return shift_of_model(
+        options.model, options.site, options.output, options.reference, asked, options.workers, options.root
+    )
 
 
 def _adapt_options(one: ArgumentParser) -> None:

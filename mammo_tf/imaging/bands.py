@@ -23,7 +23,8 @@ from mammo_tf.imaging.blur_plan import plan
 from mammo_tf.imaging.blurs import combined
 from mammo_tf.imaging.sealed_json import Seal
 
-SCALES = (0.8, 1.6, 3.2, 6.4, 12.8)
+SCALES = (0.8, 1.6, 3.2, 6.4, 12.8)  # in pixels, where their spacing is not known
+SCALES_MM = (0.48, 0.96, 1.92, 3.84, 7.68)
 EROSION = 7  # pixels: radius of the disc that the mask is eroded by for the robust statistic
 PERCENTILES = (16, 84)  # one standard deviation on each side, of a normal distribution
 AGAIN = "Make both of pictures that were prepared alike, with the same scales"
@@ -113,7 +114,7 @@ def statistics(
             fewer = "images" if image is missing else "masks"
             raise MammoError("masks_differ", f"there are only {number} {fewer}", "Give a mask for each image")
         try:
-            one, other = _spreads(image, mask, scales)
+            one, other = spreads(image, mask, scales)
         except MammoError as error:
             sentence = f"image {number}, counted from 0: {error.sentence}"
             raise MammoError(error.code, sentence, error.remedy) from error
@@ -125,8 +126,15 @@ def statistics(
     return BandStatistics(scales, spacing_mm, tuple(middle.tolist()), tuple(mean.tolist()), len(robust))
 
 
-def _spreads(image: NDArray[Any], mask: NDArray[Any], scales: tuple[float, ...]) -> tuple[list[float], list[float]]:
-    """For each band of a picture half the range of percentiles in the eroded mask, and the standard deviation."""
+def spreads(image: NDArray[Any], mask: NDArray[Any], scales: Sequence[float]) -> tuple[list[float], list[float]]:
+    """For each band of one picture half the range of percentiles in the eroded mask, and the standard deviation.
+
+    Args:
+        image, mask, scales: as for `apply_gains`.
+
+    Raises:
+        MammoError: `mask_empty`, also where the eroded mask is; `scales_wrong`, `mask_wrong`, `pixels_wrong`.
+    """
     values, inside = checked(image, mask)
     if not inside.any():
         raise MammoError("mask_empty", "the mask is empty", "Leave the image out")

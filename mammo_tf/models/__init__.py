@@ -11,6 +11,7 @@ from mammo_tf.models.end2end import (
     patch_body,
     patch_classifier,
 )
+from mammo_tf.models.features import feature_model
 from mammo_tf.models.flips import flip_averaged
 from mammo_tf.models.identity import architecture_digest, weights_digest
 from mammo_tf.models.legacy import LegacyImport, import_legacy, read_legacy
@@ -58,6 +59,7 @@ __all__ = [
     "body",
     "end2end",
     "end2end_from_patch",
+    "feature_model",
     "flip_averaged",
     "import_legacy",
     "mnet",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mammo_tf.recipes.results import RunResult, Trained
 from mammo_tf.recipes.run_folder import claim
 from mammo_tf.recipes.scores import measured, trained_card
 from mammo_tf.recipes.start import check_channels, check_start, fitting, load_start
+from mammo_tf.recipes.training_domain import with_domain
 from mammo_tf.records import Records, open_records
 from mammo_tf.study import SPLITS, UNLABELLED
 from mammo_tf.training import Material, ModelCard, ModelFile, Stage, fit_stage, make_strategy, save_model, write_log
@@ -104,6 +106,9 @@ def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> R
     folder, records = trained.folder, trained.records
     with locked(folder / LOCK, folder):
         found = measured(trained.model, records, trained.card, recipe, folder)
+        if recipe.phases:
+            card = with_domain(found.card, trained.model, records, recipe, found.predictions)
+            found = replace(found, card=card)
         if not _holds(
             folder / "model.keras", found.card
         ):  # a finished run keeps its file: others know it by its digest

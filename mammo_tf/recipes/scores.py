@@ -185,7 +185,16 @@ def patient_hashes(records: Records, split: str) -> tuple[str, ...]:
         MammoError: where this user can keep no key.
     """
     patients = records.rows.loc[records.rows["split"] == split, "patient_id"].unique()
-    return tuple(sorted(keyed_hash("patient of a model", patient) for patient in patients))
+    return tuple(sorted(map(patient_hash, patients)))
+
+
+def patient_hash(patient: str) -> str:
+    """What a card tells of a patient whom a model has seen.
+
+    Raises:
+        MammoError: where this user can keep no key.
+    """
+    return keyed_hash("patient of a model", patient)
 
 
 def _known_patients(records: Records) -> KnownPatients:

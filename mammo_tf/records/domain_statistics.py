@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from math import hypot, isnan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,6 +181,25 @@ def machines_of(records: Records) -> list[Machine]:
     columns = ("manufacturer", "model_name", "software")
     cells = [records.rows[name].fillna("").astype(str) if name in records.rows else nothing for name in columns]
     return [Machine(*(cell.strip() for cell in row)) for row in zip(*cells, strict=True)]
+
+
+def prepared_spacings(records: Records) -> tuple[float, ...] | None:
+    """Spacing of the prepared pixels of each picture in mm; None where one is not known.
+
+    Stored spacing times the scale of the affine map from prepared to stored pixels; of spacings or scales that differ
+    along rows and columns the geometric mean.
+    """
+    found = []
+    for position in range(len(records)):
+        row = records.rows.iloc[position]
+        stored = [float(row[name]) for name in ("spacing_row_mm", "spacing_column_mm")]
+        known = [value for value in stored if not isnan(value)]
+        if not known:
+            return None
+        affine = records.marks(position).affine
+        along_columns, along_rows = hypot(*affine[:, 0]), hypot(*affine[:, 1])
+        found.append(sqrt(known[0] * along_rows * known[-1] * along_columns))
+    return tuple(found)
 
 
 def with_matching(preprocessing: Preprocessing, step: HistogramLookup | HistogramMatch) -> Preprocessing:

@@ -17,6 +17,7 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.tiles import Tiling
 from mammo_tf.models import NETWORKS, Network, architecture_digest, weights_digest
 from mammo_tf.training.tasks import AnyTask
+from mammo_tf.training.training_domain import TrainingDomain
 
 FORMAT = 1
 WORDING = Wording("the model card")
@@ -65,71 +66,6 @@ class CardCalibration:
     def function(self) -> Calibration:
         """Scores to probabilities."""
         return Calibration(self.method, self.slope, self.intercept, self.knots, self.values)
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """Grey values of a domain: average cumulative distribution at equal steps from 0 to 1, and of how many images."""
-
-    values: tuple[float, ...]
-    images: int
-
-
-@dataclass(frozen=True)
-class BandStatistics:
-    """Contrast by scale of a domain.
-
-    Attributes:
-        scales: of the bands, in `unit`.
-        unit: "mm" or "pixels".
-        spacing_mm: of the prepared pixels; None where it is not known.
-        values: a row a band.
-        images: how many.
-    """
-
-    scales: tuple[float, ...]
-    unit: str
-    spacing_mm: float | None
-    values: tuple[tuple[float, ...], ...]
-    images: int
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Scores on validation: counts between edges (one more than counts)."""
-
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    images: int
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """Mean and covariance of the features before the output, over training images."""
-
-    mean: tuple[float, ...]
-    covariance: tuple[tuple[float, ...], ...]
-    images: int
-
-
-@dataclass(frozen=True)
-class TrainingDomain:
-    """Where a model was trained: what tells whether other pictures are like those.
-
-    Attributes:
-        images: in training.
-        counts: column (manufacturer, model_name, software, site, modality, view) -> value -> images.
-        grey_mean: of the prepared pictures, in [0, 1].
-        distribution, bands, validation_scores, embedding: None where they were not taken.
-    """
-
-    images: int = 0
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    grey_mean: float | None = None
-    distribution: Distribution | None = None
-    bands: BandStatistics | None = None
-    validation_scores: Histogram | None = None
-    embedding: Embedding | None = None
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.json_text import parsed_json
 from mammo_tf.models import described, description_of
 from mammo_tf.training.checkpoints import check_finite
-from mammo_tf.training.model_card import CardCalibration, ModelCard, Threshold, TrainingDomain
+from mammo_tf.training.model_card import CardCalibration, ModelCard, Threshold
 from mammo_tf.training.tasks import Classification
+from mammo_tf.training.training_domain import TrainingDomain
 
 ENTRY = "mammo_tf.json"
 

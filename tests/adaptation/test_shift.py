@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mammo_tf.adaptation.shift import verdict
+from mammo_tf.adaptation.shift_verdict import Evidence
 from mammo_tf.errors import MammoError
 
 Sample = tuple[np.ndarray, np.ndarray]
@@ -59,6 +60,51 @@ def test_a_shift_that_was_made_is_told(
     assert stored["matching"]["sensitivity"] == pytest.approx(
         (REFERENCE[0] >= found.threshold)[REFERENCE[1] == 1].mean()
     )
+
+
+def _seen(p: float, beyond: float) -> list[Evidence]:
+    """What pictures say, and features that say nothing."""
+    both = (("grey values and contrast", p, beyond), ("features", 0.6, 0.6))
+    return [Evidence(what, *ps, 0.005, 0.8, 50, 100, "permutation of patients") for what, *ps in both]
+
+
+@pytest.mark.parametrize(
+    ("share", "gain", "p", "beyond", "more", "kind", "says", "follows"),
+    [
+        (0.1, 1.0, 0.4, 0.4, {}, "none", "nor are its pictures seen to differ (grey values and", "leave"),
+        (0.3, 1.0, 0.4, 0.4, {}, "prevalence", "beyond that its pictures are not seen to differ", "do not match"),
+        (0.3, 1.0, 0.001, 0.3, {}, "prevalence", "beyond that its pictures are not", "do not match"),
+        (0.3, 1.0, 0.001, 0.001, {}, "acquisition", "another prevalence alone would explain its scores", "prevalence"),
+        (0.1, 1.0, 0.001, 0.001, {}, "acquisition", "its scores are not seen to differ", "score further patients"),
+        (0.1, 1.0, 0.02, 0.02, {}, "none", "no shift", "leave"),
+        (0.1, 0.6, 0.001, 0.001, {}, "acquisition", "beyond what prevalence does (grey", "match scores (match-scores)"),
+        (0.1, 0.6, 0.4, 0.4, {}, "unclear", "of OURS (p 0.005), and beyond what prevalence does", "do not match"),
+        (0.1, 1.0, 0.001, 0.3, {}, "unclear", "there is a shift (of pictures: grey", "do not match"),
+        (0.3, 0.6, 0.001, 0.001, {"prevalence": 0.3}, "both", "pictures of OURS differ", "choose the threshold anew"),
+        (0.1, 0.6, 0.001, 0.001, {"differences": ["age"]}, "both", "the patients differ in age", "another case mix"),
+    ],
+)  # fmt: skip
+def test_pictures_tell_a_machine_from_prevalence(
+    share: float, gain: float, p: float, beyond: float, more: dict, kind: str, says: str, follows: str
+) -> None:
+    scores, _ = _patients(400, share, 1, gain)
+    found = verdict(
+        REFERENCE[0], scores, REFERENCE[1], replicates=199, names=("THEIRS", "OURS"), evidence=_seen(p, beyond),
+        alpha=0.015, **more,
+    )  # fmt: skip
+    assert found.kind == kind, found.sentence
+    assert says in found.sentence
+    assert follows in "; ".join(found.follows)
+    stored = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert [one["p_beyond"] for one in stored["evidence"]] == [beyond, 0.6]
+
+
+def test_pictures_without_labels_of_the_reference() -> None:
+    moved = _patients(400, 0.1, 1, 0.6)[0]
+    seen = verdict(REFERENCE[0], moved, replicates=199, evidence=_seen(0.001, 0.001))
+    assert seen.kind == "acquisition"
+    assert "pictures of the site differ from those of the reference beyond what prevalence does (grey" in seen.sentence
+    assert verdict(REFERENCE[0], moved, replicates=199, evidence=_seen(0.4, 0.4)).kind == "unclear"
 
 
 def test_without_labels_of_both_classes_there_is_a_shift_or_none() -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from mammo_tf.adaptation.harmonising import fit, fit_by_machine
 from mammo_tf.adaptation.harmonising_notes import notes
-from mammo_tf.adaptation.site_pictures import by_machine, prepared_spacings, training_part
+from mammo_tf.adaptation.site_pictures import by_machine, training_part
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.harmonising import Machine
 from mammo_tf.records import Records, open_records, prepare
+from mammo_tf.records.domain_statistics import prepared_spacings
 from mammo_tf.study import make_manifest
 
 STORED, SIZE = (192, 160), (96, 80)

@@ -44,7 +44,15 @@ from mammo_tf.recipes.smoke_study import smoke_material
 from mammo_tf.records import Records, prepare
 from mammo_tf.records.ledger import entries
 from mammo_tf.study import read_manifest
-from mammo_tf.training import Classification, ModelCard, ModelFile, Stage, load_model, save_model
+from mammo_tf.training import (
+    Classification,
+    ModelCard,
+    ModelFile,
+    Stage,
+    TrainingDomain,
+    load_model,
+    save_model,
+)
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from stump import STUMP  # noqa: E402 - it lies above this file
@@ -89,6 +97,30 @@ def baseline(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("runs") / "baseline"
     finish_run(run(BASELINE, folder, records.folder))
     return folder
+
+
+def test_the_card_tells_the_training_domain(baseline: Path, records: Records) -> None:
+    """Pictures of training, scores and features of validation; what a network says and is does not hang on it."""
+    stored = load_model(baseline / "model.keras")
+    domain = stored.card.training_domain
+    train_images, validation_images = (len(records.positions(split)) for split in ("train", "validation"))
+    assert (domain.distribution.images, domain.distribution.pixels) == (train_images, "not black")
+    assert domain.distribution.values[-1] == 1
+    assert domain.bands is None and domain.pictures is None, "the breast was not looked for"
+    validation = read_predictions(baseline / "predictions_validation.csv")
+    scores = domain.validation_scores
+    assert (scores.level, scores.aggregates) == ("patient", {"breast": "mean", "patient": "maximum"})
+    assert scores.images == len(validation) == validation_images
+    assert sum(scores.counts) == validation["patient_id"].nunique()
+    assert sum(scores.positive_counts) == validation.groupby("patient_id")["label"].max().sum()
+    assert scores.edges[0] == 0 and scores.edges[-1] == 1
+    embedding = domain.embedding
+    assert len(embedding.mean) == stored.model.layers[-1].input.shape[-1] == len(embedding.axes[0])
+    assert embedding.images == validation_images
+    assert embedding.spread.patients == sum(scores.counts)
+    assert len(embedding.spread.covariance) == len(embedding.axes)
+    bare = replace(stored.card, training_domain=TrainingDomain(), weights="", identity="").sealed(stored.model)
+    assert (bare.identity, bare.weights) == (stored.card.identity, stored.card.weights)
 
 
 def test_the_number_of_threads_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

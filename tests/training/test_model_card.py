@@ -23,7 +23,15 @@ from mammo_tf.training import (
     load_model,
     save_model,
 )
-from mammo_tf.training.model_card import BandStatistics, Distribution, Embedding, Histogram, KnownPatients
+from mammo_tf.training.model_card import KnownPatients
+from mammo_tf.training.training_domain import (
+    BandStatistics,
+    Distribution,
+    Embedding,
+    Histogram,
+    PictureSpread,
+    Spread,
+)
 
 STEPS = Preprocessing.preset("default", (128, 128), mean=44.0)
 FULL = ModelCard(
@@ -32,8 +40,9 @@ FULL = ModelCard(
     calibration=CardCalibration("isotonic", knots=(0.0, 0.5, 1.0), values=(0.0, 0.1, 0.9), prevalence=0.2),
     training_domain=TrainingDomain(
         12, {"site": {"here": 12}}, 0.2, Distribution((0.0, 1.0), 5),
-        BandStatistics((0.5, 1.0), "mm", 0.1, ((1.0, 2.0), (3.0, 4.0)), 5), Histogram((0.0, 0.5, 1.0), (3, 2), 5),
-        Embedding((1.0,), ((2.0,),), 5),
+        BandStatistics((0.5, 1.0), 0.1, ((1.0, 2.0), (3.0, 4.0)), 5), Histogram((0.0, 0.5, 1.0), (3, 2), 5),
+        Embedding((1.0, 2.0), ((0.6, 0.8),), Spread((0.0,), ((2.0,),), 3, (0.5,), 1), 5),
+        PictureSpread((0.5,), (0.8,), Spread((0.4, -2.0), ((1.0, 0.1), (0.1, 1.0)), 3), 5),
     ),
     patients=(KnownPatients("ab", ("1", "2"), ("3",)),), terms=("CC BY 4.0",), records="r", weights="w",
     architecture="a", identity="i",
