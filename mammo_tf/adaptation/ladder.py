@@ -81,7 +81,7 @@ def adapt(
         grounds = open_grounds(places, folder, settings, level, workers, say)
         folds = folds_for(grounds, say)
         steps = _climbed(grounds, chosen_rungs, folds, say)
-        choice = _choice(grounds, steps, settings.margin)
+        choice = _choice(grounds, steps)
         intended = intended_point(grounds.site)
         taken = _with_point(grounds.site, steps, choice, intended, settings.tolerance)
         bought = _budget(grounds, steps, choice, label_budget, say)
@@ -162,11 +162,14 @@ def _seconds(folder: Path, begun: float) -> float:
     return float(read_json(path)["seconds"])
 
 
-def _choice(grounds: Grounds, steps: Sequence[Step], margin: float) -> Choice:
+def _choice(grounds: Grounds, steps: Sequence[Step]) -> Choice:
     evaluation, measure = grounds.site.recipe.evaluation, grounds.measure
+    margin, rule = grounds.site.settings.margin, grounds.site.settings.rule
     tables = {one.rung.name: one.choosing for one in steps if one.choosing is not None}
     numbers = {name: measure.of(table, evaluation) for name, table in tables.items()}
-    found = choose(numbers, lambda first, second: measure.apart(tables[first], tables[second], evaluation), margin)
+    found = choose(
+        numbers, lambda first, second: measure.apart(tables[first], tables[second], evaluation), margin, rule
+    )
     if found is None:
         why = next(iter(numbers.values())).get("why", "")
         raise MammoError("nothing_to_choose", f"no rung has a measure to choose by: {why}", "Label more patients")

@@ -9,6 +9,8 @@ from mammo_tf.evaluation.carried_threshold import DISTANCE
 from mammo_tf.evaluation.numbers import Number
 
 Apart = Callable[[str, str], Number]
+NOT_BELOW, NOT_INFERIOR = "not_below", "not_inferior"
+RULES = (NOT_BELOW, NOT_INFERIOR)
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,19 @@ class Choice:
     reason: str
 
 
-def choose(measures: Mapping[str, Number], apart: Apart, margin: float = 0.0) -> Choice | None:
+def choose(measures: Mapping[str, Number], apart: Apart, margin: float = 0.0, rule: str = NOT_BELOW) -> Choice | None:
     """The choice among rungs in order of cost.
 
-    A rung holds unless the 95 % interval of its paired difference from the best lies below minus the margin as a whole.
-    Where a difference has no interval the rung holds only if it is not lower.
+    By the rule `not_below` a rung holds unless the 95 % interval of its paired difference from the best lies below
+    minus the margin as a whole: it is not shown to be worse. By `not_inferior` it holds where that interval lies above
+    minus the margin as a whole: it is shown not to be worse by more. Where a difference has no interval the rung holds
+    only if it is not lower.
 
     Args:
         measures: rung -> measure, the cheapest first.
         apart: gives measure of the second minus that of the first.
         margin: 0 or more.
+        rule: one of `RULES`.
 
     Returns:
         None where no rung has a measure.
@@ -47,27 +52,27 @@ def choose(measures: Mapping[str, Number], apart: Apart, margin: float = 0.0) ->
         return None
     best = max(values, key=lambda name: values[name])  # the cheapest of equals
     against = {name: apart(best, name) for name in values if name != best}
-    rung = next(name for name in values if name == best or _holds(against[name], margin))
+    rung = next(name for name in values if name == best or _holds(against[name], margin, rule))
     reason = "it is the cheapest, and no other is higher" if best == next(iter(values)) else ""
-    return Choice(rung, best, against, reason or _reason(rung, best, against, margin))
+    return Choice(rung, best, against, reason or _reason(rung, best, against, margin, rule))
 
 
-def _holds(number: Number, margin: float) -> bool:
-    value, high = number["value"], number["high"]
+def _holds(number: Number, margin: float, rule: str) -> bool:
+    value, end = number["value"], number["high" if rule == NOT_BELOW else "low"]
     if value is None:
         return False
-    return value >= 0 or (high is not None and high >= -margin)
+    return value >= 0 if end is None else end >= -margin
 
 
-def _reason(rung: str, best: str, against: Mapping[str, Number], margin: float) -> str:
+def _reason(rung: str, best: str, against: Mapping[str, Number], margin: float, rule: str) -> str:
     than = f" by more than {margin:g}" if margin else ""
+    shown = "shown to be below" if rule == NOT_BELOW else "not shown to reach"
     if rung == best:
-        return f"it is the best, and every cheaper rung is shown to be below it{than}"
+        return f"it is the best, and every cheaper rung is {shown} it{than if rule == NOT_BELOW else ''}"
     number = against[rung]
     ends = "" if number["low"] is None else f" ({number['low']:+.3f} to {number['high']:+.3f})"
-    return (
-        f"of the rungs that are not shown to be below the best{than} it is the cheapest: {number['value']:+.3f}{ends}"
-    )
+    held = f"not shown to be below the best{than}" if rule == NOT_BELOW else f"shown not to be below the best{than}"
+    return f"of the rungs that are {held} it is the cheapest: {number['value']:+.3f}{ends}"
 
 
 def choose_point(points: Sequence[tuple[str, Mapping[str, Number | None] | None]], tolerance: float) -> str | None:

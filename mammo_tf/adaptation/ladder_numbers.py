@@ -95,7 +95,7 @@ def ladder_json(
             "rung": taken.rung.name, "by_measure": choice.rung, "best": choice.best,
             "way": "" if taken.climbed is None else taken.climbed.way,
             "split": "validation" if folds is None else "cross-validation", "folds": folds,
-            "margin": site.settings.margin, "tolerance": site.settings.tolerance,
+            "rule": site.settings.rule, "margin": site.settings.margin, "tolerance": site.settings.tolerance,
             "positives": _positives(grounds, steps), "reason": choice.reason,
         },
         "rungs": _rungs(grounds, steps, choice, intended, tests),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mammo_tf.adaptation.ladder_choice import NOT_BELOW, RULES
 from mammo_tf.data import Augmentation
 from mammo_tf.errors import MammoError
 from mammo_tf.recipes.recipe import Training
@@ -32,7 +33,9 @@ class LadderSettings:
             in 30 epochs of a small site: 2e-5.
         samples: patches or tiles of an epoch, for models that look at these.
         draws: patches by which each image is scored.
-        margin: how far a rung may be shown to be below the best and still be chosen, in units of the measure.
+        rule: which rungs hold against the best: those that are "not_below" it, or "not_inferior" to it, see
+            `ladder_choice.choose`; the second wants a margin and more patients.
+        margin: how far a rung may be below the best and still be chosen, in units of the measure.
         tolerance: how far sensitivity and specificity may be from the intended point.
         least_positives: labelled positive cases of validation below which the choice is cross-validated.
         folds: of that cross-validation, over patients.
@@ -48,6 +51,7 @@ class LadderSettings:
     second: Stage = field(default_factory=_second)
     samples: int = 4000
     draws: int = 3
+    rule: str = NOT_BELOW
     margin: float = 0.0
     tolerance: float = 0.05
     least_positives: int = 60
@@ -57,6 +61,7 @@ class LadderSettings:
 
     def __post_init__(self) -> None:
         rules = (
+            (self.rule in RULES, f"rule is one of {', '.join(RULES)}, not {self.rule!r}"),
             (self.margin >= 0, f"margin is 0 or more, not {self.margin:g}"),
             (0 < self.tolerance < 1, f"tolerance lies between 0 and 1, not at {self.tolerance:g}"),
             (self.least_positives >= 0, f"least_positives is 0 or more, not {self.least_positives}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mammo_tf.adaptation.ladder_choice import NOT_INFERIOR
 from mammo_tf.adaptation.rungs.rung import LABELS, NOTHING
 from mammo_tf.evaluation.carried_threshold import DISTANCE
 from mammo_tf.evaluation.number_text import REPORT_DIFFERENCE as DIFFERENCE
@@ -90,8 +91,9 @@ def _against(choice: Mapping[str, Any], rungs: Mapping[str, Any]) -> str:
     if best in (choice["rung"], choice["by_measure"]):
         return ""
     below = rungs[choice["by_measure"]]["chosen_on"]["against_best"]
-    least = "" if below is None or below["low"] is None else f", and may be as much as {-below['low']:.3f} below it"
+    if choice["rule"] == NOT_INFERIOR or below is None or below["low"] is None:
+        return f"The highest on {choice['split']} is {_named(rungs[best])}; {choice['reason']}."
     return (
-        f"Of {choice['positives']} positives on {choice['split']} the highest is {_named(rungs[best])}; the rung "
-        f"that was chosen is not shown to be below it{least}."
+        f"Of {choice['positives']} positives on {choice['split']} the highest is {_named(rungs[best])}; the rung that "
+        f"was chosen is not shown to be below it, and may be as much as {-below['low']:.3f} below."
     )

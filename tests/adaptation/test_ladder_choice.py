@@ -2,7 +2,7 @@
 
 import pytest
 
-from mammo_tf.adaptation.ladder_choice import choose, choose_point
+from mammo_tf.adaptation.ladder_choice import NOT_INFERIOR, choose, choose_point
 
 
 def number(value, low=None, high=None):
@@ -27,6 +27,16 @@ def test_the_best_is_taken_where_all_cheaper_ones_are_below_it():
     found = choose(measures, apart_of({"untouched": (-0.15, -0.25, -0.05)}))
     assert found.rung == found.best == "tuned"
     assert choose(measures, apart_of({"untouched": (-0.15, -0.25, -0.05)}), margin=0.06).rung == "untouched"
+
+
+def test_the_stricter_rule_wants_it_shown():
+    measures = {"untouched": number(0.60), "matched": number(0.66), "tuned": number(0.67)}
+    ends = {"untouched": (-0.07, -0.21, 0.01), "matched": (-0.01, -0.04, 0.02)}
+    assert choose(measures, apart_of(ends)).rung == "untouched"
+    strict = choose(measures, apart_of(ends), 0.05, NOT_INFERIOR)
+    assert strict.rung == "matched"
+    assert "shown not to be below the best by more than 0.05" in strict.reason
+    assert choose(measures, apart_of(ends), 0.0, NOT_INFERIOR).rung == "tuned"
 
 
 def test_of_equals_the_cheapest_is_the_best():
