@@ -256,3 +256,10 @@ def test_times_and_sentences() -> None:
 
 def test_a_browser_shows_it_without_scrolling_sideways(text: str, tmp_path: Path) -> None:
     assert '<h2 id="facts">' in shown_by_browser(text, tmp_path)
+
+
+def test_the_rule_of_the_choice_is_said() -> None:
+    ladder = make_ladder()
+    assert "not shown to be below the best rung" in render_ladder(ladder)
+    ladder["choice"]["rule"] = "not_inferior"
+    assert "shown not to be below the best rung" in render_ladder(ladder)
