@@ -190,12 +190,17 @@ def source_study(folder: Path, size: ThesisSize, seed: int, workers: int) -> pd.
 
 
 def target_study(folder: Path, size: ThesisSize, seed: int, workers: int) -> pd.DataFrame:
-    """Matched pairs of the target, split 70:10:20 by pairs and stratified by age; its manifest."""
+    """Matched pairs of the target, split 70:10:20 by pairs and stratified by age; its manifest.
+
+    Patients of every synthetic study are numbered from 0 on. Those of the target get names of their own: they are other
+    women than those of the sources, and a model must not be said to know them.
+    """
     study = make_study(
         folder, 2 * size.pairs, (TARGET,), 2 * seed + 1, size.spacing_mm, conspicuity=CONSPICUOUS, pairs=True,
         workers=workers,
     )  # fmt: skip
-    return assign_splits(study, FRACTIONS, ("age",), pairs=True, seed=seed)
+    named = study.assign(patient_id="target_" + study["patient_id"])
+    return assign_splits(named, FRACTIONS, ("age",), pairs=True, seed=seed)
 
 
 def _trained(recipe: Recipe, out: Path, data: Path, start: Path | None, size: ThesisSize, seed: int, say: Say) -> None:

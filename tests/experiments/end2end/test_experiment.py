@@ -143,7 +143,8 @@ def test_no_patient_is_in_two_parts_and_pairs_stay_together(little_studies: tupl
 
 
 def test_sources_and_target_are_other_women(little_studies: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    """Their numbers begin again, so they must stem from other seeds."""
+    """Their numbers begin again, so they must stem from other seeds, and be called otherwise."""
+    assert not set(little_studies[0]["patient_id"]) & set(little_studies[1]["patient_id"])
     sources, target = (
         study.drop_duplicates("patient_id").sort_values("patient_id")[["age", "density"]].head(12).to_numpy().tolist()
         for study in little_studies
