@@ -161,6 +161,7 @@ def test_prepare_stops_where_tensorflow_would_swallow_it(films: Path, tmp_path: 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_prepare_stops_whenever_it_is_interrupted(films: Path, tmp_path: Path) -> None:
     """With the real libraries: 0 only where the records are complete, else 130, and the next run completes them."""
     command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(films), "--size", "64x64", "-o"]

@@ -180,6 +180,7 @@ def test_a_training_that_is_taken_over_is_done_where_it_is_not(tmp_path: Path, m
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_the_whole_of_it_in_small(tmp_path: Path) -> None:
     out = tmp_path / "mln"
     assert main(["tables", "mln-net", "-o", str(out), "--smoke", "--workers", "2"]) == 0
