@@ -21,6 +21,7 @@ import pandas as pd
 
 from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
+from mammo_tf.adaptation.site_pictures import training_part
 from mammo_tf.evaluation import compare, read_metrics, read_predictions
 from mammo_tf.evaluation.number_text import DIFFERENCE, number_text
 from mammo_tf.evaluation.numbers import Number
@@ -84,7 +85,8 @@ def one_seed(place: Path, seed: int, patients: Sequence[int], workers: int) -> N
             name = "harmonised" if count == UNLABELLED else f"harmonised_{count}"
             path = place / machine / f"{name}.json"
             if not path.is_file():
-                fit(source, target, patients=count, seed=seed).save(path)
+                some = training_part(target, count, seed)  # the source is known by all of its patients
+                fit(source, some).save(path)
             fitted[name] = Harmonising.load(path)
             steps[name] = lambda found=fitted[name]: found.steps  # type: ignore[misc]
         steps["matched"] = lambda found=fitted["harmonised"]: (found.curve,)  # type: ignore[misc]
