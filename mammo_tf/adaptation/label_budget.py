@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.adaptation.ladder_measure import AreaUnderCurve, cases_of
-from mammo_tf.adaptation.ladder_scores import every_score
+from mammo_tf.adaptation.ladder_scores import enter_measurement, every_score
 from mammo_tf.adaptation.rungs.rung import Rung, Say, Site
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import bootstrap, read_predictions, write_predictions
@@ -54,6 +54,18 @@ def with_fewer_labels(site: Site, patients: int, seed: int) -> Records:
     return site.records.with_rows(rows.assign(**{task.column: rows[task.column].where(~blank, "")}))
 
 
+def check_budget(site: Site, patients: Sequence[int]) -> None:
+    """Refuses numbers of labelled patients that cannot be had, before any work.
+
+    Raises:
+        MammoError: `budget_wrong` for a task of masks; those of `with_fewer_labels`.
+    """
+    if patients and not isinstance(site.recipe.task, Classification):
+        raise MammoError("budget_wrong", "labels of masks cannot be left out one by one", "Leave --label-budget out")
+    for count in patients:
+        with_fewer_labels(site, count, site.settings.training.seed)
+
+
 def budget(site: Site, rung: Rung, patients: Sequence[int], say: Say) -> dict[str, Any]:
     """The AUC on test against labelled training patients, and what twice the most of them are likely to bring.
 
@@ -76,7 +88,7 @@ def budget(site: Site, rung: Rung, patients: Sequence[int], say: Say) -> dict[st
     parts = {
         count: [with_fewer_labels(site, count, site.settings.training.seed + draw) for draw in range(draws[count])]
         for count in patients
-    }  # refused before any work
+    }
     tables = {
         count: [_scored(site, rung, records, count, draw, say) for draw, records in enumerate(drawn)]
         for count, drawn in parts.items()
@@ -96,6 +108,7 @@ def _scored(site: Site, rung: Rung, records: Records, count: int, draw: int, say
         found = rung.climb(replace(site, records=records), folder, say)
         table = every_score(found.model, site.records, site.recipe, "test")
         known = table[table["label"].notna()].astype({"label": np.int64})
+        enter_measurement(found.model.card.sealed(found.model.model), known, site, folder)
         write_predictions(known, folder / PREDICTIONS)
     return read_predictions(folder / PREDICTIONS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 import keras
 import pandas as pd
 
-from mammo_tf.adaptation.label_budget import budget
+from mammo_tf.adaptation.label_budget import budget, check_budget
 from mammo_tf.adaptation.ladder_choice import Choice, choose, choose_point
 from mammo_tf.adaptation.ladder_export import LADDER, MODEL, save_chosen
 from mammo_tf.adaptation.ladder_numbers import Step, ladder_json
-from mammo_tf.adaptation.ladder_scores import choosing_scores, old_scores, site_scores
+from mammo_tf.adaptation.ladder_scores import choosing_scores, fold, old_scores, site_scores
 from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.ladder_site import Grounds, Places, cases_in, open_grounds
 from mammo_tf.adaptation.ladder_thresholds import Intended, intended_point, point_numbers, thresholds_of
@@ -26,7 +27,6 @@ from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, claim, read_json, write_json
 from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.runner import digest_of_input
-from mammo_tf.training.tasks import Classification
 
 Say = Callable[[str], None]
 SECONDS = "rung.json"
@@ -79,6 +79,7 @@ def adapt(
     }  # fmt: skip
     with claim(folder, ASKED, asked):
         grounds = open_grounds(places, folder, settings, level, workers, say)
+        check_budget(grounds.site, label_budget)
         folds = folds_for(grounds, say)
         steps = _climbed(grounds, chosen_rungs, folds, say)
         choice = _choice(grounds, steps)
@@ -104,8 +105,8 @@ def named_rungs(names: Sequence[str]) -> tuple[Rung, ...]:
 def folds_for(grounds: Grounds, say: Say) -> int | None:
     """Of the cross-validation, where validation has too few positive cases to choose by; else None.
 
-    A model that has seen training patients of the site, elsewhere, would be judged on them: it is chosen for on
-    validation whatever its size.
+    A model that has seen training patients of the site, elsewhere, would be judged on them, and patients of a class may
+    be too few for the folds: then the choice is made on validation whatever its size, and a line says so.
     """
     site = grounds.site
     rows = site.records.rows.iloc[site.records.positions("validation")]
@@ -115,6 +116,7 @@ def folds_for(grounds: Grounds, say: Say) -> int | None:
     judging = site.records.rows.assign(split=site.records.rows["split"].replace("train", "test"))
     try:
         known_patients(site.model.card, site.records.with_rows(judging))
+        fold(site, site.settings.folds, 0)
     except MammoError as error:
         say(f"the rung is chosen on {len(cases)} positives of validation, not by cross-validation: {error.sentence}")
         return None
@@ -200,13 +202,14 @@ def _budget(
     """What labels buy, of the chosen rung if it trains, else of the best that does."""
     if not patients:
         return None
-    if not isinstance(grounds.site.recipe.task, Classification):
-        raise MammoError("budget_wrong", "labels of masks cannot be left out one by one", "Leave --label-budget out")
     fitted = [one.rung for one in steps if isinstance(one.rung, Fitted) and not one.why_not]
     if not fitted:
-        raise MammoError("budget_wrong", "no rung that trains applies here", "Leave --label-budget out")
-    values = {name: number["value"] or 0.0 for name, number in choice.against_best.items()} | {choice.best: 0.0}
-    rung = next((one for one in fitted if one.name == choice.rung), max(fitted, key=lambda one: values[one.name]))
+        say("what labels buy is not known: no rung that trains applies here")
+        return None
+    below = {name: number["value"] for name, number in choice.against_best.items() if number["value"] is not None}
+    values = {**below, choice.best: 0.0}
+    best = max(fitted, key=lambda one: values.get(one.name, -math.inf))
+    rung = next((one for one in fitted if one.name == choice.rung), best)
     say(f"what labels buy: {rung.title}")
     return budget(grounds.site, rung, patients, lambda line: say(f"     {line}"))
 

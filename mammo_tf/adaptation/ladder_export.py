@@ -28,8 +28,10 @@ def save_chosen(taken: Step, path: Path) -> ModelFile:
     words = WAYS[taken.climbed.way]
     thresholds = tuple(Threshold(level, value, words) for level, value in (taken.thresholds or {}).items())
     card = replace(model.card, thresholds=thresholds, calibration=None).sealed(model.model)
-    if path.is_file() and (there := load_model(path)).card == card:
-        return there
+    if path.is_file():
+        there = load_model(path)
+        if (there.card.identity, there.card.thresholds) == (card.identity, card.thresholds):
+            return there
     save_model(path, model.model, card)
     return load_model(path)
 
@@ -47,9 +49,9 @@ def export_chosen(folder: str | Path, places: Places, say: Callable[[str], None]
     """
     folder = Path(folder)
     rung = str(read_json(folder / LADDER)["choice"]["rung"])
-    versions = sorted(path for path in (folder / BUNDLES / rung).glob("*") if path.name.isdigit())
+    versions = [path for path in (folder / BUNDLES / rung).glob("*") if path.name.isdigit()]
     if versions:
-        return versions[-1]
+        return max(versions, key=lambda path: int(path.name))
     try:
         pictures = validation_pictures(places.site, places.root)
     except MammoError:

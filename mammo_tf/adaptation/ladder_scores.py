@@ -13,11 +13,12 @@ from mammo_tf.adaptation.rungs.rung import Climbed, Rung, Say, Site
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions, write_predictions
 from mammo_tf.models import rebuild
+from mammo_tf.recipes.proof import count_measurement
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.scores import EVALUATED, measured_as_it_came
 from mammo_tf.recipes.start import SAY_MEAN, fitting
 from mammo_tf.records import Records
-from mammo_tf.training import Classification, ModelFile
+from mammo_tf.training import Classification, ModelCard, ModelFile
 from mammo_tf.training.tasks import Scoring
 
 CROSS_VALIDATED = "cross_validated.csv"
@@ -28,8 +29,22 @@ def site_scores(model: ModelFile, site: Site, folder: Path) -> pd.DataFrame:
     paths = [folder / f"predictions_{split}.csv" for split in ("train", *EVALUATED)]
     if not all(path.is_file() for path in (*paths, folder / "metrics.json")):
         write_predictions(every_score(model, site.records, site.recipe, "train"), paths[0])
-        measured_as_it_came(model, site.records, site.recipe, folder)
+        found = measured_as_it_came(model, site.records, site.recipe, folder)
+        enter_measurement(found.card, found.predictions, site, folder)
     return pd.concat([read_predictions(path, unlabelled=True) for path in paths], ignore_index=True)
+
+
+def enter_measurement(card: ModelCard, predictions: pd.DataFrame, site: Site, folder: Path) -> None:
+    """Enters a measurement of the site's test split into the ledger of its data, as every run does.
+
+    Args:
+        card: of the model that was measured.
+        predictions: of it, with test.
+        site: where.
+        folder: that holds the numbers.
+    """
+    test = predictions[predictions["split"] == "test"]
+    count_measurement(site.data, card, site.recipe.name, folder, test)
 
 
 def every_score(model: ModelFile, records: Records, recipe: Recipe, split: str) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,9 +16,11 @@ from mammo_tf.adaptation.rungs.trained import plan_of
 from mammo_tf.adaptation.site_pictures import patients_of, training_part
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import make_predictions, read_predictions
+from mammo_tf.fields import Wording, from_json
 from mammo_tf.recipes.inputs import open_data
 from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.recipe import Evaluation, Preparation, Recipe
+from mammo_tf.recipes.run_folder import RUN, as_written, check_format
 from mammo_tf.recipes.start import SAY_MEAN, check_start, load_start
 from mammo_tf.records import Records
 from mammo_tf.study import SPLITS
@@ -78,7 +80,7 @@ def open_grounds(
     model = load_start(places.model)
     if model.preprocessing is None:
         raise MammoError("preprocessing_missing", "the model does not say how pictures are prepared", SAY_MEAN)
-    recipe = measuring_recipe(model, settings)
+    recipe = measuring_recipe(model, places.model, settings)
     check_start(model, places.model, recipe.task)
     records, _ = open_data(places.site, folder / "site", model, recipe, workers, say, places.root)
     recipe.task.check_rows(records.rows, ("validation", "test"))
@@ -90,22 +92,44 @@ def open_grounds(
     source = training_part(old) if old is not None and len(old.positions("train")) else None
     reference = _reference(places, model, old, recipe)
     measure = measure_for(recipe.task, level, _told(records, recipe), recipe.evaluation)
-    site = Site(places.model, model, records, recipe, settings, measure.level, folder, source, reference)
-    name = places.site.name if places.site.is_dir() else places.site.absolute().parent.name
-    return Grounds(site, measure, old, start_patients, name)
+    data = places.site if places.site.is_dir() else places.site.absolute().parent
+    site = Site(places.model, model, records, recipe, settings, measure.level, folder, data, source, reference)
+    return Grounds(site, measure, old, start_patients, data.name)
 
 
-def measuring_recipe(model: ModelFile, settings: LadderSettings) -> Recipe:
-    """How scores are made at every rung: as the model's card has it."""
+def measuring_recipe(model: ModelFile, path: Path, settings: LadderSettings) -> Recipe:
+    """How scores are made and put together at every rung: as where the model's thresholds were chosen.
+
+    Args:
+        model: what was opened.
+        path: run folder, whose recipe says all of it, or a file, whose card tells aggregates and flips.
+        settings: of the ladder.
+    """
     card = model.card
-    plan = plan_of(card, settings.samples, settings.draws)
     return Recipe(
         name="ladder",
         about="a model at a new site",
         task=card.task or Classification(),
         preparation=Preparation(preset="start", mean="start"),
         training=settings.training,
-        evaluation=Evaluation(flips=card.flips, replicates=settings.replicates, plan=plan),
+        evaluation=replace(
+            _evaluation_of(model, path), flips=card.flips, replicates=settings.replicates, calibration="", mean=None,
+            plan=plan_of(card, settings.samples, settings.draws),
+        ),
+    )  # fmt: skip
+
+
+def _evaluation_of(model: ModelFile, path: Path) -> Evaluation:
+    """Of the run that made the model; of a file, with the aggregates that its card tells."""
+    if (path / RUN.file).is_file():
+        with as_written(path / RUN.file):
+            stored = check_format(path / RUN.file)["recipe"]["evaluation"]
+        return from_json(Evaluation, stored, wording=Wording(str(path / RUN.file)))
+    scores = model.card.training_domain.validation_scores
+    told = {} if scores is None else dict(scores.aggregates)
+    own = Evaluation()
+    return replace(
+        own, breast=told.get("breast", own.breast), patient=told.get("patient", own.patient), exam=told.get("exam")
     )
 
 

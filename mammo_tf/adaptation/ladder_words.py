@@ -27,25 +27,41 @@ def answer(content: Mapping[str, Any]) -> str:
 
 
 def _first(row: Mapping[str, Any], untouched: Mapping[str, Any], content: Mapping[str, Any]) -> str:
-    title, test = content["measure_title"], row["test"]
+    title, test, where = content["measure_title"], row["test"], content["choice"]["split"]
     here = number_text(untouched["test"]["measure"])
     difference = test["against_untouched"]
-    least = test["measure"]["value"] if test["measure"]["low"] is None else test["measure"]["low"]
-    if content["measure"] == "auc" and (least is None or least <= CHANCE):
-        tried = "" if row["name"] == "untouched" else f", with {_named(row)} {number_text(test['measure'])}"
-        return f"The model is not shown to work here by any way that was tried: {title} {here} untouched{tried}."
+    if content["measure"] == "auc" and not _above_chance(row):
+        return _not_working(row, here, content)
     if row["name"] == "untouched":
-        return f"No way to adapt the model is shown to be better here than leaving it as it is: {title} {here}."
+        return f"On {where} no way to adapt the model is shown to be better than leaving it as it is: {title} {here}."
     if difference is None:
         return (
-            f"The model can stay as it is, {title} {here}, with another threshold: {_named(row)}, "
-            f"which needs {_needs(row)}."
+            f"On {where} no way to adapt the model is shown to rank better than it does as it is, {title} {here}; its "
+            f"threshold is to be changed: {_named(row)}, which needs {_needs(row)}."
         )
-    told = _verdict(difference)
+    gained = f"{number_text(difference, DIFFERENCE)}: {_verdict(difference)}"
     return (
-        f"{_named(row)}, which needs {_needs(row)}, is the cheapest way that holds here: {title} "
-        f"{number_text(test['measure'])} against {here} untouched, {number_text(difference, DIFFERENCE)}: {told}."
+        f"{_named(row)}, which needs {_needs(row)}, is the cheapest way that holds on {where}. On test patients: "
+        f"{title} {number_text(test['measure'])} against {here} untouched, {gained}."
     )
+
+
+def _above_chance(row: Mapping[str, Any]) -> bool:
+    """Whether a rung's AUC on test is shown to be above one half; one without an interval counts by its value."""
+    number = row.get("test", {}).get("measure")
+    if number is None or number["value"] is None:
+        return False
+    return bool((number["value"] if number["low"] is None else number["low"]) > CHANCE)
+
+
+def _not_working(row: Mapping[str, Any], here: str, content: Mapping[str, Any]) -> str:
+    title = content["measure_title"]
+    with_it = "" if row["name"] == "untouched" else f", with {_named(row)} {number_text(row['test']['measure'])}"
+    if not any(_above_chance(one) for one in content["rungs"]):
+        return f"The model is not shown to work here by any way that was tried: {title} {here} untouched{with_it}."
+    chosen = f"the rung that was chosen on {content['choice']['split']}, {_named(row)}"
+    told = f"{title} {here} untouched{with_it}"
+    return f"The model is not shown to work here by {chosen}, though others are above chance on test: {told}."
 
 
 def _named(row: Mapping[str, Any]) -> str:
@@ -64,8 +80,8 @@ def _verdict(difference: Mapping[str, Any]) -> str:
     if difference["low"] is None or difference["high"] is None or difference.get("caution"):
         return NOT_SHOWN
     if difference["low"] > 0:
-        return "a gain on test patients"
-    return "a loss on test patients" if difference["high"] < 0 else "on test patients the gain is not shown"
+        return "a gain"
+    return "a loss" if difference["high"] < 0 else "a gain is not shown"
 
 
 def _point(row: Mapping[str, Any], content: Mapping[str, Any]) -> str:

@@ -195,14 +195,19 @@ class StagedUnfreezing(keras.callbacks.Callback):
             each stage.
 
     Raises:
-        MammoError: `stages_missing`; `dropout_fixed` if a stage wants dropout where a layer was made with rate 0, which
-            cannot be changed in a living model; `monitor_missing`, `monitor_not_finite`, `precision_unsafe`.
+        MammoError: `stages_missing`; `stage_unfit` for a stage with an average; `dropout_fixed` if a stage wants
+            dropout where a layer was made with rate 0, which cannot be changed in a living model; `monitor_missing`,
+            `monitor_not_finite`, `precision_unsafe`.
     """
 
     def __init__(self, stages: Sequence[Stage], others: Sequence[keras.callbacks.Callback] = ()) -> None:
         super().__init__()
         if not stages:
             raise MammoError("stages_missing", "staged unfreezing needs a stage")
+        averaged = next((stage.name for stage in stages if stage.average is not None), None)
+        if averaged is not None:
+            sentence = f"stage {averaged!r} keeps an average of its weights, which one fit of several stages does not"
+            raise MammoError("stage_unfit", sentence, "Leave average out, or train by fit_stage or a recipe")
         self.stages, self.others = tuple(stages), tuple(others)
 
     def on_train_begin(self, logs: Logs = None) -> None:

@@ -1,5 +1,6 @@
 """The ladder on two little sites: what it leaves, what it resumes, what it refuses."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 
 from mammo_tf.adaptation.label_budget import with_fewer_labels
-from mammo_tf.adaptation.ladder import adapt, named_rungs
+from mammo_tf.adaptation.ladder import adapt, folds_for, named_rungs
 from mammo_tf.adaptation.ladder_export import MODEL
-from mammo_tf.adaptation.ladder_scores import fold
+from mammo_tf.adaptation.ladder_scores import every_score, fold
 from mammo_tf.adaptation.ladder_settings import LadderSettings
-from mammo_tf.adaptation.ladder_site import Places, open_grounds
+from mammo_tf.adaptation.ladder_site import Places, measuring_recipe, open_grounds
+from mammo_tf.adaptation.ladder_thresholds import thresholds_of
 from mammo_tf.adaptation.rungs import RUNGS
 from mammo_tf.adaptation.rungs.batch_statistics import normalisations_of, with_statistics_of
 from mammo_tf.cli.main import main
@@ -27,7 +29,9 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.harmonising import OF_A_DOMAIN
 from mammo_tf.models import End2End
 from mammo_tf.recipes import Evaluation, Phase, Recipe, Training, run
+from mammo_tf.recipes.start import load_start
 from mammo_tf.records import open_records, prepare
+from mammo_tf.records.ledger import entries
 from mammo_tf.study import read_manifest, write_manifest
 from mammo_tf.training import Stage, load_model
 
@@ -95,8 +99,7 @@ def site(places, tmp_path_factory):
 def test_every_rung_is_on_the_ladder_in_order_of_cost(climbed):
     _, content, _ = climbed
     assert [row["name"] for row in content["rungs"]] == ["untouched", *CLIMBED]
-    order = {name: number for number, name in enumerate(("nothing", "unlabelled pictures", "labels"))}
-    assert order[RUNGS[0].needs] == 0
+    assert RUNGS[0].needs == "nothing"
     trained = [number for number, rung in enumerate(RUNGS) if rung.trains]
     assert trained == list(range(trained[0], len(RUNGS)))
     assert len({rung.name for rung in RUNGS}) == len(RUNGS)
@@ -138,26 +141,68 @@ def test_a_threshold_alone_leaves_the_ranks(climbed):
         assert rows[name]["predictions"] == rows["untouched"]["predictions"]
 
 
-def test_what_needs_no_label_has_not_looked_at_one(climbed, places, tmp_path):
-    """With every training label gone, all rungs that ask for none give what they gave."""
-    folder, content, _ = climbed
-    records = open_records(places.site)
-    rows = records.rows
-    blank = records.with_rows(rows.assign(label=rows["label"].where(rows["split"] != "train", "")))
-    site = replace(
-        open_grounds(places, tmp_path, SETTINGS, None, 1, lambda line: None).site, records=blank, folder=tmp_path
-    )
+def test_what_needs_no_label_has_not_looked_at_one(climbed, places, site, tmp_path):
+    """With every training label gone, rungs that ask for none make the same model and the same threshold."""
+    folder, _, _ = climbed
+    rows = site.records.rows
+    blank = site.records.with_rows(rows.assign(label=rows["label"].where(rows["split"] != "train", "")))
+    bare = replace(site, records=blank, folder=tmp_path)
     for rung in RUNGS:
         if rung.name in CLIMBED and rung.needs == "unlabelled pictures":
-            model = rung.climb(site, tmp_path / "rungs" / rung.name, print).model
-            again = {row["name"]: row for row in content["rungs"]}[rung.name]
-            assert not rung.unfit(site)
-            before = load_model(folder / "rungs" / rung.name / MODEL) if rung.name == "batch_statistics" else None
-            if before is not None:
-                pairs = zip(model.model.get_weights(), before.model.get_weights(), strict=True)
-                assert all(np.allclose(one, other, atol=1e-6) for one, other in pairs)
-            assert again["labelled_patients"] == 0
-    assert all("both classes" in rung.unfit(site) for rung in RUNGS if rung.name in ("last_layer", "new_threshold"))
+            assert rung.unfit(bare) == ""
+            one, other = (
+                rung.climb(where, where.rung_folder(rung.name), lambda line: None).model
+                for where in (replace(site, folder=folder), bare)
+            )
+            assert one.preprocessing == other.preprocessing, rung.name
+            pairs = zip(one.model.get_weights(), other.model.get_weights(), strict=True)
+            assert all(np.allclose(left, right, atol=1e-6) for left, right in pairs), rung.name
+    for name in ("last_layer", "new_threshold"):
+        assert "both classes" in next(rung for rung in RUNGS if rung.name == name).unfit(bare)
+    table = read_predictions(folder / "rungs" / "untouched" / "predictions_train.csv", unlabelled=True)
+    again = every_score(site.model, blank, site.recipe, "train")
+    assert again["label"].isna().all()
+    np.testing.assert_allclose(again["score"], table["score"], atol=1e-5)
+    assert thresholds_of("matched", site, table) == thresholds_of("matched", site, table.assign(label=-1))
+
+
+def test_scores_are_put_together_as_where_the_threshold_was_chosen(places, tmp_path):
+    """A run folder says it in its recipe, a file in its card; neither is taken for granted."""
+    model = load_start(places.model)
+    stored = read_json(places.model / "recipe.json")
+    stored["recipe"]["evaluation"] |= {"breast": "maximum", "patient": "mean", "pool_exams": True}
+    stored["recipe"]["evaluation"]["operating_point"] |= {"name": "youden"}
+    (tmp_path / "recipe.json").write_text(json.dumps(stored))
+    found = measuring_recipe(model, tmp_path, SETTINGS).evaluation
+    assert (found.breast, found.patient, found.pool_exams) == ("maximum", "mean", True)
+    assert found.operating_point.name == "youden"
+    assert found.replicates == SETTINGS.replicates
+    scores = replace(model.card.training_domain.validation_scores, aggregates={"breast": "noisy_or"})
+    card = replace(model.card, training_domain=replace(model.card.training_domain, validation_scores=scores))
+    of_file = measuring_recipe(replace(model, card=card), tmp_path / "model.keras", SETTINGS).evaluation
+    assert of_file.breast == "noisy_or"
+
+
+def test_every_measurement_of_test_is_entered(climbed, places):
+    _, content, _ = climbed
+    listed = entries(places.site)
+    measured = {row["predictions"] for row in content["rungs"] if not row["why_not"]}
+    assert len({one.model for one in listed if one.recipe == "ladder"}) >= len(measured)
+
+
+def test_a_budget_that_cannot_be_had_is_refused_before_any_rung(places, tmp_path):
+    said = []
+    error = refusal(lambda: adapt(places, tmp_path / "out", SETTINGS, label_budget=[6, 500], say=said.append))
+    assert error.code == "too_few_patients"
+    assert not any("Untouched" in line for line in said)
+
+
+def test_too_few_patients_for_folds_are_chosen_for_on_validation(places, tmp_path):
+    asked = replace(SETTINGS, folds=40)
+    grounds, said = open_grounds(places, tmp_path, asked, None, 1, lambda line: None), []
+    assert folds_for(grounds, said.append) is None
+    assert "not by cross-validation" in said[0]
+    assert folds_for(replace(grounds, site=replace(grounds.site, settings=SETTINGS)), said.append) == 3
 
 
 def test_the_choice_is_made_where_no_rung_has_learnt(climbed):
@@ -250,7 +295,7 @@ def test_the_chosen_rung_is_left_ready_to_serve(climbed):
 
 def test_a_ladder_continues_and_takes_further_rungs(climbed, places):
     folder, content, _ = climbed
-    files = {path: path.stat().st_mtime_ns for path in folder.rglob("predictions_*.csv")}
+    files = {path: path.stat().st_mtime_ns for path in (*folder.rglob("predictions_*.csv"), folder / MODEL)}
     again = adapt(places, folder, SETTINGS, rungs=(*CLIMBED, "new_threshold"), say=lambda line: None)
     assert {path: path.stat().st_mtime_ns for path in files} == files
     assert "new_threshold" in [row["name"] for row in again["rungs"]]

@@ -125,6 +125,14 @@ def test_paired_comparison() -> None:
     assert found["auc_difference_delong"]["p"] == pytest.approx(expected.p)
 
 
+def test_one_level_is_compared_as_with_all() -> None:
+    first = _table()
+    second = first.assign(score=first["score"] + 0.3 * first["label"])
+    every, one = (compare(first, second, resampling=Resampling(50), levels=which) for which in (None, ("breast",)))
+    assert {split: list(levels) for split, levels in one.items()} == {split: ["breast"] for split in every}
+    assert all(one[split]["breast"] == every[split]["breast"] for split in every)
+
+
 def test_a_comparison_of_different_cases_is_refused() -> None:
     first = _table()
     with pytest.raises(MammoError, match="have no image_id in common"):

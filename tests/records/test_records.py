@@ -241,3 +241,17 @@ def test_doubts_about_grey_scales_are_told_whenever_records_are_prepared(tmp_pat
             expected = [] if told else ["1 picture of 16 bits holds nothing above 4095"]
             assert [line.split(":")[0] for line in done.remarks] == expected
         assert open_records(tmp_path / f"records{told}").means[0] == pytest.approx(0.478 * pixel, abs=0.01)
+
+
+def test_other_words_about_the_same_examples(records: Records) -> None:
+    swapped = {"train": "test", "test": "train"}
+    rows = records.rows.assign(split=records.rows["split"].replace(swapped))
+    found = records.with_rows(rows)
+    assert found.positions("test").tolist() == records.positions("train").tolist()
+    assert found.digest != records.digest
+    assert np.array_equal(found.picture(3), records.picture(3))
+    assert records.with_rows(records.rows.copy()) is records
+    assert found.with_rows(records.rows).digest not in (records.digest, found.digest)
+    with pytest.raises(MammoError) as caught:
+        records.with_rows(rows.iloc[::-1])
+    assert caught.value.code == "rows_wrong"

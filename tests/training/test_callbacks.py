@@ -178,3 +178,11 @@ def test_only_finite_figures_and_weights_are_best(first: float, monitor: str, mo
     with pytest.raises(MammoError, match="weights are not finite"):
         save_model(tmp_path / "model.keras", model)
     assert not (tmp_path / "model.keras").exists()
+
+
+def test_an_average_is_not_kept_silently() -> None:
+    """Keras' optimiser would keep one that nothing here looks at."""
+    with pytest.raises(MammoError) as caught:
+        StagedUnfreezing([*STAGES, Stage("averaged", ("all",), 0.5, 2, average=0.9)])
+    assert caught.value.code == "stage_unfit"
+    assert "averaged" in caught.value.sentence

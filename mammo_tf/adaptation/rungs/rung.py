@@ -43,6 +43,7 @@ class Site:
         settings: of the rungs that train.
         level: of the cases that are counted.
         folder: of the ladder; each rung has `rungs/<name>/` in it.
+        data: folder of the records or of the manifest, where measurements of test are entered (`records.ledger`).
         source: prepared training pictures of the site that the model knows, prepared alike; None without them.
         reference: predictions where the model is known to work, on patients it was not trained on; None without them.
     """
@@ -54,6 +55,7 @@ class Site:
     settings: LadderSettings
     level: str
     folder: Path
+    data: Path
     source: Records | None = None
     reference: pd.DataFrame | None = None
 
