@@ -64,7 +64,7 @@ json.dump(found, open({folder!r} + ".json", "w"))
 
 @pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adam", marks=pytest.mark.long)])
 def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tmp_path: Path) -> None:
-    """Synchronised batch statistics included, and under plain descent an average of the weights; 28 images in batches of 6 leave 4, the last batch is filled.
+    """Synchronised batch statistics included, under plain descent averaged weights too; 28 images in batches of 6.
 
     Under Adam only the training loss is compared: a bias in front of a batch normalisation has a gradient of zero but
     for rounding, which Adam divides by its own size, and the moving mean follows with a delay; so validation differs in
