@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from mammo_tf.data import graph_bands, graph_breast
 from mammo_tf.data.graph_breast import widened
+from mammo_tf.data.graph_checks import held
 from mammo_tf.data.graph_resize import nearest, scaled
 from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps
 from mammo_tf.imaging.levels import WHITE
@@ -98,8 +99,8 @@ def _breasts_of(values: Tensor, breasts: Tensor | None) -> Tensor:
     masks = tf.cast(breasts, tf.bool)
     if not masks.shape.is_compatible_with(values.shape):
         raise breast_misshapen(masks.shape, values.shape)
-    tf.debugging.assert_equal(tf.shape(masks), tf.shape(values), "breast masks of another shape than their pictures")
-    return masks
+    right = tf.reduce_all(tf.equal(tf.shape(masks), tf.shape(values)))
+    return held(masks, right, "breast masks of another shape than their pictures")
 
 
 # Geometry
@@ -128,9 +129,7 @@ def _scaled(view: View, rows: Tensor, columns: Tensor, method: str, levels: int 
 
 def _found(view: View) -> Tensor:
     mask = graph_breast.segment(view.values) if view.mask is None else view.mask
-    found = tf.debugging.Assert(tf.reduce_any(mask), ["no breast stands out in a picture; leave it out"])
-    with tf.control_dependencies([found]):
-        return tf.identity(mask)
+    return held(mask, tf.reduce_any(mask), "no breast stands out in a picture; leave it out")
 
 
 def _mask_breast(step: geometry_steps.MaskBreast, view: View) -> View:
@@ -195,18 +194,17 @@ def _patch(step: geometry_steps.Patch, view: View) -> View:
     values = view.values
     if step.pixels is not None:
         right = tf.reduce_all(tf.equal(tf.shape(values), step.pixels))
-        told = [f"the model looks at patches of {step.pixels}x{step.pixels} pixels, and a picture has another size"]
-        with tf.control_dependencies([tf.debugging.Assert(right, told)]):
-            values = tf.identity(values)
+        told = f"the model looks at patches of {step.pixels}x{step.pixels} pixels, and a picture has another size"
+        values = held(values, right, told)
     return _scaled(view._replace(values=values), tf.constant(step.rows), tf.constant(step.columns), "area")
 
 
 def _place(step: geometry_steps.Place, view: View) -> View:
     rows, columns = tf.unstack(tf.shape(view.values))
     fits = tf.logical_and(rows <= step.rows, columns <= step.columns)
-    with tf.control_dependencies([tf.debugging.Assert(fits, ["a picture is larger than the canvas"])]):
-        padding = [[0, step.rows - rows], [0, step.columns - columns]]
-        return View(*(None if part is None else tf.pad(part, padding) for part in view))
+    told = "a picture is larger than the canvas"
+    padding = [[0, step.rows - rows], [0, step.columns - columns]]
+    return View(*(None if part is None else tf.pad(held(part, fits, told), padding) for part in view))
 
 
 # Intensity: float32 [batch, rows, columns], and bool of the same shape for a step that needs the breast

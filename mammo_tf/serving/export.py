@@ -31,6 +31,7 @@ import keras
 import tensorflow as tf
 
 from mammo_tf.data import graph_preprocessing
+from mammo_tf.data.graph_checks import held
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import digest, disk_errors, source_revision, write_json
@@ -275,7 +276,7 @@ def serving_functions(
     @tf.function(input_signature=inputs)
     def serve_float(picture: Tensor, breast: Tensor | None = None) -> dict[str, Tensor]:
         if breast is not None and preprocessing.finds_breast:
-            tf.debugging.Assert(tf.reduce_all(tf.reduce_any(breast, axis=(1, 2))), ["a breast mask is empty"])
+            breast = held(breast, tf.reduce_all(tf.reduce_any(breast, axis=(1, 2))), "a breast mask is empty")
         return scored(picture, breast)
 
     signatures = {PNG_SIGNATURE: serve_png, FLOAT_SIGNATURE: serve_float}

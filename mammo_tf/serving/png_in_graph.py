@@ -10,6 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from mammo_tf.data.graph_checks import held
+
 Tensor = Any
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -38,21 +40,19 @@ def decode_png(png: Tensor, number: Tensor) -> Tensor:
     Raises:
         tf.errors.InvalidArgumentError: when it runs, naming picture and fault, for what is not such a PNG.
     """
-    _require(tf.strings.substr(png, 0, len(MAGIC)) == MAGIC, number, NOT_PNG)
-    checked = _checked_chunks(png, number)
-    with tf.control_dependencies([checked]):
+    png = _held(png, tf.strings.substr(png, 0, len(MAGIC)) == MAGIC, number, NOT_PNG)
+    with tf.control_dependencies([_checked_chunks(png, number)]):
         # Without dtype the decoder drops the lower 8 of 16 bits; with it, 8-bit pictures are raised by 257.
         pixels = tf.io.decode_png(png, channels=0, dtype=tf.uint16)
     channels = tf.shape(pixels)[2]
     colours = channels - tf.cast(channels % 2 == 0, tf.int32)  # of two or four channels the last one is transparency
     equal = tf.reduce_all(pixels[..., :colours] == pixels[..., :1])
     opaque = tf.reduce_all(pixels[..., colours:] == OPAQUE)
-    _require(equal & opaque, number, COLOUR)
-    return pixels[..., 0]
+    return _held(pixels[..., 0], equal & opaque, number, COLOUR)
 
 
-def _require(right: Tensor, number: Tensor, fault: str) -> None:
-    tf.debugging.Assert(right, [tf.strings.join(["picture ", tf.strings.as_string(number), " of the batch: " + fault])])
+def _held(value: Tensor, right: Tensor, number: Tensor, fault: str) -> Tensor:
+    return held(value, right, tf.strings.join(["picture ", tf.strings.as_string(number), " of the batch: " + fault]))
 
 
 def _checked_chunks(png: Tensor, number: Tensor) -> Tensor:
@@ -60,22 +60,21 @@ def _checked_chunks(png: Tensor, number: Tensor) -> Tensor:
     size = tf.strings.length(png)
 
     def is_not_last(place: Tensor) -> Tensor:
-        _require(place + 12 <= size, number, CUT_SHORT)
+        place = _held(place, place + 12 <= size, number, CUT_SHORT)
         return _kind(png, place) != b"IEND"
 
     def check(place: Tensor) -> tuple[Tensor]:
         kind = _kind(png, place)
         length = tf.bitcast(tf.cast(_bytes(png, place, 4)[::-1], tf.uint8), tf.int32)  # big-endian in the file
-        _require((length >= 0) & (length <= size - place - 12), number, CUT_SHORT)
-        _require(kind != b"acTL", number, ANIMATED)
-        _require(kind != b"eXIf", number, TURNED)
+        kind = _held(kind, (length >= 0) & (length <= size - place - 12), number, CUT_SHORT)
+        kind = _held(kind, kind != b"acTL", number, ANIMATED)
+        kind = _held(kind, kind != b"eXIf", number, TURNED)
         colour_type = tf.reduce_max(_bytes(png, COLOUR_TYPE, 1))
-        _require((kind != b"tRNS") | (colour_type == PALETTE), number, COLOUR)
+        kind = _held(kind, (kind != b"tRNS") | (colour_type == PALETTE), number, COLOUR)
         depth = tf.where(colour_type == PALETTE, 8, tf.reduce_max(_bytes(png, DEPTH, 1)))
         # of other chunks nothing is looked at
         stated = _bytes(png, place + 8, tf.where(kind == b"sBIT", tf.minimum(length, 4), 0))
-        _require(tf.reduce_all(stated == depth), number, SCALED)
-        return (place + 12 + length,)
+        return (_held(place + 12 + length, tf.reduce_all(stated == depth), number, SCALED),)
 
     (end,) = tf.while_loop(is_not_last, check, (tf.constant(len(MAGIC)),), parallel_iterations=1)
     return end

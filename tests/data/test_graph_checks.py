@@ -1,0 +1,38 @@
+"""A check in the graph speaks before what it guards."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mammo_tf
+from mammo_tf.data.graph_checks import held
+
+PACKAGE = Path(mammo_tf.__file__).parent
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+def halves(values):
+    slow = tf.reduce_sum(tf.linalg.matmul(*[tf.random.stateless_uniform([700, 700], [1, 2])] * 2)) > 0
+    even = slow & (tf.size(values) % 2 == 0)
+    return tf.split(held(values, even, "an odd number of values"), 2)
+
+
+def test_the_sentence_comes_before_what_would_fail_behind_it():
+    for _ in range(5):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="an odd number of values"):
+            halves(np.zeros(3, np.float32))
+    np.testing.assert_array_equal(halves(np.arange(4, dtype=np.float32)), [[0, 1], [2, 3]])
+
+
+def test_every_check_of_a_graph_is_held_before_something():
+    bare = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "graph_checks.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith(("tf.debugging.", "tf.Assert"))
+    ]
+    assert bare == []
