@@ -46,6 +46,8 @@ class Way:
     """From one site to the other: the patients are divided once, whatever the seed of a training.
 
     Attributes:
+        home, train: the source's labelled pictures of patients measured there, and trained on.
+        learnt: all of the source's pictures whose statistics are used.
         halves: of the target's pictures, bool `[n]` each.
         pictures: of the target, by name, each half behind the statistics of the other.
         own: for each half, the target's pictures by name, that half behind its own statistics.
@@ -54,9 +56,10 @@ class Way:
     def __init__(self, name: str, source: Site, target: Site) -> None:
         self.name, self.source, self.target = name, source, target
         tested, learnt = divided(source.table["patient_id"], HOME_TEST, 0)
-        self.home, self.train = (source.labelled & source.of(part) for part in (tested, learnt))
+        self.learnt = source.of(learnt)
+        self.home, self.train = source.labelled & source.of(tested), source.labelled & self.learnt
         self.halves = [target.of(part) for part in divided(target.table["patient_id"], 0.5, 0)]
-        known = source.pairs(source.of(learnt))
+        known = source.pairs(self.learnt)
         self.harmonisings = [fit(known, target.pairs(half)) for half in self.halves]
         self.pictures = carried(target, list(zip(self.halves[::-1], self.harmonisings, strict=True)))
         self.own = [carried(target, [pair]) for pair in zip(self.halves, self.harmonisings, strict=True)]
