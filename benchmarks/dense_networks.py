@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 
 import keras
 import numpy as np
@@ -75,18 +76,48 @@ def fitted(
     labels: NDArray[np.float32],
     seed: int,
     epochs: int,
-    rate: float = RATE,
-    changes: Sequence[Change] = (),
+    changes: Sequence[Change],
 ) -> keras.Model:
     """The model after its last epoch of pictures changed anew each time, then mirrored by chance."""
     generator = np.random.default_rng(seed)
-    model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+    model.compile(keras.optimizers.Adam(RATE), keras.losses.BinaryCrossentropy(from_logits=True))
     for _ in range(epochs):
         seen = changed(pictures, breasts, changes, generator)
         mirrored = generator.uniform(size=len(seen)) < 0.5
         seen[mirrored] = seen[mirrored, :, ::-1]
         model.fit(seen[..., None], labels, BATCH, 1, verbose=0)
     return model
+
+
+class Learner:
+    """One compiled network that learns anew from given weights, as often as it is asked: traced once, not each time."""
+
+    def __init__(self) -> None:
+        self.model = network()
+        self.model.compile(keras.optimizers.Adam(), keras.losses.BinaryCrossentropy(from_logits=True))
+        self.model.optimizer.build(self.model.trainable_variables)
+
+    def learn(
+        self,
+        weights: Sequence[NDArray[np.float32]],
+        rate: float,
+        pictures: NDArray[np.float32],
+        labels: NDArray[np.float32],
+        seed: int,
+        steps: int,
+    ) -> keras.Model:
+        """The network after its last step, of a full batch each, one shuffling of the pictures after the other."""
+        generator = np.random.default_rng(seed)
+        passes = ceil(steps * BATCH / len(labels))
+        order = np.concatenate([generator.permutation(len(labels)) for _ in range(passes)])[: steps * BATCH]
+        seen, mirrored = pictures[order], generator.uniform(size=len(order)) < 0.5
+        seen[mirrored] = seen[mirrored, :, ::-1]
+        self.model.set_weights(weights)
+        for variable in self.model.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        self.model.optimizer.learning_rate = rate
+        self.model.fit(seen[..., None], labels[order], BATCH, 1, verbose=0, shuffle=False)
+        return self.model
 
 
 def scored(model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from dense_measures import differences, joined, told, with_labels, without_labels
-from dense_networks import BATCH, CHANGES, RATE, fitted, network, scored
+from dense_networks import CHANGES, RATE, Learner, fitted, network, scored
 from dense_sites import PICTURES, Site, carried, divided, drawn, read_site
 from numpy.typing import NDArray
 
@@ -83,7 +82,7 @@ class Way:
         keras.utils.set_random_seed(seed)
         site, chosen = self.source, self.train
         known = site.pictures[chosen], site.breasts[chosen], site.truth(chosen)
-        found = fitted(network(), *known, seed, epochs, changes=CHANGES[model])
+        found = fitted(network(), *known, seed, epochs, CHANGES[model])
         with atomic_path(kept) as beside:
             found.save(beside)
         at_home = {f"{model}_untouched": scored(found, site.pictures[self.home])}
@@ -92,36 +91,32 @@ class Way:
         there = {f"{model}_{name}": scored(found, self.pictures[name][measured]) for name in PICTURES}
         write_table(paths["target"], self.target.rows(measured).assign(**there))
 
-    def labelled_patients(self, half: NDArray[np.bool_], number: int, seed: int) -> NDArray[np.bool_]:
+    def labelled_pictures(self, half: NDArray[np.bool_], number: int, seed: int) -> NDArray[np.bool_]:
         """The labelled pictures of so many patients drawn from a half, or of all that it has."""
         return self.target.labelled & self.target.of(drawn(self.target, half, number, seed))
 
-    def learn_there(self, folder: Path, number: int, seed: int, steps: int) -> None:
+    def learn_there(self, folder: Path, learner: Learner, number: int, seed: int, steps: int) -> None:
         """Scores of each half by networks that learnt from labels of the other: the plain one tuned, and a new one.
 
         Tuned and measured untouched, matched and harmonised, as the pictures would be served; the new network
-        (`alone`) untouched. `steps` of the optimiser, rounded up to whole epochs; the last one counts.
+        (`alone`) untouched. The last step counts.
         """
         path = folder / f"{self.name}_labels_{number}_{seed}.csv"
         if path.is_file():
             return
-        site, tables = self.target, []
-        for part, (half, measured) in enumerate(zip(self.halves, self.halves[::-1], strict=True)):
-            chosen, measured = self.labelled_patients(half, number, seed), site.labelled & measured
-            breasts, truth = site.breasts[chosen], site.truth(chosen)
-            epochs = ceil(steps / ceil(len(truth) / BATCH))
-            scores = {}
-            for name in PICTURES:
-                keras.utils.clear_session()
-                keras.utils.set_random_seed(seed)
-                start = keras.models.load_model(folder / f"{self.name}_plain_{seed}.keras", compile=False)
-                tuned = fitted(start, self.own[part][name][chosen], breasts, truth, seed, epochs, TUNING_RATE)
-                scores[f"tuned_{number}_{name}"] = scored(tuned, self.pictures[name][measured])
-            keras.utils.clear_session()
-            keras.utils.set_random_seed(seed)
-            alone = fitted(network(), site.pictures[chosen], breasts, truth, seed, epochs, RATE)
-            scores[f"alone_{number}_untouched"] = scored(alone, site.pictures[measured])
-            tables.append(site.rows(measured).assign(**scores))
+        plain = keras.models.load_model(folder / f"{self.name}_plain_{seed}.keras", compile=False).get_weights()
+        keras.utils.set_random_seed(seed)
+        new = network().get_weights()
+        tables = []
+        for half, other, own in zip(self.halves, self.halves[::-1], self.own, strict=True):
+            chosen, measured = self.labelled_pictures(half, number, seed), self.target.labelled & other
+            starts = {f"tuned_{number}_{name}": (plain, TUNING_RATE, own[name][chosen]) for name in PICTURES}
+            starts[f"alone_{number}_untouched"] = (new, RATE, own["untouched"][chosen])
+            table = self.target.rows(measured)
+            for column, start in starts.items():
+                found = learner.learn(*start, self.target.truth(chosen), seed, steps)
+                table[column] = scored(found, self.pictures[column.rsplit("_", 1)[1]][measured])
+            tables.append(table)
         write_table(path, pd.concat(tables))
 
     def numbers(self, folder: Path, models: Sequence[str], seeds: Sequence[int], replicates: int) -> dict[str, Any]:
@@ -152,7 +147,7 @@ class Way:
         for name in (one for one in tables[0].columns if one.startswith(("plain", "tuned", "alone"))):
             found[f"labels {name}"] = told(tables, name, None, replicates)
         for number in labels:
-            drawn_there = [[self.labelled_patients(half, number, seed) for half in self.halves] for seed in seeds]
+            drawn_there = [[self.labelled_pictures(half, number, seed) for half in self.halves] for seed in seeds]
             found[f"labels {number} patients"] = [
                 int(self.target.table.loc[one, "patient_id"].nunique()) for one in drawn_there[0]
             ]
@@ -186,10 +181,11 @@ def main() -> None:
             for way in ways:
                 way.train_at_source(options.output, model, seed, options.epochs)
                 print(f"seed {seed}, {way.name}, {model}: done", flush=True)
+    learner = Learner()
     for number in options.labels:
         for seed in options.seeds:
             for way in ways:
-                way.learn_there(options.output, number, seed, options.steps)
+                way.learn_there(options.output, learner, number, seed, options.steps)
                 print(f"seed {seed}, {way.name}, {number} labelled patients: done", flush=True)
     numbers = {way.name: way.numbers(options.output, options.models, options.seeds, options.replicates) for way in ways}
     for way in ways if options.labels else ():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import cv2
@@ -217,36 +217,54 @@ def test_real_sites_learns_labels_of_the_half_that_is_not_measured(
     way = sites.Way("there", _site(sites, 12, 2), target)
     learnt, measured = [], []
 
-    def fitted(start: str, pictures: Any, breasts: Any, labels: Any, seed: int, epochs: int, rate: float) -> Any:
-        learnt.append((start, pictures, labels, epochs, rate))
-        return start
+    class Learner:
+        def learn(self, weights: str, rate: float, pictures: Any, labels: Any, seed: int, steps: int) -> None:
+            learnt.append((weights, rate, pictures, labels))
+            assert (seed, steps) == (1, 30)
 
-    def scored(model: str, pictures: Any) -> Any:
+    def scored(model: None, pictures: Any) -> Any:
         measured.append(pictures)
         return np.zeros(len(pictures))
 
-    for name, stub in (("fitted", fitted), ("scored", scored), ("network", lambda: "new")):
-        monkeypatch.setattr(sites, name, stub)
-    monkeypatch.setattr(sites.keras.models, "load_model", lambda path, compile: path.name)
-    way.learn_there(tmp_path, 5, 1, steps=30)
+    def model(name: str) -> SimpleNamespace:
+        return SimpleNamespace(get_weights=lambda: name)
+
+    monkeypatch.setattr(sites, "scored", scored)
+    monkeypatch.setattr(sites, "network", lambda: model("new"))
+    monkeypatch.setattr(sites.keras.models, "load_model", lambda path, compile: model(path.name))
+    way.learn_there(tmp_path, Learner(), 5, 1, steps=30)
     table = pd.read_csv(tmp_path / "there_labels_5_1.csv")
     assert sorted(table["image_id"]) == sorted(target.table.loc[target.labelled, "image_id"])
-    assert {one[0] for one in learnt[:3] + learnt[4:7]} == {"there_plain_1.keras"}
-    assert [(start, rate) for start, _, _, _, rate in (learnt[3], learnt[7])] == [("new", 1e-3)] * 2
-    assert {epochs for _, _, _, epochs, _ in learnt} == {30}  # ten pictures are one batch
+    assert [one[:2] for one in learnt] == [*[("there_plain_1.keras", 3e-4)] * 3, ("new", 1e-3)] * 2
     for part in (0, 1):
-        chosen = way.labelled_patients(way.halves[part], 5, 1)
+        chosen = way.labelled_pictures(way.halves[part], 5, 1)
         rows = way.halves[1 - part] & target.labelled
         assert chosen.sum() == 10
         assert not set(target.table.loc[chosen, "patient_id"]) & set(target.table.loc[rows, "patient_id"])
         for place, name in enumerate((*sites.PICTURES, "untouched"), 4 * part):
-            _, pictures, labels, _, _ = learnt[place]
+            _, _, pictures, labels = learnt[place]
             assert (pictures == way.own[part][name][chosen]).all()
             assert (labels == target.table.loc[chosen, "dense"]).all()
             assert (measured[place] == way.pictures[name][rows]).all()
     learnt.clear()
-    way.learn_there(tmp_path, 5, 1, steps=30)
+    way.learn_there(tmp_path, Learner(), 5, 1, steps=30)
     assert not learnt
+
+
+def test_real_sites_learns_anew_each_time(sites: ModuleType) -> None:
+    learner = sites.Learner()
+    start = learner.model.get_weights()
+    pictures = np.random.default_rng(0).uniform(size=(20, *learner.model.input_shape[1:3])).astype(np.float32)
+    labels = (np.arange(20) % 2).astype(np.float32)
+    first, still, again = (
+        learner.learn(start, rate, pictures, labels, 1, 2).get_weights() for rate in (1e-3, 0.0, 1e-3)
+    )
+    assert learner.model.optimizer.iterations == 2
+    assert all((one == other).all() for one, other in zip(first, again, strict=True))
+    trained = [one.path for one in learner.model.trainable_weights]
+    for variable, *values in zip(learner.model.weights, start, still, first, strict=True):
+        assert (values[0] == values[1]).all() == (variable.path in trained)  # statistics of normalisation move
+        assert not (values[0] == values[2]).all()
 
 
 def test_real_sites_changes_grey_values_of_what_it_trains_on(sites: ModuleType) -> None:
