@@ -84,5 +84,5 @@ def with_labels(number: int) -> list[tuple[str, str]]:
     tuned, alone = f"tuned_{number}", f"alone_{number}_untouched"
     found = [(f"{tuned}_{name}", f"plain_{name}") for name in PICTURES]
     found += [(f"{tuned}_{name}", f"{tuned}_untouched") for name in PICTURES[1:]]
-    found += [(f"{tuned}_untouched", f"plain_{name}") for name in PICTURES[1:]]
+    found += [(f"{tuned}_untouched", f"{model}_{name}") for model in ("plain", "augmented") for name in PICTURES[1:]]
     return found + [(f"{tuned}_{name}", alone) for name in PICTURES]

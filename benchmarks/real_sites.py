@@ -128,7 +128,7 @@ class Way:
             files = [[folder / f"{self.name}_{model}_{seed}_{where}.csv" for seed in seeds] for model in models]
             tables = [table.assign(part=0) for table in joined(files)]
             found[f"{where} pictures"] = len(tables[0])
-            for name in (one for one in tables[0].columns if one.startswith(tuple(CHANGES))):
+            for name in (one for one in tables[0].columns if one.startswith(tuple(models))):
                 dense = [float((table[name] > 0).mean()) for table in tables]
                 found[f"{where} {name}"] = {**told(tables, name, None, replicates), "called_dense": dense}
             compared = differences(tables, pairs[where], replicates)
@@ -136,15 +136,15 @@ class Way:
         return found
 
     def numbers_with_labels(
-        self, folder: Path, labels: Sequence[int], seeds: Sequence[int], replicates: int
+        self, folder: Path, models: Sequence[str], labels: Sequence[int], seeds: Sequence[int], replicates: int
     ) -> dict[str, Any]:
-        """AUC within the halves and differences, labels of the target's other half used; `plain` is none of them."""
+        """AUC within the halves and differences; what was trained at the source alone is measured in the same way."""
         found: dict[str, Any] = {}
-        files = [[folder / f"{self.name}_plain_{seed}_target.csv" for seed in seeds]]
+        files = [[folder / f"{self.name}_{model}_{seed}_target.csv" for seed in seeds] for model in models]
         files += [[folder / f"{self.name}_labels_{number}_{seed}.csv" for seed in seeds] for number in labels]
         first = set(self.target.table.loc[self.halves[0], "image_id"])
         tables = [table.assign(part=(~table["image_id"].isin(first)).astype(int)) for table in joined(files)]
-        for name in (one for one in tables[0].columns if one.startswith(("plain", "tuned", "alone"))):
+        for name in (one for one in tables[0].columns if one.startswith((*models, "tuned", "alone"))):
             found[f"labels {name}"] = told(tables, name, None, replicates)
         for number in labels:
             drawn_there = [[self.labelled_pictures(half, number, seed) for half in self.halves] for seed in seeds]
@@ -187,9 +187,11 @@ def main() -> None:
             for way in ways:
                 way.learn_there(options.output, learner, number, seed, options.steps)
                 print(f"seed {seed}, {way.name}, {number} labelled patients: done", flush=True)
-    numbers = {way.name: way.numbers(options.output, options.models, options.seeds, options.replicates) for way in ways}
-    for way in ways if options.labels else ():
-        numbers[way.name] |= way.numbers_with_labels(options.output, options.labels, options.seeds, options.replicates)
+    numbers, how = {}, (options.seeds, options.replicates)
+    for way in ways:
+        numbers[way.name] = way.numbers(options.output, options.models, *how)
+        if options.labels:
+            numbers[way.name] |= way.numbers_with_labels(options.output, options.models, options.labels, *how)
     for name, found in numbers.items():
         for key, one in found.items():
             print(name, key, one)
