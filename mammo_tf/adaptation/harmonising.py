@@ -134,14 +134,15 @@ def fit_halves(
 
 
 def _check_alike(source: Pictures, target: Pictures) -> None:
-    """Refuses records that were prepared in two ways before anything is computed."""
+    """Refuses records that were prepared in two ways before anything is computed; a canvas may be of any size."""
     if not isinstance(source, Records) or not isinstance(target, Records):
         return
+    canvas = source.preprocessing.keeps_pixels
     for what, one, other in (
         ("prepared by", *(", ".join(geometry_words(part.preprocessing)) for part in (source, target))),
         ("of the size", *(f"{part.size[0]}x{part.size[1]}" for part in (source, target))),
     ):
-        if one != other:
+        if one != other and not (canvas and what == "of the size"):
             sentence = f"pictures of {source.folder} are {what} {one}, those of {target.folder} {what} {other}"
             raise MammoError("preprocessing_differs", sentence, "Prepare both by the same preset, to the same size")
 
@@ -195,7 +196,7 @@ def _domain(name: str, pictures: Records | Sequence[Pair], spacing: float | None
     if isinstance(pictures, Records):
         facts = {
             "patients": len(patients_of(pictures)), "machines": tuple(sorted(set(machines_of(pictures)))),
-            "size": pictures.size,
+            "size": None if pictures.preprocessing.keeps_pixels else pictures.size,
         }  # fmt: skip
         histogram = records_histogram(pictures, None, name=name)
         return _Domain(PreparedPictures(pictures), histogram, prepared_spacings(pictures), facts)
