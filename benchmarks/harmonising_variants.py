@@ -95,17 +95,20 @@ def refined(source: Pairs, target: Pairs, found: Harmonising) -> Way:
 def refined_curve(source: Pairs, target: Pairs, found: Harmonising) -> Way:
     """Refined, and then a second curve: contrast by scale moves the histogram too."""
     way = refined(source, target, found)
-    behind = domain_histogram((way(*pair)[pair[1]] for pair in target), name="target")
-    second = lookup_step(behind, found.source.histogram)
+    return with_second_curve(way, target, found)
+
+
+def with_second_curve(way: Way, target: Pairs, found: Harmonising) -> Way:
+    """A way, and behind it a curve of its own to the source's histogram."""
+    known = found.source.histogram
+    behind = domain_histogram((way(*pair)[pair[1]] for pair in target), name="target", geometry=known.geometry)
+    second = lookup_step(behind, known)
     return lambda picture, breast: np.where(breast, second.intensity(way(picture, breast)), 0).astype(np.float32)
 
 
 def harmonised_curve(source: Pairs, target: Pairs, found: Harmonising) -> Way:
     """As shipped, and then a second curve."""
-    way = harmonised(source, target, found)
-    behind = domain_histogram((way(*pair)[pair[1]] for pair in target), name="target")
-    second = lookup_step(behind, found.source.histogram)
-    return lambda picture, breast: np.where(breast, second.intensity(way(picture, breast)), 0).astype(np.float32)
+    return with_second_curve(harmonised(source, target, found), target, found)
 
 
 def _quantiles(pairs: Pairs, scales: Sequence[float]) -> NDArray[np.float64]:
