@@ -19,6 +19,7 @@ LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
     "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py", "shift_pictures.py",
+    "ladder.py",
 )  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
@@ -36,6 +37,7 @@ TINY = {
     "score_matching.py": ["--quick"],
     "shift.py": ["--quick"],
     "shift_pictures.py": ["--quick"],
+    "ladder.py": ["--quick"],
     "spottune.py": ["--quick"],
     "stitching.py": ["--quick"],
     "surface.py": ["--quick", "--peer-python", "none"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mammo_tf.adaptation.harmonising import FEWEST, RECOMMENDED
+from mammo_tf.adaptation.domains import FEWEST, RECOMMENDED
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.harmonising import DomainStatistics, Harmonising
 

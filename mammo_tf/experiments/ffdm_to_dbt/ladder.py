@@ -125,9 +125,9 @@ def _harmonised(site: Site, say: Say) -> tuple[Site | None, str]:
     path = site.rung_folder("untouched_harmonised") / FILE
     why_not = unfit_to_harmonise(site)
     if not path.is_file() and not why_not:
-        assert site.source is not None  # else unfit
+        assert site.source is not None  # the mammograms
         try:
-            found = fit(site.source, site.records, patients=site.settings.patients, seed=site.settings.training.seed)
+            found = fit(site.source, site.records, patients=site.settings.patients)
         except MammoError as error:
             why_not = error.sentence
             for records in (site.source, site.records):

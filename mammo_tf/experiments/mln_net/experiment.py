@@ -16,7 +16,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from mammo_tf.adaptation.harmonising import FEWEST
+from mammo_tf.adaptation.domains import FEWEST
 from mammo_tf.errors import MammoError
 from mammo_tf.experiments.mln_net.harmonised import (
     PAIRED,

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from mammo_tf.adaptation.harmonising import FEWEST, RECOMMENDED, fit
+from mammo_tf.adaptation.domains import FEWEST, RECOMMENDED
+from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
 from mammo_tf.adaptation.ladder_measure import Dice
 from mammo_tf.evaluation import read_predictions
