@@ -233,7 +233,7 @@ def test_a_machine_of_too_few_training_patients_is_left_out(tmp_path: Path, monk
     given = experiment.Given(tmp_path / "manifest.csv", tmp_path)
     chosen = [row for row in ROWS if row.key == "mln_net_harmonised"]
     experiment._one_source(place, SMOKE, 1, FFDM, chosen, given, 1, said.append)
-    assert f"not harmonised: {FILM} has 4 patients of training, and 5 are the fewest" in said
+    assert f"{FILM} is not harmonised to {FFDM}: 4 patients of training, 5 are the fewest" in said
     assert done == ["trained mln_net", *(f"mln_net on {machine}" for machine in (FFDM, DBT, SITE_2, FILM))]
 
 
