@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from mammo_tf.adaptation.domains import FEWEST
 from mammo_tf.adaptation.rungs import RUNGS
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
@@ -150,6 +151,7 @@ def test_the_rows_of_the_ladder_are_trained_as_the_table_is() -> None:
     assert replace(settings.first, name=stage.name) == stage
     assert settings.training == replace(last_layer_recipe(PAPER).training, seed=7)
     assert (settings.samples, settings.draws) == (PAPER.samples[1], PAPER.draws)
+    assert SMOKE.both[0] >= FEWEST, "the smoke run is to show the harmonised rows too"
 
 
 def test_a_finished_table_gets_the_rows_of_the_ladder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
