@@ -102,9 +102,8 @@ class CardSource:
             tuple(self._bands.scales[number] for number in at), self.spacing, robust, plain, self._bands.images
         )
         steps = self._card.preprocessing
-        return DomainStatistics(
-            self.histogram, bands, self._patients, _machines_of(self._card), None if steps is None else steps.size
-        )
+        size = None if steps is None or steps.keeps_pixels else steps.size
+        return DomainStatistics(self.histogram, bands, self._patients, _machines_of(self._card), size)
 
 
 def histogram_of_card(card: ModelCard) -> DomainHistogram:
@@ -153,18 +152,19 @@ def source_of(pictures: Pictures | ModelCard, patients: int | None, seed: int, s
 
 
 def check_alike(source: Pictures | ModelCard, target: Pictures) -> None:
-    """Refuses records that were prepared in two ways before anything is computed.
+    """Refuses records that were prepared in two ways before anything is computed; a canvas may be of any size.
 
     Raises:
         MammoError: `preprocessing_differs`.
     """
     if not isinstance(source, Records) or not isinstance(target, Records):
         return  # what is found of them tells
+    canvas = source.preprocessing.keeps_pixels
     for what, one, other in (
         ("prepared by", *(", ".join(geometry_words(part.preprocessing)) for part in (source, target))),
         ("of the size", *(f"{part.size[0]}x{part.size[1]}" for part in (source, target))),
     ):
-        if one != other:
+        if one != other and not (canvas and what == "of the size"):
             sentence = f"pictures of {source.folder} are {what} {one}, those of {target.folder} {what} {other}"
             raise MammoError("preprocessing_differs", sentence, "Prepare both by the same preset, to the same size")
 
@@ -231,7 +231,7 @@ def domain_of(name: str, pictures: Records | Sequence[Pair], spacing: float | No
     if isinstance(pictures, Records):
         facts = {
             "patients": len(patients_of(pictures)), "machines": tuple(sorted(set(machines_of(pictures)))),
-            "size": pictures.size,
+            "size": None if pictures.preprocessing.keeps_pixels else pictures.size,
         }  # fmt: skip
         histogram = records_histogram(pictures, None, name=name)
         return Domain(PreparedPictures(pictures), histogram, prepared_spacings(pictures), facts)

@@ -53,7 +53,8 @@ class DomainStatistics:
             pictures, see `spacings_mm`.
         patients: how many; None where nothing tells.
         machines: all that the pictures come from.
-        size: rows and columns of the prepared pictures; None where they differ.
+        size: rows and columns of the prepared pictures; None where they differ, and where it is that of a canvas on
+            which pixels are as stored.
         spacings_mm: the smallest and the largest of the prepared pictures; None where one is not known.
 
     Raises:

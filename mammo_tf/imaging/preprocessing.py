@@ -31,6 +31,7 @@ LEGACY_MEAN = 52.18
 ENDS_IN_A_SIZE = (geometry_steps.Resize, geometry_steps.Fit, geometry_steps.Place, geometry_steps.Patch)
 LOOKS_FOR_BREAST = (geometry_steps.FindBreast, geometry_steps.CropBreast, geometry_steps.MaskBreast)
 MATCHING = (intensity_steps.HistogramLookup, intensity_steps.HistogramMatch)
+KEEPS_PIXELS = (*LOOKS_FOR_BREAST, geometry_steps.Place)
 PRESETS = ("legacy", "default", "graph", "native")
 
 
@@ -182,6 +183,11 @@ class Preprocessing:
     def finds_breast(self) -> bool:
         """Whether `geometry` hands on a breast mask."""
         return any(isinstance(step, LOOKS_FOR_BREAST) for step in self.geometry_steps)
+
+    @property
+    def keeps_pixels(self) -> bool:
+        """Whether pixels of a prepared picture are those of the stored one: its size is a canvas and says nothing."""
+        return all(isinstance(step, KEEPS_PIXELS) for step in self.geometry_steps)
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Both halves: a stored picture becomes network input, float32 `[rows, columns, channels]`.

@@ -22,7 +22,7 @@ from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.records.example import PreparedImage, decode
 from mammo_tf.records.index import Records
 
-KEPT = 4  # pictures that are not computed again where pieces of one follow one another
+KEPT = 2**28  # bytes of pictures that are not computed again
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RecordsBehind(Records):
         plain = Records(**_told(self))
         steps = replace(self.preprocessing, intensity_steps=(*self.steps, Channels(1)))
 
-        @lru_cache(KEPT)
+        @lru_cache(max(4, KEPT // (2 * self.size[0] * self.size[1])))
         def shown(position: int) -> NDArray[np.uint16]:
             breast = plain.breast(position) if steps.needs_breast else None
             values = steps.intensity(plain.picture(position) / np.float32(WHITE), breast)[..., 0]

@@ -16,7 +16,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from mammo_tf.adaptation.harmonising import FEWEST
+from mammo_tf.adaptation.domains import FEWEST
 from mammo_tf.errors import MammoError
 from mammo_tf.experiments.mln_net.harmonised import (
     PAIRED,
@@ -170,8 +170,8 @@ def _looks(steps: Steps, place: Path, source: str, trained_on: Path, unlabelled:
     found = {}
     for machine, records in unlabelled.items():
         path = look_file(place, source, machine)
-        if not path.is_file() and (count := training_patients(records)) < FEWEST:
-            steps.say(f"not harmonised: {machine} has {count} patients of training, and {FEWEST} are the fewest")
+        if not path.is_file() and (count := min(map(training_patients, (trained_on, records)))) < FEWEST:
+            steps.say(f"{machine} is not harmonised to {source}: {count} patients of training, {FEWEST} are the fewest")
             continue
         fitted = partial(write_harmonising, trained_on, records, path, deeper(steps.say))
         steps.once(f"harmonising: {machine} to {source}", path, fitted)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from mammo_tf.adaptation.harmonising import FEWEST, RECOMMENDED, fit
+from mammo_tf.adaptation.domains import FEWEST, RECOMMENDED
+from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
 from mammo_tf.adaptation.ladder_measure import Dice
 from mammo_tf.evaluation import read_predictions
@@ -119,5 +120,5 @@ def look_numbers(path: Path) -> dict[str, Any]:
     return {
         "patients": found.target.patients, "curve_shift": found.curve_shift, "scales": list(found.scale_words),
         "robust_ratios": list(found.robust_ratios), "plain_ratios": list(found.plain_ratios),
-        "notes": [note.code for note in notes(found) if note.code != TOLD_OF_ALL],
+        "notes": list(dict.fromkeys(note.code for note in notes(found) if note.code != TOLD_OF_ALL)),
     }  # fmt: skip

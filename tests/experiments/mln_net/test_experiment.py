@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammo_tf.adaptation.domains import FEWEST
 from mammo_tf.cli.main import main
 from mammo_tf.data import DomainSampling, SourceLooks, TileSampling
 from mammo_tf.data.domains import PAPER_BRANCHES
 from mammo_tf.errors import MammoError
 from mammo_tf.experiments.mln_net import experiment, harmonised, study
 from mammo_tf.experiments.mln_net.rows import AUGMENTATION_ROWS, CURVE_ROWS, EVERY_ROW, METRICS, ROWS, Row
-from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, FILM, PAPER, PHANTOM, SITE_2, SMOKE
+from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, FILM, PAPER, PHANTOM, SITE_2, SMOKE, MlnSize
 from mammo_tf.experiments.mln_net.study import machine_rows
 from mammo_tf.experiments.mln_net.tables import MORE, gathered, tables_text
 from mammo_tf.files import read_json, write_json
@@ -226,6 +227,11 @@ def test_a_harmonised_row_trains_nothing_and_is_compared(tmp_path: Path, monkeyp
     assert len(done) == 12, "what is finished is not computed again"
 
 
+@pytest.mark.parametrize("size", [PAPER, PHANTOM, SMOKE])
+def test_every_size_has_women_enough_to_harmonise(size: MlnSize) -> None:
+    assert size.patients[0] >= FEWEST, "a run of all rows is not to stop at the harmonised ones"
+
+
 def test_a_machine_of_too_few_training_patients_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done, said = _stand_ins(monkeypatch), list[str]()
     place = tmp_path / "few"
@@ -233,7 +239,7 @@ def test_a_machine_of_too_few_training_patients_is_left_out(tmp_path: Path, monk
     given = experiment.Given(tmp_path / "manifest.csv", tmp_path)
     chosen = [row for row in ROWS if row.key == "mln_net_harmonised"]
     experiment._one_source(place, SMOKE, 1, FFDM, chosen, given, 1, said.append)
-    assert f"not harmonised: {FILM} has 4 patients of training, and 5 are the fewest" in said
+    assert f"{FILM} is not harmonised to {FFDM}: 4 patients of training, 5 are the fewest" in said
     assert done == ["trained mln_net", *(f"mln_net on {machine}" for machine in (FFDM, DBT, SITE_2, FILM))]
 
 
