@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 FFDM, DBT, SITE_2, FILM = "ffdm_site_1", "dbt", "ffdm_site_2", "film"
 SOURCES = (FFDM, DBT)
+MACHINES = (*SOURCES, SITE_2, FILM)
 TARGETS = {FFDM: (DBT, SITE_2, FILM), DBT: (FFDM, SITE_2, FILM)}  # of each source; beside its own test patients
 
 
