@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from mammo_tf.imaging.bands import apply_gains, bands, eroded, spreads
 from mammo_tf.imaging.domain_histogram import domain_histogram, lookup_step
 from mammo_tf.imaging.harmonising import Harmonising
+from mammo_tf.imaging.periphery import SCALES as WINDOWS
+from mammo_tf.imaging.periphery import add_levels, levels_of
 
 Picture, Breast = NDArray[np.float32], NDArray[np.bool_]
 Pairs = Sequence[tuple[Picture, Breast]]
@@ -295,10 +297,23 @@ def core_rim(source: Pairs, target: Pairs, found: Harmonising) -> Way:
     )
 
 
+def periphery(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """As shipped, then `imaging.periphery`: the skin told by windows instead of distances."""
+    way, levels = harmonised(source, target, found), []
+    known = [levels_of(*zip(*source, strict=True), scale=window) for window in WINDOWS]
+    behind = [(way(*pair), pair[1]) for pair in target]
+    for number, window in enumerate(WINDOWS):
+        here = levels_of(*zip(*behind, strict=True), scale=window)
+        assert here is not None
+        levels.append(np.subtract(known[number], here))
+        behind = [(add_levels(*pair, (window,), levels[-1:]), pair[1]) for pair in behind]
+    return lambda picture, breast: add_levels(way(picture, breast), breast, WINDOWS, levels)
+
+
 VARIANTS: dict[str, Callable[[Pairs, Pairs, Harmonising], Way]] = {
     way.__name__: way
     for way in (
         matched, harmonised, plain, capped, halved, finest_left, bands_alone, refined, refined_curve, harmonised_curve,
-        distributions, by_level, by_class, joint, unmasked, more_scales, rim, unmasked_rim, joint_rim, core_rim,
+        distributions, by_level, by_class, joint, unmasked, more_scales, rim, unmasked_rim, joint_rim, core_rim, periphery,
     )
 }  # fmt: skip

@@ -1,13 +1,14 @@
 """Harmonising fitted on unlabelled pictures: of the domain that a model knows, and of a machine that it goes to.
 
-The curve comes first, then contrast by scale behind it (`docs/harmonising.md`). A row's label is never looked at, and
-of records the training pictures alone are taken. One table serves a machine. The source may be the model's card, which
-tells what its training pictures were like.
+The curve comes first, then contrast by scale, then brightness along the skin (`docs/harmonising.md`). A row's label is
+never looked at, and of records the training pictures alone are taken. One table serves a machine. The source may be the
+model's card, which tells what its training pictures were like.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mammo_tf.adaptation.domains import (
     FEWEST,
@@ -26,6 +27,9 @@ from mammo_tf.imaging.bands import SCALES_MM
 from mammo_tf.imaging.blur_plan import SMALLEST
 from mammo_tf.imaging.domain_histogram import lookup_step
 from mammo_tf.imaging.harmonising import Harmonising, Machine
+from mammo_tf.imaging.periphery import LARGEST as LARGEST_WINDOW
+from mammo_tf.imaging.periphery import SCALES_MM as WINDOWS_MM
+from mammo_tf.imaging.periphery import SMALLEST as LEAST_WINDOW
 from mammo_tf.records import Records
 from mammo_tf.training import ModelCard
 
@@ -133,7 +137,22 @@ def _fitted(
     both = 0
     if isinstance(target, Records) and source.records is not None and source.records.digest != target.digest:
         both = len(patients_of(source.records) & patients_of(target))
-    return Harmonising(source.statistics(scales[0]), domain.statistics("target", scales[1], curve), both)
+    found = Harmonising(source.statistics(scales[0]), domain.statistics("target", scales[1], curve), both)
+    windows = _windows(source, domain.spacing)
+    known = source.periphery(windows[0]) if windows[0] else None
+    here = None if known is None else domain.periphery("target", windows[1], found.steps, known)
+    if known is None or here is None:
+        return found
+    return replace(found, source=replace(found.source, periphery=known), target=replace(found.target, periphery=here))
+
+
+def _windows(source: Source, spacing: float | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Windows along the skin in pixels of source and target; `spacing` of the target."""
+    if source.spacing is None or spacing is None:
+        return source.windows, source.windows
+    pairs = [(one / source.spacing, one / spacing) for one in source.windows_mm or WINDOWS_MM]
+    shown = [pair for pair in pairs if min(pair) >= LEAST_WINDOW and max(pair) <= LARGEST_WINDOW]
+    return tuple(one for one, _ in shown), tuple(other for _, other in shown)
 
 
 def _scales(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import Wording, from_json, nearest, to_json
 from mammo_tf.files import text_digest
-from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps, steps
+from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps, periphery_steps, steps
 from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.steps import GeometryStep, IntensityStep
 from mammo_tf.study import Projection
@@ -80,7 +81,7 @@ class Preprocessing:
         if ends != [len(self.intensity_steps) - 1]:
             raise MammoError("channels_missing", "the intensity steps do not end in exactly one 'channels'")
         self._check_breast()
-        self._check_bands()
+        self._check_look()
 
     def _check_breast(self) -> None:
         """Whoever cuts a patch cuts its breast mask too, so that none is looked for in it."""
@@ -92,19 +93,20 @@ class Preprocessing:
                 f"Add one of {', '.join(_name_of(step) for step in LOOKS_FOR_BREAST)} to the geometry steps",
             )  # fmt: skip
 
-    def _check_bands(self) -> None:
-        bands = [
-            number for number, step in enumerate(self.intensity_steps) if isinstance(step, band_steps.ContrastBands)
-        ]
-        if not bands:
+    def _check_look(self) -> None:
+        """Steps inside the breast come behind the curve, and in front of all that changes the scale."""
+        order = [_rank(step) for step in self.intensity_steps]
+        if not {1, 2} & set(order):
             return
-        for number, step in enumerate(self.intensity_steps):
-            matches = isinstance(step, MATCHING)
-            if (matches and number > bands[0]) or (not matches and number < bands[-1] and number not in bands):
-                where = "in front of" if matches else "behind"
+        for number, (one, following) in enumerate(pairwise(order)):
+            if one > following:
+                steps = self.intensity_steps[number : number + 2]
+                told, where, other = steps[1], "behind", steps[0]
+                if following == 0:
+                    told, where, other = steps[0], "in front of", steps[1]
                 raise MammoError(
-                    "step_order_wrong", f"the intensity step 'contrast_bands' stands {where} {_name_of(step)!r}",
-                    "Put histogram_lookup or histogram_match first, then contrast_bands, then all others",
+                    "step_order_wrong", f"the intensity step {_name_of(told)!r} stands {where} {_name_of(other)!r}",
+                    "Put histogram_lookup or histogram_match first, then contrast_bands, periphery, and all others",
                 )  # fmt: skip
 
     @classmethod
@@ -276,6 +278,12 @@ def geometry_words(preprocessing: Preprocessing) -> tuple[str, ...]:
 
 def _choices(registry: Mapping[str, Any]) -> str:
     return f"Choose among {', '.join(sorted(registry))}"
+
+
+def _rank(step: IntensityStep) -> int:
+    """The place of a step: of a curve, of contrast, of the periphery, of all others."""
+    kinds: tuple[Any, ...] = (MATCHING, band_steps.ContrastBands, periphery_steps.Periphery)
+    return next((rank for rank, kind in enumerate(kinds) if isinstance(step, kind)), len(kinds))
 
 
 def _name_of(step: Any) -> str:
