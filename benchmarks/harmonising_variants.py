@@ -314,6 +314,7 @@ VARIANTS: dict[str, Callable[[Pairs, Pairs, Harmonising], Way]] = {
     way.__name__: way
     for way in (
         matched, harmonised, plain, capped, halved, finest_left, bands_alone, refined, refined_curve, harmonised_curve,
-        distributions, by_level, by_class, joint, unmasked, more_scales, rim, unmasked_rim, joint_rim, core_rim, periphery,
+        distributions, by_level, by_class, joint, unmasked, more_scales, rim, unmasked_rim, joint_rim, core_rim,
+        periphery,
     )
 }  # fmt: skip

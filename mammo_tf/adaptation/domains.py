@@ -24,10 +24,10 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging.bands import SCALES, BandStatistics, checked, statistics
 from mammo_tf.imaging.domain_histogram import BREAST, LEVELS, DomainHistogram, domain_histogram
 from mammo_tf.imaging.geometry_steps import Patch
-from mammo_tf.imaging.harmonising import DomainStatistics, Machine, periphery_step
+from mammo_tf.imaging.harmonising import DomainStatistics, Machine
 from mammo_tf.imaging.intensity_steps import HistogramLookup
 from mammo_tf.imaging.periphery import SCALES as WINDOWS
-from mammo_tf.imaging.periphery import PeripheryStatistics, levels_of
+from mammo_tf.imaging.periphery import levels_of
 from mammo_tf.imaging.preprocessing import geometry_words
 from mammo_tf.imaging.steps import IntensityStep, run_intensity
 from mammo_tf.progress import track
@@ -64,8 +64,8 @@ class Source(Protocol):
     def statistics(self, scales: tuple[float, ...]) -> DomainStatistics:
         """What its pictures are like, at scales in pixels; without the periphery."""
 
-    def periphery(self, windows: tuple[float, ...]) -> PeripheryStatistics | None:
-        """Brightness along the skin, windows in pixels; None where it is not known."""
+    def along_skin(self, window: float) -> tuple[float, ...] | None:
+        """Brightness along the skin, the window in pixels; None where it is not known."""
 
 
 class PicturedSource:
@@ -81,7 +81,7 @@ class PicturedSource:
         self.histogram, self.spacing = domain.histogram, domain.spacing
         self.records = pictures if isinstance(pictures, Records) else None
         self.statistics = cache(partial(domain.statistics, "source"))
-        self.periphery = cache(partial(domain.periphery, "source"))
+        self.along_skin = cache(partial(domain.along_skin, "source"))
 
 
 class CardSource:
@@ -122,15 +122,10 @@ class CardSource:
             self.histogram, bands, self._patients, _machines_of(self._card), None if steps is None else steps.size
         )
 
-    def periphery(self, windows: tuple[float, ...]) -> PeripheryStatistics | None:
-        """Of the card, at those of its windows that are asked for."""
+    def along_skin(self, window: float) -> tuple[float, ...] | None:
+        """Of the card, at one of its windows."""
         found = self._card.training_domain.periphery
-        if found is None:
-            return None
-        at = _places(windows, self.windows)
-        return replace(
-            found, scales=tuple(found.scales[number] for number in at), levels=tuple(found.levels[one] for one in at)
-        )
+        return None if found is None else found.levels[_places((window,), found.scales)[0]]
 
 
 def _places(scales: Sequence[float], known: Sequence[float]) -> list[int]:
@@ -253,36 +248,19 @@ class Domain:
         ends = None if self.spacings is None else (min(self.spacings), max(self.spacings))
         return DomainStatistics(self.histogram, bands, spacings_mm=ends, **self.facts)
 
-    def periphery(
-        self,
-        name: str,
-        windows: Sequence[float],
-        ahead: Sequence[IntensityStep] = (),
-        known: PeripheryStatistics | None = None,
-    ) -> PeripheryStatistics | None:
+    def along_skin(self, name: str, window: float, ahead: Sequence[IntensityStep] = ()) -> tuple[float, ...] | None:
         """Brightness of the pictures along the skin, behind steps where some are given.
 
         Args:
             name: of the domain.
-            windows: in pixels, the widest first.
+            window: in pixels.
             ahead: steps that the pictures go through.
-            known: of the source: then each window is looked at behind what the wider ones add.
 
         Returns:
             None where no breast is wide enough.
         """
-        levels: list[tuple[float, ...]] = []
-        for number, window in enumerate(windows):
-            steps = [*ahead]
-            if known is not None and number:
-                wider = PeripheryStatistics(tuple(windows[:number]), tuple(levels), len(self.pictures))
-                steps.append(periphery_step(replace(known, levels=known.levels[:number]), wider))
-            images, masks = tee(_behind(track(self.pictures, f"periphery of the {name}"), steps))
-            found = levels_of((one for one, _ in images), (mask for _, mask in masks), window)
-            if found is None:
-                return None
-            levels.append(found)
-        return PeripheryStatistics(tuple(windows), tuple(levels), len(self.pictures)) if windows else None
+        images, masks = tee(_behind(track(self.pictures, f"skin of the {name}"), ahead))
+        return levels_of((one for one, _ in images), (mask for _, mask in masks), window)
 
 
 def _behind(pictures: Any, steps: Sequence[IntensityStep]) -> Iterator[Pair]:

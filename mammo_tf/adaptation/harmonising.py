@@ -14,6 +14,7 @@ from mammo_tf.adaptation.domains import (
     FEWEST,
     MOST,
     RECOMMENDED,
+    Domain,
     Source,
     check_alike,
     domain_of,
@@ -30,6 +31,7 @@ from mammo_tf.imaging.harmonising import Harmonising, Machine
 from mammo_tf.imaging.periphery import LARGEST as LARGEST_WINDOW
 from mammo_tf.imaging.periphery import SCALES_MM as WINDOWS_MM
 from mammo_tf.imaging.periphery import SMALLEST as LEAST_WINDOW
+from mammo_tf.imaging.periphery import PeripheryStatistics
 from mammo_tf.records import Records
 from mammo_tf.training import ModelCard
 
@@ -138,21 +140,35 @@ def _fitted(
     if isinstance(target, Records) and source.records is not None and source.records.digest != target.digest:
         both = len(patients_of(source.records) & patients_of(target))
     found = Harmonising(source.statistics(scales[0]), domain.statistics("target", scales[1], curve), both)
-    windows = _windows(source, domain.spacing)
-    known = source.periphery(windows[0]) if windows[0] else None
-    here = None if known is None else domain.periphery("target", windows[1], found.steps, known)
-    if known is None or here is None:
-        return found
-    return replace(found, source=replace(found.source, periphery=known), target=replace(found.target, periphery=here))
+    return _with_periphery(found, source, domain)
 
 
-def _windows(source: Source, spacing: float | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _with_periphery(found: Harmonising, source: Source, domain: Domain) -> Harmonising:
+    """Brightness along the skin as well; windows that no breast is wide enough for are left out."""
+    kept: list[tuple[float, float]] = []
+    known: list[tuple[float, ...]] = []
+    here: list[tuple[float, ...]] = []
+    for pair in _windows(source, domain.spacing):
+        there = source.along_skin(pair[0])
+        levels = None if there is None else domain.along_skin("target", pair[1], found.steps)
+        if there is None or levels is None:
+            continue
+        kept, known, here = [*kept, pair], [*known, there], [*here, levels]
+        windows = zip(*kept, strict=True)
+        source_side, target_side = (
+            replace(side, periphery=PeripheryStatistics(scales, tuple(each), side.bands.images))
+            for side, scales, each in zip((found.source, found.target), windows, (known, here), strict=True)
+        )
+        found = replace(found, source=source_side, target=target_side)
+    return found
+
+
+def _windows(source: Source, spacing: float | None) -> list[tuple[float, float]]:
     """Windows along the skin in pixels of source and target; `spacing` of the target."""
     if source.spacing is None or spacing is None:
-        return source.windows, source.windows
+        return [(window, window) for window in source.windows]
     pairs = [(one / source.spacing, one / spacing) for one in source.windows_mm or WINDOWS_MM]
-    shown = [pair for pair in pairs if min(pair) >= LEAST_WINDOW and max(pair) <= LARGEST_WINDOW]
-    return tuple(one for one, _ in shown), tuple(other for _, other in shown)
+    return [pair for pair in pairs if min(pair) >= LEAST_WINDOW and max(pair) <= LARGEST_WINDOW]
 
 
 def _scales(

@@ -29,12 +29,7 @@ SEAL = Seal(
     "harmonising: the curve and the contrast by scale that carry pictures of one domain to the look of another",
     "a harmonising", "harmonising_wrong", "Make one: mammo-tf harmonise", AGAIN,
 )  # fmt: skip
-OF_A_DOMAIN = (
-    HistogramLookup,
-    HistogramMatch,
-    ContrastBands,
-    Periphery,
-)  # steps that carry pictures to the look of a domain
+OF_A_DOMAIN = (HistogramLookup, HistogramMatch, ContrastBands, Periphery)  # steps that carry to the look of a domain
 
 
 @dataclass(frozen=True, order=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,19 +94,17 @@ class Preprocessing:
 
     def _check_look(self) -> None:
         """Steps inside the breast come behind the curve, and in front of all that changes the scale."""
-        order = [_rank(step) for step in self.intensity_steps]
-        if not {1, 2} & set(order):
-            return
-        for number, (one, following) in enumerate(pairwise(order)):
-            if one > following:
-                steps = self.intensity_steps[number : number + 2]
-                told, where, other = steps[1], "behind", steps[0]
-                if following == 0:
-                    told, where, other = steps[0], "in front of", steps[1]
+        order = [(_rank(step), step) for step in self.intensity_steps]
+        for number, (rank, step) in enumerate(order):
+            for other, following in order[number + 1 :]:
+                if other >= rank or not {rank, other} & {1, 2}:
+                    continue
+                told = (following, "behind", step) if other else (step, "in front of", following)
                 raise MammoError(
-                    "step_order_wrong", f"the intensity step {_name_of(told)!r} stands {where} {_name_of(other)!r}",
+                    "step_order_wrong",
+                    f"the intensity step {_name_of(told[0])!r} stands {told[1]} {_name_of(told[2])!r}",
                     "Put histogram_lookup or histogram_match first, then contrast_bands, periphery, and all others",
-                )  # fmt: skip
+                )
 
     @classmethod
     def preset(cls, name: str, size: tuple[int, int], mean: float = LEGACY_MEAN, channels: int = 3) -> Preprocessing:

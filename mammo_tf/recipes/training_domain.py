@@ -92,11 +92,12 @@ def _with_pictures(domain: TrainingDomain, records: Records, steps: Preprocessin
 
 
 def _periphery(profiles: NDArray[np.float64]) -> PeripheryStatistics | None:
-    """The median over pictures; None where no breast is wide enough."""
-    if np.isnan(profiles).all(axis=0).any():
+    """The median over pictures at those windows that breasts are wide enough for."""
+    kept = [number for number in range(len(WINDOWS)) if not np.isnan(profiles[:, number]).all(axis=0).any()]
+    if not kept:
         return None
-    levels = np.nanmedian(profiles, axis=0)
-    return PeripheryStatistics(WINDOWS, tuple(map(rounded, levels)), len(profiles))
+    levels = tuple(rounded(np.nanmedian(profiles[:, number], axis=0)) for number in kept)
+    return PeripheryStatistics(tuple(WINDOWS[number] for number in kept), levels, len(profiles))
 
 
 def spread_of(
