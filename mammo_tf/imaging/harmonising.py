@@ -151,6 +151,12 @@ class Harmonising:
         return float(np.sum(share * np.abs(self.curve.outputs - levels)))
 
     @property
+    def most_added(self) -> float:
+        """What the third step adds along the skin at most, up or down, windows together; 0 without that step."""
+        step = self.periphery
+        return 0.0 if step is None else float(np.abs(np.asarray(step.added)).sum(axis=0).max())
+
+    @property
     def robust_ratios(self) -> tuple[float, ...]:
         """Source by target, a number a band: the gains."""
         return gains(self.source.bands, self.target.bands)
@@ -173,6 +179,15 @@ class Harmonising:
         if self.in_mm and scales_mm is not None:
             return tuple(f"{scale:.3g} mm" for scale in scales_mm)
         return tuple(f"{scale:.3g} pixels" for scale in self.target.bands.scales)
+
+    @property
+    def window_words(self) -> tuple[str, ...]:
+        """The window of the third step for readers, in millimetres where `in_mm`; empty without that step."""
+        known, spacing = self.target.periphery, self.target.bands.spacing_mm
+        scales = () if known is None else known.scales
+        if self.in_mm and spacing is not None:
+            return tuple(f"{scale * spacing:.3g} mm" for scale in scales)
+        return tuple(f"{scale:.3g} pixels" for scale in scales)
 
     def save(self, path: str | Path) -> None:
         """Writes the file; whole or not there."""
