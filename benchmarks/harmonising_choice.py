@@ -43,7 +43,7 @@ def scored(model: ModelFile, pairs: Pairs, way: Way | None) -> NDArray[np.float6
     carried = [model.preprocessing.intensity(picture if way is None else way(picture, breast), breast)
                for picture, breast in pairs]  # fmt: skip
     found = np.asarray(model.model.predict(np.stack(carried), 32, verbose=0), np.float64)
-    return np.log(found[:, 0] + 1e-12) - np.log(found[:, 1] + 1e-12)
+    return np.log(found[:, 1] + 1e-12) - np.log(found[:, 0] + 1e-12)
 
 
 def breasts(records: Records, scores: Scores) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from typing import Any
 
 import keras
 import pandas as pd
-from machine_study import UNLABELLED, prepared, trained
+from machine_study import SHIPPED, UNLABELLED, prepared, trained
 
 from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
@@ -30,7 +30,6 @@ from mammo_tf.evaluation.numbers import Number
 from mammo_tf.experiments.study_recipes import score_site
 from mammo_tf.files import read_json, write_json
 from mammo_tf.imaging.harmonising import Harmonising, with_harmonising
-from mammo_tf.phantom import machine_names
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.records import open_records
 
@@ -96,13 +95,13 @@ def numbers(folder: Path, machines: Sequence[str], seeds: Sequence[int]) -> dict
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     arguments.add_argument("-o", "--output", required=True)
-    arguments.add_argument("--source", choices=machine_names(), default="ffdm_site_1")
+    arguments.add_argument("--source", choices=SHIPPED, default=SHIPPED[0])
     arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments.add_argument("--patients", type=int, nargs="+", default=[5, 10, 25])
     arguments.add_argument("--workers", type=int, default=2)
     options = arguments.parse_args()
     folder = Path(options.output)
-    machines = [options.source, *(name for name in machine_names() if name != options.source)]
+    machines = [options.source, *(name for name in SHIPPED if name != options.source)]
     for seed in options.seeds:
         one_seed(folder / f"seed_{seed}", machines, seed, options.patients, options.workers)
     found = numbers(folder, machines, options.seeds)

@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.bands import apply_gains, bands, eroded, spreads
 from mammo_tf.imaging.domain_histogram import domain_histogram, lookup_step
 from mammo_tf.imaging.harmonising import Harmonising
+from mammo_tf.imaging.periphery import SCALES as WINDOWS
+from mammo_tf.imaging.periphery import add_levels, levels_of
 
 Picture, Breast = NDArray[np.float32], NDArray[np.bool_]
 Pairs = Sequence[tuple[Picture, Breast]]
@@ -23,6 +26,8 @@ Way = Callable[[Picture, Breast], Picture]
 PROBABILITIES = np.linspace(0, 1, 201)
 LEVELS = 3  # of the residue, in whose parts contrast is taken apart
 ROUNDS = 4
+CORE = 8.0  # pixels from the skin
+DEPTHS = (0.0, 1.5, 3.0, 5.0, 8.0, 13.0, 21.0, 1000.0)  # pixels from the skin
 
 
 def looked_up(pairs: Pairs, found: Harmonising) -> Pairs:
@@ -193,10 +198,123 @@ def by_class(source: Pairs, target: Pairs, found: Harmonising) -> Way:
     return way
 
 
+def joint(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """Curve and gains in turn, until behind both histogram and contrast are the source's."""
+    known, scales = found.source, found.target.bands.scales
+    levels = np.linspace(0, 1, len(found.curve.outputs))
+    curve, gains = found.curve.outputs.astype(np.float64), np.asarray(found.robust_ratios)
+
+    def way(picture: Picture, breast: Breast) -> Picture:
+        curved = np.interp(picture, levels, curve).astype(np.float32)
+        return apply_gains(curved, breast, scales, gains.tolist())
+
+    for _ in range(ROUNDS):
+        behind = [(way(*pair), pair[1]) for pair in target]
+        histogram = domain_histogram(
+            (picture[breast] for picture, breast in behind), name="target", geometry=known.histogram.geometry
+        )
+        second = lookup_step(histogram, known.histogram).outputs
+        curve = np.maximum.accumulate(np.interp(curve, np.linspace(0, 1, len(second)), second))
+        behind = [(way(*pair), pair[1]) for pair in target]
+        gains = gains * known.bands.robust / robust(behind, scales)
+    return way
+
+
+def unmasked(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """Blurs see the black outside as the vendor's own did, so the rim that sharpening draws along the skin goes too."""
+    scales, gains = found.target.bands.scales, found.robust_ratios
+
+    def way(picture: Picture, breast: Breast) -> Picture:
+        curved = np.where(breast, found.curve.intensity(picture), 0).astype(np.float32)
+        return np.where(breast, apply_gains(curved, np.ones_like(breast), scales, gains), 0).astype(np.float32)
+
+    return way
+
+
+def more_scales(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """A sixth band, of twice the scale of the fifth."""
+    scales = [(*one.bands.scales, 2 * one.bands.scales[-1]) for one in (found.source, found.target)]
+    gains = (robust(source, scales[0]) / robust(looked_up(target, found), scales[1])).tolist()
+    return lambda picture, breast: apply_gains(found.curve.intensity(picture), breast, scales[1], gains)
+
+
+def _depth(breast: Breast) -> NDArray[np.float32]:
+    """How far each pixel of the breast is from the skin, in pixels; the picture's edge is no skin."""
+    wide = cv2.copyMakeBorder(breast.view(np.uint8), 1, 1, 200, 200, cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.distanceTransform(wide, cv2.DIST_L2, 5)[1:-1, 200:-200])
+
+
+def _profile(pairs: Pairs) -> NDArray[np.float64]:
+    """The median over pictures of the mean grey value at each depth."""
+    found = []
+    for picture, breast in pairs:
+        depth = _depth(breast)
+        parts = [breast & (depth >= low) & (depth < high) for low, high in zip(DEPTHS, DEPTHS[1:], strict=False)]
+        found.append([float(picture[part].mean()) if part.any() else np.nan for part in parts])
+    return np.asarray(np.nanmedian(found, axis=0))
+
+
+def with_rim(way: Way, source: Pairs, target: Pairs) -> Way:
+    """A way, and behind it the source's brightness along the skin."""
+    apart = _profile(source) - _profile([(way(*pair), pair[1]) for pair in target])
+    apart[-1] = 0.0  # deep inside nothing is changed
+    middles = [np.sqrt(max(low, 0.5) * high) for low, high in zip(DEPTHS, DEPTHS[1:], strict=False)]
+
+    def carried(picture: Picture, breast: Breast) -> Picture:
+        moved = way(picture, breast) + np.interp(_depth(breast), middles, apart)
+        return np.where(breast, np.clip(moved, 0, 1), 0).astype(np.float32)
+
+    return carried
+
+
+def rim(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """As shipped, then the source's brightness along the skin."""
+    return with_rim(harmonised(source, target, found), source, target)
+
+
+def unmasked_rim(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """Unmasked, then the source's brightness along the skin."""
+    return with_rim(unmasked(source, target, found), source, target)
+
+
+def joint_rim(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """Joint, then the source's brightness along the skin."""
+    return with_rim(joint(source, target, found), source, target)
+
+
+def core_rim(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """The curve from pixels deep inside alone, bands behind it, then the source's brightness along the skin."""
+    geometry = found.source.histogram.geometry
+    inside = [
+        domain_histogram((picture[_depth(breast) > CORE] for picture, breast in pairs), name=name, geometry=geometry)
+        for name, pairs in (("target", target), ("source", source))
+    ]
+    curve, scales = lookup_step(*inside), found.target.bands.scales
+    curved = [(curve.intensity(picture), breast) for picture, breast in target]
+    gains = (found.source.bands.robust / robust(curved, scales)).tolist()
+    return with_rim(
+        lambda picture, breast: apply_gains(curve.intensity(picture), breast, scales, gains), source, target
+    )
+
+
+def periphery(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """As shipped, then `imaging.periphery`: the skin told by windows instead of distances."""
+    way, levels = harmonised(source, target, found), []
+    known = [levels_of(*zip(*source, strict=True), scale=window) for window in WINDOWS]
+    behind = [(way(*pair), pair[1]) for pair in target]
+    for number, window in enumerate(WINDOWS):
+        here = levels_of(*zip(*behind, strict=True), scale=window)
+        assert here is not None
+        levels.append(np.subtract(known[number], here))
+        behind = [(add_levels(*pair, (window,), levels[-1:]), pair[1]) for pair in behind]
+    return lambda picture, breast: add_levels(way(picture, breast), breast, WINDOWS, levels)
+
+
 VARIANTS: dict[str, Callable[[Pairs, Pairs, Harmonising], Way]] = {
     way.__name__: way
     for way in (
         matched, harmonised, plain, capped, halved, finest_left, bands_alone, refined, refined_curve, harmonised_curve,
-        distributions, by_level, by_class,
+        distributions, by_level, by_class, joint, unmasked, more_scales, rim, unmasked_rim, joint_rim, core_rim,
+        periphery,
     )
 }  # fmt: skip

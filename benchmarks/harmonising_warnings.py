@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from harmonising_choice import MACHINES, breasts, scored
 from harmonising_variants import Pairs
-from machine_study import UNLABELLED, Machines, prepared, trained
+from machine_study import SHIPPED, UNLABELLED, Machines, prepared, trained
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
@@ -31,12 +31,10 @@ from mammo_tf.adaptation.site_pictures import PreparedPictures, training_part
 from mammo_tf.errors import MammoError
 from mammo_tf.files import read_json, write_json
 from mammo_tf.imaging.harmonising import Harmonising
-from mammo_tf.phantom import machine_names
 from mammo_tf.records import Records, open_records
 from mammo_tf.training import ModelFile
 
-SOURCE = "ffdm_site_1"
-OF = {"choosing": MACHINES, "shipped": (SOURCE, *(name for name in machine_names() if name != SOURCE))}
+OF = {"choosing": MACHINES, "shipped": SHIPPED}
 COUNTS = {5: 2, 10: 2, 25: 1, UNLABELLED: 1}  # women -> draws
 DENSITIES = {"fatty": ("A", "B"), "dense": ("C", "D")}
 REPLICATES = 500

@@ -14,6 +14,7 @@ from mammo_tf.recipes.runner import run
 from mammo_tf.records import Records, open_records
 from mammo_tf.training import ModelFile, load_model
 
+SHIPPED = ("ffdm_site_1", "ffdm_site_2", "film", "film_8bit", "dbt")
 UNLABELLED, TEST = 60, 80  # women whom every machine images: of split train, and measured
 SPACING_MM = 0.6
 Machines = Sequence[str | Path]  # the source first; names of shipped ones, or JSON files

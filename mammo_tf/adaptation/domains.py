@@ -26,7 +26,10 @@ from mammo_tf.imaging.domain_histogram import BREAST, LEVELS, DomainHistogram, d
 from mammo_tf.imaging.geometry_steps import Patch
 from mammo_tf.imaging.harmonising import DomainStatistics, Machine
 from mammo_tf.imaging.intensity_steps import HistogramLookup
+from mammo_tf.imaging.periphery import SCALES as WINDOWS
+from mammo_tf.imaging.periphery import levels_of
 from mammo_tf.imaging.preprocessing import geometry_words
+from mammo_tf.imaging.steps import IntensityStep, run_intensity
 from mammo_tf.progress import track
 from mammo_tf.records import Records
 from mammo_tf.records.domain_statistics import machines_of, prepared_spacings, records_histogram
@@ -45,6 +48,8 @@ class Source(Protocol):
         spacing: of the prepared pixels in mm, the median over pictures; None where it is not known.
         scales: in its pixels, that are taken where a spacing is not known.
         scales_mm: the only ones at which its contrast is known; None where it can be found at any.
+        windows: of brightness along the skin, in its pixels, that are taken where a spacing is not known.
+        windows_mm: the only ones at which that is known; None where it can be found at any.
         records: that it was found of; None where there are none.
     """
 
@@ -52,10 +57,15 @@ class Source(Protocol):
     spacing: float | None
     scales: tuple[float, ...]
     scales_mm: tuple[float, ...] | None
+    windows: tuple[float, ...]
+    windows_mm: tuple[float, ...] | None
     records: Records | None
 
     def statistics(self, scales: tuple[float, ...]) -> DomainStatistics:
-        """What its pictures are like, at scales in pixels."""
+        """What its pictures are like, at scales in pixels; without the periphery."""
+
+    def along_skin(self, window: float) -> tuple[float, ...] | None:
+        """Brightness along the skin, the window in pixels; None where it is not known."""
 
 
 class PicturedSource:
@@ -63,12 +73,15 @@ class PicturedSource:
 
     scales: tuple[float, ...] = SCALES
     scales_mm: tuple[float, ...] | None = None
+    windows: tuple[float, ...] = WINDOWS
+    windows_mm: tuple[float, ...] | None = None
 
     def __init__(self, pictures: Records | Sequence[Pair], spacing: float | None) -> None:
         domain = domain_of("source", pictures, spacing)
         self.histogram, self.spacing = domain.histogram, domain.spacing
         self.records = pictures if isinstance(pictures, Records) else None
         self.statistics = cache(partial(domain.statistics, "source"))
+        self.along_skin = cache(partial(domain.along_skin, "source"))
 
 
 class CardSource:
@@ -91,12 +104,15 @@ class CardSource:
             raise too_few(f"the model's card tells of {self._patients or domain.bands.images} training patients")
         self._card, self._bands = card, domain.bands
         self.spacing, self.scales = domain.bands.spacing_mm, domain.bands.scales
-        self.scales_mm = None if self.spacing is None else tuple(one * self.spacing for one in domain.bands.scales)
+        self.windows = WINDOWS if domain.periphery is None else domain.periphery.scales
+        self.scales_mm, self.windows_mm = (
+            None if self.spacing is None else tuple(one * self.spacing for one in each)
+            for each in (self.scales, self.windows)
+        )
 
     def statistics(self, scales: tuple[float, ...]) -> DomainStatistics:
         """Of the card, at those of its scales that are asked for."""
-        at = [int(np.argmin(np.abs(np.asarray(self._bands.scales) - scale))) for scale in scales]
-        assert np.allclose(np.asarray(self._bands.scales)[at], scales, 1e-6, 0)  # there are no others
+        at = _places(scales, self.scales)
         robust, plain = (tuple(row[number] for number in at) for row in zip(*self._bands.values, strict=True))
         bands = BandStatistics(
             tuple(self._bands.scales[number] for number in at), self.spacing, robust, plain, self._bands.images
@@ -104,6 +120,18 @@ class CardSource:
         steps = self._card.preprocessing
         size = None if steps is None or steps.keeps_pixels else steps.size
         return DomainStatistics(self.histogram, bands, self._patients, _machines_of(self._card), size)
+
+    def along_skin(self, window: float) -> tuple[float, ...] | None:
+        """Of the card, at one of its windows."""
+        found = self._card.training_domain.periphery
+        return None if found is None else found.levels[_places((window,), found.scales)[0]]
+
+
+def _places(scales: Sequence[float], known: Sequence[float]) -> list[int]:
+    """Where scales stand among those that are known; there are no others."""
+    at = [int(np.argmin(np.abs(np.asarray(known) - scale))) for scale in scales]
+    assert np.allclose(np.asarray(known)[at], scales, 1e-6, 0)
+    return at
 
 
 def histogram_of_card(card: ModelCard) -> DomainHistogram:
@@ -219,6 +247,28 @@ class Domain:
         bands = statistics((one for one, _ in images), (mask for _, mask in masks), scales, self.spacing)
         ends = None if self.spacings is None else (min(self.spacings), max(self.spacings))
         return DomainStatistics(self.histogram, bands, spacings_mm=ends, **self.facts)
+
+    def along_skin(self, name: str, window: float, ahead: Sequence[IntensityStep] = ()) -> tuple[float, ...] | None:
+        """Brightness of the pictures along the skin, behind steps where some are given.
+
+        Args:
+            name: of the domain.
+            window: in pixels.
+            ahead: steps that the pictures go through.
+
+        Returns:
+            None where no breast is wide enough.
+        """
+        images, masks = tee(_behind(track(self.pictures, f"skin of the {name}"), ahead))
+        return levels_of((one for one, _ in images), (mask for _, mask in masks), window)
+
+
+def _behind(pictures: Any, steps: Sequence[IntensityStep]) -> Iterator[Pair]:
+    for picture, breast in pictures:
+        values = np.asarray(picture, np.float32)
+        for step in steps:
+            values = run_intensity(step, values, breast)
+        yield values, breast
 
 
 def _looked_up(pictures: Any, curve: HistogramLookup | None) -> Iterator[Pair]:

@@ -1,18 +1,20 @@
 """Harmonising fitted on unlabelled pictures: of the domain that a model knows, and of a machine that it goes to.
 
-The curve comes first, then contrast by scale behind it (`docs/harmonising.md`). A row's label is never looked at, and
-of records the training pictures alone are taken. One table serves a machine. The source may be the model's card, which
-tells what its training pictures were like.
+The curve comes first, then contrast by scale, then brightness along the skin (`docs/harmonising.md`). A row's label is
+never looked at, and of records the training pictures alone are taken. One table serves a machine. The source may be the
+model's card, which tells what its training pictures were like.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mammo_tf.adaptation.domains import (
     FEWEST,
     MOST,
     RECOMMENDED,
+    Domain,
     Source,
     check_alike,
     domain_of,
@@ -26,6 +28,10 @@ from mammo_tf.imaging.bands import SCALES_MM
 from mammo_tf.imaging.blur_plan import SMALLEST
 from mammo_tf.imaging.domain_histogram import lookup_step
 from mammo_tf.imaging.harmonising import Harmonising, Machine
+from mammo_tf.imaging.periphery import LARGEST as LARGEST_WINDOW
+from mammo_tf.imaging.periphery import SCALES_MM as WINDOWS_MM
+from mammo_tf.imaging.periphery import SMALLEST as LEAST_WINDOW
+from mammo_tf.imaging.periphery import PeripheryStatistics
 from mammo_tf.records import Records
 from mammo_tf.training import ModelCard
 
@@ -133,7 +139,36 @@ def _fitted(
     both = 0
     if isinstance(target, Records) and source.records is not None and source.records.digest != target.digest:
         both = len(patients_of(source.records) & patients_of(target))
-    return Harmonising(source.statistics(scales[0]), domain.statistics("target", scales[1], curve), both)
+    found = Harmonising(source.statistics(scales[0]), domain.statistics("target", scales[1], curve), both)
+    return _with_periphery(found, source, domain)
+
+
+def _with_periphery(found: Harmonising, source: Source, domain: Domain) -> Harmonising:
+    """Brightness along the skin as well; windows that no breast is wide enough for are left out."""
+    kept: list[tuple[float, float]] = []
+    known: list[tuple[float, ...]] = []
+    here: list[tuple[float, ...]] = []
+    for pair in _windows(source, domain.spacing):
+        there = source.along_skin(pair[0])
+        levels = None if there is None else domain.along_skin("target", pair[1], found.steps)
+        if there is None or levels is None:
+            continue
+        kept, known, here = [*kept, pair], [*known, there], [*here, levels]
+        windows = zip(*kept, strict=True)
+        source_side, target_side = (
+            replace(side, periphery=PeripheryStatistics(scales, tuple(each), side.bands.images))
+            for side, scales, each in zip((found.source, found.target), windows, (known, here), strict=True)
+        )
+        found = replace(found, source=source_side, target=target_side)
+    return found
+
+
+def _windows(source: Source, spacing: float | None) -> list[tuple[float, float]]:
+    """Windows along the skin in pixels of source and target; `spacing` of the target."""
+    if source.spacing is None or spacing is None:
+        return [(window, window) for window in source.windows]
+    pairs = [(one / source.spacing, one / spacing) for one in source.windows_mm or WINDOWS_MM]
+    return [pair for pair in pairs if min(pair) >= LEAST_WINDOW and max(pair) <= LARGEST_WINDOW]
 
 
 def _scales(

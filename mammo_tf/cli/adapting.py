@@ -123,7 +123,18 @@ def _lines(one: Harmonising) -> list[str]:
         f"target: {one.target.words}",
         f"the curve moves pixels of the breast by {one.curve_shift:.3f} on average",
         *(f"contrast below {scale}: times {robust:.2f} (plain {plain:.2f})" for scale, robust, plain in bands),
+        *_skin_lines(one),
         *(note.sentence for note in notes(one)),
+    ]
+
+
+def _skin_lines(one: Harmonising) -> list[str]:
+    """What is added from the skin inwards, a line a window."""
+    if one.periphery is None:
+        return []
+    return [
+        f"along the skin, window {window}: {', '.join(f'{level:+.3f}' for level in added)}"
+        for window, added in zip(one.window_words, one.periphery.added, strict=True)
     ]
 
 

@@ -14,6 +14,8 @@ from mammo_tf.evaluation.levels import aggregates_in_force, at_level, measured_l
 from mammo_tf.evaluation.patient_facts import KNOWN, density_counts, known_of
 from mammo_tf.evaluation.vector_tests import known_moments, moments, patient_labels, patient_means, principal_axes
 from mammo_tf.imaging.bands import SCALES
+from mammo_tf.imaging.periphery import SCALES as WINDOWS
+from mammo_tf.imaging.periphery import PeripheryStatistics
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import feature_model
 from mammo_tf.recipes.recipe import Evaluation, Recipe
@@ -84,7 +86,18 @@ def _with_pictures(domain: TrainingDomain, records: Records, steps: Preprocessin
     pictures = None if spread is None else PictureSpread(
         QUANTILES, SCALES, spread, len(found.positions)
     )  # fmt: skip
-    return replace(domain, distribution=distribution, bands=bands, pictures=pictures)
+    return replace(
+        domain, distribution=distribution, bands=bands, pictures=pictures, periphery=_periphery(found.profiles)
+    )
+
+
+def _periphery(profiles: NDArray[np.float64]) -> PeripheryStatistics | None:
+    """The median over pictures at those windows that breasts are wide enough for."""
+    kept = [number for number in range(len(WINDOWS)) if not np.isnan(profiles[:, number]).all(axis=0).any()]
+    if not kept:
+        return None
+    levels = tuple(rounded(np.nanmedian(profiles[:, number], axis=0)) for number in kept)
+    return PeripheryStatistics(tuple(WINDOWS[number] for number in kept), levels, len(profiles))
 
 
 def spread_of(

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from mammo_tf.evaluation.vector_tests import KnownMoments, Moments
+from mammo_tf.imaging.periphery import PeripheryStatistics
 
 DIGITS = 6  # of a number, which the files would else hold with 17
 
@@ -174,9 +175,10 @@ class TrainingDomain:
         images: in training.
         counts: column (manufacturer, model_name, software, site, modality, view) -> value -> images.
         grey_mean: of the prepared pictures, in [0, 1].
-        distribution, bands, pictures: of up to 200 training pictures, as the network sees them but for scale and mean.
+        distribution, bands, pictures, periphery: of up to 200 training pictures, as the network sees them but for scale
+            and mean.
         validation_scores, embedding: of validation.
-            Each of these five is None where it was not taken.
+            Each of these six is None where it was not taken.
     """
 
     images: int = 0
@@ -187,6 +189,7 @@ class TrainingDomain:
     validation_scores: Histogram | None = None
     embedding: Embedding | None = None
     pictures: PictureSpread | None = None
+    periphery: PeripheryStatistics | None = None
 
 
 def rounded(values: object) -> tuple[float, ...]:
