@@ -1,13 +1,15 @@
 """Contrast by scale of one picture: ours against exact Gaussian blurs of picture and mask at full size.
 
-    python benchmarks/bands.py [--rounds 5]
+    python benchmarks/bands.py [--rounds 5] [--served]
 
 A picture of 2457x1996 pixels, floats in [0, 1]; the breast is half an ellipse at its left edge, 55 % of it; five
 scales. `ours` is `imaging.bands.apply_gains`; `exact` blurs picture times mask and mask by `cv2.GaussianBlur` to four
 standard deviations, divides, and adds up the bands; `whole` is ours where all of the picture is breast. `one blur` is
-`cv2.sepFilter2D` with seven taps over the whole picture, for comparison with other machines. They work in turn in one
-run, in processes of their own, one thread each. Then: how far statistics are from those of the exact blurs, for noise
-whose amplitude falls as 1 / frequency^power.
+`cv2.sepFilter2D` with seven taps over the whole picture, for comparison with other machines. `both steps` is a whole
+harmonising of that picture, curve and bands at the standard scales in mm (pixels of 0.07 mm); `statistics` is what a
+picture adds to a domain's. They work in turn in one run, in processes of their own, one thread each. `--served`
+compares both steps in the graph with VGG16 512x1 at full width, pictures of 1152x896, two threads. Then: how far
+statistics are from those of the exact blurs, for noise whose amplitude falls as 1 / frequency^power.
 """
 
 from __future__ import annotations
@@ -21,11 +23,20 @@ import cv2
 import numpy as np
 from measuring import Worker, in_turn, machine, median, serve, spread
 
-from mammo_tf.imaging.bands import SCALES, apply_gains, bands
+from mammo_tf.imaging.band_steps import ContrastBands
+from mammo_tf.imaging.bands import SCALES, SCALES_MM, apply_gains, bands
+from mammo_tf.imaging.bands import spreads as of_one_picture
+from mammo_tf.imaging.intensity_steps import HistogramLookup
 
 ROWS, COLUMNS = 2457, 1996
 GAINS = (1.25, 0.9, 1.3, 0.8, 1.1)
 POWERS = (0.0, 1.0, 1.5, 2.0)
+SPACING_MM = 0.07
+STEPS = (
+    HistogramLookup(tuple((4095 * np.linspace(0, 1, 4096) ** 1.3).tolist())),
+    ContrastBands(tuple(scale / SPACING_MM for scale in SCALES_MM), GAINS),
+)
+SERVED, OF_SERVED = (1152, 896), ("graph", "network")
 
 
 def picture(rows: int, columns: int, power: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
@@ -56,8 +67,32 @@ def exact(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.clip(sum(gain * band for gain, band in zip((*GAINS, 1.0), found, strict=True)), 0, 1)
 
 
+def served(name: str, small: bool) -> Callable[[], object]:
+    """Both steps in the graph, or the network behind them."""
+    import tensorflow as tf
+
+    from mammo_tf.data.graph_preprocessing import intensity
+    from mammo_tf.imaging import Preprocessing
+    from mammo_tf.imaging.harmonising import with_harmonising
+    from mammo_tf.models import End2End
+
+    rows, columns = (160, 128) if small else SERVED
+    image, mask = picture(rows, columns)
+    plain = Preprocessing.preset("default", (rows, columns), channels=3)
+    if name == "graph":
+        how = with_harmonising(plain, STEPS)
+        carried = tf.function(lambda values, breasts: intensity(how, values, breasts))
+        values, breasts = tf.constant(image[None]), tf.constant(mask[None])
+        return lambda: carried(values, breasts)
+    network = tf.function(End2End(width=1 / 8 if small else 1.0).build((rows, columns, 3)))
+    shown = tf.constant(plain.intensity(image, mask)[None])
+    return lambda: network(shown, training=False)
+
+
 def side(name: str, small: bool) -> Callable[[], object]:
     """The work that is timed."""
+    if name in OF_SERVED:
+        return served(name, small)
     cv2.setNumThreads(1)
     image, mask = picture(ROWS // 8, COLUMNS // 8) if small else picture(ROWS, COLUMNS)
     kernel = cv2.getGaussianKernel(7, SCALES[0], cv2.CV_32F)
@@ -65,6 +100,8 @@ def side(name: str, small: bool) -> Callable[[], object]:
         "ours": lambda: apply_gains(image, mask, SCALES, GAINS),
         "whole": lambda: apply_gains(image, np.ones_like(mask), SCALES, GAINS),
         "exact": lambda: exact(image, mask),
+        "both steps": lambda: STEPS[1].intensity(STEPS[0].intensity(image), mask),
+        "statistics": lambda: of_one_picture(image, mask, STEPS[1].scales),
         "one blur": lambda: cv2.sepFilter2D(image, -1, kernel, kernel),
     }[name]
 
@@ -94,6 +131,7 @@ def report_errors(small: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--served", action="store_true", help="next to a network: its share of an answer")
     parser.add_argument("--quick", action="store_true", help="a small picture, one round: only whether it runs")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -112,19 +150,21 @@ def main() -> None:
         return
     print(machine("numpy", "opencv-python-headless"))
     quick = ["--quick"] if options.quick else []
-    names = ("ours", "whole", "exact", "one blur")
+    names = ("ours", "whole", "exact", "both steps", "statistics", "one blur", *(OF_SERVED if options.served else ()))
     workers = {name: Worker(name, [sys.executable, __file__, "--side", name, *quick]) for name in names}
     found = in_turn(workers, 1 if options.quick else options.rounds, {})
     for worker in workers.values():
         worker.close()
     for name, times in found.items():
         wall, processor = ([1000 * one for one in times[key]] for key in ("seconds", "processor"))
-        print(
-            f"{name:9} {median(wall):8.1f} ms ({spread(wall)}), processor {median(processor):.1f} ({spread(processor)})"
-        )
+        clock, spent = (f"{median(one):8.1f} ({spread(one)})" for one in (wall, processor))
+        print(f"{name:10} {clock} ms, processor {spent}")
     for key in ("seconds", "processor"):
         ratio = median(found["exact"][key]) / median(found["ours"][key])
         print(f"exact / ours, {key}: {ratio:.1f}")
+    if options.served:
+        steps, network = (median(found[name]["processor"]) for name in OF_SERVED)
+        print(f"share of both steps of a served answer, processor: {steps / (steps + network):.3f}")
     report_errors(options.quick)
 
 

@@ -72,8 +72,8 @@ def differences(
 
 def without_labels(models: Sequence[str]) -> list[tuple[str, str]]:
     """What is compared where no label of the target is used: remedies of one model, then models against `plain`."""
-    matched, harmonised = (("matched", "untouched"), ("harmonised", "untouched")), ("harmonised", "matched")
-    found = [(f"{model}_{name}", f"{model}_{other}") for model in models for name, other in (*matched, harmonised)]
+    steps = [(name, other) for number, other in enumerate(PICTURES) for name in PICTURES[number + 1 :]]
+    found = [(f"{model}_{name}", f"{model}_{other}") for model in models for name, other in steps]
     changed = [model for model in models if model != "plain"]
     found += [(f"{model}_{name}", f"plain_{name}") for model in changed for name in PICTURES]
     return found + [(f"{model}_untouched", f"plain_{name}") for model in changed for name in PICTURES[1:]]

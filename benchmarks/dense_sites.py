@@ -19,7 +19,7 @@ from mammo_tf.imaging.harmonising import Harmonising
 from mammo_tf.reading import read_stored
 
 SIZE = (128, 104)
-PICTURES = ("untouched", "matched", "harmonised")
+PICTURES = ("untouched", "matched", "bands", "harmonised")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def drawn(site: Site, half: NDArray[np.bool_], number: int, seed: int) -> set[st
 
 
 def carried(site: Site, harmonisings: Sequence[tuple[NDArray[np.bool_], Harmonising]]) -> dict[str, NDArray[Any]]:
-    """The site's pictures untouched, behind the curve, and behind the curve and the bands.
+    """The site's pictures untouched, behind the curve, behind curve and bands, and behind all steps of harmonising.
 
     Args:
         site: the target.
@@ -82,9 +82,12 @@ def carried(site: Site, harmonisings: Sequence[tuple[NDArray[np.bool_], Harmonis
     """
     found = {name: site.pictures.copy() for name in PICTURES}
     for chosen, harmonising in harmonisings:
-        curve, bands = harmonising.steps
+        curve, contrast, *others = harmonising.steps
         for number in np.flatnonzero(chosen):
-            matched = curve.intensity(site.pictures[number])
-            found["matched"][number] = matched
-            found["harmonised"][number] = bands.intensity(matched, site.breasts[number])
+            breast = site.breasts[number]
+            found["matched"][number] = values = curve.intensity(site.pictures[number])
+            found["bands"][number] = values = contrast.intensity(values, breast)
+            for step in others:
+                values = step.intensity(values, breast)
+            found["harmonised"][number] = values
     return found

@@ -1,11 +1,12 @@
 """A network of one phantom machine on pictures of the others: untouched, matched, harmonised, without their labels.
 
-    python benchmarks/harmonising_machines.py -o FOLDER [--seeds 1 2 3] [--patients 5 10 25] [--workers 2]
+    python benchmarks/harmonising_machines.py -o FOLDER [--source ffdm_site_1] [--seeds 1 2 3] [--patients 5 10 25]
+        [--workers 2]
 
-For each seed a study of its own: women of the source alone train the demo's network of FFDM site 1; other women are
-seen by every machine, some unlabelled, from whom statistics are taken, and some for test. FFDM site 1 itself is among
-the targets, its statistics those of other women: harmonising must do no harm there. Steps that are finished are not
-done again. Prints AUC of breasts and paired differences, with intervals over patients; writes them as `numbers.json`.
+For each seed a study of its own: women of the source alone train the demo's network of it; other women are seen by
+every machine, some unlabelled, from whom statistics are taken, and some for test. The source itself is among the
+targets, its statistics those of other women: harmonising must do no harm there. Steps that are finished are not done
+again. Prints AUC of breasts and paired differences, with intervals over patients; writes them as `numbers.json`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import keras
 import pandas as pd
+from machine_study import SHIPPED, UNLABELLED, prepared, trained
 
 from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
@@ -25,59 +27,22 @@ from mammo_tf.adaptation.site_pictures import training_part
 from mammo_tf.evaluation import compare, read_metrics, read_predictions
 from mammo_tf.evaluation.number_text import DIFFERENCE, number_text
 from mammo_tf.evaluation.numbers import Number
-from mammo_tf.experiments.demo import SHORT, source_recipe
-from mammo_tf.experiments.study_recipes import prepare_site, score_site, seeded
+from mammo_tf.experiments.study_recipes import score_site
 from mammo_tf.files import read_json, write_json
 from mammo_tf.imaging.harmonising import Harmonising, with_harmonising
-from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.recipes.recipe import Recipe
-from mammo_tf.recipes.runner import run
 from mammo_tf.records import open_records
-from mammo_tf.training import load_model
 
-SOURCE = "ffdm_site_1"
-MACHINES = (SOURCE, "ffdm_site_2", "film", "film_8bit", "dbt")
-UNLABELLED, TEST = 60, 80
-SPACING_MM = 0.6
 PAIRS = (("matched", "untouched"), ("harmonised", "untouched"), ("harmonised", "matched"))
 
 
-def study(folder: Path, seed: int, workers: int) -> pd.DataFrame:
-    """The manifest: women of the source alone are in train and validation, those of every machine in train and test."""
-    groups = (
-        PatientGroup("source", SHORT.source, (SOURCE,), "train"),
-        PatientGroup("source_validation", SHORT.source_validation, (SOURCE,), "validation"),
-        PatientGroup("unlabelled", UNLABELLED, MACHINES, "train"),
-        PatientGroup("test", TEST, MACHINES, "test"),
-    )
-    return make_study(folder, groups, MACHINES, seed, SPACING_MM, conspicuity=CONSPICUOUS, workers=workers)
-
-
-def prepared(place: Path, seed: int, workers: int) -> dict[str, Path]:
-    """Records of what the network is trained on, and of every machine."""
-    folders = {name: place / "prepared" / name for name in ("training", *MACHINES)}
-    if all((folder / "index.json").is_file() for folder in folders.values()):
-        return folders
-    manifest = study(place / "study", seed, workers)
-    everywhere = manifest.groupby("patient_id")["site"].transform("nunique") > 1
-    parts = {
-        "training": manifest[(manifest["site"] == SOURCE) & (~everywhere | (manifest["split"] == "test"))],
-        **{name: manifest[(manifest["site"] == name) & everywhere] for name in MACHINES},
-    }
-    for name, folder in folders.items():
-        prepare_site(parts[name], place / "study", folder, workers)
-    return folders
-
-
-def one_seed(place: Path, seed: int, patients: Sequence[int], workers: int) -> None:
+def one_seed(place: Path, machines: Sequence[str], seed: int, patients: Sequence[int], workers: int) -> None:
     """Trains and scores; leaves `<machine>/<variant>/predictions_test.csv` and `<machine>/notes.json`."""
-    folders = prepared(place, seed, workers)
-    run(seeded(source_recipe(SHORT), seed), place / "model", folders["training"], say=print)
-    model = load_model(place / "model" / "model.keras")
+    folders = prepared(place, machines, seed, workers)
+    model, source = trained(place, folders, seed)
     assert model.preprocessing is not None  # trained here
-    source = open_records(folders["training"])
     recipe = Recipe(name="scored", about="")
-    for machine in MACHINES:
+    for machine in machines:
         target = open_records(folders[machine])
         steps: dict[str, Callable[[], Sequence[Any]]] = {"untouched": tuple}
         fitted: dict[str, Harmonising] = {}
@@ -108,13 +73,13 @@ def apart(first: pd.DataFrame, second: pd.DataFrame) -> Number:
     return compare(first, second, levels=("breast",))["test"]["breast"]["auc_difference"]
 
 
-def numbers(folder: Path, seeds: Sequence[int]) -> dict[str, Any]:
+def numbers(folder: Path, machines: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
     """AUC and paired differences of breasts: `{seed: {machine: {"auc": ..., "differences": ..., "notes": ...}}}`."""
     found: dict[str, Any] = {}
     for seed in seeds:
         place = folder / f"seed_{seed}"
         found[str(seed)] = {}
-        for machine in MACHINES:
+        for machine in machines:
             variants = sorted(path.parent.name for path in (place / machine).glob("*/metrics.json"))
             tables = {name: read_predictions(place / machine / name / "predictions_test.csv") for name in variants}
             metrics = {name: read_metrics(place / machine / name / "metrics.json") for name in variants}
@@ -130,17 +95,19 @@ def numbers(folder: Path, seeds: Sequence[int]) -> dict[str, Any]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     arguments.add_argument("-o", "--output", required=True)
+    arguments.add_argument("--source", choices=SHIPPED, default=SHIPPED[0])
     arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments.add_argument("--patients", type=int, nargs="+", default=[5, 10, 25])
     arguments.add_argument("--workers", type=int, default=2)
     options = arguments.parse_args()
     folder = Path(options.output)
+    machines = [options.source, *(name for name in SHIPPED if name != options.source)]
     for seed in options.seeds:
-        one_seed(folder / f"seed_{seed}", seed, options.patients, options.workers)
-    found = numbers(folder, options.seeds)
+        one_seed(folder / f"seed_{seed}", machines, seed, options.patients, options.workers)
+    found = numbers(folder, machines, options.seeds)
     write_json(folder / "numbers.json", found)
-    for seed, machines in found.items():
-        for machine, one in machines.items():
+    for seed, each in found.items():
+        for machine, one in each.items():
             print(f"seed {seed}, {machine}")
             for name, number in one["auc"].items():
                 print(f"  {name:14s} {number_text(number)}")

@@ -5,10 +5,11 @@
 
 ROOT holds `mias` and `cesm`, each with `labels.csv` (a manifest's columns and `dense`: 0, 1, or empty where nobody
 says). Rows without `dense` count for statistics alone. Half of the target's patients are measured behind statistics,
-and with `--labels` by networks fine-tuned on labels, of the other half, and the other way round. `--models`: trained at
-the source on pictures as they are (`plain`, from which fine-tuning starts), along random curves, with random gains of
-their bands, or both. Every training's scores are CSVs in FOLDER, and what is there is not computed again. Prints AUC
-per picture and paired differences, with intervals over patients, and writes them as `numbers.json`.
+and with `--labels` by networks fine-tuned on labels, of the other half, and the other way round: untouched, behind the
+curve (`matched`), behind curve and bands (`bands`), and behind all steps of harmonising. `--models`: trained at the
+source on pictures as they are (`plain`, from which fine-tuning starts), along random curves, with random gains of their
+bands, or both. Every training's scores are CSVs in FOLDER, and what is there is not computed again. Prints AUC per
+picture and paired differences, with intervals over patients, and writes them as `numbers.json`.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ class Way:
     def learn_there(self, folder: Path, learner: Learner, number: int, seed: int, steps: int) -> None:
         """Scores of each half by networks that learnt from labels of the other: the plain one tuned, and a new one.
 
-        Tuned and measured untouched, matched and harmonised, as the pictures would be served; the new network
-        (`alone`) untouched. The last step counts.
+        Tuned on pictures as they would be served, one network for each of `PICTURES`; the new network (`alone`) on
+        untouched ones. The last step counts.
         """
         path = folder / f"{self.name}_labels_{number}_{seed}.csv"
         if path.is_file():

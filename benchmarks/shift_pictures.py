@@ -26,11 +26,12 @@ import numpy as np
 from measuring import machine
 from numpy.typing import NDArray
 
-from mammo_tf.adaptation.model_site import Sample, known_of, opened_model, site_of
+from mammo_tf.adaptation.model_site import Sample, opened_model, site_of
 from mammo_tf.adaptation.shift import verdict
 from mammo_tf.adaptation.shift_pictures import Looks, looks_by_card
 from mammo_tf.adaptation.shift_verdict import KINDS, SCORES, SHIFT_ALPHA, Verdict
 from mammo_tf.evaluation.levels import at_level
+from mammo_tf.evaluation.patient_facts import known_of
 from mammo_tf.experiments.study_recipes import from_patches, prepare_site
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, load_machine, make_study
 from mammo_tf.recipes import run
@@ -113,7 +114,7 @@ class Judge:
 
     def __init__(self, own: Women, domain: TrainingDomain) -> None:
         assert domain.pictures is not None and domain.embedding is not None
-        self.own, self.card = own, (domain.pictures.spread.moments, domain.embedding)
+        self.own, self.card = own, (domain.pictures.spread, domain.embedding)
         self.counts: dict[str, Counter[str]] = {}
 
     def tell(self, theirs: NDArray[np.intp], site: Women, ours: NDArray[np.intp], seed: int) -> None:

@@ -16,6 +16,9 @@ in front). docs/tables.md says how the rows are made.
 | FFDM     | MIP with HM | fine-tune (last layer)  | 0.837 ± 0.001 |
 | FFDM     | MIP with HM | SpotTune                | 0.830 ± 0.002 |
 
+Beside these the tables have rungs of the ladder from the same base model (docs/ladder.md): MIP harmonised without a
+label, batch statistics, normalisation and output, everything, and thresholds.
+
 Mean and standard deviation over three draws of the patches, on test patients who have both. The text adapts by the
 augmentation and Adam's rate of the base training (5e-5) and a decay of 1e-4, and names no number of epochs.
 """

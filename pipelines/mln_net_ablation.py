@@ -17,6 +17,9 @@ makes Table 3 with the rows of Tables 1 and 2. One training serves all rows that
 | MLN-net-E+ | and the mean of the picture                 | 78.53 / 22.42      | 86.12 / 20.69       |
 | MLN-net+   |                                             | 79.12 / 22.75      | 89.37 / 19.66       |
 
+Beside MLN-net and Basenet the tables have the same trainings on harmonised pictures (docs/harmonising.md), which the
+paper lacks.
+
 Its recipes, one by one: `--variant no-choice`, `euclidean`, `euclidean-plus`, `cosine-plus`, `literal` (equation 20 to
 the letter, which takes the least similar branch). Figure 8, pairs of Bezier curves: `mean-2`, `mean-3`, `random-1`,
 `random-2`, `random-3`. Figure 9: `conventional` (flips) next to `swin-unet` and `basenet-s` of mln_net.py.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.adaptation.site_pictures import WHITE, training_part
@@ -12,35 +13,37 @@ from mammo_tf.records import Records
 from mammo_tf.records.domain_statistics import machines_of
 
 
-def example_pictures(harmonising: Harmonising, source: Records, target: Records) -> dict[str, NDArray[np.float32]]:
-    """Three pictures, float32 `[rows, columns]` in [0, 1], 0 outside the breast, by what they are.
+def example_pictures(
+    harmonising: Harmonising, source: Records | None, target: Records
+) -> dict[str, NDArray[np.float32]]:
+    """Two or three pictures, float32 `[rows, columns]` in [0, 1], 0 outside the breast, by what they are.
 
     That of the target is the training picture of middling brightness; that of the source the one of middling brightness
     among those of the same side and view, where there are any.
 
     Args:
         harmonising: of the two.
-        source, target: that it was fitted on.
+        source: None where its pictures are not here.
+        target: that it was fitted on.
     """
-    of_target, of_source = training_part(target), training_part(source)
+    of_target = training_part(target)
     machines = machines_of(of_target)
     meant = [number for number, machine in enumerate(machines) if machine in harmonising.target.machines]
     of_target = of_target.part(meant)
     position = _middling(of_target, np.arange(len(of_target)))
     row = of_target.rows.iloc[position]
-    alike = np.flatnonzero(
-        (of_source.rows["laterality"] == row["laterality"]) & (of_source.rows["view"] == row["view"])
-    )
     before, breast = _picture(of_target, position), of_target.breast(position)
     behind = before
     for step in harmonising.steps:
         behind = run_intensity(step, behind, breast)
-    other = _middling(of_source, alike if len(alike) else np.arange(len(of_source)))
-    return {
-        "Target, as prepared": before,
-        "Target, harmonised": behind,
-        "Source": _picture(of_source, other),
-    }
+    found = {"Target, as prepared": before, "Target, harmonised": behind}
+    return found if source is None else {**found, "Source": _of_source(training_part(source), row)}
+
+
+def _of_source(records: Records, row: pd.Series) -> NDArray[np.float32]:
+    """Of the same side and view as the target's picture, where there are any."""
+    alike = np.flatnonzero((records.rows["laterality"] == row["laterality"]) & (records.rows["view"] == row["view"]))
+    return _picture(records, _middling(records, alike if len(alike) else np.arange(len(records))))
 
 
 def _picture(records: Records, position: int) -> NDArray[np.float32]:

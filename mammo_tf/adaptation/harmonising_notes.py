@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mammo_tf.adaptation.harmonising import FEWEST, RECOMMENDED
+from mammo_tf.adaptation.domains import FEWEST, RECOMMENDED
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.harmonising import DomainStatistics, Harmonising
 
@@ -44,6 +44,9 @@ def notes(harmonising: Harmonising) -> list[Note]:
             f"the target's pictures are of {len(harmonising.target.machines)} machines: a table each serves better"
         )
         found.append(Note("harmonising_machines", sentence))
+    if harmonising.periphery is None:
+        sentence = "brightness along the skin stays as it is: breasts are too small for it, or the source does not tell"
+        found.append(Note("harmonising_periphery", sentence))
     if not harmonising.in_mm:
         sentence = "the spacing of some pictures is not known, so scales are equal in pixels, not in mm"
         found.append(Note("harmonising_in_pixels", sentence))
@@ -84,11 +87,12 @@ def _doubtful(harmonising: Harmonising) -> Note | None:
 
 def _needless(harmonising: Harmonising) -> Note | None:
     low, high = LITTLE_RATIO
-    if harmonising.curve_shift >= LITTLE_SHIFT or not all(low <= one <= high for one in harmonising.robust_ratios):
+    shift = max(harmonising.curve_shift, harmonising.most_added)
+    if shift >= LITTLE_SHIFT or not all(low <= one <= high for one in harmonising.robust_ratios):
         return None
     sentence = (
         f"leave the pictures alone: the curve moves them by {harmonising.curve_shift:.3f}, and all ratios lie between "
-        f"{low:g} and {high:g}"
+        f"{low:g} and {high:g}; along the skin no more than {harmonising.most_added:.3f} is added"
     )
     return Note("harmonising_needless", sentence)
 

@@ -101,7 +101,8 @@ class Dice:
 
     def apart(self, first: pd.DataFrame, second: pd.DataFrame, evaluation: Evaluation) -> Number:
         """See `Measure`."""
-        rows = first[first["label"] == 1].merge(second[["image_id", DSC]], on="image_id", suffixes=("", "_second"))
+        keys = ["image_id", *(name for name in ("frame",) if name in first and name in second)]
+        rows = first[first["label"] == 1].merge(second[[*keys, DSC]], on=keys, suffixes=("", "_second"))
         both = np.stack([_numbers(rows, f"{DSC}_second"), _numbers(rows, DSC)], axis=1)
         return self._mean(rows, both, evaluation, paired="paired ")
 

@@ -143,5 +143,5 @@ def old_scores(climbed: Climbed, old: Records, site: Site, folder: Path) -> pd.D
     """Predictions of the old site's test split by what the old site's pictures get after a rung."""
     path = folder / "old" / "predictions_test.csv"
     if not (path.parent / "metrics.json").is_file():
-        measured_as_it_came(climbed.at_the_old_site, old, site.recipe, path.parent, ("test",))
+        measured_as_it_came(climbed.at_the_old_site(site.model), old, site.recipe, path.parent, ("test",))
     return read_predictions(path)

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.evaluation.patient_facts import known_of
 from mammo_tf.evaluation.vector_tests import patient_labels, patient_means
 from mammo_tf.imaging.preprocessing import geometry_words
 from mammo_tf.models import rebuild
@@ -28,8 +29,6 @@ from mammo_tf.training import Classification, ModelFile
 from mammo_tf.training.tasks.task import Scoring
 
 BATCH = 16
-DENSITIES = ("A", "B", "C", "D")
-KNOWN = ("age", *DENSITIES[1:])  # of a patient: years, and whether her density is this one
 MACHINE = ("manufacturer", "model_name", "software", "site")
 Say = Callable[[str], None]
 
@@ -129,15 +128,6 @@ class ModelSite:
         if fitting(model, self.records.size, channels):
             return model
         return rebuild(model, input_shape=(*self.records.size, channels))
-
-
-def known_of(rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Age and density of some rows as numbers, `[rows, KNOWN]`; nan where they are not told."""
-    nothing = pd.Series("", index=rows.index)
-    age = pd.to_numeric(rows.get("age", nothing), errors="coerce").to_numpy(np.float64)
-    density = rows.get("density", nothing).fillna("").astype(str).to_numpy()
-    told = np.where(np.isin(density, DENSITIES), 1.0, np.nan)
-    return np.column_stack([age, *(told * (density == one) for one in DENSITIES[1:])])
 
 
 def task_of(origin: ModelFile) -> Classification:

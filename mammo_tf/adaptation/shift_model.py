@@ -187,8 +187,8 @@ def _by_card(
         evidence=evidence, alpha=alpha,
     )  # fmt: skip
     return found, [
-        f"compared are scores of the level {level}, those of the reference as the model's card has them: neither ages "
-        "nor densities of its patients are known"
+        f"compared are scores of the level {level}, those of the reference as the model's card has them, where neither "
+        "ages nor densities stand beside them"
     ]
 
 

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from mammo_tf.adaptation.model_site import ModelSite, Sample
 from mammo_tf.adaptation.shift_verdict import FEATURES, PICTURES, Evidence
+from mammo_tf.evaluation.patient_facts import AGE, KNOWN, age_told, comparable, density_counts
 from mammo_tf.evaluation.vector_tests import (
+    CaseMix,
     Moments,
+    accounted,
     beyond_prevalence_p,
     case_mix,
     differ_p,
@@ -25,10 +28,9 @@ from mammo_tf.evaluation.vector_tests import (
     principal_axes,
 )
 from mammo_tf.training import TrainingDomain
-from mammo_tf.training.training_domain import Embedding
+from mammo_tf.training.training_domain import Embedding, PatientFacts, Spread
 
 GREY, OF_NETWORK = "grey values and contrast", "features"
-LEAST_OF_DENSITY = 5  # patients of the reference
 LEAST = 25  # patients of the site, and half as many of the reference
 PERMUTED, BY_F = "permutation of patients", "distribution of F"
 RESOLVED = 4  # permutations for each 1 / alpha
@@ -43,7 +45,7 @@ class Looks:
         features: the same; of a card the reference is its embedding.
     """
 
-    pictures: tuple[Sample | Moments, Sample] | None = None
+    pictures: tuple[Sample | Spread, Sample] | None = None
     features: tuple[Sample | Embedding, Sample] | None = None
 
     @property
@@ -81,13 +83,13 @@ def looks_by_card(domain: TrainingDomain, site: ModelSite) -> Looks:
     pictures = None if domain.pictures is None else site.pictures()
     features = None if domain.embedding is None else site.features()
     return Looks(
-        None if pictures is None or domain.pictures is None else (domain.pictures.spread.moments, pictures),
+        None if pictures is None or domain.pictures is None else (domain.pictures.spread, pictures),
         None if features is None or domain.embedding is None else (domain.embedding, features),
     )
 
 
 def _compared(
-    what: str, reference: Sample | Moments | Embedding, site: Sample, alpha: float, replicates: int, seed: int
+    what: str, reference: Sample | Spread | Embedding, site: Sample, alpha: float, replicates: int, seed: int
 ) -> Evidence | None:
     """What one comparison says; None where patients are too few, or nothing of the reference varies."""
     if len(set(site.patients)) < LEAST:
@@ -116,13 +118,35 @@ class _Comparison(NamedTuple):
     error: float = 0.0
 
 
-def _with_card(reference: Moments | Embedding, site: Sample) -> _Comparison:
-    ours = site.vectors
+def _with_card(reference: Spread | Embedding, site: Sample) -> _Comparison:
+    spread, ours = (reference, site.vectors) if isinstance(reference, Spread) else (reference.spread, site.vectors)
     if isinstance(reference, Embedding):
         ours = (ours - np.asarray(reference.mean)) @ np.asarray(reference.axes).T
-    known = reference.spread.moments if isinstance(reference, Embedding) else reference
-    here = moments(ours)
-    return _Comparison(known, here, differ_p(known, here), BY_F)
+    known, here, facts = spread.moments, site.patients_known, spread.facts
+    columns = np.asarray([], np.intp)
+    if facts is not None:
+        densities = np.asarray(facts.densities, np.int64) if facts.densities else None
+        columns = comparable(_varies(facts), densities, here)
+    if facts is None or not len(columns):
+        told = moments(ours)
+        return _Comparison(known, told, differ_p(known, told), BY_F)
+    kept = np.asarray([facts.columns.index(KNOWN[column]) for column in columns], np.intp)
+    known, mix = accounted(known, facts.moments.part(kept))
+    return _carried(known, mix, ours, here[:, columns], columns)
+
+
+def _varies(facts: PatientFacts) -> bool:
+    """Whether a card tells ages, and not of one age alone."""
+    return AGE in facts.columns and facts.covariance[facts.columns.index(AGE)][facts.columns.index(AGE)] > 0
+
+
+def _carried(
+    known: Moments, mix: CaseMix, ours: NDArray[np.float64], here: NDArray[np.float64], columns: NDArray[np.intp]
+) -> _Comparison:
+    """Of the site's vectors as those of patients of whom the reference's mean is known."""
+    told, error = moments(mix.carried(ours, here)), mix.error(here)
+    words = " and ".join(sorted({"age" if KNOWN[column] == AGE else "density" for column in columns}))
+    return _Comparison(known, told, differ_p(known, told, error), f"{BY_F}, {words} accounted for", error)
 
 
 def _with_pictures(reference: Sample, site: Sample, many: bool, draws: int, seed: int) -> _Comparison:
@@ -131,27 +155,11 @@ def _with_pictures(reference: Sample, site: Sample, many: bool, draws: int, seed
     if many:
         axes = principal_axes(np.concatenate([theirs, ours]))
         theirs, ours = theirs @ axes.T, ours @ axes.T
-    columns = _compared_alike(reference.patients_known, site.patients_known)
+    there, here = reference.patients_known, site.patients_known
+    columns = comparable(age_told(there) and bool(np.ptp(there[:, 0])), density_counts(there), here)
     if not len(columns):
         p = permuted_p(theirs, ours, draws, seed)
         return _Comparison(moments(theirs, reference.positive), moments(ours), p, PERMUTED)
-    there, here = (one.patients_known[:, columns] for one in (reference, site))
-    mix = case_mix(theirs, there)
-    known, told = moments(mix.carried(theirs, there), reference.positive), moments(mix.carried(ours, here))
-    words = " and ".join(sorted({"age" if column == 0 else "density" for column in columns}))
-    p = differ_p(known, told, mix.error(here))
-    return _Comparison(known, told, p, f"{BY_F}, {words} accounted for", mix.error(here))
-
-
-def _compared_alike(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> NDArray[np.intp]:
-    """What is known of every patient of both places and can be accounted for: columns of `KNOWN`.
-
-    Age, where it varies; density, where the reference has patients enough of every one that the site has.
-    """
-    found = [0] if np.isfinite(theirs[:, 0]).all() and np.isfinite(ours[:, 0]).all() and np.ptp(theirs[:, 0]) else []
-    density = [one[:, 1:] for one in (theirs, ours)]
-    if all(np.isfinite(one).all() for one in density):
-        counts = [np.append((one == 0).all(axis=1).sum(), (one == 1).sum(axis=0)) for one in density]
-        if (counts[0] < len(theirs)).all() and (counts[0][counts[1] > 0] >= LEAST_OF_DENSITY).all():
-            found += (1 + np.flatnonzero(counts[0][1:])).tolist()
-    return np.asarray(found, np.intp)
+    mix = case_mix(theirs, there[:, columns])
+    known = moments(mix.carried(theirs, there[:, columns]), reference.positive)
+    return _carried(known, mix, ours, here[:, columns], columns)

@@ -24,6 +24,7 @@ MODELS = (".keras", ".h5", ".hdf5")
 if TYPE_CHECKING:
     from mammo_tf.imaging.harmonising import Harmonising, Machine
     from mammo_tf.records import Records
+    from mammo_tf.training import ModelCard
 
 
 def add(commands: Commands) -> None:
@@ -42,7 +43,10 @@ def add(commands: Commands) -> None:
 
 
 def _harmonise_options(one: ArgumentParser) -> None:
-    one.add_argument("source", metavar="SOURCE", help="records of the site that the model was trained on")
+    one.add_argument(
+        "source", metavar="MODEL|RECORDS",
+        help="run folder or .keras, whose card tells the look of its training pictures; or records of that site",
+    )  # fmt: skip
     one.add_argument("target", metavar="TARGET", help="records of the new site; labels are not looked at")
     one.add_argument("-o", "--output", required=True, metavar="FILE.json", help="the harmonising")
     one.add_argument(
@@ -58,7 +62,7 @@ def _harmonise_options(one: ArgumentParser) -> None:
 
 
 def harmonise(options: Namespace) -> None:
-    """Fits a harmonising on unlabelled training pictures of two sites."""
+    """Fits a harmonising on unlabelled training pictures of a site, to the look of a model or of another site."""
     with tensorflow_loaded():
         from mammo_tf.adaptation.harmonising import fit, fit_by_machine
         from mammo_tf.records import open_records
@@ -66,7 +70,7 @@ def harmonise(options: Namespace) -> None:
     output = Path(options.output)
     if output.suffix != ".json":
         raise MammoError("option_wrong", f"-o {options.output!r} does not end in .json", "Name a .json file")
-    source, target = open_records(options.source), open_records(options.target)
+    source, target = _known(Path(options.source)), open_records(options.target)
     if options.each_machine:
         by_machine = fit_by_machine(source, target, patients=options.patients, seed=options.seed, say=print)
         found = _named(output, by_machine)
@@ -84,6 +88,16 @@ def harmonise(options: Namespace) -> None:
     for path, one in found.items():
         one.save(path)
         print_all([f"{path}: {one.target.words} to {one.source.words}"])
+
+
+def _known(path: Path) -> Records | ModelCard:
+    """The card of a model, or records."""
+    from mammo_tf.recipes.start import load_start
+    from mammo_tf.records import open_records
+
+    if path.suffix.lower() in MODELS or (path / "model.keras").is_file():
+        return load_start(path).card
+    return open_records(path)
 
 
 def _named(output: Path, found: dict[Machine, Harmonising]) -> dict[Path, Harmonising]:
@@ -109,15 +123,28 @@ def _lines(one: Harmonising) -> list[str]:
         f"target: {one.target.words}",
         f"the curve moves pixels of the breast by {one.curve_shift:.3f} on average",
         *(f"contrast below {scale}: times {robust:.2f} (plain {plain:.2f})" for scale, robust, plain in bands),
+        *_skin_lines(one),
         *(note.sentence for note in notes(one)),
     ]
 
 
-def _draw(one: Harmonising, source: Records, target: Records, path: Path) -> None:
+def _skin_lines(one: Harmonising) -> list[str]:
+    """What is added from the skin inwards, a line a window."""
+    if one.periphery is None:
+        return []
+    return [
+        f"along the skin, window {window}: {', '.join(f'{level:+.3f}' for level in added)}"
+        for window, added in zip(one.window_words, one.periphery.added, strict=True)
+    ]
+
+
+def _draw(one: Harmonising, source: Records | ModelCard, target: Records, path: Path) -> None:
     from mammo_tf.adaptation.harmonising_examples import example_pictures
+    from mammo_tf.records import Records
     from mammo_tf.reporting.harmonising import save_harmonising_figure
 
-    written = save_harmonising_figure(one, example_pictures(one, source, target), path)
+    shown = source if isinstance(source, Records) else None
+    written = save_harmonising_figure(one, example_pictures(one, shown, target), path)
     print_all([f"figure: {', '.join(map(str, written))}"])
 
 

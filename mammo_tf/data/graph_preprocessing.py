@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from mammo_tf.data import graph_bands, graph_breast
+from mammo_tf.data import graph_bands, graph_breast, graph_periphery
 from mammo_tf.data.graph_breast import widened
 from mammo_tf.data.graph_checks import held
 from mammo_tf.data.graph_resize import nearest, scaled
-from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps
+from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps, periphery_steps
 from mammo_tf.imaging.levels import WHITE
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import breast_misshapen, breast_missing, needs_breast
@@ -241,6 +241,10 @@ def _contrast_bands(step: band_steps.ContrastBands, values: Tensor, breasts: Ten
     return graph_bands.apply_gains(values, breasts, step.scales, step.gains)
 
 
+def _periphery(step: periphery_steps.Periphery, values: Tensor, breasts: Tensor) -> Tensor:
+    return graph_periphery.add_levels(values, breasts, step.scales, step.added)
+
+
 def _scale(step: intensity_steps.Scale, values: Tensor) -> Tensor:
     return values * tf.constant(step.levels * step.factor, tf.float32)
 
@@ -287,6 +291,7 @@ GEOMETRY: dict[type, Callable[[Any, View], View]] = {
 }
 INTENSITY: dict[type, Callable[..., Tensor]] = {
     band_steps.ContrastBands: _contrast_bands,
+    periphery_steps.Periphery: _periphery,
     intensity_steps.HistogramLookup: _histogram_lookup,
     intensity_steps.HistogramMatch: _histogram_match,
     intensity_steps.Scale: _scale,

@@ -125,6 +125,61 @@ def case_mix(vectors: Vectors, known: Vectors) -> CaseMix:
     return CaseMix(np.asarray(inverse @ centred.T @ vectors), known.mean(axis=0), np.asarray(inverse))
 
 
+class KnownMoments(NamedTuple):
+    """What is kept of what is known of a sample's patients, numbers, and of how their vectors go with it.
+
+    Attributes:
+        mean: float64 `[known]`.
+        covariance: `[known, known]`.
+        with_vectors: covariance with the vectors, `[known, n]`.
+        direction: mean of positive patients minus that of negative ones, `[known]`; None where `Moments` have none.
+    """
+
+    mean: Vectors
+    covariance: Vectors
+    with_vectors: Vectors
+    direction: Vectors | None = None
+
+    def part(self, columns: NDArray[np.intp]) -> KnownMoments:
+        """Of some of what is known."""
+        direction = None if self.direction is None else self.direction[columns]
+        covariance = self.covariance[np.ix_(columns, columns)]
+        return KnownMoments(self.mean[columns], covariance, self.with_vectors[columns], direction)
+
+
+def known_moments(vectors: Vectors, known: Vectors, labels: ArrayLike | None = None) -> KnownMoments:
+    """What `accounted` needs of a sample.
+
+    Args:
+        vectors: `[patients, n]`.
+        known: numbers, `[patients, known]`.
+        labels: as for `moments`.
+    """
+    joint = moments(np.hstack([known, vectors]), labels)
+    count = known.shape[1]
+    direction = None if joint.direction is None else joint.direction[:count]
+    return KnownMoments(
+        joint.mean[:count], joint.covariance[:count, :count], joint.covariance[:count, count:], direction
+    )
+
+
+def accounted(found: Moments, known: KnownMoments) -> tuple[Moments, CaseMix]:
+    """What `moments` gives of vectors that `CaseMix.carried` was used on, and that regression, from moments alone.
+
+    Args:
+        found: of the vectors as they are.
+        known: of the same patients.
+    """
+    scatter = (found.patients - 1) * known.covariance
+    inverse = np.linalg.pinv(scatter)
+    slopes = inverse @ ((found.patients - 1) * known.with_vectors)
+    covariance = found.covariance - known.with_vectors.T @ slopes
+    direction = found.direction
+    if direction is not None and known.direction is not None:
+        direction = direction - known.direction @ slopes
+    return found._replace(covariance=covariance, direction=direction), CaseMix(slopes, known.mean, np.asarray(inverse))
+
+
 def principal_axes(vectors: Vectors, patients: int | None = None) -> Vectors:
     """The directions in which vectors vary most, float64 `[axes, n]`: up to `AXES`, of 10 patients each.
 

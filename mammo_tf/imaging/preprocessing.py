@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import Wording, from_json, nearest, to_json
 from mammo_tf.files import text_digest
-from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps, steps
+from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps, periphery_steps, steps
 from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.steps import GeometryStep, IntensityStep
 from mammo_tf.study import Projection
@@ -31,6 +31,7 @@ LEGACY_MEAN = 52.18
 ENDS_IN_A_SIZE = (geometry_steps.Resize, geometry_steps.Fit, geometry_steps.Place, geometry_steps.Patch)
 LOOKS_FOR_BREAST = (geometry_steps.FindBreast, geometry_steps.CropBreast, geometry_steps.MaskBreast)
 MATCHING = (intensity_steps.HistogramLookup, intensity_steps.HistogramMatch)
+KEEPS_PIXELS = (*LOOKS_FOR_BREAST, geometry_steps.Place)
 PRESETS = ("legacy", "default", "graph", "native")
 
 
@@ -80,7 +81,7 @@ class Preprocessing:
         if ends != [len(self.intensity_steps) - 1]:
             raise MammoError("channels_missing", "the intensity steps do not end in exactly one 'channels'")
         self._check_breast()
-        self._check_bands()
+        self._check_look()
 
     def _check_breast(self) -> None:
         """Whoever cuts a patch cuts its breast mask too, so that none is looked for in it."""
@@ -92,20 +93,19 @@ class Preprocessing:
                 f"Add one of {', '.join(_name_of(step) for step in LOOKS_FOR_BREAST)} to the geometry steps",
             )  # fmt: skip
 
-    def _check_bands(self) -> None:
-        bands = [
-            number for number, step in enumerate(self.intensity_steps) if isinstance(step, band_steps.ContrastBands)
-        ]
-        if not bands:
-            return
-        for number, step in enumerate(self.intensity_steps):
-            matches = isinstance(step, MATCHING)
-            if (matches and number > bands[0]) or (not matches and number < bands[-1] and number not in bands):
-                where = "in front of" if matches else "behind"
+    def _check_look(self) -> None:
+        """Steps inside the breast come behind the curve, and in front of all that changes the scale."""
+        order = [(_rank(step), step) for step in self.intensity_steps]
+        for number, (rank, step) in enumerate(order):
+            for other, following in order[number + 1 :]:
+                if other >= rank or not {rank, other} & {1, 2}:
+                    continue
+                told = (following, "behind", step) if other else (step, "in front of", following)
                 raise MammoError(
-                    "step_order_wrong", f"the intensity step 'contrast_bands' stands {where} {_name_of(step)!r}",
-                    "Put histogram_lookup or histogram_match first, then contrast_bands, then all others",
-                )  # fmt: skip
+                    "step_order_wrong",
+                    f"the intensity step {_name_of(told[0])!r} stands {told[1]} {_name_of(told[2])!r}",
+                    "Put histogram_lookup or histogram_match first, then contrast_bands, periphery, and all others",
+                )
 
     @classmethod
     def preset(cls, name: str, size: tuple[int, int], mean: float = LEGACY_MEAN, channels: int = 3) -> Preprocessing:
@@ -182,6 +182,11 @@ class Preprocessing:
     def finds_breast(self) -> bool:
         """Whether `geometry` hands on a breast mask."""
         return any(isinstance(step, LOOKS_FOR_BREAST) for step in self.geometry_steps)
+
+    @property
+    def keeps_pixels(self) -> bool:
+        """Whether pixels of a prepared picture are those of the stored one: its size is a canvas and says nothing."""
+        return all(isinstance(step, KEEPS_PIXELS) for step in self.geometry_steps)
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Both halves: a stored picture becomes network input, float32 `[rows, columns, channels]`.
@@ -276,6 +281,12 @@ def geometry_words(preprocessing: Preprocessing) -> tuple[str, ...]:
 
 def _choices(registry: Mapping[str, Any]) -> str:
     return f"Choose among {', '.join(sorted(registry))}"
+
+
+def _rank(step: IntensityStep) -> int:
+    """The place of a step: of a curve, of contrast, of the periphery, of all others."""
+    kinds: tuple[Any, ...] = (MATCHING, band_steps.ContrastBands, periphery_steps.Periphery)
+    return next((rank for rank, kind in enumerate(kinds) if isinstance(step, kind)), len(kinds))
 
 
 def _name_of(step: Any) -> str:

@@ -103,7 +103,7 @@ def _check_prepared_alike(path: str, found: Harmonising, records: Records) -> No
     geometry = ", ".join(of_file.histogram.geometry) or "steps that it does not tell"
     for what, one, other in (
         ("prepared by", geometry, ", ".join(geometry_words(here))),
-        ("of the size", _by(of_file.size), _by(records.size)),
+        *([] if here.keeps_pixels else [("of the size", _by(of_file.size), _by(records.size))]),
         ("of volumes projected by", of_file.histogram.projection, here.projection),
     ):
         if one != other:

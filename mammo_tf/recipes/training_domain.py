@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from mammo_tf.data.sampling import Cases
 from mammo_tf.evaluation.levels import aggregates_in_force, at_level, measured_levels
-from mammo_tf.evaluation.vector_tests import moments, patient_labels, patient_means, principal_axes
+from mammo_tf.evaluation.patient_facts import KNOWN, density_counts, known_of
+from mammo_tf.evaluation.vector_tests import known_moments, moments, patient_labels, patient_means, principal_axes
 from mammo_tf.imaging.bands import SCALES
+from mammo_tf.imaging.periphery import SCALES as WINDOWS
+from mammo_tf.imaging.periphery import PeripheryStatistics
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import feature_model
 from mammo_tf.recipes.recipe import Evaluation, Recipe
@@ -32,6 +35,7 @@ from mammo_tf.training.training_domain import (
     Distribution,
     Embedding,
     Histogram,
+    PatientFacts,
     PictureSpread,
     Spread,
     TrainingDomain,
@@ -82,7 +86,18 @@ def _with_pictures(domain: TrainingDomain, records: Records, steps: Preprocessin
     pictures = None if spread is None else PictureSpread(
         QUANTILES, SCALES, spread, len(found.positions)
     )  # fmt: skip
-    return replace(domain, distribution=distribution, bands=bands, pictures=pictures)
+    return replace(
+        domain, distribution=distribution, bands=bands, pictures=pictures, periphery=_periphery(found.profiles)
+    )
+
+
+def _periphery(profiles: NDArray[np.float64]) -> PeripheryStatistics | None:
+    """The median over pictures at those windows that breasts are wide enough for."""
+    kept = [number for number in range(len(WINDOWS)) if not np.isnan(profiles[:, number]).all(axis=0).any()]
+    if not kept:
+        return None
+    levels = tuple(rounded(np.nanmedian(profiles[:, number], axis=0)) for number in kept)
+    return PeripheryStatistics(tuple(WINDOWS[number] for number in kept), levels, len(profiles))
 
 
 def spread_of(
@@ -99,7 +114,24 @@ def spread_of(
     vectors = patient_means(values, rows["patient_id"])
     if len(vectors) < FEWEST:
         return None
-    return Spread.of(moments(vectors, patient_labels(task.truth(rows), rows["patient_id"])))
+    labels = patient_labels(task.truth(rows), rows["patient_id"])
+    return replace(Spread.of(moments(vectors, labels)), facts=_facts(vectors, rows, labels))
+
+
+def _facts(vectors: NDArray[np.float64], rows: pd.DataFrame, labels: NDArray[np.int64]) -> PatientFacts | None:
+    """Age and density of the patients of some rows, where they are told of all."""
+    known = patient_means(known_of(rows), rows["patient_id"])
+    densities = density_counts(known)
+    told = np.flatnonzero(np.isfinite(known).all(axis=0))
+    if not len(told):
+        return None
+    found = known_moments(vectors, known[:, told], labels)
+    return PatientFacts(
+        tuple(KNOWN[column] for column in told), rounded(found.mean),
+        tuple(map(rounded, found.covariance)), tuple(map(rounded, found.with_vectors)),
+        () if found.direction is None else rounded(found.direction),
+        () if densities is None else tuple(densities.tolist()),
+    )  # fmt: skip
 
 
 def _embedding(model: keras.Model, records: Records, steps: Preprocessing, recipe: Recipe) -> Embedding | None:

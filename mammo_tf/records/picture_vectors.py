@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from mammo_tf.imaging.bands import SCALES, eroded, spreads
 from mammo_tf.imaging.harmonising import OF_A_DOMAIN
+from mammo_tf.imaging.periphery import ENDS, profile
+from mammo_tf.imaging.periphery import SCALES as WINDOWS
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import run_intensity
 from mammo_tf.progress import track
@@ -34,6 +36,8 @@ class PictureVectors(NamedTuple):
         robust, plain: the two statistics of `imaging.bands` of each of `imaging.bands.SCALES`, float64 `[n, scales]`.
         cdf: the average share of pixels at or below each of `LEVELS` levels; of the breast, or where no picture has a
             breast mask of those that are not black.
+        profiles: brightness along the skin, `imaging.periphery.profile` at each of its `SCALES`, nan where a breast is
+            too small, float64 `[n, windows, parts]`.
         masked: whether pictures have breast masks; without them there is nothing but `cdf`.
         images: how many pictures `cdf` is of.
     """
@@ -43,6 +47,7 @@ class PictureVectors(NamedTuple):
     robust: NDArray[np.float64]
     plain: NDArray[np.float64]
     cdf: NDArray[np.float64]
+    profiles: NDArray[np.float64]
     masked: bool
     images: int
 
@@ -88,7 +93,7 @@ def picture_vectors(records: Records, positions: NDArray[np.int64], preprocessin
     """
     look = [step for step in preprocessing.intensity_steps if isinstance(step, OF_A_DOMAIN)]
     seen: list[int] = []
-    grey, robust, plain = [], [], []
+    grey, robust, plain, profiles = [], [], [], []
     cdf, counted = np.zeros(LEVELS), 0
     for position in track(positions.tolist(), "what pictures are like"):
         values = (records.picture(position) / np.float32(65535)).astype(np.float32)
@@ -109,8 +114,10 @@ def picture_vectors(records: Records, positions: NDArray[np.int64], preprocessin
         grey.append(np.quantile(inside, QUANTILES))
         robust.append(bands[0])
         plain.append(bands[1])
+        profiles.append([profile(np.clip(values, 0, 1), breast, window) for window in WINDOWS])
     shape = (len(seen), len(SCALES))
+    along = np.reshape(profiles, (len(seen), len(WINDOWS), len(ENDS)))
     return PictureVectors(
         np.asarray(seen, np.int64), np.reshape(grey, (len(seen), len(QUANTILES))), np.reshape(robust, shape),
-        np.reshape(plain, shape), cdf / max(counted, 1), records.preprocessing.finds_breast, counted,
+        np.reshape(plain, shape), cdf / max(counted, 1), along, records.preprocessing.finds_breast, counted,
     )  # fmt: skip

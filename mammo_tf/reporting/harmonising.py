@@ -1,4 +1,4 @@
-"""A harmonising as a figure: its curve, its ratios band by band, and pictures before and after."""
+"""A harmonising as a figure: its curve, its ratios band by band, what it adds along the skin; before and after."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.harmonising import Harmonising
+from mammo_tf.imaging.periphery import DEEP, MIDDLES
 from mammo_tf.reporting.palette import MUTED, RULE, TIP, WIDTH, colour_of, dash_of, drawing, save_figure
 
 SHOWN_ROWS = 480  # of a picture, at most
@@ -21,7 +22,7 @@ WHITE_AT = 99.9  # percentile of the brightest picture
 
 
 def harmonising_figure(harmonising: Harmonising, pictures: Mapping[str, NDArray[np.float32]]) -> Figure:
-    """The curve and the ratios next to each other, the pictures below, all on one grey scale.
+    """The curve, the ratios and what is added along the skin, the pictures below, all on one grey scale.
 
     Args:
         harmonising: what is shown.
@@ -29,13 +30,16 @@ def harmonising_figure(harmonising: Harmonising, pictures: Mapping[str, NDArray[
     """
     names = list(pictures)
     span = max(1, len(names))
-    layout: list[Any] = [["curve"] * span + ["ratios"] * span]
-    layout += [[name for name in names for _ in range(2)]] if names else []
+    plots = ["curve", "ratios", *([] if harmonising.periphery is None else ["skin"])]
+    layout: list[Any] = [[plot for plot in plots for _ in range(span)]]
+    layout += [[name for name in names for _ in plots]] if names else []
     heights = [3.0, *([3.6] if names else [])]
-    with drawing(sum(heights) + 0.2, WIDTH * 2) as figure:
+    with drawing(sum(heights) + 0.2, WIDTH * len(plots)) as figure:
         axes = figure.subplot_mosaic(layout, height_ratios=heights)
         _curve(axes["curve"], harmonising)
         _ratios(axes["ratios"], harmonising)
+        if harmonising.periphery is not None:
+            _skin(axes["skin"], harmonising)
         white = max([float(np.percentile(picture, WHITE_AT)) for picture in pictures.values()], default=1.0) or 1.0
         for name, picture in pictures.items():
             _picture(axes[name], name, picture, white)
@@ -63,7 +67,7 @@ def _curve(axes: Axes, harmonising: Harmonising) -> None:
     axes.plot(levels, outputs, color=colour_of(0), alpha=0.3, linewidth=1)
     axes.plot(levels[seen], outputs[seen], color=colour_of(0), linewidth=2)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="Grey level of the target", ylabel="Grey level that it becomes")
-    axes.set_title(f"The curve; it moves pixels by {harmonising.curve_shift:.3f} on average")
+    axes.set_title(f"Curve: moves pixels by {harmonising.curve_shift:.3f}")
 
 
 def _ratios(axes: Axes, harmonising: Harmonising) -> None:
@@ -89,7 +93,25 @@ def _ratios(axes: Axes, harmonising: Harmonising) -> None:
     unit = harmonising.scale_words[0].partition(" ")[2]
     axes.set_xticks(places, [words.partition(" ")[0] for words in harmonising.scale_words])
     axes.set_xlabel(f"Scale below which a band lies, {unit}")
-    axes.set_title("Contrast by scale, behind the curve")
+    axes.set_title("Contrast by scale")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.15), ncols=2, handlelength=2.6, borderaxespad=0)
+
+
+def _skin(axes: Axes, harmonising: Harmonising) -> None:
+    """What each window adds against the depth behind the skin."""
+    step = harmonising.periphery
+    assert step is not None
+    spacing = harmonising.target.bands.spacing_mm if harmonising.in_mm else None
+    axes.axhline(0, color=RULE, linewidth=1)
+    for number, (scale, added) in enumerate(zip(step.scales, step.added, strict=True)):
+        depths = np.array([*MIDDLES, DEEP]) * scale * (spacing or 1)
+        axes.plot(
+            depths, [*added, 0.0], marker="os"[number % 2], markersize=5, color=colour_of(number),
+            linestyle=dash_of(number), label=f"window {harmonising.window_words[number]}",
+        )  # fmt: skip
+    reach = max(0.05, 1.1 * max(abs(one) for added in step.added for one in added))
+    axes.set(ylim=(-reach, reach), ylabel="Grey level that is added", xlabel=f"Depth, {'mm' if spacing else 'pixels'}")
+    axes.set_title("Along the skin")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.15), ncols=2, handlelength=2.6, borderaxespad=0)
 
 

@@ -7,7 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from mammo_tf.evaluation.vector_tests import Moments
+from mammo_tf.evaluation.vector_tests import KnownMoments, Moments
+from mammo_tf.imaging.periphery import PeripheryStatistics
 
 DIGITS = 6  # of a number, which the files would else hold with 17
 
@@ -66,6 +67,34 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class PatientFacts:
+    """What is known of the patients of a spread, and how their vectors go with it.
+
+    Attributes:
+        columns: of `evaluation.patient_facts.KNOWN`, those that are told of every patient, `[k]`.
+        mean: `[k]`.
+        covariance: `[k, k]`.
+        with_vectors: covariance with the vectors, `[k, n]`.
+        direction: mean of positive patients minus that of negative ones, `[k]`; empty where a class has too few.
+        densities: patients of A, B, C and D; empty where somebody's is not told.
+    """
+
+    columns: tuple[str, ...]
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    with_vectors: tuple[tuple[float, ...], ...]
+    direction: tuple[float, ...] = ()
+    densities: tuple[int, ...] = ()
+
+    @property
+    def moments(self) -> KnownMoments:
+        """What accounts for them."""
+        direction = np.asarray(self.direction, np.float64) if self.direction else None
+        mean, covariance, cross = (np.asarray(one) for one in (self.mean, self.covariance, self.with_vectors))
+        return KnownMoments(mean, covariance, cross, direction)
+
+
+@dataclass(frozen=True)
 class Spread:
     """Of a vector a patient, the mean over her pictures: mean and covariance over patients.
 
@@ -75,6 +104,7 @@ class Spread:
         patients: how many.
         direction: mean of positive patients minus that of negative ones, `[n]`; empty where a class has too few.
         positives, negatives: of how many patients the direction is.
+        facts: what is known of the patients beside; None where nothing is of all of them.
     """
 
     mean: tuple[float, ...]
@@ -83,6 +113,7 @@ class Spread:
     direction: tuple[float, ...] = ()
     positives: int = 0
     negatives: int = 0
+    facts: PatientFacts | None = None
 
     @classmethod
     def of(cls, found: Moments) -> Self:
@@ -144,9 +175,10 @@ class TrainingDomain:
         images: in training.
         counts: column (manufacturer, model_name, software, site, modality, view) -> value -> images.
         grey_mean: of the prepared pictures, in [0, 1].
-        distribution, bands, pictures: of up to 200 training pictures, as the network sees them but for scale and mean.
+        distribution, bands, pictures, periphery: of up to 200 training pictures, as the network sees them but for scale
+            and mean.
         validation_scores, embedding: of validation.
-            Each of these five is None where it was not taken.
+            Each of these six is None where it was not taken.
     """
 
     images: int = 0
@@ -157,6 +189,7 @@ class TrainingDomain:
     validation_scores: Histogram | None = None
     embedding: Embedding | None = None
     pictures: PictureSpread | None = None
+    periphery: PeripheryStatistics | None = None
 
 
 def rounded(values: object) -> tuple[float, ...]:

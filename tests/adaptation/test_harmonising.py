@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,8 @@ from mammo_tf.imaging.bands import SCALES, apply_gains, statistics
 from mammo_tf.imaging.domain_histogram import domain_histogram
 from mammo_tf.imaging.harmonising import Harmonising, with_harmonising
 from mammo_tf.imaging.intensity_steps import HistogramLookup, HistogramMatch
+from mammo_tf.imaging.periphery_steps import Periphery
+from mammo_tf.imaging.steps import run_intensity
 
 SHAPE = (96, 80)
 rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
@@ -61,8 +64,12 @@ def fitted(plain, vendor):
 
 
 def after(harmonising, pictures):
-    curve, bands = harmonising
-    return [(bands.intensity(curve.intensity(picture), breast), breast) for picture, breast in pictures]
+    behind = []
+    for picture, breast in pictures:
+        for step in harmonising:
+            picture = run_intensity(step, picture, breast)
+        behind.append((picture, breast))
+    return behind
 
 
 def spreads(pictures, scales=SCALES):
@@ -70,7 +77,7 @@ def spreads(pictures, scales=SCALES):
 
 
 def test_behind_the_steps_a_site_has_the_contrast_and_the_levels_of_the_source(plain, vendor, fitted):
-    assert [type(step) for step in fitted] == [HistogramLookup, ContrastBands]
+    assert [type(step) for step in fitted] == [HistogramLookup, ContrastBands, Periphery]
     wanted, before = spreads(plain), spreads(vendor)
     matched = spreads([(fitted.curve.intensity(one), breast) for one, breast in vendor])
     found = spreads(after(fitted, vendor))
@@ -83,6 +90,24 @@ def test_behind_the_steps_a_site_has_the_contrast_and_the_levels_of_the_source(p
     assert fitted.curve_shift == pytest.approx(
         np.mean([abs(fitted.curve.intensity(one) - one)[breast].mean() for one, breast in vendor]), abs=2e-4
     )
+
+
+def test_a_rim_along_the_skin_is_undone(plain):
+    """What a sharp vendor draws there, of a width that no gain of a band within the breast could take away."""
+    inside = cv2.distanceTransform(np.pad(BREAST.astype(np.uint8), ((0, 0), (90, 0)), "edge"), cv2.DIST_L2, 5)[:, 90:]
+    rim = (0.4 * np.exp(-inside / 3)).astype(np.float32)
+    rimmed = [(np.clip(picture + rim * BREAST, 0, 1), BREAST) for picture, _ in site(range(100, 108))]
+    found = fit(plain, rimmed, spacings_mm=EVEN)
+    assert found.periphery is not None and found.periphery.scales == (16.0, 4.0)
+    skin = BREAST & (inside < 4)
+
+    def apart(pictures):
+        means = [np.mean([picture[skin].mean() for picture, _ in part]) for part in (pictures, plain)]
+        return abs(means[0] - means[1])
+
+    without = [(run_intensity(found.contrast, found.curve.intensity(one), mask), mask) for one, mask in rimmed]
+    assert apart(rimmed) > 0.15 and apart(without) > 0.08
+    assert apart(after(found, rimmed)) < 0.02
 
 
 def test_a_site_to_itself_is_left_alone(plain):

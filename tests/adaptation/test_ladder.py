@@ -18,6 +18,7 @@ from mammo_tf.adaptation.ladder_site import Places, measuring_recipe, open_groun
 from mammo_tf.adaptation.ladder_thresholds import thresholds_of
 from mammo_tf.adaptation.rungs import RUNGS
 from mammo_tf.adaptation.rungs.batch_statistics import normalisations_of, with_statistics_of
+from mammo_tf.adaptation.rungs.rung import look_of
 from mammo_tf.cli.main import main
 from mammo_tf.data import Augmentation
 from mammo_tf.data.graph_preprocessing import intensity
@@ -34,6 +35,7 @@ from mammo_tf.records import open_records, prepare
 from mammo_tf.records.ledger import entries
 from mammo_tf.study import read_manifest, write_manifest
 from mammo_tf.training import Stage, load_model
+from mammo_tf.training.training_domain import TrainingDomain
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import write_films  # noqa: E402 - it lies above this file
@@ -326,13 +328,37 @@ def test_unknown_rungs_and_budgets_are_refused(places, tmp_path, capsys):
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_without_the_old_site_its_rungs_say_so(places, tmp_path):
-    site = open_grounds(replace(places, old=None), tmp_path, SETTINGS, None, 1, lambda line: None).site
-    found = {rung.name: rung.unfit(site) for rung in RUNGS}
-    assert all("--old" in found[name] for name in ("histogram", "harmonised", "last_layer_harmonised"))
-    assert found["scores_matched"] == found["last_layer"] == ""  # the run folder holds the model's own validation
-    bare = replace(site, reference=None)
+def without_domain(model):
+    return replace(model, card=replace(model.card, training_domain=TrainingDomain()))
+
+
+def test_without_the_old_site_the_card_tells_the_look(places, site, tmp_path):
+    alone = open_grounds(replace(places, old=None), tmp_path, SETTINGS, None, 1, lambda line: None).site
+    assert alone.source is None and {rung.name: rung.unfit(alone) for rung in RUNGS if "harmonised" in rung.name} == {
+        rung.name: rung.unfit(site) for rung in RUNGS if "harmonised" in rung.name
+    }
+    for name in ("histogram", "harmonised"):
+        rung = next(one for one in RUNGS if one.name == name)
+        assert rung.unfit(alone) == ""
+        by_card = look_of(rung.climb(alone, tmp_path, print).model)
+        by_pictures = look_of(rung.climb(replace(site, folder=tmp_path / "both"), tmp_path, print).model)
+        assert np.abs(by_card[0].outputs - by_pictures[0].outputs).max() < 0.03
+        for one, other in zip(by_card[1:], by_pictures[1:], strict=True):
+            np.testing.assert_allclose(one.gains, other.gains, rtol=0.1)
+    bare = replace(alone, reference=None, model=without_domain(alone.model))
+    told = {rung.name: rung.unfit(bare) for rung in RUNGS}
+    assert all("--old" in told[name] for name in ("histogram", "harmonised", "last_layer_harmonised"))
     assert "known to work" in RUNGS[1].unfit(bare)
+
+
+def test_a_model_that_harmonises_knows_the_look_that_it_carries_to(site, tmp_path):
+    rung = next(one for one in RUNGS if one.name == "harmonised")
+    taken = rung.climb(replace(site, folder=tmp_path / "first"), tmp_path, print)
+    again = replace(site, model=taken.model, folder=tmp_path / "second", source=site.records)
+    assert again.look is taken.model.card  # not pictures of the site, which it sees in another look
+    assert look_of(rung.climb(again, tmp_path, print).model)[1].gains != pytest.approx([1.0] * 5, rel=0.2)
+    assert taken.at_the_old_site(taken.model).preprocessing == taken.model.preprocessing
+    assert look_of(taken.at_the_old_site(site.model)) == ()
 
 
 @pytest.mark.long

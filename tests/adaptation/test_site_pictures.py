@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from mammo_tf.adaptation.site_pictures import by_machine, training_part
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.harmonising import Machine
+from mammo_tf.recipes.matching import matched
+from mammo_tf.recipes.recipe import Preparation, Recipe
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.records.domain_statistics import prepared_spacings
 from mammo_tf.study import make_manifest
@@ -103,6 +106,26 @@ def test_a_part_of_records_is_its_own(site: Records) -> None:
     np.testing.assert_array_equal(part.picture(0), site.picture(7))
     np.testing.assert_array_equal(part.breast(1), site.breast(2))
     assert part.digest != site.digest == site.part(range(15)).digest
+
+
+def test_pictures_that_keep_their_pixels_may_stand_on_canvases_of_any_size(site: Records, tmp_path: Path) -> None:
+    files = site.folder.parent
+    found = []
+    for canvas in (STORED, (STORED[0] + 40, STORED[1] + 8)):
+        native = Preprocessing.preset("native", canvas, channels=1)
+        prepare(site.rows, files, tmp_path / f"{canvas[0]}", native)
+        found.append(open_records(tmp_path / f"{canvas[0]}"))
+    small, large = found
+    harmonising = fit(small, large)
+    np.testing.assert_allclose(harmonising.robust_ratios, 1, rtol=1e-3)
+    assert harmonising.curve_shift < 1e-3 and harmonising.target.size is None
+    harmonising.save(tmp_path / "look.json")
+    preparation = Preparation(preset="native", harmonising=str(tmp_path / "look.json"), channels=1)
+    for records in found:
+        steps = matched(Recipe(name="a", about="", preparation=preparation), records, records.preprocessing)
+        assert steps.intensity_steps[:2] == harmonising.steps
+    with refused("preprocessing_differs", "those of"):
+        fit(site, small)
 
 
 def test_what_cannot_be_is_refused_in_a_line(site: Records) -> None:

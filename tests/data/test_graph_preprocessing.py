@@ -33,6 +33,7 @@ from mammo_tf.imaging.intensity_steps import (
     SubtractMean,
 )
 from mammo_tf.imaging.levels import as_uint16
+from mammo_tf.imaging.periphery_steps import Periphery
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "end2end"
 A_HUNDREDTH_LEVEL = 0.01 / 65535
@@ -78,10 +79,12 @@ def test_geometry_equals_numpy(rows, columns, seed, before, resize):
 LOOKUP = HistogramLookup(tuple(np.sort(np.random.default_rng(0).random(4096)) * 4095), keep_black=True)
 COUNTS = np.random.default_rng(1).integers(0, 3, 4096)
 MATCH = HistogramMatch(tuple((np.cumsum(COUNTS) / COUNTS.sum()).tolist()))
+SKIN = Periphery((11.0, 2.5), ((-0.3, 0.2, -0.1, 0.1, 0.2, 0.05, 0.0), (0.2, 0.1, 0.0, -0.1, 0.0, 0.02, 0.01)))
 BANDS = ContrastBands((0.8, 1.6, 3.2), (1.4, 0.7, 1.2))
 INTENSITIES = [
     (BANDS, Channels(1)),
     (LOOKUP, BANDS, ContrastBands((2.0,), (0.5,)), Scale(255), SubtractMean(52.18), Channels(3)),
+    (LOOKUP, BANDS, SKIN, *CHANNELS),
     (Scale(65535, 0.003891), SubtractMean(52.18), Channels(3)),
     (LOOKUP, Scale(255), Channels(1)),
     (MaximumScale(255.0), Equalize(), SubtractMean(59.6), Channels(1)),

@@ -7,10 +7,12 @@ import pytest
 
 from mammo_tf.evaluation.vector_tests import (
     AXES,
+    accounted,
     beyond_prevalence_p,
     case_mix,
     differ_p,
     distance,
+    known_moments,
     moments,
     patient_labels,
     patient_means,
@@ -81,6 +83,20 @@ def test_another_case_mix_is_accounted_for_and_a_machine_is_seen_behind_it() -> 
     blamed, differs, beyond, seen = (np.array(found) <= 0.05).mean(axis=0)
     assert blamed > 0.9 and differs <= 0.11 and beyond <= 0.11 and seen > 0.9
     np.testing.assert_allclose(one.mean, moments(theirs).mean)
+
+
+@pytest.mark.parametrize("columns", [[0], [1, 2], [0, 1, 2]])
+def test_moments_are_all_that_a_case_mix_wants(columns: list[int]) -> None:
+    """Of a card, which keeps no patient, as of the patients themselves, for any part of what is known."""
+    vectors, labels = _sample(80, 0.3, 3)
+    dense = np.random.default_rng(4).integers(0, 3, 80)
+    known = np.column_stack([50 + 10 * vectors[:, 0] + np.arange(80) % 7, dense == 1, dense == 2]).astype(np.float64)
+    part = known[:, columns]
+    mix = case_mix(vectors, part)
+    expected = moments(mix.carried(vectors, part), labels)
+    found, same = accounted(moments(vectors, labels), known_moments(vectors, known, labels).part(np.array(columns)))
+    for one, other in zip((*same, *found[:2], found.direction), (*mix, *expected[:2], expected.direction), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
 
 
 def test_a_patient_is_the_mean_of_her_pictures_and_positive_if_one_is() -> None:

@@ -8,8 +8,10 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.geometry_steps import CropBreast, FindBreast, Fit, MaskBreast, Patch, Resize, ThresholdBox
 from mammo_tf.imaging.intensity_steps import Channels, Equalize, HistogramLookup, MaximumScale, Scale, SubtractMean
+from mammo_tf.imaging.periphery_steps import Periphery
 
 BANDS = ContrastBands((1.0, 2.0), (2.0, 1.0))
+SKIN = Periphery((16.0, 4.0), ((0.1,) * 7, (0.0,) * 7))
 LOOKUP = HistogramLookup(tuple((np.linspace(0, 1, 4096) ** 0.8 * 4095).tolist()))
 
 
@@ -83,6 +85,9 @@ def test_who_cuts_a_patch_cuts_its_breast():
         ((Scale(255), BANDS), "behind 'scale'"),
         ((LOOKUP, MaximumScale(255.0), Equalize(), BANDS), "behind 'maximum_scale'"),
         ((BANDS, SubtractMean(0.1), BANDS), "behind 'mean'"),
+        ((SKIN, BANDS), "the intensity step 'contrast_bands' stands behind 'periphery'"),
+        ((SKIN, LOOKUP), "in front of 'histogram_lookup'"),
+        ((Scale(255), SKIN), "the intensity step 'periphery' stands behind 'scale'"),
         ((BANDS, LOOKUP), "in front of 'histogram_lookup'"),
     ],
 )

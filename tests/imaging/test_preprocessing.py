@@ -30,6 +30,7 @@ from mammo_tf.imaging.intensity_steps import (
     Scale,
     SubtractMean,
 )
+from mammo_tf.imaging.periphery_steps import Periphery
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.imaging.warp import map_points
 
@@ -192,8 +193,8 @@ ALL = Preprocessing(
     (FindBreast(), MaskBreast(), CropBreast(0.1), ThresholdBox(0.03, 0.1), TopBits(), Fit(9, 8),
      ResizeHeight(7), Resize(5, 6, "area", 255), Place(9, 9), Patch(3, 4, 9)),
     (HistogramLookup((0.1, 1 / 3, 4095.0), keep_black=True), HistogramMatch((0.1, 1 / 3, 1.0)),
-     ContrastBands((0.8, 5 / 3), (1 / 3, 1.0)), Scale(255, 0.1), MaximumScale(255.0),
-     Equalize(), SubtractMean(1 / 7), Channels(1)),
+     ContrastBands((0.8, 5 / 3), (1 / 3, 1.0)), Periphery((16 / 3,), ((1 / 3,) * 7,)), Scale(255, 0.1),
+     MaximumScale(255.0), Equalize(), SubtractMean(1 / 7), Channels(1)),
 )  # fmt: skip
 
 

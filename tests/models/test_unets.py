@@ -74,6 +74,8 @@ def trained(model: keras.Model) -> int:
         ("mnet", {}, 8_538_596),
         ("mnet", {"classes": 2}, 8_539_080),
         ("resnet_unet", {}, 24_430_097),
+        ("resnet_unet", {"bottleneck": True, "decoder": "fcn_8s"}, 23_501_760 + 512 + 1024 + 2048 + 3 + 2 * 16),
+        ("resnet_unet", {"decoder": "fcn_8s", "classes": 2}, 21_278_400 + 2 * (128 + 256 + 512 + 3) + 2 * 64),
     ],
 )
 @pytest.mark.usefixtures("undrawn")
@@ -83,7 +85,8 @@ def test_parameters_are_those_of_the_papers(kind: str, arguments: dict[str, Any]
     assert model.output_shape == (None, 64, 64, arguments.get("classes", 1))
     if kind == "resnet_unet":
         down = [layer for layer in model.layers if layer.name.startswith(("stem", "stage"))]
-        assert sum(int(np.prod(weight.shape)) for layer in down for weight in layer.trainable_weights) == 21_278_400
+        encoder = 23_501_760 if arguments.get("bottleneck") else 21_278_400
+        assert sum(int(np.prod(weight.shape)) for layer in down for weight in layer.trainable_weights) == encoder
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -181,7 +184,27 @@ def test_what_every_model_must_pass(tmp_path: Path) -> None:
     check_model(model, tmp_path)
 
 
-@pytest.mark.parametrize("wanted", [UNet(dropout=0.5), SmallUNet(), MNet(), ResNetUNet()], ids=lambda one: one.kind)
+def test_fcn_8s_adds_what_three_sizes_say(tmp_path: Path) -> None:
+    """The classes of each size alone, as bilinear interpolation carries them up before anything is learnt."""
+    model = resnet_unet((64, 96, 1), 2, 4, (1, 1, 1, 1), bottleneck=True, decoder="fcn_8s", ending="logits")
+    ones = {size: model.get_layer(f"classes_{size}") for size in (8, 16, 32)}
+    picture = np.random.default_rng(0).random((1, 64, 96, 1)).astype(np.float32)
+    for size, value in ((8, 1.0), (16, 2.0), (32, 4.0)):
+        for other, layer in ones.items():
+            layer.kernel.assign(0 * layer.kernel)
+            layer.bias.assign([value if other == size else 0.0, 0.0])
+        found = np.asarray(model(picture))[0]
+        assert found.shape == (64, 96, 2) and not found[..., 1].any()
+        np.testing.assert_allclose(found[32:-32, 32:-32, 0], value, rtol=1e-6)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(np.asarray(again(picture)), np.asarray(model(picture)), atol=1e-6)
+    assert {"classes_8", "doubled_32"} <= matching_layers(model, ("classes_*", "doubled_*"))
+
+
+@pytest.mark.parametrize("wanted", [
+    UNet(dropout=0.5), SmallUNet(), MNet(), ResNetUNet(), ResNetUNet(bottleneck=True, decoder="fcn_8s"),
+], ids=lambda one: one.kind)  # fmt: skip
 @pytest.mark.usefixtures("undrawn")
 def test_descriptions_travel(wanted: Any) -> None:
     assert convert(Network, to_json(wanted), "network") == wanted
@@ -237,6 +260,7 @@ def test_any_of_them_keeps_branches_apart(wanted: Any, tmp_path: Path) -> None:
         (lambda: MNet(norm="instance", branches=2), "network_wrong", "nothing that could keep 2 branches apart"),
         (lambda: ResNetUNet(width=6), "network_wrong", "width of a resnet_unet is 6, which does not divide by 4"),
         (lambda: ResNetUNet(blocks=(3, 0, 6, 3)), "network_wrong", "blocks of a resnet_unet is 1 or more, not 0"),
+        (lambda: ResNetUNet(decoder="fcn"), "network_wrong", "is unet or fcn_8s, not 'fcn'"),
         (lambda: unet((16, 16, 1), width=1, ending="tokens"), "network_wrong", "probabilities or logits"),
     ],
 )

@@ -13,14 +13,15 @@ import pytest
 from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
-from mammo_tf.evaluation import read_predictions
+from mammo_tf.evaluation import make_predictions, read_predictions
 from mammo_tf.fields import set_fields
 from mammo_tf.imaging import Preprocessing
-from mammo_tf.imaging.harmonising import Harmonising, with_harmonising
+from mammo_tf.imaging.harmonising import Harmonising, Machine, with_harmonising
 from mammo_tf.recipes import Evaluation, Preparation, Recipe, run
 from mammo_tf.recipes.inputs import network_input
 from mammo_tf.recipes.matching import left_unmatched, other_machines
 from mammo_tf.recipes.recipe import Matching
+from mammo_tf.recipes.training_domain import with_domain
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.study import Projection, read_manifest
 from mammo_tf.training import ModelCard, load_model, save_model
@@ -91,6 +92,38 @@ def test_the_command_writes_what_fit_gives(
     assert main([*words, "-o", str(tmp_path / "a.csv")]) == 2
     assert main(["harmonise", str(tmp_path), str(tmp_path), "-o", str(tmp_path / "b.json")]) == 2
     assert "holds no prepared images" in capsys.readouterr().err
+
+
+def test_a_model_stands_for_the_pictures_it_was_trained_on(
+    sites: dict[str, Records], start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load_model(start)
+    unscored = make_predictions(sites["sharp"].rows[:0], [], [])
+    model.card.training_domain.counts.update(manufacturer={"sharp": 9}, software={"1": 9})
+    card = with_domain(model.card, model.model, sites["sharp"], recipe(), unscored)
+    save_model(tmp_path / "told.keras", model.model, card)
+    words = [str(sites["soft"].folder), "-o", str(tmp_path / "a.json"), "--anyway", "--figure"]
+    assert main(["harmonise", str(tmp_path / "told.keras"), *words]) == 0
+    assert (tmp_path / "a.svg").read_text().count("<image") == 2  # none of the source
+    found, of_pictures = Harmonising.load(tmp_path / "a.json"), fit(sites["sharp"], sites["soft"])
+    np.testing.assert_allclose(found.robust_ratios, of_pictures.robust_ratios, rtol=0.15)
+    assert np.abs(found.curve.outputs - of_pictures.curve.outputs).max() < 0.01
+    assert found.source.patients == of_pictures.source.patients and found.source.machines == (
+        Machine("sharp", "", "1"),
+    )
+    assert found.in_mm == of_pictures.in_mm
+    capsys.readouterr()
+    assert main(["harmonise", str(start), *words]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "card does not tell the grey values" in told and "Give records of the site" in told
+    three = sites["sharp"].part(sites["sharp"].positions("train")[:3])
+    few = with_domain(model.card, model.model, three, recipe(), unscored)
+    with pytest.raises(MammoError) as caught:
+        fit(few, sites["soft"])
+    assert caught.value.code == "too_few_patients"
+    with pytest.raises(MammoError) as caught:
+        fit(replace(card, preprocessing=Preprocessing.preset("legacy", SIZE, channels=1)), sites["soft"])
+    assert caught.value.code == "preprocessing_differs"
 
 
 def test_a_doubtful_one_is_shown_and_not_written(

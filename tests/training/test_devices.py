@@ -16,7 +16,7 @@ from mammo_tf.records import Records
 from mammo_tf.training.devices import check_shared
 
 CODE = """
-import json, sys
+import dataclasses, json, sys
 sys.path[:0] = [{tests!r}, {root!r}]
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
@@ -42,7 +42,7 @@ for count, strategy in ((1, tf.distribute.get_strategy()), (2, make_strategy()))
     model, history = fit_stage(model, stage, test_fit.make_material(records, batch_size=6), out, strategy)
     curves = [[row[key] for row in history] for key in ("loss", "val_loss", "val_auc")]
     statistics = [model.get_layer("batch_normalization_2").moving_variance.numpy().tolist()]
-    pixels = branches = []
+    pixels, branches = [], []
     by_pixel = Stage("pixels", ("all",), 1e-2, 2, optimizer="sgd", monitor="val_dice")
     if {optimizer!r} == "adam":
         material = test_segmentation.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
@@ -50,13 +50,15 @@ for count, strategy in ((1, tf.distribute.get_strategy()), (2, make_strategy()))
             model = test_segmentation.make_model()
         _, history = fit_stage(model, by_pixel, material, out + "pixels", strategy)
         pixels = [[row[key] for row in history] for key in ("loss", "val_loss", "val_dice")]
-        material = test_branches.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
-        with strategy.scope():
-            model = test_branches.make_model()
-        model, history = fit_stage(model, by_pixel, material, out + "branches", strategy)
-        norm, picture = model.get_layer("norm"), model.get_layer("picture")
-        branches = [[row[key] for row in history] for key in ("loss", "val_loss")]
-        branches += [values.numpy().tolist() for values in (norm.statistics(), picture.statistics(), norm.gamma)]
+        for of in ("epoch", "last_batch"):
+            material = test_branches.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
+            with strategy.scope():
+                model = test_branches.make_model()
+            asked = dataclasses.replace(by_pixel, statistics=of)
+            model, history = fit_stage(model, asked, material, out + of, strategy)
+            norm, picture = model.get_layer("norm"), model.get_layer("picture")
+            branches += [[row[key] for row in history] for key in ("loss", "val_loss")]
+            branches += [values.numpy().tolist() for values in (norm.statistics(), picture.statistics(), norm.gamma)]
     found.append([curves, statistics, pixels, branches])
 json.dump(found, open({folder!r} + ".json", "w"))
 """
@@ -85,7 +87,8 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
         np.testing.assert_allclose(one[0], two[0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(one[1], two[1], rtol=1e-4)
     else:
-        assert len(one[3]) == 5
+        assert len(one[3]) == 10
+        assert one[3][2] != one[3][7], "statistics of an epoch are not those of its last batch"
         for ours, theirs in zip(one[3], two[3], strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 

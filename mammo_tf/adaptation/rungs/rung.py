@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.adaptation.ladder_settings import LadderSettings
-from mammo_tf.imaging.harmonising import OF_A_DOMAIN
+from mammo_tf.imaging.harmonising import OF_A_DOMAIN, with_harmonising
+from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.records import Records
-from mammo_tf.training import ModelFile
+from mammo_tf.training import ModelCard, ModelFile
 
 NOTHING, UNLABELLED_PICTURES, LABELS = "nothing", "unlabelled pictures", "labels"
 CARRIED, MATCHED, FROM_TRAINING, FROM_VALIDATION = "carried", "matched", "training", "validation"
@@ -60,6 +61,16 @@ class Site:
     reference: pd.DataFrame | None = None
 
     @property
+    def look(self) -> Records | ModelCard | None:
+        """What tells the look that the model knows: pictures of the old site, or its card; None where neither does.
+
+        A model that carries pictures to the look of another domain knows that one, not the old site's.
+        """
+        if self.source is not None and not look_of(self.model):
+            return self.source
+        return None if self.model.card.training_domain.distribution is None else self.model.card
+
+    @property
     def threshold(self) -> float | None:
         """The model's own, at the level."""
         return self.model.card.threshold(self.level)
@@ -96,15 +107,19 @@ class Climbed:
     notes: tuple[str, ...] = ()
     weights_changed: bool = False
 
-    @property
-    def at_the_old_site(self) -> ModelFile:
-        """The same network without what carries a machine's pictures to another look."""
+    def at_the_old_site(self, start: ModelFile) -> ModelFile:
+        """The same network, with the start model's way to carry pictures to the look that it knows."""
         steps = self.model.preprocessing
         if steps is None:
             return self.model
-        kept = tuple(step for step in steps.intensity_steps if not isinstance(step, OF_A_DOMAIN))
-        card = replace(self.model.card, preprocessing=replace(steps, intensity_steps=kept))
+        card = replace(self.model.card, preprocessing=with_harmonising(steps, look_of(start)))
         return replace(self.model, card=card)
+
+
+def look_of(model: ModelFile) -> tuple[IntensityStep, ...]:
+    """The steps by which a model carries pictures to the look of a domain."""
+    steps = () if model.preprocessing is None else model.preprocessing.intensity_steps
+    return tuple(step for step in steps if isinstance(step, OF_A_DOMAIN))
 
 
 class Rung(Protocol):

@@ -1,8 +1,8 @@
 """Table 2 and Figures 1 to 3 as one experiment: what `mammo-tf tables ffdm-to-dbt` does.
 
 By default on the synthetic study: mammograms of site 1 and volumes of the tomosynthesis machine, of the same breasts,
-with conspicuous findings. Or on any manifest with both modalities. Every row is a folder, and a row that is finished is
-not computed again. docs/tables.md says how to run it.
+with conspicuous findings. Or on any manifest with both modalities. Beside the paper's rows stand those of the ladder.
+Every row is a folder, and a row that is finished is not computed again. docs/tables.md says how to run it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import keras
 import pandas as pd
 
 from mammo_tf.errors import MammoError
+from mammo_tf.experiments.ffdm_to_dbt.ladder import FOLDER as LADDER
+from mammo_tf.experiments.ffdm_to_dbt.ladder import climb, ladder_numbers
 from mammo_tf.experiments.ffdm_to_dbt.policies import write_policies
 from mammo_tf.experiments.ffdm_to_dbt.recipes import (
     DBT,
@@ -29,7 +31,7 @@ from mammo_tf.experiments.ffdm_to_dbt.recipes import (
 )
 from mammo_tf.experiments.ffdm_to_dbt.rows import seed_numbers
 from mammo_tf.experiments.ffdm_to_dbt.study import prepare_modality, synthetic_study, with_both
-from mammo_tf.experiments.ffdm_to_dbt.tables import write_tables
+from mammo_tf.experiments.ffdm_to_dbt.tables import LADDER_NUMBERS, NUMBERS, write_tables
 from mammo_tf.experiments.steps import Steps
 from mammo_tf.experiments.study_recipes import Say, deeper, score_site, seeded
 from mammo_tf.fields import to_json
@@ -43,7 +45,6 @@ from mammo_tf.records.domain_statistics import records_histogram, with_matching
 from mammo_tf.study import read_manifest
 from mammo_tf.training import load_model, save_model
 
-NUMBERS = "numbers.json"
 TABLE = Kind(
     "request.json", "tables", "tables of another size or of other data", "other_tables",
     "Name another folder with -o, or remove this one",
@@ -96,10 +97,26 @@ def ffdm_to_dbt(
 
 
 def _one_seed(place: Path, size: PaperSize, seed: int, given: Given | None, workers: int, say: Say) -> None:
-    if (place / NUMBERS).is_file():
-        return
     steps = Steps(place, say)
     records = {modality: place / "prepared" / modality for modality in (FFDM, DBT)}
+    if not (place / NUMBERS).is_file():
+        _paper_rows(steps, place, records, size, seed, given, workers)
+    if not (place / LADDER_NUMBERS).is_file():
+        climbing = partial(climb, place / "base", records[FFDM], records[DBT], place / LADDER, size, seed, deeper(say))
+        steps.resumed("the ladder's rows", climbing)
+        write_json(place / LADDER_NUMBERS, ladder_numbers(place, size.replicates))
+
+
+def _paper_rows(
+    steps: Steps,
+    place: Path,
+    records: dict[str, Path],
+    size: PaperSize,
+    seed: int,
+    given: Given | None,
+    workers: int,
+) -> None:
+    """The seven rows of Table 2."""
 
     def study() -> tuple[pd.DataFrame, Path]:
         if given is not None:
@@ -112,6 +129,7 @@ def _one_seed(place: Path, size: PaperSize, seed: int, given: Given | None, work
             prepare_modality(manifest, root, target, modality, size, workers)
 
     steps.once("both modalities of the study", records[DBT] / "index.json", prepared)
+    say = steps.say
     train = partial(_trained, size=size, seed=seed, say=say)
     base, start, matched = place / "base", place / "base" / "model.keras", place / "matched.keras"
     steps.once("base", base / "metrics.json", partial(train, base_recipe(size), base, records[FFDM]))

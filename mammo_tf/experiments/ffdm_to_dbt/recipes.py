@@ -61,7 +61,7 @@ PAPER = replace(
     shift_pixels=20.0, matched=(1200, 600),
 )  # fmt: skip
 SMOKE = replace(
-    PHANTOM, mammograms_only=4, both=(4, 4, 6), spacing_mm=1.2, patch=32, seen=32, blocks=(1, 1), width=4,
+    PHANTOM, mammograms_only=4, both=(6, 4, 6), spacing_mm=1.2, patch=32, seen=32, blocks=(1, 1), width=4,
     samples=(32, 32), epochs=(1, 1, 1), draws=2, matched=(6, 6), replicates=50,
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mammo_tf.experiments.ffdm_to_dbt import ladder_text
 from mammo_tf.experiments.ffdm_to_dbt.figures import cdf_figure, policy_figure, read_policies, samples_figure
 from mammo_tf.experiments.ffdm_to_dbt.recipes import DBT, FFDM, SMOKE, PaperSize
 from mammo_tf.experiments.ffdm_to_dbt.rows import DIFFERENCES, ROWS, over_seeds
@@ -19,6 +20,7 @@ from mammo_tf.records import open_records
 from mammo_tf.reporting.palette import save_figure
 from mammo_tf.training import load_model
 
+NUMBERS, LADDER_NUMBERS = "numbers.json", "ladder_numbers.json"
 SYNTHETIC = (
     "A synthetic study with conspicuous findings: it shows what the machinery does and how sure one can be, and says "
     "nothing about women."
@@ -48,13 +50,15 @@ def write_tables(folder: Path, seeds: Sequence[int], size: PaperSize, synthetic:
 
     Args:
         folder: of the experiment.
-        seeds: whose `seed_<n>/numbers.json` are there.
+        seeds: whose numbers are there.
         size: of the experiment.
         synthetic: whether the data are the synthetic study.
     """
-    found = {seed: read_json(folder / f"seed_{seed}" / "numbers.json") for seed in seeds}
+    found, ladders = (
+        {seed: read_json(folder / f"seed_{seed}" / name) for seed in seeds} for name in (NUMBERS, LADDER_NUMBERS)
+    )
     seconds = {str(seed): read_json(folder / f"seed_{seed}" / "seconds.json") for seed in seeds}
-    tables = gathered(found, size, synthetic) | {"seconds": seconds}
+    tables = gathered(found, size, synthetic) | {"ladder": ladder_text.gathered(ladders), "seconds": seconds}
     write_json(folder / "tables.json", tables)
     write_text(folder / "tables.md", tables_text(tables))
     for seed in seeds:
@@ -110,6 +114,8 @@ def tables_text(tables: Mapping[str, Any]) -> str:
     lines += [SMOKE_BANNER, ""] if about["smoke"] else []
     lines += [SYNTHETIC, ""] if about["data"] == "synthetic" else []
     lines += [about["how"], "", *_row_table(tables), "", "## Paired differences", "", *_difference_table(tables), ""]
+    if "ladder" in tables:
+        lines += [*ladder_text.lines_of(tables["ladder"], about["seeds"]), ""]
     lines += ["## Time", "", *_time_table(tables)]
     return "\n".join([*lines, ""])
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 FFDM, DBT, SITE_2, FILM = "ffdm_site_1", "dbt", "ffdm_site_2", "film"
 SOURCES = (FFDM, DBT)
+MACHINES = (*SOURCES, SITE_2, FILM)
 TARGETS = {FFDM: (DBT, SITE_2, FILM), DBT: (FFDM, SITE_2, FILM)}  # of each source; beside its own test patients
 
 
@@ -74,6 +75,6 @@ PAPER = replace(
     decay_kind="coupled", drop_path=0.1, mean=0.0,
 )  # fmt: skip
 SMOKE = replace(
-    PHANTOM, patients=(4, 3, 4), spacing_mm=1.0, rows=128, columns=96, cut=(2, 2), tile=64, embed_dim=8,
+    PHANTOM, patients=(5, 3, 4), spacing_mm=1.0, rows=128, columns=96, cut=(2, 2), tile=64, embed_dim=8,
     heads=(1, 1, 2, 2), window=2, width=4, samples=8, batch=4, epochs=1, warm_up=0, replicates=50,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.experiments.mln_net.sizes import DBT, FILM, SITE_2, SOURCES, MlnSize
+from mammo_tf.experiments.mln_net.sizes import DBT, MACHINES, SOURCES, MlnSize
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
 from mammo_tf.reading import volume_facts
 from mammo_tf.study import SPLITS, findings_from_json, findings_to_json, resolve_path
@@ -21,13 +21,12 @@ STEP_MM = 2.0  # between the frames of a volume that are taken
 
 def synthetic_study(folder: Path, size: MlnSize, seed: int, workers: int) -> pd.DataFrame:
     """Women of training and validation on both sources, those of test on every machine; the manifest."""
-    machines = (*SOURCES, SITE_2, FILM)
     groups = [
-        PatientGroup(split, count, machines if split == "test" else SOURCES, split)
+        PatientGroup(split, count, MACHINES if split == "test" else SOURCES, split)
         for split, count in zip(SPLITS, size.patients, strict=True)
     ]
     return make_study(
-        folder, groups, machines, seed, size.spacing_mm, prevalence=PREVALENCE, conspicuity=CONSPICUOUS, workers=workers
+        folder, groups, MACHINES, seed, size.spacing_mm, prevalence=PREVALENCE, conspicuity=CONSPICUOUS, workers=workers
     )
 
 

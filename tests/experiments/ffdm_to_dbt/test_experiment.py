@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from mammo_tf.adaptation.domains import FEWEST
+from mammo_tf.adaptation.rungs import RUNGS
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
-from mammo_tf.experiments.ffdm_to_dbt import experiment
+from mammo_tf.experiments.ffdm_to_dbt import experiment, ladder, ladder_text
 from mammo_tf.experiments.ffdm_to_dbt.figures import policy_figure, read_policies
 from mammo_tf.experiments.ffdm_to_dbt.recipes import (
     DBT,
@@ -20,12 +23,13 @@ from mammo_tf.experiments.ffdm_to_dbt.recipes import (
     PAPER,
     SMOKE,
     base_recipe,
+    last_layer_recipe,
     scored_recipe,
 )
 from mammo_tf.experiments.ffdm_to_dbt.rows import DIFFERENCES, ROWS, difference_numbers, row_numbers
 from mammo_tf.experiments.ffdm_to_dbt.study import with_both
 from mammo_tf.experiments.ffdm_to_dbt.tables import gathered, tables_text
-from mammo_tf.files import read_json
+from mammo_tf.files import read_json, write_json
 from mammo_tf.models import ResNetPatch, SpotTune
 from mammo_tf.recipes import Recipe, load_recipe
 from mammo_tf.study import make_manifest
@@ -139,6 +143,74 @@ def test_the_table_says_each_number_of_its_json() -> None:
     assert "synthetic" not in text
 
 
+def test_the_rows_of_the_ladder_are_trained_as_the_table_is() -> None:
+    known = {rung.name for rung in RUNGS}
+    assert {row.rung for row in ladder.ROWS} <= known and len({row.key for row in ladder.ROWS}) == len(ladder.ROWS)
+    settings = ladder.ladder_settings(PAPER, 7)
+    (stage,) = last_layer_recipe(PAPER).stages
+    assert replace(settings.first, name=stage.name) == stage
+    assert settings.training == replace(last_layer_recipe(PAPER).training, seed=7)
+    assert (settings.samples, settings.draws) == (PAPER.samples[1], PAPER.draws)
+    assert SMOKE.both[0] >= FEWEST, "the smoke run is to show the harmonised rows too"
+
+
+def test_a_finished_table_gets_the_rows_of_the_ladder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(experiment, "_paper_rows", lambda *arguments: done.append("paper"))
+    monkeypatch.setattr(experiment, "climb", lambda *arguments: done.append("ladder"))
+    monkeypatch.setattr(experiment, "ladder_numbers", lambda *arguments: {})
+    write_json(tmp_path / "numbers.json", {})  # by a version that knew no ladder
+    for _ in range(2):
+        experiment._one_seed(tmp_path, SMOKE, 1, None, 1, lambda line: None)
+    assert done == ["ladder"]
+
+
+def test_a_row_of_the_ladder_is_climbed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def climbed(row: ladder.LadderRow, *rest: object) -> dict[str, object]:
+        if row.rung == "everything" and "stop" not in done:
+            done.append("stop")
+            raise MammoError("disk_full", "the disk is full")
+        done.append(row.key)
+        return {}
+
+    monkeypatch.setattr(ladder, "open_grounds", lambda *arguments: SimpleNamespace(site=None))
+    monkeypatch.setattr(ladder, "_harmonised", lambda site, say: (None, "the target has 4 training patients"))
+    monkeypatch.setattr(ladder, "_climbed", climbed)
+    arguments = (tmp_path, tmp_path, tmp_path, tmp_path / "ladder", SMOKE, 1, lambda line: None)
+    with pytest.raises(MammoError):
+        ladder.climb(*arguments)
+    ladder.climb(*arguments)
+    ladder.climb(*arguments)
+    plain = [row.key for row in ladder.ROWS if not row.harmonised]
+    assert [one for one in done if one != "stop"] == plain
+    told = read_json(tmp_path / "ladder" / "rungs" / "spottune_harmonised" / "row.json")
+    assert told == {"why_not": "the target has 4 training patients"}
+
+
+def test_the_ladder_is_compared_with_test_only(tmp_path: Path) -> None:
+    table = _predictions(tmp_path / "mip", 0)
+    for row in ladder.ROWS:
+        folder = tmp_path / "ladder" / "rungs" / row.key
+        if row.scored:
+            _predictions(folder, int(row.harmonised))
+        write_json(folder / "row.json", {"needs": "labels", "patients": 60, "threshold": "carried", "at_own": None})
+    write_json(tmp_path / "ladder" / "rungs" / "spottune_harmonised" / "row.json", {"why_not": "no blocks"})
+    found = ladder.ladder_numbers(tmp_path, 100)
+    each = [roc_auc_score(part["label"], part["score"]) for _, part in table.groupby("patch_seed")]
+    assert found["everything"]["auc"]["draws"] == pytest.approx(each)
+    assert found["everything"]["difference"]["difference"] == 0
+    apart = found["untouched_harmonised"]["difference"]["difference"]
+    assert apart == pytest.approx(found["untouched_harmonised"]["auc"]["auc"] - np.mean(each)) and apart != 0
+    assert "auc" not in found["new_threshold"]
+    text = "\n".join(ladder_text.lines_of(ladder_text.gathered({1: found, 2: found}), (1, 2)))
+    mean = f"{found['untouched_harmonised']['auc']['auc']:.3f}"
+    assert f"| MIP harmonised | test only | 60 patients | {mean} ({mean} to {mean}) | {mean} ± " in text
+    assert "| MIP harmonised | SpotTune |  |  | does not apply: no blocks | does not apply: no blocks |" in text
+    assert "| MIP | threshold chosen anew | 60 patients | none | none |" in text
+
+
 def test_options_of_the_other_tables_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tables", "ffdm-to-dbt", "-o", str(tmp_path / "a"), "--pairs", "3"]) == 2
     assert "--pairs does not belong to the tables of ffdm-to-dbt" in capsys.readouterr().err
@@ -158,6 +230,10 @@ def test_the_whole_of_it_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert set(tables["rows"]) == {row.key for row in ROWS}
     base = tables["rows"]["base"]["seeds"]["1"]
     assert len(base["draws"]) == SMOKE.draws and base["patients"] == SMOKE.both[2]
+    climbed = tables["ladder"]["rows"]
+    assert set(climbed) == {row.key for row in ladder.ROWS}
+    assert climbed["untouched"]["seeds"]["1"]["difference"]["difference"] == 0, "the same patches as in the table"
+    assert all("why_not" not in one["seeds"]["1"] for one in climbed.values())
     policies = read_policies(folder / "seed_1" / "mip_spottune" / "policies.csv")
     assert len(policies) == 4 * SMOKE.both[2] * SMOKE.draws
     assert policies.filter(like="chosen_").isin([0, 1]).all(axis=None)

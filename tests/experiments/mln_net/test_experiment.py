@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from mammo_tf.adaptation.domains import FEWEST
 from mammo_tf.cli.main import main
 from mammo_tf.data import DomainSampling, SourceLooks, TileSampling
 from mammo_tf.data.domains import PAPER_BRANCHES
 from mammo_tf.errors import MammoError
-from mammo_tf.experiments.mln_net import experiment, study
+from mammo_tf.experiments.mln_net import experiment, harmonised, study
 from mammo_tf.experiments.mln_net.rows import AUGMENTATION_ROWS, CURVE_ROWS, EVERY_ROW, METRICS, ROWS, Row
-from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, FILM, PAPER, PHANTOM, SITE_2, SMOKE
+from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, FILM, PAPER, PHANTOM, SITE_2, SMOKE, MlnSize
+from mammo_tf.experiments.mln_net.study import machine_rows
 from mammo_tf.experiments.mln_net.tables import MORE, gathered, tables_text
 from mammo_tf.files import read_json, write_json
 from mammo_tf.models import SwinUnet
+from mammo_tf.phantom import PatientGroup
 from mammo_tf.reading import Facts
 from mammo_tf.recipes import Recipe, load_recipe
+from mammo_tf.recipes.recipe import Evaluation
 from mammo_tf.study import Finding, findings_from_json, findings_to_json, make_manifest
 from mammo_tf.training import Segmentation
 
@@ -177,6 +182,123 @@ def test_a_training_that_is_taken_over_is_done_where_it_is_not(tmp_path: Path, m
     chosen = [row for row in ROWS if row.key == "mln_net_r"]
     experiment._one_source(tmp_path, SMOKE, 1, FFDM, chosen, None, 1, lambda line: None)
     assert done == ["mln_net in mln_net", *["scored mln_net"] * 4]
+
+
+def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the experiment does, told instead of done."""
+    done: list[str] = []
+
+    def fitted(source: Path, target: Path, out: Path, say: object) -> None:
+        done.append(f"{target.parent.parent.name}/{target.name} to {source.name}")
+        write_json(out, {})
+
+    def scored(model: Path, data: Path, recipe: Recipe, out: Path, look: Path | None = None) -> None:
+        done.append(f"{model.parent.name} on {data.name}" + ("" if look is None else f" as {look.stem}"))
+        write_json(out / "metrics.json", {})
+
+    def trained(recipe: Recipe, out: Path, *rest: object) -> None:
+        done.append(f"trained {out.name}")
+        write_json(out / "metrics.json", {})
+
+    monkeypatch.setattr(experiment, "_trained", trained)
+    monkeypatch.setattr(experiment, "_scored", scored)
+    monkeypatch.setattr(experiment, "write_harmonising", fitted)
+    monkeypatch.setattr(experiment, "training_patients", lambda data: 4 if "few" in str(data) else 5)
+    monkeypatch.setattr(experiment, "row_numbers", lambda out: {})
+    monkeypatch.setattr(experiment, "paired_numbers", lambda before, after, evaluation: {"of": before.parent.name})
+    return done
+
+
+def test_a_harmonised_row_trains_nothing_and_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = _stand_ins(monkeypatch)
+    for place in ("prepared", "unlabelled/prepared"):
+        write_json(tmp_path / place / FILM / "index.json", {})
+    write_json(tmp_path / FFDM / "swin_unet" / "metrics.json", {})  # trained before such rows were thought of
+    chosen = [row for row in ROWS if row.key == "swin_unet_harmonised"]
+    arguments = (tmp_path, SMOKE, 1, FFDM, chosen, None, 1, lambda line: None)
+    experiment._one_source(*arguments)
+    machines = (FFDM, DBT, SITE_2, FILM)
+    assert sorted(done[:4]) == sorted(f"unlabelled/{machine} to {FFDM}" for machine in machines)
+    untouched = [f"swin_unet on {machine}" for machine in machines]
+    assert done[4:] == [*untouched, *[f"{one} as {one.removeprefix('swin_unet on ')}" for one in untouched]]
+    paired = tmp_path / FFDM / "swin_unet_harmonised" / f"on_{SITE_2}" / "paired.json"
+    assert read_json(paired) == {"of": "swin_unet"}
+    experiment._one_source(*arguments)
+    assert len(done) == 12, "what is finished is not computed again"
+
+
+@pytest.mark.parametrize("size", [PAPER, PHANTOM, SMOKE])
+def test_every_size_has_women_enough_to_harmonise(size: MlnSize) -> None:
+    assert size.patients[0] >= FEWEST, "a run of all rows is not to stop at the harmonised ones"
+
+
+def test_a_machine_of_too_few_training_patients_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, said = _stand_ins(monkeypatch), list[str]()
+    place = tmp_path / "few"
+    write_json(place / "prepared" / FILM / "index.json", {})
+    given = experiment.Given(tmp_path / "manifest.csv", tmp_path)
+    chosen = [row for row in ROWS if row.key == "mln_net_harmonised"]
+    experiment._one_source(place, SMOKE, 1, FFDM, chosen, given, 1, said.append)
+    assert f"{FILM} is not harmonised to {FFDM}: 4 patients of training, 5 are the fewest" in said
+    assert done == ["trained mln_net", *(f"mln_net on {machine}" for machine in (FFDM, DBT, SITE_2, FILM))]
+
+
+def test_unlabelled_women_are_others_and_tell_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, object] = {}
+
+    def study(folder: Path, groups: list[PatientGroup], machines: object, seed: int, *rest: object, **more: object):  # type: ignore[no-untyped-def]
+        seen.update(seed=seed, group=groups[0])
+        findings = findings_to_json([Finding("amorphous_cluster", "high_risk", box=(1, 1, 4, 4), frame=9)])
+        return make_manifest([
+            {"image_id": "a", "patient_id": "p00000", "label": "malignant", "path": "a.dcm", "findings": findings,
+             "site": DBT, "split": "train"},
+        ])  # fmt: skip
+
+    monkeypatch.setattr(harmonised, "make_study", study)
+    table = harmonised.unlabelled_study(tmp_path, PHANTOM, 3, 1)
+    assert seen["seed"] != 3 and seen["group"] == PatientGroup("unlabelled", 25, (FFDM, DBT, SITE_2, FILM), "train")
+    assert (table["label"] == "").all() and (table["findings"] == "").all() and "p00000" not in set(table["patient_id"])
+    facts = Facts(path="a.dcm", rows=8, columns=8, frames=40, slice_distance_mm=1.0)
+    monkeypatch.setattr("mammo_tf.experiments.mln_net.study.volume_facts", lambda path: facts)
+    assert list(machine_rows(table, tmp_path, DBT, PHANTOM)["frame"]) == ["20"], "the middle, not where the cluster is"
+    harmonised.unlabelled_study(tmp_path, SMOKE, 3, 1)
+    assert isinstance(seen["group"], PatientGroup) and seen["group"].patients == 5
+
+
+def test_the_paired_difference_is_of_the_same_pictures(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    rows = [
+        {"image_id": f"i{image}", "frame": frame, "patient_id": f"p{image // 2}", "split": "test",
+         "label": int(image % 4 < 2), "score": 0.5, "dsc": generator.random()}
+        for image in range(24) for frame in ("3", "5")
+    ]  # fmt: skip
+    before = pd.DataFrame(rows)
+    after = before.assign(dsc=before["dsc"] * 0.5 + 0.25).sample(frac=1, random_state=1)
+    after.loc[after["image_id"] == "i0", "dsc"] = np.nan  # nothing called
+    for name, table in (("before", before), ("after", after)):
+        (tmp_path / name).mkdir()
+        table.to_csv(tmp_path / name / "predictions_test.csv", index=False)
+    found = harmonised.paired_numbers(tmp_path / "before", tmp_path / "after", Evaluation(replicates=200))
+    kept = [table[table["label"] == 1]["dsc"].fillna(0).mean() for table in (before, after)]
+    assert found["untouched"]["value"] == pytest.approx(kept[0])
+    assert found["harmonised"]["value"] == pytest.approx(kept[1])
+    assert found["difference"]["value"] == pytest.approx(kept[1] - kept[0])
+    assert found["difference"]["n"] == 24, "twelve pictures, two frames each"
+    assert found["difference"]["low"] < found["difference"]["value"] < found["difference"]["high"]
+
+
+def test_the_tables_tell_what_harmonising_did(tmp_path: Path) -> None:
+    def number(value: float) -> dict[str, float]:
+        return {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 12}
+
+    for seed, value in ((1, -0.02), (2, 0.04)):
+        on_film = tmp_path / f"seed_{seed}" / FFDM / "swin_unet_harmonised" / f"on_{FILM}"
+        paired = {"untouched": number(0.3), "harmonised": number(0.3 + value), "difference": number(value)}
+        write_json(on_film / "paired.json", paired)
+    text = tables_text(gathered(tmp_path, (1, 2), PHANTOM, True))
+    told = "| Swin-Unet, harmonised | film | 30.0 (30.0 to 30.0) | 31.0 (28.0 to 34.0) | -2.0 (-12.0 to +8.0) | +4.0 ("
+    assert told in text
+    assert "Harmonised, trained on dbt" not in text
 
 
 @pytest.mark.long

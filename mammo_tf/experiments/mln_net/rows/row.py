@@ -31,6 +31,7 @@ class Row:
         recipe: of a size.
         trained: key of the row whose training it takes over, and is then measured in another way; "" trains its own.
         published: source of the paper ("FFDM", "DBT") -> its numbers by the names of `METRICS`, on the other modality.
+        harmonised: whether it is measured on pictures carried to the look of the source; then it takes over a training.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Row:
     recipe: Callable[[MlnSize], Recipe]
     trained: str = ""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    harmonised: bool = False
 
 
 def table_1(from_ffdm: tuple[float, ...], from_dbt: tuple[float, ...]) -> dict[str, dict[str, float]]:
