@@ -343,8 +343,9 @@ def test_without_the_old_site_the_card_tells_the_look(places, site, tmp_path):
         by_card = look_of(rung.climb(alone, tmp_path, print).model)
         by_pictures = look_of(rung.climb(replace(site, folder=tmp_path / "both"), tmp_path, print).model)
         assert np.abs(by_card[0].outputs - by_pictures[0].outputs).max() < 0.03
-        for one, other in zip(by_card[1:], by_pictures[1:], strict=True):
-            np.testing.assert_allclose(one.gains, other.gains, rtol=0.1)
+        if name == "harmonised":
+            np.testing.assert_allclose(by_card[1].gains, by_pictures[1].gains, rtol=0.1)
+            np.testing.assert_allclose(by_card[2].added, by_pictures[2].added, atol=0.03)
     bare = replace(alone, reference=None, model=without_domain(alone.model))
     told = {rung.name: rung.unfit(bare) for rung in RUNGS}
     assert all("--old" in told[name] for name in ("histogram", "harmonised", "last_layer_harmonised"))
