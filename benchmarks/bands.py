@@ -5,11 +5,12 @@
 A picture of 2457x1996 pixels, floats in [0, 1]; the breast is half an ellipse at its left edge, 55 % of it; five
 scales. `ours` is `imaging.bands.apply_gains`; `exact` blurs picture times mask and mask by `cv2.GaussianBlur` to four
 standard deviations, divides, and adds up the bands; `whole` is ours where all of the picture is breast. `one blur` is
-`cv2.sepFilter2D` with seven taps over the whole picture, for comparison with other machines. `both steps` is a whole
-harmonising of that picture, curve and bands at the standard scales in mm (pixels of 0.07 mm); `statistics` is what a
-picture adds to a domain's. They work in turn in one run, in processes of their own, one thread each. `--served`
-compares both steps in the graph with VGG16 512x1 at full width, pictures of 1152x896, two threads. Then: how far
-statistics are from those of the exact blurs, for noise whose amplitude falls as 1 / frequency^power.
+`cv2.sepFilter2D` with seven taps over the whole picture, for comparison with other machines. `harmonising` is curve,
+bands and periphery at the standard scales in mm (pixels of 0.07 mm); `statistics` is what a picture adds to the bands'
+of a domain, `along the skin` to the periphery's. They work in turn in one run, in processes of their own, one thread
+each. `--served` compares the three steps in the graph with VGG16 512x1 at full width, pictures of 1152x896, two
+threads. Then: how far statistics are from those of the exact blurs, for noise whose amplitude falls as 1 /
+frequency^power.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.bands import SCALES, SCALES_MM, apply_gains, bands
 from mammo_tf.imaging.bands import spreads as of_one_picture
 from mammo_tf.imaging.intensity_steps import HistogramLookup
+from mammo_tf.imaging.periphery import SCALES_MM as WINDOWS_MM
+from mammo_tf.imaging.periphery import profile
+from mammo_tf.imaging.periphery_steps import Periphery
 
 ROWS, COLUMNS = 2457, 1996
 GAINS = (1.25, 0.9, 1.3, 0.8, 1.1)
@@ -35,6 +39,7 @@ SPACING_MM = 0.07
 STEPS = (
     HistogramLookup(tuple((4095 * np.linspace(0, 1, 4096) ** 1.3).tolist())),
     ContrastBands(tuple(scale / SPACING_MM for scale in SCALES_MM), GAINS),
+    Periphery(tuple(scale / SPACING_MM for scale in WINDOWS_MM), (tuple(np.linspace(-0.2, 0.1, 7).tolist()),) * 2),
 )
 SERVED, OF_SERVED = (1152, 896), ("graph", "network")
 
@@ -68,7 +73,7 @@ def exact(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def served(name: str, small: bool) -> Callable[[], object]:
-    """Both steps in the graph, or the network behind them."""
+    """The steps in the graph, or the network behind them."""
     import tensorflow as tf
 
     from mammo_tf.data.graph_preprocessing import intensity
@@ -100,7 +105,8 @@ def side(name: str, small: bool) -> Callable[[], object]:
         "ours": lambda: apply_gains(image, mask, SCALES, GAINS),
         "whole": lambda: apply_gains(image, np.ones_like(mask), SCALES, GAINS),
         "exact": lambda: exact(image, mask),
-        "both steps": lambda: STEPS[1].intensity(STEPS[0].intensity(image), mask),
+        "harmonising": lambda: STEPS[2].intensity(STEPS[1].intensity(STEPS[0].intensity(image), mask), mask),
+        "along the skin": lambda: [profile(image, mask, window) for window in STEPS[2].scales],
         "statistics": lambda: of_one_picture(image, mask, STEPS[1].scales),
         "one blur": lambda: cv2.sepFilter2D(image, -1, kernel, kernel),
     }[name]
@@ -150,7 +156,16 @@ def main() -> None:
         return
     print(machine("numpy", "opencv-python-headless"))
     quick = ["--quick"] if options.quick else []
-    names = ("ours", "whole", "exact", "both steps", "statistics", "one blur", *(OF_SERVED if options.served else ()))
+    names = (
+        "ours",
+        "whole",
+        "exact",
+        "harmonising",
+        "statistics",
+        "along the skin",
+        "one blur",
+        *(OF_SERVED if options.served else ()),
+    )
     workers = {name: Worker(name, [sys.executable, __file__, "--side", name, *quick]) for name in names}
     found = in_turn(workers, 1 if options.quick else options.rounds, {})
     for worker in workers.values():
@@ -158,13 +173,13 @@ def main() -> None:
     for name, times in found.items():
         wall, processor = ([1000 * one for one in times[key]] for key in ("seconds", "processor"))
         clock, spent = (f"{median(one):8.1f} ({spread(one)})" for one in (wall, processor))
-        print(f"{name:10} {clock} ms, processor {spent}")
+        print(f"{name:15} {clock} ms, processor {spent}")
     for key in ("seconds", "processor"):
         ratio = median(found["exact"][key]) / median(found["ours"][key])
         print(f"exact / ours, {key}: {ratio:.1f}")
     if options.served:
         steps, network = (median(found[name]["processor"]) for name in OF_SERVED)
-        print(f"share of both steps of a served answer, processor: {steps / (steps + network):.3f}")
+        print(f"share of the steps of a served answer, processor: {steps / (steps + network):.3f}")
     report_errors(options.quick)
 
 

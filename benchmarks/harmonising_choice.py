@@ -5,7 +5,7 @@
 The demo's network of FFDM site 1 scores breasts of 80 women whom all machines imaged, behind each of
 `harmonising_variants.py`, fitted on 60 other women without a label. Two measures: AUC, and the rank correlation with
 the same network's scores of the same breasts on the source's own pictures, which is far less a matter of chance. Each
-variant is compared with the shipped one, paired, with intervals over women. What is chosen here is reported on other
+variant is compared with the form of before, curve and bands alone, paired, with intervals over women. What is chosen here is reported on other
 machines and seeds (`harmonising_machines.py`). Writes `numbers.json`.
 """
 
@@ -32,7 +32,7 @@ from mammo_tf.records import Records, open_records
 from mammo_tf.training import Classification, ModelFile
 
 MACHINES = ("ffdm_site_1", *sorted((Path(__file__).parent / "machines").glob("*.json")))
-SHIPPED = "harmonised"
+BEFORE = "harmonised"
 REPLICATES = 1000
 Scores = dict[str, NDArray[np.float64]]
 
@@ -76,7 +76,7 @@ def measures(table: pd.DataFrame, home: NDArray[np.float64], name: str) -> tuple
 
 
 def compared(table: pd.DataFrame, home: pd.DataFrame, variants: Sequence[str]) -> dict[str, Any]:
-    """For each variant both measures, and how far they lie above the shipped one's, with intervals over women."""
+    """For each variant both measures, and how far they lie above those of before, with intervals over women."""
     both = table.merge(home, on=["patient_id", "laterality"], validate="1:1")
     groups = [part for _, part in both.groupby("patient_id")]
     rng = np.random.default_rng(0)
@@ -88,14 +88,14 @@ def compared(table: pd.DataFrame, home: pd.DataFrame, variants: Sequence[str]) -
                 draws[name].append(measures(drawn, drawn["home"].to_numpy(), name))
     found = {}
     for name in variants:
-        own, apart = np.asarray(draws[name]), np.asarray(draws[name]) - np.asarray(draws[SHIPPED])
+        own, apart = np.asarray(draws[name]), np.asarray(draws[name]) - np.asarray(draws[BEFORE])
         value = measures(both, both["home"].to_numpy(), name)
-        shipped = measures(both, both["home"].to_numpy(), SHIPPED)
+        before = measures(both, both["home"].to_numpy(), BEFORE)
         found[name] = {
             measure: {
                 "value": value[at], "interval": np.percentile(own[:, at], (2.5, 97.5)).tolist(),
-                "above_shipped": value[at] - shipped[at],
-                "above_shipped_interval": np.percentile(apart[:, at], (2.5, 97.5)).tolist(),
+                "above_before": value[at] - before[at],
+                "above_before_interval": np.percentile(apart[:, at], (2.5, 97.5)).tolist(),
             }
             for at, measure in enumerate(("auc", "rank_correlation"))
         }  # fmt: skip
@@ -127,7 +127,7 @@ def main() -> None:
     arguments.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     arguments.add_argument("--workers", type=int, default=2)
     options = arguments.parse_args()
-    variants = [SHIPPED, *(name for name in options.variants if name != SHIPPED)]
+    variants = [BEFORE, *(name for name in options.variants if name != BEFORE)]
     folder = Path(options.output)
     found = {}
     for seed in options.seeds:
@@ -136,8 +136,8 @@ def main() -> None:
         for machine, each in found[str(seed)].items():
             print(f"seed {seed}, {machine}")
             for name, one in each.items():
-                told = [f"{one[key]['value']:.3f} ({one[key]['above_shipped']:+.3f}, "
-                        f"{one[key]['above_shipped_interval'][0]:+.3f} to {one[key]['above_shipped_interval'][1]:+.3f})"
+                told = [f"{one[key]['value']:.3f} ({one[key]['above_before']:+.3f}, "
+                        f"{one[key]['above_before_interval'][0]:+.3f} to {one[key]['above_before_interval'][1]:+.3f})"
                         for key in ("auc", "rank_correlation")]  # fmt: skip
                 print(f"  {name:18s} AUC {told[0]}   ranks {told[1]}")
 

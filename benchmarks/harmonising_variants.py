@@ -51,7 +51,7 @@ def matched(source: Pairs, target: Pairs, found: Harmonising) -> Way:
 
 
 def harmonised(source: Pairs, target: Pairs, found: Harmonising) -> Way:
-    """As shipped: the curve, then robust ratios."""
+    """The curve, then robust ratios: the form of before, which the others are compared with."""
     return partial(gained, found, found.robust_ratios)
 
 
@@ -112,7 +112,7 @@ def with_second_curve(way: Way, target: Pairs, found: Harmonising) -> Way:
 
 
 def harmonised_curve(source: Pairs, target: Pairs, found: Harmonising) -> Way:
-    """As shipped, and then a second curve."""
+    """As before, and then a second curve."""
     return with_second_curve(harmonised(source, target, found), target, found)
 
 
@@ -268,7 +268,7 @@ def with_rim(way: Way, source: Pairs, target: Pairs) -> Way:
 
 
 def rim(source: Pairs, target: Pairs, found: Harmonising) -> Way:
-    """As shipped, then the source's brightness along the skin."""
+    """As before, then the source's brightness along the skin, told by distances."""
     return with_rim(harmonised(source, target, found), source, target)
 
 
@@ -298,7 +298,7 @@ def core_rim(source: Pairs, target: Pairs, found: Harmonising) -> Way:
 
 
 def periphery(source: Pairs, target: Pairs, found: Harmonising) -> Way:
-    """As shipped, then `imaging.periphery`: the skin told by windows instead of distances."""
+    """As shipped now: the same by `imaging.periphery`, windows instead of distances."""
     way, levels = harmonised(source, target, found), []
     known = [levels_of(*zip(*source, strict=True), scale=window) for window in WINDOWS]
     behind = [(way(*pair), pair[1]) for pair in target]

@@ -7,8 +7,9 @@ The folder, machines and networks are those of `harmonising_choice.py` (`choosin
 or 60 by chance, and women of fatty or of dense breasts alone. Each is judged by the rank correlation of the network's
 scores with its scores of the same breasts on the source's own pictures, against the same of untouched pictures and of
 the curve alone: *harm* where the paired 95 % interval over women lies below zero, *help* where it lies above. Told is
-how often each note speaks among these. `halves` is the fourth rule of warning: scores behind statistics of the dark and
-of the bright half of the pictures correlate below 0.9. Writes `warnings.json`.
+how often each note speaks among these. Two rules stand beside the notes: `halves`, scores behind statistics of the dark
+and of the bright half of the pictures correlate below 0.9, and `remains`, behind all steps the plain statistic of a
+band is more than 1.5 times off the source's. Writes `warnings.json`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from harmonising_choice import MACHINES, breasts, scored
-from harmonising_variants import Pairs
+from harmonising_variants import Breast, Pairs, Picture, Way
 from machine_study import SHIPPED, UNLABELLED, Machines, prepared, trained
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -30,7 +31,9 @@ from mammo_tf.adaptation.harmonising_notes import notes
 from mammo_tf.adaptation.site_pictures import PreparedPictures, training_part
 from mammo_tf.errors import MammoError
 from mammo_tf.files import read_json, write_json
+from mammo_tf.imaging.bands import spreads
 from mammo_tf.imaging.harmonising import Harmonising
+from mammo_tf.imaging.steps import run_intensity
 from mammo_tf.records import Records, open_records
 from mammo_tf.training import ModelFile
 
@@ -39,7 +42,8 @@ COUNTS = {5: 2, 10: 2, 25: 1, UNLABELLED: 1}  # women -> draws
 DENSITIES = {"fatty": ("A", "B"), "dense": ("C", "D")}
 REPLICATES = 500
 ALIKE = 0.9  # of the fourth rule
-HALVES = "halves"
+MOST_LEFT = 1.5  # times
+HALVES, REMAINS = "halves", "remains"
 
 
 def groups(records: Records) -> dict[str, Records]:
@@ -77,9 +81,13 @@ def verdict(own: NDArray[np.float64], other: NDArray[np.float64]) -> str:
 
 
 def codes_of(found: Harmonising, model: ModelFile, source: Records, some: Records) -> list[str]:
-    """The notes, and the fourth rule's word."""
+    """The notes, and the words of the two further rules."""
     codes = [note.code.removeprefix("harmonising_") for note in notes(found)]
     pairs: Pairs = list(PreparedPictures(some))
+    way = _way(found)
+    left = np.mean([spreads(way(*pair), pair[1], found.target.bands.scales)[1] for pair in pairs], axis=0)
+    ratios = np.log(np.asarray(found.source.bands.plain) / left)
+    codes += [REMAINS] if np.abs(ratios).max() > np.log(MOST_LEFT) else []
     try:
         both = [scored(model, pairs, _way(half)) for half in fit_halves(source, some)]
     except MammoError:
@@ -87,8 +95,13 @@ def codes_of(found: Harmonising, model: ModelFile, source: Records, some: Record
     return [*codes, HALVES] if np.corrcoef(rankdata(both, axis=1))[0, 1] < ALIKE else codes
 
 
-def _way(found: Harmonising) -> Any:
-    return lambda picture, breast: found.steps[1].intensity(found.curve.intensity(picture), breast)
+def _way(found: Harmonising) -> Way:
+    def way(picture: Picture, breast: Breast) -> Picture:
+        for step in found.steps:
+            picture = run_intensity(step, picture, breast)
+        return picture
+
+    return way
 
 
 def one_machine(model: ModelFile, source: Records, target: Records, home: Records, path: Path) -> dict[str, Any]:

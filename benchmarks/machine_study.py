@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mammo_tf.experiments.demo import SHORT, source_recipe
+from mammo_tf.experiments.demo_recipes import SHORT, source_recipe
 from mammo_tf.experiments.study_recipes import prepare_site, seeded
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, load_machine, make_study
 from mammo_tf.recipes.runner import run

@@ -49,8 +49,8 @@ def _demo_options(one: ArgumentParser) -> None:
 def demo(options: Namespace) -> None:
     """Runs the demonstration."""
     with tensorflow_loaded():
-        from mammo_tf.experiments.demo import LONG, SHORT
         from mammo_tf.experiments.demo import demo as run_demo
+        from mammo_tf.experiments.demo_recipes import LONG, SHORT
 
     size = LONG if options.long else SHORT
     run_demo(options.output, size, options.workers, options.seed)

@@ -8,34 +8,33 @@ in so few steps. docs/diary/results.md tells how they were arrived at, and which
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
+from mammo_tf.adaptation.ladder_choice import choose
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import compare, read_metrics, read_predictions
 from mammo_tf.evaluation.number_text import DIFFERENCE, number_text
-from mammo_tf.experiments.steps import Steps
-from mammo_tf.experiments.study_recipes import (
-    HEAD,
-    MIRRORED,
-    SPACING_MM,
-    Say,
-    deeper,
-    from_patches,
-    prepare_site,
-    score_site,
-    seeded,
-    steady_stage,
+from mammo_tf.experiments.demo_recipes import (
+    ADAPTED,
+    HARMONISED,
+    SHORT,
+    DemoSize,
+    adaptation_recipe,
+    harmonised_recipe,
+    source_recipe,
 )
+from mammo_tf.experiments.steps import Steps
+from mammo_tf.experiments.study_recipes import SPACING_MM, Say, deeper, prepare_site, score_site, seeded
 from mammo_tf.files import Kind, claim, write_json
 from mammo_tf.imaging.harmonising import with_harmonising
 from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes.recipe import Phase, Preparation, Recipe, Training
+from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.report import run_examples, run_facts, write_examples
 from mammo_tf.recipes.runner import RunResult, run
 from mammo_tf.records import open_records
@@ -49,70 +48,6 @@ from mammo_tf.training import load_model
 
 SOURCE, TARGET = "ffdm_site_1", "ffdm_site_2"
 DEMO = Kind("demo.json", "demo", "a demo of another size", "other_demo", "Remove it or name another with -o")
-
-
-@dataclass(frozen=True)
-class DemoSize:
-    """How large a demonstration is: patients of each group, and epochs of each stage.
-
-    Attributes:
-        source, source_validation: patients of site 1 alone.
-        target, target_validation: patients of site 2 alone.
-        test: patients seen by both sites, never trained on.
-        patch, head, whole: epochs on site 1: patches, the head alone, everything.
-        adapt_head, adapt_all: epochs on site 2.
-    """
-
-    source: int = 140
-    source_validation: int = 40
-    target: int = 60
-    target_validation: int = 30
-    test: int = 80
-    patch: int = 8
-    head: int = 2
-    whole: int = 14
-    adapt_head: int = 3
-    adapt_all: int = 14
-
-
-AVERAGE, WARM_UP = 0.98, 35  # of the trainings on site 1: over about 50 steps; an epoch of whole images
-SHORT = DemoSize()
-LONG = DemoSize(
-    source=300, source_validation=80, target=120, target_validation=60, test=200,
-    patch=10, head=3, whole=16, adapt_head=4, adapt_all=28,
-)  # fmt: skip
-
-
-def source_recipe(size: DemoSize) -> Recipe:
-    """Patch stage, then the head, then everything, on site 1."""
-    about = "VGG16 at an eighth of its width, trained on site 1: patches, then whole images"
-    recipe = from_patches("site_1", about, (size.patch, size.head, size.whole))
-    return replace(recipe, phases=tuple(map(_averaged, recipe.phases)))
-
-
-def _averaged(phase: Phase) -> Phase:
-    """The same, its weights averaged over the steps, and its rate rising at the start: steadier from seed to seed."""
-    stages = tuple(replace(stage, average=AVERAGE, warm_up=WARM_UP) for stage in phase.stages)
-    return replace(phase, stages=stages)
-
-
-def adaptation_recipe(size: DemoSize, harmonising: Path) -> Recipe:
-    """Configuration 2 in its two stages, at rates of the demonstration's own, on harmonised pictures."""
-    return Recipe(
-        name="site_2_adapted",
-        about="the model of site 1, fine-tuned on harmonised pictures of site 2, configuration 2 at rates of its own",
-        needs_start=True,
-        preparation=Preparation(preset="start", mean="start", harmonising=str(harmonising)),
-        training=Training(batch_size=16, augmentation=MIRRORED),
-        phases=(
-            Phase(
-                stages=(
-                    steady_stage("stage_1", HEAD, 1e-3, size.adapt_head, weight_decay=1e-4, dropout=0.1),
-                    steady_stage("stage_2", ("all",), 5e-4, size.adapt_all, weight_decay=1e-4, dropout=0.1),
-                )
-            ),
-        ),
-    )
 
 
 def demo(folder: str | Path, size: DemoSize = SHORT, workers: int = 2, seed: int = 1, say: Say = print) -> Path:
@@ -152,8 +87,8 @@ def _steps(folder: Path, size: DemoSize, workers: int, seed: int, say: Say) -> P
         lambda: _at_site_2(folder, size, seed, data, source.folder, below),
     )
     steps.resumed(
-        "exporting the adapted model and scoring DICOM files with what was exported",
-        lambda: _scored(folder, _exported(folder, adapted.folder, data[TARGET]), study),
+        "choosing on validation of site 2, exporting what was chosen, scoring DICOM files with it",
+        lambda: _scored(folder, _exported(folder, _chosen(folder, below), data[TARGET]), study),
     )
     comparisons = steps.resumed(
         "comparing on test patients that no model has seen",
@@ -168,11 +103,12 @@ def _steps(folder: Path, size: DemoSize, workers: int, seed: int, say: Say) -> P
 def _at_site_2(folder: Path, size: DemoSize, seed: int, data: dict[str, Path], source: Path, say: Say) -> RunResult:
     """The model of site 1 at site 2, in every way; gives the adapted one."""
     quiet = Steps(folder, lambda _: None)
-    matched, harmonised = folder / "site_2_matched", folder / "site_2_harmonised"
+    matched = folder / "site_2_matched"
     quiet.once("histogram matching", matched / "metrics.json", lambda: _matching(matched, data, source, say))
     found = (folder / "harmonising.json").resolve()  # the same, whatever folder it is called from
-    quiet.once("harmonising", harmonised / "metrics.json", lambda: _harmonised(harmonised, found, data, source, say))
-    return run(seeded(adaptation_recipe(size, found), seed), folder / "site_2_adapted", data[TARGET], source, say=say)
+    quiet.once("harmonising", found, lambda: _harmonising(found, data, say))
+    run(harmonised_recipe(found), folder / HARMONISED, data[TARGET], source, say=say)
+    return run(seeded(adaptation_recipe(size, found), seed), folder / ADAPTED, data[TARGET], source, say=say)
 
 
 def _study(folder: Path, size: DemoSize, seed: int, workers: int) -> pd.DataFrame:
@@ -204,13 +140,12 @@ def _matching(out: Path, data: dict[str, Path], model_folder: Path, say: Say) ->
     _behind(out, data, model_folder, (matching_step(target, source, say=say),))
 
 
-def _harmonised(out: Path, file: Path, data: dict[str, Path], model_folder: Path, say: Say) -> None:
-    """The model of site 1 on site 2 behind curve and contrast by scale, fitted on unlabelled pictures of both."""
+def _harmonising(file: Path, data: dict[str, Path], say: Say) -> None:
+    """What carries pictures of site 2 to the look of site 1, fitted on unlabelled pictures of both."""
     found = fit(open_records(data[SOURCE]), open_records(data[TARGET]))
     for note in notes(found):
         say(f"harmonising: {note.sentence}")
     found.save(file)
-    _behind(out, data, model_folder, found.steps)
 
 
 def _behind(out: Path, data: dict[str, Path], model_folder: Path, ahead: Sequence[IntensityStep]) -> None:
@@ -223,13 +158,27 @@ def _behind(out: Path, data: dict[str, Path], model_folder: Path, ahead: Sequenc
     score_site(changed, data[TARGET], Recipe(name=out.name, about=""), out)
 
 
-def _exported(folder: Path, model_folder: Path, data: Path) -> Path:
-    root = folder / "saved_models" / "site_2_adapted"
+def _chosen(folder: Path, say: Say) -> str:
+    """The harmonised model, unless the adapted one is shown to be better on validation of site 2."""
+    tables = {name: read_predictions(folder / name / "predictions_validation.csv") for name in (HARMONISED, ADAPTED)}
+    measures = {name: read_metrics(folder / name / "metrics.json")["validation"]["breast"]["auc"] for name in tables}
+    found = choose(
+        measures,
+        lambda one, other: compare(tables[one], tables[other], levels=("breast",))["validation"]["breast"][
+            "auc_difference"
+        ],
+    )
+    assert found is not None  # both were measured
+    say(f"chosen is {found.rung.replace('_', ' ')}: {found.reason}")
+    return found.rung
+
+
+def _exported(folder: Path, name: str, data: Path) -> Path:
+    root = folder / "saved_models" / name
 
     def export() -> None:
-        model_file = load_model(model_folder / "model.keras")
-        pictures = validation_pictures(data)
-        export_bundle(model_file, folder / "saved_models", "site_2_adapted", validation=pictures)
+        model_file = load_model(folder / name / "model.keras")
+        export_bundle(model_file, folder / "saved_models", name, validation=validation_pictures(data))
 
     Steps(folder, lambda _: None).once("export", root / "1", export)
     return root
@@ -244,10 +193,10 @@ def _scored(folder: Path, bundle: Path, study: pd.DataFrame) -> None:
 
 TABLES = {
     "site 1, its own model": "site_1",
-    "site 2, untouched": "site_2_adapted/before",
+    "site 2, untouched": f"{ADAPTED}/before",
     "site 2, histogram matching alone": "site_2_matched",
-    "site 2, harmonised without a label": "site_2_harmonised",
-    "site 2, adapted with labels": "site_2_adapted",
+    "site 2, harmonised without a label": HARMONISED,
+    "site 2, adapted with labels": ADAPTED,
 }
 PAIRS = (
     ("harmonised without a label minus untouched", "site 2, untouched", "site 2, harmonised without a label"),
@@ -278,7 +227,7 @@ def _reported(folder: Path, comparisons: list[Comparison], adapted: RunResult) -
         Entry(name, folder / place / "predictions_test.csv", folder / place / "metrics.json")
         for name, place in TABLES.items()
     )
-    names = ("site_1", "site_2_adapted")
+    names = ("site_1", ADAPTED)
     curves = tuple(Curve(name.replace("_", " "), folder / name / "log.csv") for name in names)
     report = Report(
         title="A model moves to another site",
@@ -286,8 +235,8 @@ def _reported(folder: Path, comparisons: list[Comparison], adapted: RunResult) -
         "there untouched, with pictures harmonised without a label, and adapted with labels, on test patients whom no "
         "model has seen.",
         entries=entries, comparisons=tuple(comparisons), curves=curves,
-        examples=run_examples(folder / "site_2_adapted"),
-        facts={**run_facts(folder / "site_2_adapted"), "data": "synthetic study, conspicuous findings"},
+        examples=run_examples(folder / ADAPTED),
+        facts={**run_facts(folder / ADAPTED), "data": "synthetic study, conspicuous findings"},
         warnings=("The study is synthetic and its findings are conspicuous: nothing here says how a model does on "
                   "women.",),
         root=folder,

@@ -106,19 +106,26 @@ def surroundings(mask: NDArray[np.bool_], scale: float) -> NDArray[np.float32]:
         float32 `[ceil(rows / cell), ceil(columns / cell)]`; a last cell that the picture fills in part counts in part.
     """
     cell, kernel = cell_of(scale), np.asarray(kernel_of(scale), np.float32)
-    both = [_cells(np.asarray(part, np.float32), cell) for part in (mask, np.ones_like(mask))]
-    found, whole = (cv2.sepFilter2D(part, -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT) for part in both)
-    return np.asarray(found / whole, np.float32)
+    found = cv2.sepFilter2D(_cells(mask, cell), -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
+    rows, columns = (_of_the_picture(size, cell, kernel) for size in mask.shape)
+    return np.asarray(found / (rows[:, None] * columns[None]), np.float32)
 
 
-def _cells(values: NDArray[np.float32], cell: int) -> NDArray[np.float32]:
+def _cells(mask: NDArray[np.bool_], cell: int) -> NDArray[np.float32]:
     """Means over cells, zeros beyond the picture's edge."""
     if cell == 1:
-        return values
-    rows, columns = (-(-size // cell) for size in values.shape)
-    wide = np.zeros((rows * cell, columns * cell), np.float32)
-    wide[: values.shape[0], : values.shape[1]] = values
-    return np.asarray(wide.reshape(rows, cell, columns, cell).mean((1, 3), dtype=np.float64), np.float32)
+        return mask.astype(np.float32)
+    below, beside = (-size % cell for size in mask.shape)
+    wide = cv2.copyMakeBorder(mask.view(np.uint8), 0, below, 0, beside, cv2.BORDER_CONSTANT, value=0)
+    size = (wide.shape[1] // cell, wide.shape[0] // cell)
+    return np.asarray(cv2.resize(wide.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+
+
+def _of_the_picture(size: int, cell: int, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much of the window around each cell is of the picture, along one side of it."""
+    whole = np.ones(-(-size // cell), np.float32)
+    whole[-1] = 1 - (-size % cell) / cell
+    return np.convolve(np.pad(whole, len(kernel) // 2), kernel, "valid").astype(np.float32)
 
 
 def _pixels(cells: NDArray[np.float32], cell: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -180,8 +187,9 @@ def add_levels(
         MammoError: `pixels_wrong`, `mask_wrong`.
     """
     values, inside = checked(image, mask)
-    total = values.copy()
+    total: Any = values
     for scale, levels in zip(scales, added, strict=True):
         moved = np.interp(surroundings(inside, scale), KNOTS, (*levels, 0.0)).astype(np.float32)
-        total += _pixels(moved, cell_of(scale), values.shape)
-    return np.where(inside, np.clip(total, 0, 1), np.float32(0))
+        total = cv2.add(total, _pixels(moved, cell_of(scale), values.shape))
+    total = cv2.threshold(cv2.threshold(total, 1.0, 0.0, cv2.THRESH_TRUNC)[1], 0.0, 0.0, cv2.THRESH_TOZERO)[1]
+    return np.asarray(cv2.copyTo(total, inside.view(np.uint8)), np.float32)

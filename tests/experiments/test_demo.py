@@ -12,7 +12,16 @@ import pytest
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
 from mammo_tf.experiments import demo as module
-from mammo_tf.experiments.demo import LONG, PAIRS, SHORT, TABLES, DemoSize, adaptation_recipe, demo, source_recipe
+from mammo_tf.experiments.demo import PAIRS, TABLES, demo
+from mammo_tf.experiments.demo_recipes import (
+    ADAPTED,
+    HARMONISED,
+    LONG,
+    SHORT,
+    DemoSize,
+    adaptation_recipe,
+    source_recipe,
+)
 from mammo_tf.files import read_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.intensity_steps import Channels
@@ -21,7 +30,7 @@ from mammo_tf.records.domain_statistics import drawn, matching_step, with_matchi
 from mammo_tf.study import check_leakage, read_manifest
 
 TINY = DemoSize(
-    source=6, source_validation=4, target=4, target_validation=4, test=6,
+    source=6, source_validation=4, target=5, target_validation=4, test=6,
     patch=1, head=1, whole=1, adapt_head=1, adapt_all=1,
 )  # fmt: skip
 
@@ -38,7 +47,14 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
         shown = read_json(tmp_path / "demo" / place / "metrics.json")["test"]["breast"]["auc"]["value"]
         assert any(f"{shown:.3f}" in line for line in lines)
     assert len(list((tmp_path / "demo" / "comparisons").iterdir())) == len(PAIRS)
-    assert (tmp_path / "demo" / "saved_models" / "site_2_adapted" / "1" / "saved_model.pb").is_file()
+    (chosen,) = (tmp_path / "demo" / "saved_models").iterdir()
+    assert (chosen / "1" / "saved_model.pb").is_file()
+    assert any(f"chosen is {chosen.name.replace('_', ' ')}: " in line for line in lines)
+    values = [
+        read_json(tmp_path / "demo" / name / "metrics.json")["validation"]["breast"]["auc"]["value"]
+        for name in (HARMONISED, ADAPTED)
+    ]
+    assert chosen.name == HARMONISED or values[1] > values[0]
     assert len(read_predictions_of_an_exam(tmp_path / "demo")) == 4
     text = report.read_text(encoding="utf-8")
     for word in (*TABLES, *(name for name, _, _ in PAIRS), "synthetic"):

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from mammo_tf.evaluation import compare, compute_metrics, read_predictions
-from mammo_tf.experiments.demo import SOURCE, TARGET, DemoSize, source_recipe
+from mammo_tf.experiments.demo import SOURCE, TARGET
+from mammo_tf.experiments.demo_recipes import DemoSize, source_recipe
 from mammo_tf.experiments.study_recipes import SIZE, SPACING_MM
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
