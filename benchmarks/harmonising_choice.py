@@ -5,8 +5,8 @@
 The demo's network of FFDM site 1 scores breasts of 80 women whom all machines imaged, behind each of
 `harmonising_variants.py`, fitted on 60 other women without a label. Two measures: AUC, and the rank correlation with
 the same network's scores of the same breasts on the source's own pictures, which is far less a matter of chance. Each
-variant is compared with the form of before, curve and bands alone, paired, with intervals over women. What is chosen here is reported on other
-machines and seeds (`harmonising_machines.py`). Writes `numbers.json`.
+variant is compared with the form of before, curve and bands alone, paired, with intervals over women. What is chosen
+here is reported on other machines and seeds (`harmonising_machines.py`). Writes `numbers.json`.
 """
 
 from __future__ import annotations
