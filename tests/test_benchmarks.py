@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
+
+from mammo_tf.files import read_json
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 TWO_NETWORKS = "end2end_vgg16.py"  # full width: a minute
@@ -140,31 +146,179 @@ def test_published_scores_in_another_order_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_real_sites_divides_patients_and_measures_differences_over_them() -> None:
-    found = runpy.run_path(str(BENCHMARKS / "real_sites.py"), run_name="real_sites")
+@pytest.fixture
+def sites(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script of the two real sites, which finds its own parts beside it."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("real_sites")
+
+
+def _site(sites: ModuleType, patients: int, power: float) -> Any:
+    """Two pictures a patient, of whom every third has no label."""
+    generator = np.random.default_rng(patients)
+    pictures = generator.uniform(0.2, 0.8, (2 * patients, 48, 40)).astype(np.float32) ** np.float32(power)
+    numbers = np.arange(2 * patients) // 2
+    dense = np.where(numbers % 3 == 2, np.nan, numbers % 2)
+    table = pd.DataFrame({"image_id": [f"image_{row}" for row in range(len(numbers))], "dense": dense})
+    return sites.Site(
+        table.assign(patient_id=[f"patient_{number}" for number in numbers]), pictures, np.ones(pictures.shape, bool)
+    )
+
+
+def test_real_sites_divides_patients_and_draws_more_of_them_around_fewer(sites: ModuleType) -> None:
     patients = [f"patient_{number % 20:02d}" for number in range(40)]
-    first, second = found["divided"](patients, 0.25, 0)
+    first, second = sites.divided(patients, 0.25, 0)
     assert (len(first), first | second, first & second) == (5, set(patients), set())
-    assert found["divided"](patients[::-1], 0.25, 0) == (first, second)
+    assert sites.divided(patients[::-1], 0.25, 0) == (first, second)
+    site = _site(sites, 18, 1)
+    half = np.arange(36) < 18
+    few, more, all_of_them = (sites.drawn(site, half, number, 1) for number in (2, 4, 100))
+    assert few < more < all_of_them == {f"patient_{number}" for number in (0, 1, 3, 4, 6, 7)}
+    assert few != sites.drawn(site, half, 2, 2)
+
+
+def test_real_sites_measures_differences_over_patients_and_pictures_of_one_network(sites: ModuleType) -> None:
+    patients = [f"patient_{number % 20:02d}" for number in range(40)]
     dense = np.arange(40) // 2 % 2
-    tables = [pd.DataFrame({"patient_id": patients, "dense": dense, "a": dense, "b": way * dense}) for way in (0, -1)]
-    right, better = (found["told"](tables, "a", other, 100) for other in (None, "b"))
+    parts = np.arange(40) // 4 % 2
+    rows = {"patient_id": patients, "dense": dense, "a": dense, "c": dense - 5 * parts}
+    tables = [pd.DataFrame({**rows, "part": 0, "b": way * dense}) for way in (0, -1)]
+    right, better, mixed = (sites.told(tables, *names, 100) for names in (("a", None), ("a", "b"), ("c", None)))
     assert [right[key] for key in ("value", "low", "high")] == [1, 1, 1]
     assert (better["value"], better["each_seed"]) == (0.75, [0.5, 1.0])  # b: 0.5 by ties, then all pairs the wrong way
+    assert mixed["value"] == 0.75  # of pairs across the parts half are the wrong way round
+    apart = sites.told([table.assign(part=parts) for table in tables], "c", None, 100)
+    assert [apart[key] for key in ("value", "low", "high")] == [1, 1, 1]
+    left_out = {"plain_matched - plain_untouched", "augmented_untouched - plain_matched"}
+    table = tables[0].assign(plain_untouched=dense, augmented_untouched=dense)
+    pairs = sites.without_labels(["plain", "augmented"])
+    assert left_out <= {" - ".join(pair) for pair in pairs}
+    assert list(sites.differences([table], pairs, 10)) == ["augmented_untouched - plain_untouched"]
 
 
-def test_real_sites_carries_each_half_behind_a_harmonising_of_others() -> None:
-    found = runpy.run_path(str(BENCHMARKS / "real_sites.py"), run_name="real_sites")
-    generator = np.random.default_rng(0)
-    pictures = generator.uniform(0.2, 0.8, (12, 48, 40)).astype(np.float32)
-    breasts = np.ones(pictures.shape, np.bool_)
-    site = found["Site"](pd.DataFrame({"patient_id": list("abcdefghijkl")}), pictures, breasts)
-    first = np.arange(12) < 6
-    harmonising = found["fit"](list(zip(pictures**2, breasts, strict=True)), site.pairs(~first))
-    carried = found["carried"](site, [(first, harmonising)])
-    assert (carried["untouched"] == pictures).all()
-    assert all((carried[name][~first] == pictures[~first]).all() for name in ("matched", "harmonised"))
-    assert np.abs(carried["matched"][first] - pictures[first] ** 2).mean() < 0.01
-    changed = found["augmented"](pictures, breasts, generator)
-    assert changed.shape == pictures.shape
-    assert 0 <= changed.min() <= changed.max() <= 1
+def test_real_sites_carries_each_half_behind_a_harmonising_of_others(sites: ModuleType) -> None:
+    source, target = _site(sites, 12, 2), _site(sites, 12, 1)
+    way = sites.Way("there", source, target)
+    assert (way.halves[0] ^ way.halves[1]).all()
+    assert (way.pictures["untouched"] == target.pictures).all()
+    for half, other, harmonising, own in zip(way.halves, way.halves[::-1], way.harmonisings, way.own, strict=True):
+        matched = np.stack([harmonising.steps[0].intensity(picture) for picture in target.pictures])
+        assert (way.pictures["matched"][other] == matched[other]).all()
+        assert (own["matched"][half] == matched[half]).all()
+        assert (own["harmonised"][other] == target.pictures[other]).all()
+        assert np.abs(matched - target.pictures**2).mean() < 0.02
+        row = np.flatnonzero(half)[0]
+        values = [matched[row]]
+        for step in harmonising.steps[1:]:
+            values.append(step.intensity(values[-1], target.breasts[row]))
+        assert (own["bands"][row] == values[1]).all()
+        assert (own["harmonised"][row] == values[-1]).all()
+        changed = np.where(other[:, None, None], 1 - target.pictures, target.pictures)
+        again = sites.fit(source.pairs(way.learnt), replace(target, pictures=changed).pairs(half))
+        assert again.steps == harmonising.steps
+
+
+def test_real_sites_learns_labels_of_the_half_that_is_not_measured(
+    sites: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = _site(sites, 24, 1)
+    way = sites.Way("there", _site(sites, 12, 2), target)
+    learnt, measured = [], []
+
+    class Learner:
+        def learn(self, weights: str, rate: float, pictures: Any, labels: Any, seed: int, steps: int) -> None:
+            learnt.append((weights, rate, pictures, labels))
+            assert (seed, steps) == (1, 30)
+
+    def scored(model: None, pictures: Any) -> Any:
+        measured.append(pictures)
+        return np.zeros(len(pictures))
+
+    def model(name: str) -> SimpleNamespace:
+        return SimpleNamespace(get_weights=lambda: name)
+
+    monkeypatch.setattr(sites, "scored", scored)
+    monkeypatch.setattr(sites, "network", lambda: model("new"))
+    monkeypatch.setattr(sites.keras.models, "load_model", lambda path, compile: model(path.name))
+    way.learn_there(tmp_path, Learner(), 5, 1, steps=30)
+    table = pd.read_csv(tmp_path / "there_labels_5_1.csv")
+    assert sorted(table["image_id"]) == sorted(target.table.loc[target.labelled, "image_id"])
+    assert [one[:2] for one in learnt] == [*[("there_plain_1.keras", 3e-4)] * 4, ("new", 1e-3)] * 2
+    for part in (0, 1):
+        chosen = way.labelled_pictures(way.halves[part], 5, 1)
+        rows = way.halves[1 - part] & target.labelled
+        assert chosen.sum() == 10
+        assert not set(target.table.loc[chosen, "patient_id"]) & set(target.table.loc[rows, "patient_id"])
+        for place, name in enumerate((*sites.PICTURES, "untouched"), 5 * part):
+            _, _, pictures, labels = learnt[place]
+            assert (pictures == way.own[part][name][chosen]).all()
+            assert (labels == target.table.loc[chosen, "dense"]).all()
+            assert (measured[place] == way.pictures[name][rows]).all()
+    learnt.clear()
+    way.learn_there(tmp_path, Learner(), 5, 1, steps=30)
+    assert not learnt
+
+
+def test_real_sites_learns_anew_each_time(sites: ModuleType) -> None:
+    learner = sites.Learner()
+    start = learner.model.get_weights()
+    pictures = np.random.default_rng(0).uniform(size=(20, *learner.model.input_shape[1:3])).astype(np.float32)
+    labels = (np.arange(20) % 2).astype(np.float32)
+    first, still, again = (
+        learner.learn(start, rate, pictures, labels, 1, 2).get_weights() for rate in (1e-3, 0.0, 1e-3)
+    )
+    assert learner.model.optimizer.iterations == 2
+    assert all((one == other).all() for one, other in zip(first, again, strict=True))
+    trained = [one.path for one in learner.model.trainable_weights]
+    for variable, *values in zip(learner.model.weights, start, still, first, strict=True):
+        assert (values[0] == values[1]).all() == (variable.path in trained)  # statistics of normalisation move
+        assert not (values[0] == values[2]).all()
+
+
+def test_real_sites_changes_grey_values_of_what_it_trains_on(sites: ModuleType) -> None:
+    site, networks = _site(sites, 6, 1), importlib.import_module("dense_networks")
+    for model, changes in networks.CHANGES.items():
+        found = networks.changed(site.pictures, site.breasts, changes, np.random.default_rng(0))
+        assert found.shape == site.pictures.shape
+        assert 0 <= found.min() <= found.max() <= 1
+        assert (found == site.pictures).all() == (model == "plain")
+        rises = np.diff(found[0].ravel()[np.argsort(site.pictures[0], axis=None)]).min() >= 0
+        assert rises == (model in ("plain", "curves"))  # a curve keeps the order of grey values, gains do not
+
+
+def _sheets(folder: Path, patients: int, generator: np.random.Generator) -> None:
+    """Breasts at the left of black pictures, the dense ones brighter; every fifth patient has no label."""
+    folder.mkdir(parents=True)
+    row, column = np.mgrid[:160, :120]
+    breast = ((row - 80) / 70) ** 2 + (column / 80) ** 2 < 1
+    rows = []
+    for number in range(patients):
+        noise = generator.normal(0.4 + 0.2 * (number % 2), 0.05, breast.shape)
+        cv2.imwrite(str(folder / f"{number}.png"), np.uint8(255 * np.where(breast, np.clip(noise, 0.1, 1), 0)))
+        rows.append((f"image_{number}", f"patient_{number}", f"{number}.png", "" if number % 5 == 4 else number % 2))
+    pd.DataFrame(rows, columns=["image_id", "patient_id", "path", "dense"]).to_csv(folder / "labels.csv", index=False)
+
+
+@pytest.mark.long
+def test_real_sites_runs_and_resumes(tmp_path: Path) -> None:
+    for name in ("mias", "cesm"):
+        _sheets(tmp_path / name, 32, np.random.default_rng(0))
+    asked = [str(tmp_path), "-o", str(tmp_path / "out"), "--seeds", "1", "--models", "plain", "augmented"]
+    asked += ["--epochs", "1", "--labels", "3", "--steps", "1", "--replicates", "20"]
+    done = _run("real_sites.py", asked)
+    assert done.returncode == 0, done.stderr
+    numbers = read_json(tmp_path / "out" / "numbers.json")
+    assert set(numbers) == {"mias_to_cesm", "cesm_to_mias"}
+    for found in numbers.values():
+        assert found["target pictures"] == 26
+        assert (found["labels 3 patients"], found["labels 3 pictures"]) == ([3, 3], [[3, 3]])
+        difference = found["target augmented_untouched - plain_untouched"]["value"]
+        apart = [found[f"target {name}_untouched"]["value"] for name in ("augmented", "plain")]
+        assert difference == pytest.approx(apart[0] - apart[1])
+        compared = ("tuned_3_matched - plain_matched", "tuned_3_untouched - augmented_matched", "alone_3_untouched")
+        assert {f"labels {name}" for name in compared} <= set(found)
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*_*")}
+    again = _run("real_sites.py", asked)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*_*")} == written
+    assert read_json(tmp_path / "out" / "numbers.json") == numbers
