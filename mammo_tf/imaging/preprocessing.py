@@ -179,6 +179,20 @@ class Preprocessing:
         return any(steps.needs_breast(step) for step in self.intensity_steps)
 
     @property
+    def whole_steps(self) -> tuple[IntensityStep, ...]:
+        """The intensity steps that run on a whole picture before patches or tiles are cut of it.
+
+        All up to the last that needs the breast: such a step looks at what surrounds a pixel, which a piece does not
+        show, and those in front of it make what it looks at.
+        """
+        ends = [number for number, step in enumerate(self.intensity_steps, 1) if steps.needs_breast(step)]
+        return self.intensity_steps[: ends[-1]] if ends else ()
+
+    def for_pieces(self) -> Preprocessing:
+        """The same for patches or tiles that are cut of pictures behind `whole_steps`: these are left out."""
+        return replace(self, intensity_steps=self.intensity_steps[len(self.whole_steps) :])
+
+    @property
     def finds_breast(self) -> bool:
         """Whether `geometry` hands on a breast mask."""
         return any(isinstance(step, LOOKS_FOR_BREAST) for step in self.geometry_steps)
