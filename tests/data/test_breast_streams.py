@@ -74,7 +74,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         named = {"image_id": f"p{number}", "patient_id": f"p{number}", "laterality": "L", "view": "CC"}
         told = {"label": "normal"}
         if number % 2:
-            told = {"label": "malignant", "findings": '[{"kind": "mass", "label": "malignant", "box": [6, 24, 16, 36]}]'}
+            told = {
+                "label": "malignant",
+                "findings": '[{"kind": "mass", "label": "malignant", "box": [6, 24, 16, 36]}]',
+            }
         listed.append({**named, **told, "modality": "FILM", "path": f"p{number}.png"})
     write_manifest(assign_splits(make_manifest(listed), (100, 0, 0), ()), folder / "manifest.csv")
     return folder / "manifest.csv"
