@@ -84,7 +84,7 @@ class Preprocessing:
         self._check_look()
 
     def _check_breast(self) -> None:
-        """Whoever cuts a patch cuts its breast mask too, so that none is looked for in it."""
+        """Patches are cut of pictures behind the steps that need the breast, so that none is looked for in them."""
         cut = any(isinstance(step, geometry_steps.Patch) for step in self.geometry_steps)
         asking = [_name_of(step) for step in self.intensity_steps if steps.needs_breast(step)]
         if asking and not cut and not self.finds_breast:

@@ -7,10 +7,9 @@ cut from. So pictures come first: streams cut patches and tiles of records behin
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -23,9 +22,37 @@ from mammo_tf.imaging.levels import WHITE, as_uint16
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import IntensityStep, needs_breast
 from mammo_tf.records.example import PreparedImage, decode
-from mammo_tf.records.index import Records
+from mammo_tf.records.index import Location, Records
 
-KEPT = 2**28  # bytes of pictures that are not computed again
+KEPT = 2**28  # bytes of pictures that are not computed again, of all records together
+LOCKS = 64
+
+
+class _Pictures:
+    """The pictures that were asked for last, by key; readers in threads that want the same one wait for the first."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[str, Location], NDArray[np.uint16]] = OrderedDict()
+        self._bytes = 0
+        self._change = Lock()
+        self._computing = [Lock() for _ in range(LOCKS)]
+
+    def get(self, key: tuple[str, Location], compute: Callable[[], NDArray[np.uint16]]) -> NDArray[np.uint16]:
+        with self._computing[hash(key) % LOCKS]:
+            with self._change:
+                if key in self._found:
+                    self._found.move_to_end(key)
+                    return self._found[key]
+            made = compute()
+            with self._change:
+                self._found[key] = made
+                self._bytes += made.nbytes
+                while self._bytes > KEPT and len(self._found) > 1:
+                    self._bytes -= self._found.popitem(last=False)[1].nbytes
+            return made
+
+
+_PICTURES = _Pictures()  # one for all: TensorFlow holds on to the records of streams that are over
 
 
 @dataclass(frozen=True)
@@ -38,27 +65,21 @@ class RecordsBehind(Records):
     stages: tuple[tuple[IntensityStep, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        plain, once = Records(**_told(self)), defaultdict[int, Lock](Lock)
+        told = [_alone(self.preprocessing, steps).to_json()["intensity"] for steps in self.stages]
+        object.__setattr__(self, "_told", text_digest(f"{self.folder} {self.digests} {json.dumps(told)}"))
 
-        @lru_cache(max(4, KEPT // (2 * self.size[0] * self.size[1])))
-        def shown(position: int) -> NDArray[np.uint16]:
+    def picture(self, position: int) -> NDArray[np.uint16]:
+        """The picture of one example behind the steps, uint16 `[rows, columns]`."""
+
+        def made() -> NDArray[np.uint16]:
+            plain = Records(**_told(self))
             levels = plain.picture(position)
             for steps in self.stages:
                 breast = plain.breast(position) if any(map(needs_breast, steps)) else None
                 levels = levels_behind(self.preprocessing, steps, levels, breast)
             return levels
 
-        def one_at_a_time(position: int) -> NDArray[np.uint16]:
-            """Readers in threads that want the same picture wait for the first of them."""
-            with once[position]:
-                return shown(position)
-
-        object.__setattr__(self, "_shown", one_at_a_time)
-
-    def picture(self, position: int) -> NDArray[np.uint16]:
-        """The picture of one example behind the steps, uint16 `[rows, columns]`."""
-        found: NDArray[np.uint16] = self._shown(position)  # type: ignore[attr-defined]
-        return found
+        return _PICTURES.get((self._told, self.locations[position]), made)  # type: ignore[attr-defined]
 
     def region(self, position: int, box: tuple[int, int, int, int]) -> NDArray[np.uint16]:
         """See `Records`; the whole picture is read."""
