@@ -42,6 +42,7 @@ from mammo_tf.recipes.inputs import training_mean
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.records.behind import behind
 from mammo_tf.study import assign_splits, make_manifest, read_manifest, write_manifest
+from mammo_tf.training import ModelCard
 
 SIZE = (80, 64)
 PLAIN = Preprocessing((FindBreast(), Place(*SIZE)), (Scale(255), SubtractMean(10.0), Channels(1)))
@@ -207,6 +208,25 @@ def test_a_run_takes_the_mean_and_looks_for_evidence_behind_the_step(marked: Rec
     pieces = [report.Piece(position, np.eye(2, 3), SIZE) for position in range(len(marked))]
     given = report._evidence(None, card, marked, pieces, [marked.picture(piece.position) for piece in pieces])
     np.testing.assert_allclose(given, seen, rtol=0, atol=255e-6)
+
+
+def test_evidence_is_looked_for_in_patches_of_the_harmonised_picture(
+    marked: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report shows patches as prepared; the network is asked about what it saw when it was measured."""
+    asked: list[Any] = []
+    monkeypatch.setattr(report, "_evidence", lambda _, card, *others: asked.extend([card.preprocessing, *others]))
+    sampling = ImagePatchSampling(24, 20, pixels=32)
+    table = marked.rows.assign(label=np.arange(len(marked)) % 2, score=np.linspace(0, 1, len(marked)))
+    card = ModelCard(preprocessing=LOOK)
+    report.write_examples(None, marked, card, table, tmp_path, sampling)  # type: ignore[arg-type]
+    steps, _, pieces, seen = asked
+    assert steps == PLAIN and len(pieces) == len(seen) == len(marked)
+    for (position, matrix, size), picture in zip(pieces, seen, strict=True):
+        wanted = affine(_looked_at(marked, position), matrix, fill=0.0, size=size)
+        np.testing.assert_allclose(picture / 65535, wanted / 65535, rtol=0, atol=1e-4)
+        shown = cv2.imread(str(tmp_path / f"example_{position:05d}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(shown, cut(marked, position, matrix, size))
 
 
 def test_records_without_a_breast_are_told(marked: Records, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
