@@ -60,13 +60,16 @@ class RecordsBehind(Records):
     """Records of which `picture`, `region` and `image` show what lies behind steps; made by `behind`.
 
     Everything else is that of the records, `means` too.
+
+    Attributes:
+        stages: the steps, a group for each time that the records were put behind some.
     """
 
     stages: tuple[tuple[IntensityStep, ...], ...] = ()
 
     def __post_init__(self) -> None:
         told = [_alone(self.preprocessing, steps).to_json()["intensity"] for steps in self.stages]
-        object.__setattr__(self, "_told", text_digest(f"{self.folder} {self.digests} {json.dumps(told)}"))
+        object.__setattr__(self, "_key", text_digest(f"{self.folder} {self.digests} {json.dumps(told)}"))
 
     def picture(self, position: int) -> NDArray[np.uint16]:
         """The picture of one example behind the steps, uint16 `[rows, columns]`."""
@@ -79,7 +82,7 @@ class RecordsBehind(Records):
                 levels = levels_behind(self.preprocessing, steps, levels, breast)
             return levels
 
-        return _PICTURES.get((self._told, self.locations[position]), made)  # type: ignore[attr-defined]
+        return _PICTURES.get((self._key, self.locations[position]), made)  # type: ignore[attr-defined]
 
     def region(self, position: int, box: tuple[int, int, int, int]) -> NDArray[np.uint16]:
         """See `Records`; the whole picture is read."""
