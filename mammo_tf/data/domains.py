@@ -168,6 +168,11 @@ class DomainPlan:
         return self.plan.size
 
     @property
+    def cuts(self) -> bool:
+        """See `Plan`."""
+        return self.plan.cuts
+
+    @property
     def augmentation(self) -> Augmentation:
         """That of the plan, with the looks behind."""
         return replace(self.plan.augmentation, intensity=(*self.plan.augmentation.intensity, SourceLooks()))

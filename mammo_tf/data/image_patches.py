@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,7 @@ class ImagePatches:
         seed: with stage and epoch it decides everything.
     """
 
+    cuts: ClassVar[bool] = True
     sources: Sequence[PatchSource]
     size: tuple[int, int]
     samples: int | None = None
@@ -129,6 +130,7 @@ class ScoredPatches:
         draws: patches of an image; the first has `patch_seed` 0.
     """
 
+    cuts: ClassVar[bool] = True
     sources: Sequence[PatchSource]
     size: tuple[int, int]
     draws: int = 1

@@ -51,6 +51,7 @@ class ImageTiles:
         seed: with stage and epoch it decides everything.
     """
 
+    cuts: ClassVar[bool] = True
     tiles: Sequence[Tile]
     size: tuple[int, int]
     samples: int | None = None
@@ -92,6 +93,7 @@ class ImageTiles:
 class ScoredTiles:
     """Tiles to be scored: those of an image one behind the other, without augmentation; see `ImageTiles`."""
 
+    cuts: ClassVar[bool] = True
     tiles: Sequence[Tile]
     size: tuple[int, int]
     augmentation: Augmentation = NO_AUGMENTATION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,7 @@ class Patches:
         shuffle, seed: as for `WholeImages`.
     """
 
+    cuts: ClassVar[bool] = True
     sheets: Sequence[Sheet]
     size: tuple[int, int]
     picture_size: tuple[int, int]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ class Plan(Protocol):
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of what the network sees."""
+
+    @property
+    def cuts(self) -> bool:
+        """Whether the network sees patches or tiles, which are cut of pictures behind `Preprocessing.whole_steps`."""
 
     @property
     def augmentation(self) -> Augmentation: ...
@@ -73,6 +77,7 @@ class WholeImages:
         seed: with stage and epoch it decides everything.
     """
 
+    cuts: ClassVar[bool] = False
     positions: NDArray[np.int64]
     labels: NDArray[np.int64]
     size: tuple[int, int]

@@ -20,6 +20,7 @@ from mammo_tf.imaging.intensity_steps import Equalize, HistogramMatch, MaximumSc
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.warp import affine
 from mammo_tf.records import Records
+from mammo_tf.records.behind import behind
 
 RAISED = re.compile(r"MammoError: (.+)")
 FILLING = 1 << 20  # further draws of an epoch are those of the epoch so many later
@@ -44,7 +45,8 @@ def training_stream(
         plan: what an epoch sees.
         batch_size: images in a batch. What the last one of an epoch lacks are further draws of the plan, so that every
             batch is of one size, on one device or several.
-        preprocessing: its intensity half is run; by default that of the records.
+        preprocessing: its intensity half is run; by default that of the records. Patches and tiles are cut of pictures
+            behind its `whole_steps`.
         first_epoch: where to resume after a pause.
         stage: number of the stage, counted through a recipe.
         masks: place in the records to what is to be found there, bool `[rows, columns]` of the prepared picture.
@@ -52,8 +54,8 @@ def training_stream(
     Returns:
         Dictionaries `image` float32 `[batch, rows, columns, channels]`; the plan's columns, each `[batch]` (`label`
         int64, class numbers); with `masks` `mask` float32 `[batch, rows, columns]`, 0 or 1, warped as the picture is,
-        to the nearest pixel; where the preprocessing `needs_breast`, `breast` bool `[batch, rows, columns]`, warped
-        likewise, False beyond the picture; `weight` float32 `[batch]`, 1; `position` int64 `[batch]`.
+        to the nearest pixel; of whole pictures, where the preprocessing `needs_breast`, `breast` bool `[batch, rows,
+        columns]`, warped likewise, False beyond the picture; `weight` float32 `[batch]`, 1; `position` int64 `[batch]`.
 
     Raises:
         MammoError: `nothing_to_train` for an empty plan; `breast_missing` where the preprocessing needs the breast and
@@ -164,6 +166,7 @@ def _batches(
     steps = preprocessing or records.preprocessing
     size, augmentation = plan.size, plan.augmentation
     check_breasts(records, steps.needs_breast or augmentation.needs_breast)
+    records, steps = as_cut(records, plan, steps)
     level = augmentation.fill if isinstance(augmentation.fill, str) else augmentation.fill * 65535
     changes = augmentation.columns
 
@@ -211,6 +214,15 @@ def _batches(
         return batch | {"image": images, "weight": tf.cast(batch["position"] >= 0, tf.float32)}
 
     return pieces.map(loaded, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).map(finished)
+
+
+def as_cut(records: Records, plan: Plan, preprocessing: Preprocessing) -> tuple[Records, Preprocessing]:
+    """What a plan's pieces are cut of, and the steps that are left for them.
+
+    Patches and tiles are cut of pictures behind `Preprocessing.whole_steps`; whole pictures run these themselves.
+    """
+    ahead = preprocessing.whole_steps
+    return (behind(records, ahead), preprocessing.for_pieces()) if ahead and plan.cuts else (records, preprocessing)
 
 
 def cut(

@@ -84,7 +84,7 @@ class Preprocessing:
         self._check_look()
 
     def _check_breast(self) -> None:
-        """Whoever cuts a patch cuts its breast mask too, so that none is looked for in it."""
+        """Patches are cut of pictures behind the steps that need the breast, so that none is looked for in them."""
         cut = any(isinstance(step, geometry_steps.Patch) for step in self.geometry_steps)
         asking = [_name_of(step) for step in self.intensity_steps if steps.needs_breast(step)]
         if asking and not cut and not self.finds_breast:
@@ -177,6 +177,20 @@ class Preprocessing:
     def needs_breast(self) -> bool:
         """Whether `intensity` takes the breast mask with the picture."""
         return any(steps.needs_breast(step) for step in self.intensity_steps)
+
+    @property
+    def whole_steps(self) -> tuple[IntensityStep, ...]:
+        """The intensity steps that run on a whole picture before patches or tiles are cut of it.
+
+        All up to the last that needs the breast: such a step looks at what surrounds a pixel, which a piece does not
+        show, and those in front of it make what it looks at.
+        """
+        ends = [number for number, step in enumerate(self.intensity_steps, 1) if steps.needs_breast(step)]
+        return self.intensity_steps[: ends[-1]] if ends else ()
+
+    def for_pieces(self) -> Preprocessing:
+        """The same for patches or tiles that are cut of pictures behind `whole_steps`: these are left out."""
+        return replace(self, intensity_steps=self.intensity_steps[len(self.whole_steps) :])
 
     @property
     def finds_breast(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.data.graph_preprocessing import intensity
 from mammo_tf.data.sampling import Cases, PlanMaker
-from mammo_tf.data.streams import cut, cut_breast
+from mammo_tf.data.streams import as_cut, cut, cut_breast
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, read_json, write_json
@@ -192,7 +193,9 @@ def write_examples(
         number = number_of[position, int(row.get("patch_seed", 0))]
         pieces.append(Piece(position, draws.matrices[number], plan.size))
     pictures = [cut(records, *piece) for piece in pieces]
-    heat = _evidence(model, card, records, pieces, pictures)
+    source, steps = as_cut(records, plan, card.preprocessing or records.preprocessing)
+    seen = [cut(source, *piece) for piece in pieces]
+    heat = _evidence(model, replace(card, preprocessing=steps), records, pieces, seen)
     rows = [
         _example(records, piece, picture, None if heat is None else heat[at], row, folder)
         for at, (piece, picture, (_, row)) in enumerate(zip(pieces, pictures, shown.iterrows(), strict=True))

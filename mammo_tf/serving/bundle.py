@@ -16,7 +16,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import checked_breast, refuse_empty
-from mammo_tf.serving.export import DESCRIPTION, FLOAT_SIGNATURE, FORMAT, NO_BREAST, PNG_SIGNATURE, versions
+from mammo_tf.serving.export import CUT, DESCRIPTION, FLOAT_SIGNATURE, FORMAT, PNG_SIGNATURE, versions
 from mammo_tf.training import ModelCard
 from mammo_tf.training.tasks.pieces import branch_columns
 
@@ -95,7 +95,7 @@ class Bundle:
         if not pictures:
             return NOTHING
         if PNG_SIGNATURE not in self.description["signatures"]:
-            gap = "whose scores were not those measured" if self.description["gap"] else NO_BREAST
+            gap = "whose scores were not those measured" if self.description["gap"] else CUT
             sentence = f"{self.folder} was exported without {PNG_SIGNATURE}: {gap}"
             raise MammoError("signature_missing", sentence, "Prepare pictures and ask serving_float, as predict does")
         try:
@@ -108,12 +108,13 @@ class Bundle:
             raise MammoError("png_broken", said[1], said[2].replace("send", "Send", 1)) from error
 
     def score_float(self, pictures: ArrayLike, breast: ArrayLike | None = None) -> Scored:
-        """Scores pictures after `preprocessing.geometry`.
+        """Scores pictures after `preprocessing.geometry`, or patches or tiles of them.
 
         Args:
-            pictures: `[pictures, rows, columns]` in [0, 1], bright is dense; rows and columns of the bundle.
-            breast: bool `[pictures, rows, columns]`, their breast masks; looked at where the preprocessing
-                `needs_breast`.
+            pictures: `[pictures, rows, columns]` in [0, 1], bright is dense; rows and columns of the bundle. Patches
+                and tiles are cut of pictures behind `preprocessing.whole_steps`.
+            breast: bool `[pictures, rows, columns]`, breast masks of whole pictures; looked at where the graph needs
+                them.
 
         Raises:
             MammoError: `size_differs`, `pixels_wrong` for values outside [0, 1]; `breast_missing`, `breast_wrong`.
@@ -153,8 +154,7 @@ def breast_input(
     if not preprocessing.needs_breast:
         return {}
     masks = checked_breast(breast, pictures.shape)
-    if preprocessing.finds_breast:
-        refuse_empty(masks)
+    refuse_empty(masks)
     return {"breast": masks}
 
 
@@ -202,10 +202,14 @@ def open_bundle(path: str | Path) -> Bundle:
             raise MammoError("bundle_damaged", f"{folder / name} is not there", REMEDY)
         if digest(folder / name) != expected:
             raise MammoError("bundle_damaged", f"{folder / name} is not what was exported", REMEDY)
+    in_graph = Preprocessing.from_json(description["graph_preprocessing"])
+    if in_graph.needs_breast and not in_graph.finds_breast:
+        sentence = f"{folder} harmonises patches or tiles by themselves, not the pictures that they are cut of"
+        raise MammoError("bundle_older", sentence, "Export the model's .keras file again with mammo-tf export")
     return Bundle(
         folder=folder,
         card=ModelCard.from_json(description.get("card")),
-        graph_preprocessing=Preprocessing.from_json(description["graph_preprocessing"]),
+        graph_preprocessing=in_graph,
         description=description,
         _loaded=tf.saved_model.load(str(folder)),
     )

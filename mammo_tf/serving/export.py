@@ -6,8 +6,11 @@ Signatures:
   `predict` refuses is refused), then runs `geometry`, `intensity` and the network.
 - `serving_float`: `picture`, float32 `[batch, rows, columns]` in [0, 1], after `geometry`. Runs `intensity` and the
   network. Where a step of `intensity` needs the breast (`Preprocessing.needs_breast`), it also takes `breast`, bool
-  `[batch, rows, columns]`, the mask that `geometry` hands on. `serving_default` then finds the breast in the graph; it
-  is left out for a model of patches or tiles, which do not show where the breast ends.
+  `[batch, rows, columns]`, the mask that `geometry` hands on. `serving_default` then finds the breast in the graph.
+
+A model of patches or tiles is served these. Steps that run on whole pictures before they are cut
+(`Preprocessing.whole_steps`) are in neither signature: who asks runs them first. `bundle.json` lists them under
+`whole_steps`, and such a bundle has `serving_float` alone.
 
 Outputs of both: those that the task names, `score` float32 `[batch]` first. A classifier has `heatmap` float32
 `[batch, map rows, map columns]` where it has a class activation map (its mean plus the difference of the biases is the
@@ -47,7 +50,7 @@ from mammo_tf.training import Classification, ModelCard, ModelFile, Task, Thresh
 FORMAT = 2
 DESCRIPTION = Path("assets.extra") / "bundle.json"
 PNG_SIGNATURE, FLOAT_SIGNATURE = "serving_default", "serving_float"
-NO_BREAST = "a step needs the breast, and a patch or a tile does not show it"
+CUT = "a step runs on whole pictures before patches or tiles are cut of them"
 Tensor = Any
 
 
@@ -104,13 +107,15 @@ def export_bundle(
     signatures, variables = serving_functions(
         model_file.model, task_of(model_file.card), preprocessing, card.flips, winograd
     )
-    pieces = card.patch is not None or card.tiling is not None
-    pictures = () if pieces else validation  # whole ones, which a model of patches or tiles does not look at
+    ahead = whole_steps(card)
+    if ahead:
+        del signatures[PNG_SIGNATURE]
+    pictures = () if _sees_pieces(card) else validation  # whole ones, which a model of pieces does not look at
     gap = None
     if PNG_SIGNATURE in signatures:
         gap = _gap(signatures, preprocessing, pictures, card.threshold("image"), say)
     else:
-        say(f"the bundle has no {PNG_SIGNATURE}: {NO_BREAST}")
+        say(f"the bundle has no {PNG_SIGNATURE}: {CUT}")
     if PNG_SIGNATURE not in signatures or (gap is not None and gap.is_large):
         card = replace(card, thresholds=tuple(replace(one, signature=FLOAT_SIGNATURE) for one in card.thresholds))
     if gap is not None and gap.is_large and not allow_gap:
@@ -123,6 +128,7 @@ def export_bundle(
         "name": name,
         "input_size": list(preprocessing.size or ()),
         "card": card.to_json(),
+        "whole_steps": ahead,
         "graph_preprocessing": preprocessing.to_json(),
         "winograd": winograd,
         "gap": None if gap is None else to_json(gap),
@@ -163,8 +169,8 @@ def task_of(card: ModelCard) -> Task:
 def served_card(model_file: ModelFile, thresholds: Sequence[Threshold] | None, flips: bool | None) -> ModelCard:
     """The card of a model as it will be served; arguments as for `export_bundle`.
 
-    Its preprocessing is that of what is sent; of a model that sees tiles it stays that of the picture which whoever
-    asks cuts into tiles.
+    Its preprocessing is that of what is sent, with the steps that whoever asks runs on whole pictures; of a model that
+    sees tiles it stays that of the picture which whoever asks cuts into tiles.
     """
     card = model_file.card
     return replace(
@@ -172,12 +178,29 @@ def served_card(model_file: ModelFile, thresholds: Sequence[Threshold] | None, f
         task=task_of(card),
         thresholds=card.thresholds if thresholds is None else tuple(thresholds),
         flips=card.flips if flips is None else flips,
-        preprocessing=card.preprocessing if card.tiling is not None else served_preprocessing(card),
+        preprocessing=card.preprocessing if card.tiling is not None else _of_what_is_sent(card),
     ).sealed(model_file.model)
 
 
 def served_preprocessing(card: ModelCard) -> Preprocessing | None:
-    """From a picture that is sent to the network's input: to a model of patches or tiles, these are sent."""
+    """From what is sent to the network's input: to a model of patches or tiles, these, behind `whole_steps`."""
+    found = _of_what_is_sent(card)
+    return found.for_pieces() if found is not None and _sees_pieces(card) else found
+
+
+def whole_steps(card: ModelCard) -> list[dict[str, Any]]:
+    """What whoever asks a model of patches or tiles runs on whole pictures before it cuts them, as JSON; else empty."""
+    if card.preprocessing is None or not _sees_pieces(card):
+        return []
+    return card.preprocessing.to_json()["intensity"][: len(card.preprocessing.whole_steps)]
+
+
+def _sees_pieces(card: ModelCard) -> bool:
+    return card.patch is not None or card.tiling is not None
+
+
+def _of_what_is_sent(card: ModelCard) -> Preprocessing | None:
+    """The preprocessing with the geometry of what is sent, a picture or a piece of one; all steps behind it."""
     if card.preprocessing is None:
         return None
     if card.patch is not None:
@@ -233,7 +256,7 @@ def serving_functions(
     """The functions behind the signatures, and the variables that they read, each once.
 
     Args:
-        model, preprocessing: as `check_servable` lets them through.
+        model, preprocessing: as `check_servable` lets them through, without `whole_steps` for patches and tiles.
         task: names the outputs.
         flips, winograd: see `export_bundle`.
 
@@ -275,13 +298,11 @@ def serving_functions(
 
     @tf.function(input_signature=inputs)
     def serve_float(picture: Tensor, breast: Tensor | None = None) -> dict[str, Tensor]:
-        if breast is not None and preprocessing.finds_breast:
+        if breast is not None:
             breast = held(breast, tf.reduce_all(tf.reduce_any(breast, axis=(1, 2))), "a breast mask is empty")
         return scored(picture, breast)
 
     signatures = {PNG_SIGNATURE: serve_png, FLOAT_SIGNATURE: serve_float}
-    if preprocessing.needs_breast and not preprocessing.finds_breast:
-        del signatures[PNG_SIGNATURE]
     return signatures, list({id(variable.value): variable.value for variable in network.variables}.values())
 
 

@@ -33,7 +33,8 @@ class Score(Protocol):
     """Pictures to scores.
 
     Takes float32 `[pictures, rows, columns]` in [0, 1] after `geometry`, and their breast masks, bool of the same
-    shape, which are looked at where the preprocessing `needs_breast`. Errors as `Bundle.score_float`.
+    shape, which are looked at where the preprocessing `needs_breast`; of a model of patches or tiles these, cut of
+    pictures behind `whole_steps`, and no mask. Errors as `Bundle.score_float`.
     """
 
     def __call__(self, pictures: NDArray[np.float32], breast: ArrayLike | None = None) -> Scored: ...
@@ -47,8 +48,8 @@ class Scorer:
         path: of the bundle's version or of the model file.
         preprocessing: the full one; pictures go through its `geometry` first.
         card: what the model says of itself, `flips` as it scores here.
-        score: pictures, and breast masks where they are needed, to `Scored`; of a model that sees tiles (`card.tiling`)
-            it takes these.
+        score: pictures, and breast masks where they are needed, to `Scored`; of a model of patches (`card.patch`) or
+            tiles (`card.tiling`) it takes these.
     """
 
     path: Path

@@ -1,9 +1,12 @@
 """Records behind steps: whole pictures first, and what is cut of them afterwards."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mammo_tf.data.streams import cut
 from mammo_tf.imaging import Preprocessing
@@ -11,7 +14,7 @@ from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.bands import apply_gains
 from mammo_tf.imaging.intensity_steps import HistogramLookup
 from mammo_tf.records import Records, open_records, prepare
-from mammo_tf.records.behind import behind
+from mammo_tf.records.behind import _Pictures, behind
 from mammo_tf.study import read_manifest
 
 SCALES, GAINS = (1.0, 2.0, 8.0), (2.0, 0.5, 1.5)
@@ -62,3 +65,40 @@ def test_the_digest_tells_the_steps(prepared: Records) -> None:
     digests = {prepared.digest, behind(prepared, (CURVE,)).digest, behind(prepared, (CURVE, BANDS)).digest}
     assert len(digests) == 3
     assert behind(prepared, (CURVE,)).digest == behind(prepared, (CURVE,)).digest
+
+
+def test_records_behind_steps_may_be_behind_others_already(prepared: Records) -> None:
+    twice = behind(behind(prepared, (CURVE,)), (CURVE, BANDS))
+    first = np.rint(CURVE.intensity(prepared.picture(2) / np.float32(65535)) * 65535).astype(np.uint16)
+    wanted = apply_gains(CURVE.intensity(first / np.float32(65535)), prepared.breast(2), SCALES, GAINS)
+    np.testing.assert_allclose(twice.picture(2) / 65535, wanted, atol=1e-5)
+
+
+def test_a_picture_is_computed_once_as_long_as_there_is_room(
+    prepared: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For threads that want it at once, too, and for parts of the records."""
+    asked: list[int] = []
+    read = Records.picture
+
+    def slow(records: Records, position: int) -> NDArray[np.uint16]:
+        asked.append(position)
+        time.sleep(0.05)
+        return read(records, position)
+
+    monkeypatch.setattr(Records, "picture", slow)
+    monkeypatch.setattr("mammo_tf.records.behind._PICTURES", _Pictures())
+    shown = behind(prepared, (CURVE,))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(shown.picture, [1, 1, 1, 3]))
+    assert sorted(asked) == [1, 3]
+    np.testing.assert_array_equal(found[0], found[2])
+    shown.part([3]).picture(0)
+    behind(prepared, (CURVE,)).picture(1)
+    assert sorted(asked) == [1, 3]
+    behind(prepared, (BANDS,)).picture(1)
+    assert sorted(asked) == [1, 1, 3]
+    monkeypatch.setattr("mammo_tf.records.behind.KEPT", 1)
+    for position in (4, 4, 5, 4):
+        shown.picture(position)
+    assert asked[3:] == [4, 5, 4]

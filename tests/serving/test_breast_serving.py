@@ -15,18 +15,21 @@ import tensorflow as tf
 
 from mammo_tf.data import graph_breast
 from mammo_tf.errors import MammoError
+from mammo_tf.files import read_json, write_json
 from mammo_tf.imaging import Preprocessing, breast
 from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.geometry_steps import CropBreast, FindBreast, Fit, Place
 from mammo_tf.imaging.intensity_steps import Channels, HistogramLookup, Scale, SubtractMean
+from mammo_tf.imaging.steps import run_intensity
 from mammo_tf.imaging.tiles import Tiling, placed_tiles
 from mammo_tf.imaging.warp import affine
 from mammo_tf.models import flip_averaged
 from mammo_tf.reading import read
 from mammo_tf.serving import Bundle, Scored, Scorer, export_bundle, open_bundle, open_scorer
+from mammo_tf.serving.export import CUT, DESCRIPTION
 from mammo_tf.serving.predict import predict
 from mammo_tf.serving.predict_inputs import Candidate
-from mammo_tf.serving.predict_picture import prepare_picture
+from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.predict_tiles import score_pictures
 from mammo_tf.training import ModelCard, ModelFile, Segmentation, Threshold, load_model, save_model
 from mammo_tf.training.model_card import PatchInput
@@ -156,8 +159,8 @@ def test_a_client_of_the_graph_is_told_of_an_empty_breast(opened: Bundle) -> Non
         signature(picture=tf.zeros((1, 64, 48)), breast=tf.zeros((1, 64, 48), tf.bool))
 
 
-@pytest.mark.parametrize("tiling", [None, Tiling(64, 48, (2, 2), overlap=0.2)], ids=["whole", "tiles"])
-def test_predict_gives_the_breast_of_what_it_gives(film_files: list[Path], tiling: Tiling | None) -> None:
+def _given(film: Path, tiling: Tiling | None) -> tuple[PredictPicture, Any, Any]:
+    """A film of which the breast is looked for, and what a model with these steps is given of it."""
     steps = Preprocessing((FindBreast(), Place(160, 160)), (*INTENSITY, Channels(1)))
     given: list[Any] = []
 
@@ -166,38 +169,74 @@ def test_predict_gives_the_breast_of_what_it_gives(film_files: list[Path], tilin
         return Scored({"score": pictures.max(axis=(1, 2)), "mask": pictures})
 
     scorer = Scorer(Path("model.keras"), steps, ModelCard(preprocessing=steps, tiling=tiling), score)
-    found = prepare_picture(Candidate(film_files[0], "p.png"), steps)
+    found = prepare_picture(Candidate(film, "p.png"), steps)
     assert found.breast_mask is not None
     score_pictures(scorer, [found], Segmentation())
     ((pictures, breasts),) = given
-    if tiling is None:
-        np.testing.assert_array_equal(breasts, found.breast_mask[None])
-        return
-    tiles = placed_tiles((0, found.stored_size[0], 0, found.stored_size[1]), found.breast_mask, tiling)
-    expected = np.stack([affine(found.breast_mask, tile.matrix, fill=0.0, size=tiling.size) for tile in tiles])
-    np.testing.assert_array_equal(breasts, expected)
-    assert 0.2 < expected.mean() < 0.95
-    assert pictures[expected].mean() > 2 * pictures[~expected].mean()
+    return found, pictures, breasts
 
 
-def test_a_patch_does_not_show_its_breast(banded: dict[str, Any], tmp_path: Path) -> None:
-    """`serving_float` is given it; there is no `serving_default`, and a file that is a patch has no score."""
+def test_predict_gives_the_breast_of_a_whole_picture(film_files: list[Path]) -> None:
+    found, pictures, breasts = _given(film_files[0], None)
+    np.testing.assert_array_equal(pictures, found.picture[None])
+    np.testing.assert_array_equal(breasts, found.breast_mask[None])
+
+
+def test_predict_gives_tiles_of_the_harmonised_picture(film_files: list[Path]) -> None:
+    tiling = Tiling(64, 48, (2, 2), overlap=0.2)
+    found, pictures, breasts = _given(film_files[0], tiling)
+    assert breasts is None, "the graph has no step that asks for it"
+    carried = found.picture
+    for step in INTENSITY[:2]:
+        carried = run_intensity(step, carried, found.breast_mask)
+    placed = placed_tiles((0, found.stored_size[0], 0, found.stored_size[1]), found.breast_mask, tiling)
+    assert len(pictures) == len(placed) > 1
+    alone = []
+    for given, tile in zip(pictures, placed, strict=True):
+        wanted, plain = (affine(one, tile.matrix, size=tiling.size) for one in (carried, found.picture))
+        np.testing.assert_allclose(given, wanted, rtol=0, atol=1e-4)
+        by_itself = INTENSITY[1].intensity(
+            INTENSITY[0].intensity(plain), affine(found.breast_mask, tile.matrix, fill=0.0, size=tiling.size)
+        )
+        alone.append(np.abs(given - by_itself).max())
+    assert max(alone) > 0.02, "a tile by itself is something else"
+
+
+def test_a_model_of_patches_is_served_patches_of_harmonised_pictures(banded: dict[str, Any], tmp_path: Path) -> None:
+    """The bundle says by which steps; there is no `serving_default`, and a file that is a patch has no score."""
     card = ModelCard(preprocessing=WHOLE, patch=PatchInput(64, 48, 30), thresholds=(Threshold("image", 0.4, "mean"),))
     told: list[str] = []
     bundle = open_bundle(export_bundle(ModelFile(banded["model"], card), tmp_path, say=told.append))
-    assert told == [
-        "the bundle has no serving_default: a step needs the breast, and a patch or a tile does not show it"
-    ]
+    assert told == [f"the bundle has no serving_default: {CUT}"]
     assert set(bundle.description["signatures"]) == {"serving_float"}
+    assert set(bundle.description["signatures"]["serving_float"]["inputs"]) == {"picture"}
+    assert [one["step"] for one in bundle.description["whole_steps"]] == ["histogram_lookup", "contrast_bands"]
+    assert bundle.preprocessing.whole_steps == INTENSITY[:2]
+    assert bundle.graph_preprocessing.intensity_steps == (*INTENSITY[2:], Channels(3))
     assert [one.signature for one in bundle.card.thresholds] == ["serving_float"]
-    found = bundle.score_float(banded["pictures"], banded["breasts"]).score
-    np.testing.assert_allclose(found, banded["scores"], rtol=0, atol=1e-5)
-    with pytest.raises(MammoError, match="does not show it") as caught:
+    pairs = zip(banded["pictures"], banded["breasts"], strict=True)
+    carried = np.stack(
+        [run_intensity(INTENSITY[1], INTENSITY[0].intensity(picture), breast) for picture, breast in pairs]
+    )
+    np.testing.assert_allclose(bundle.score_float(np.clip(carried, 0, 1)).score, banded["scores"], rtol=0, atol=1e-5)
+    with pytest.raises(MammoError, match="whole pictures before patches") as caught:
         bundle.score_png([banded["files"][0].read_bytes()])
     assert caught.value.code == "signature_missing"
     cv2.imwrite(str(tmp_path / "p.png"), np.full((30, 30), 20000, np.uint16))
-    scorer = open_scorer(bundle.folder)
-    picture = prepare_picture(Candidate(tmp_path / "p.png", "p.png"), scorer.preprocessing)
-    with pytest.raises(MammoError, match="does not show it") as caught:
-        score_pictures(scorer, [picture], scorer.card.task)
-    assert caught.value.code == "breast_missing"
+    save_model(tmp_path / "model.keras", banded["model"], card)
+    for scorer in (open_scorer(bundle.folder), open_scorer(tmp_path / "model.keras")):
+        picture = prepare_picture(Candidate(tmp_path / "p.png", "p.png"), scorer.preprocessing)
+        with pytest.raises(MammoError, match="whole pictures before patches") as caught:
+            score_pictures(scorer, [picture], scorer.card.task)
+        assert caught.value.code == "breast_missing"
+
+
+def test_a_bundle_that_harmonises_pieces_by_themselves_is_refused(banded: dict[str, Any], tmp_path: Path) -> None:
+    card = ModelCard(preprocessing=WHOLE, patch=PatchInput(64, 48, 30))
+    folder = export_bundle(ModelFile(banded["model"], card), tmp_path)
+    described = read_json(folder / DESCRIPTION)
+    described["graph_preprocessing"]["intensity"] = WHOLE.to_json()["intensity"]  # as bundles were written
+    write_json(folder / DESCRIPTION, described)
+    with pytest.raises(MammoError, match="harmonises patches or tiles by themselves") as caught:
+        open_bundle(folder)
+    assert caught.value.code == "bundle_older"

@@ -1,8 +1,8 @@
 """The ladder's rows beside the seven of Table 2: its rungs from the same base model, on the same patients and patches.
 
 Rates and epochs are those of the table's own rows: the last layer's for whatever trains a part, SpotTune's for whatever
-trains everything. Pictures are harmonised as a whole before patches are cut of them (`records.behind`): a step in front
-of the network would harmonise each patch by itself.
+trains everything. Pictures are harmonised as a whole before patches are cut of them (`records.behind`), so the models
+themselves stay without the steps.
 """
 
 from __future__ import annotations

@@ -76,8 +76,7 @@ def write_harmonising(source: Path, target: Path, out: Path, say: Say) -> None:
 def harmonised(records: Records, path: Path) -> Records:
     """The records as a harmonising shows them: each picture as a whole, before tiles are cut of it.
 
-    The network sees tiles of a few centimetres, and blurs of the coarser scales reach beyond their edges: steps in
-    front of the network would harmonise each tile by itself.
+    As a stream does for a model that holds the steps; here the model stays without them.
     """
     return behind(records, Harmonising.load(path).steps)
 
