@@ -26,6 +26,7 @@ from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.overlap import overlap
 from mammo_tf.evaluation.segmentations import HIT_RULE, segmentation_metrics, segmentation_row
 from mammo_tf.models import flip_averaged
+from mammo_tf.models.answers import ANSWERS, LARGER, LAST, answering, share_of_larger
 from mammo_tf.models.branch_network import BRANCH_METRICS, asking_every_branch
 from mammo_tf.models.networks import branches_of, output_weights_of
 from mammo_tf.records import PreparedImage, Records
@@ -36,8 +37,8 @@ from mammo_tf.training.losses import (
     PixelLoss,
     PixelSums,
     branches_loss,
+    loss_maps,
     positive_probability,
-    weighed_maps,
     with_branch,
 )
 from mammo_tf.training.metrics import RunningDice
@@ -62,7 +63,9 @@ SPECK = "speck"  # the kind of a finding that is one calcification
 @TASKS.register
 @dataclass(frozen=True)
 class Segmentation:
-    """Findings against everything else, pixel by pixel, through one positive probability (sigmoid or softmax of two).
+    """Findings against everything else, pixel by pixel, through one positive probability.
+
+    The network ends in a sigmoid, a softmax of two, or a sigmoid for each of two.
 
     A picture is unlabelled if a finding that is looked for is listed without a place and none with one, or if it is
     malignant, high risk or without a label, and no finding with a place is listed.
@@ -76,6 +79,9 @@ class Segmentation:
             `models.branch_network.BRANCH_METRICS`.
         choice: what chooses one branch: the "picture", or each "piece" (tile) for itself.
         hit: which clusters of findings count as found.
+        answer: the positive probability: "last", the map of the finding; or "larger", its share of both maps, one half
+            or more where it is the larger one, for a network of a sigmoid each; see `models.answers`. What is
+            measured, watched and served is this answer; the loss is of the maps.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -87,6 +93,7 @@ class Segmentation:
     metric: str = "cosine"
     choice: str = "picture"
     hit: HitRule = ANY_OVERLAP
+    answer: str = LAST
 
     def __post_init__(self) -> None:
         if self.loss not in PIXEL_LOSSES:
@@ -97,6 +104,8 @@ class Segmentation:
             raise MammoError("recipe_wrong", f"task.metric is one of {', '.join(BRANCH_METRICS)}, not {self.metric!r}")
         if self.choice not in CHOICES:
             raise MammoError("recipe_wrong", f"task.choice is one of {', '.join(CHOICES)}, not {self.choice!r}")
+        if self.answer not in ANSWERS:
+            raise MammoError("recipe_wrong", f"task.answer is one of {', '.join(ANSWERS)}, not {self.answer!r}")
 
     def wanted(self, finding: Finding) -> bool:
         """Whether a finding is looked for."""
@@ -173,6 +182,9 @@ class Segmentation:
                 f"{what} takes {shape_words(taken)} and gives {shape_words(given)}; a network for segmentation takes "
                 "one picture and gives one probability (sigmoid) or two (softmax) for each of its pixels",
             )
+        if self.answer == LARGER and (depths > 1 or given[0][2] != 2):
+            sentence = f"{what} gives {shape_words(given)}, and task.answer {LARGER} compares two maps of every pixel"
+            raise MammoError("outputs_wrong", sentence, "Take a network of classes=2, or task.answer last")
 
     def pair(self, batch: Mapping[str, Any], model: keras.Model, balanced: bool) -> tuple[Any, Any, Any]:
         """Pictures, masks `[batch, rows, columns]`, weights; of a network with branches the branch goes with both.
@@ -192,7 +204,7 @@ class Segmentation:
     def compiled(self, model: keras.Model) -> Compiled:
         """The loss, and a running Dice."""
         loss = PixelLoss(self.loss, branches_of(model), output_weights=output_weights_of(model))
-        return Compiled(loss, [RunningDice(self.threshold)])
+        return Compiled(loss, [RunningDice(self.threshold, answer=self.answer)])
 
     def validate(self, model: keras.Model, stream: tf.data.Dataset, draws: Draws) -> dict[str, float]:
         """`val_loss` as if all validation pictures were one batch, plus the regularisation, and `val_dice`.
@@ -201,35 +213,41 @@ class Segmentation:
         has a finding do not count. It is left out where no picture counts. Of a network with branches every picture
         is taken through the branch that it was drawn for.
         """
-        weights, of_pictures = output_weights_of(model), PIXEL_LOSSES[self.loss].of_pictures
-        sums: list[list[NDArray[np.float64]]] = [[] for _ in weights]
-        losses: list[list[NDArray[np.float64]]] = [[] for _ in weights]
+        of_pictures = PIXEL_LOSSES[self.loss].of_pictures
+        sums: dict[int, list[NDArray[np.float64]]] = {}  # of each map
+        losses: dict[int, list[NDArray[np.float64]]] = {}
+        weights: dict[int, float] = {}
         shares, each = [], []
         for batch, outputs in predicted_batches(model, stream):
-            truth = batch["mask"].astype(np.float64)
-            for number, (_, given) in enumerate(weighed_maps(outputs, weights)):
-                probability = np.asarray(given, np.float64)
+            mask = batch["mask"].astype(np.float64)
+            for number, one in enumerate(loss_maps(self.loss, mask, outputs, output_weights_of(model))):
+                weights[number], truth, probability = one.weight, one.truth, np.asarray(one.given, np.float64)
                 parts = (truth * probability, probability, truth, np.ones_like(truth))
-                sums[number].append(np.stack([part.sum(axis=(1, 2)) for part in parts]))
+                sums.setdefault(number, []).append(np.stack([part.sum(axis=(1, 2)) for part in parts]))
                 if of_pictures is not None:
-                    found = of_pictures(batch["mask"], np.asarray(given, np.float32))
-                    losses[number].append(keras.ops.convert_to_numpy(found).astype(np.float64))
-            branch = batch.get(BRANCH, np.zeros(len(truth), np.int64))
+                    found = of_pictures(truth.astype(np.float32), np.asarray(one.given, np.float32))
+                    losses.setdefault(number, []).append(keras.ops.convert_to_numpy(found).astype(np.float64))
+            branch = batch.get(BRANCH, np.zeros(len(mask), np.int64))
             shares.append(np.eye(branches_of(model))[branch])
-            answer = np.asarray(positive_probability(outputs), np.float64)
-            called = zip(answer >= self.threshold, truth > 0, strict=True)
-            each += [overlap(found, mask)["dsc"] for found, mask in called]
+            called = zip(self._answered(outputs) >= self.threshold, mask > 0, strict=True)
+            each += [overlap(found, true)["dsc"] for found, true in called]
         loss = 0.0
-        for weight, summed, pictures in zip(weights, sums, losses, strict=True):
-            whole = PixelSums(*np.concatenate(summed, axis=1))
-            own = np.concatenate(pictures) if pictures else None
+        for number, weight in weights.items():
+            whole = PixelSums(*np.concatenate(sums[number], axis=1))
+            own = np.concatenate(losses[number]) if number in losses else None
             loss += weight * float(branches_loss(self.loss, whole, own, np.concatenate(shares)))
         values = {"val_loss": loss + float(sum(float(one) for one in model.losses))}
         counted = [value for value in each if np.isfinite(value)]
         return values | ({"val_dice": float(np.mean(counted))} if counted else {})
 
+    def _answered(self, outputs: Any) -> NDArray[np.float64]:
+        """The positive probability `[batch, rows, columns]`."""
+        given = share_of_larger(outputs) if self.answer == LARGER else positive_probability(outputs)
+        return np.asarray(given, np.float64)
+
     def serving_network(self, model: keras.Model) -> keras.Model:
-        """The network as it is; one with branches as it asks all of them, see `models.asking_every_branch`."""
+        """The network with its answer; one with branches as it asks all of them, see `models.asking_every_branch`."""
+        model = answering(model, self.answer)
         if branches_of(model) > 1:
             return asking_every_branch(model, self.metric)
         return keras.Model(model.inputs[0], model.outputs, name=model.name)

@@ -19,7 +19,7 @@ from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, FILM, PAPER, PHANTOM, 
 from mammo_tf.experiments.mln_net.study import machine_rows
 from mammo_tf.experiments.mln_net.tables import MORE, gathered, tables_text
 from mammo_tf.files import read_json, write_json
-from mammo_tf.models import SwinUnet
+from mammo_tf.models import SmallUNet, SwinUnet
 from mammo_tf.phantom import PatientGroup
 from mammo_tf.reading import Facts
 from mammo_tf.recipes import Recipe, load_recipe
@@ -77,6 +77,17 @@ def test_every_row_takes_as_many_steps(size: object) -> None:
         steps.add(one)
         assert row.trained in {"", *(other.key for other in ROWS if not other.trained)}
     assert len(steps) == 1
+
+
+def test_sadn_is_that_of_the_publication() -> None:
+    recipe = next(row for row in ROWS if row.key == "sadn").recipe(PAPER)
+    assert recipe.network == SmallUNet(classes=2, width=16, norm="batch", branches=2, own_statistics=True)
+    task = recipe.task
+    assert isinstance(task, Segmentation)
+    assert (task.loss, task.answer, task.metric) == ("class_dice", "larger", "dual_normalization")
+    plan = recipe.phases[0].plan
+    assert isinstance(plan, DomainSampling)
+    assert plan.run == recipe.training.batch_size == PAPER.batch, "a step a domain"
 
 
 def test_a_volume_is_the_slices_around_its_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
