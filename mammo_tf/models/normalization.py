@@ -124,14 +124,15 @@ class MultiBatchNormalization(layers.Layer):
         shape = (self.branches, int(input_shape[-1]))
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
-        settings = {"trainable": False, "dtype": "float32", "autocast": False, "aggregation": "mean"}
+        settings = {"trainable": False, "dtype": at_least_single(self.compute_dtype), "autocast": False}
+        settings["aggregation"] = "mean"
         self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", **settings)
         self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer="ones", **settings)
         self.counts = self.add_weight(name="counts", shape=(self.branches,), initializer="zeros", **settings)
         self.built = True
 
     def call(self, tensor: Any, branch: Any, training: bool = False) -> Any:
-        values, branch = ops.cast(tensor, "float32"), ops.cast(branch, "int32")
+        values, branch = ops.cast(tensor, at_least_single(tensor.dtype)), ops.cast(branch, "int32")
         rank = len(values.shape)
         if training and self.trainable:
             mean, variance = (of_branch(part, branch, rank) for part in self._of_batch(values, branch))
@@ -146,13 +147,13 @@ class MultiBatchNormalization(layers.Layer):
     def _of_batch(self, values: Any, branch: Any) -> tuple[Any, Any]:
         """Mean and biased variance of each branch, `[branches, features]` each; moves the moving ones."""
         means, variances = _channel_moments(values)
-        shares = ops.one_hot(branch, self.branches, dtype="float32")
+        shares = ops.one_hot(branch, self.branches, dtype=values.dtype)
         share = self._mean(shares)[:, None]
         whole = ops.maximum(share, 1e-12)  # a branch without an example is divided by this, and not looked at
         mean = self._mean(shares[..., None] * means[:, None]) / whole
         spread = variances[:, None] + ops.square(means[:, None] - mean[None])
         variance = self._mean(shares[..., None] * spread) / whole
-        pixels = ops.cast(ops.size(values[..., 0]), "float32") * share
+        pixels = ops.cast(ops.size(values[..., 0]), values.dtype) * share
         unbiased = variance * pixels / ops.maximum(pixels - 1.0, 1.0)
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
             moved = self.momentum * moving + (1.0 - self.momentum) * ops.stop_gradient(now)
@@ -169,7 +170,7 @@ class MultiBatchNormalization(layers.Layer):
 
     def statistics(self) -> Any:
         """The moving mean and variance by branch, `[branches, 2, features]`; a branch without an example has none."""
-        seen = ops.cast(self.counts, "float32")[:, None, None] > 0
+        seen = ops.convert_to_tensor(self.counts)[:, None, None] > 0
         return ops.where(seen, ops.stack([self.moving_mean, self.moving_variance], axis=1), float("nan"))
 
     def get_config(self) -> dict[str, Any]:
@@ -178,6 +179,11 @@ class MultiBatchNormalization(layers.Layer):
 
 
 MULTIPLE = (MultiLayerNormalization, MultiBatchNormalization)  # that may have branches
+
+
+def at_least_single(dtype: Any) -> str:
+    """The dtype that statistics are taken in: float64 where that is asked for, else float32, of half precision too."""
+    return str(keras.backend.result_type(dtype, "float32"))
 
 
 def _checked(branches: int) -> int:
@@ -197,14 +203,14 @@ def _for_places(values: Any, rank: int) -> Any:
 
 
 def input_statistics(values: Any, reduction: str) -> Any:
-    """What the input of a normalisation is reduced to, for each example, float32.
+    """What the input of a normalisation is reduced to, for each example, float32, or float64 of such values.
 
     Args:
         values: `[batch, ..., features]`.
         reduction: "element", `element_statistics`, `[batch, 2]`; or "channel", means of the features, then their biased
             variances, over the places of the example, `[batch, 2 x features]`.
     """
-    values = ops.cast(values, "float32")
+    values = ops.cast(values, at_least_single(values.dtype))
     if reduction == ELEMENT:
         return element_statistics(values)
     return ops.concatenate(_channel_moments(values), axis=-1)
