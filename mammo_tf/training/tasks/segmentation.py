@@ -25,9 +25,10 @@ from mammo_tf.evaluation.froc import checked_probability, count_clusters, froc_r
 from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.overlap import overlap
 from mammo_tf.evaluation.segmentations import HIT_RULE, segmentation_metrics, segmentation_row
-from mammo_tf.models import flip_averaged
+from mammo_tf.models import flip_averaged, rebuild
 from mammo_tf.models.answers import ANSWERS, LARGER, LAST, answering, share_of_larger
-from mammo_tf.models.branch_network import BRANCH_METRICS, asking_every_branch
+from mammo_tf.models.branch_network import BRANCH_METRICS, DUAL, asking_every_branch
+from mammo_tf.models.drifting import drifting
 from mammo_tf.models.networks import branches_of, output_weights_of
 from mammo_tf.records import PreparedImage, Records
 from mammo_tf.records.example import Marks
@@ -82,6 +83,9 @@ class Segmentation:
         answer: the positive probability: "last", the map of the finding; or "larger", its share of both maps, one half
             or more where it is the larger one, for a network of a sigmoid each; see `models.answers`. What is
             measured, watched and served is this answer; the loss is of the maps.
+        drift: pictures are measured in batches whose statistics enter those of the network, which are never restored;
+            see `models.drifting`. Each measured split begins with the trained ones. For metric "dual_normalization"; a
+            bundle cannot do it.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -94,6 +98,7 @@ class Segmentation:
     choice: str = "picture"
     hit: HitRule = ANY_OVERLAP
     answer: str = LAST
+    drift: bool = False
 
     def __post_init__(self) -> None:
         if self.loss not in PIXEL_LOSSES:
@@ -106,6 +111,8 @@ class Segmentation:
             raise MammoError("recipe_wrong", f"task.choice is one of {', '.join(CHOICES)}, not {self.choice!r}")
         if self.answer not in ANSWERS:
             raise MammoError("recipe_wrong", f"task.answer is one of {', '.join(ANSWERS)}, not {self.answer!r}")
+        if self.drift and self.metric != DUAL:
+            raise MammoError("recipe_wrong", f"task.drift goes with task.metric {DUAL}, not with {self.metric!r}")
 
     def wanted(self, finding: Finding) -> bool:
         """Whether a finding is looked for."""
@@ -246,11 +253,31 @@ class Segmentation:
         return np.asarray(given, np.float64)
 
     def serving_network(self, model: keras.Model) -> keras.Model:
-        """The network with its answer; one with branches as it asks all of them, see `models.asking_every_branch`."""
+        """The network with its answer; one with branches as it asks all of them, see `models.asking_every_branch`.
+
+        Raises:
+            MammoError: `drift_unserved`, and what `models.asking_every_branch` raises.
+        """
+        if self.drift:
+            sentence = "statistics that drift hang on all pictures before, and what is served remembers none"
+            raise MammoError("drift_unserved", sentence, "Export it with task.drift at false")
+        return self._asked(model)
+
+    def _asked(self, model: keras.Model) -> keras.Model:
+        """As `serving_network`, by the trained statistics."""
         model = answering(model, self.answer)
         if branches_of(model) > 1:
             return asking_every_branch(model, self.metric)
         return keras.Model(model.inputs[0], model.outputs, name=model.name)
+
+    def _measured(self, model: keras.Model, scoring: Scoring) -> keras.Model:
+        """What pictures are measured by: as `serving_network`, or by statistics that drift."""
+        if self.drift and scoring.padded:
+            sentence = "statistics that drift are asked for on several devices, and each would drift by itself"
+            raise MammoError("drift_impossible", sentence, "Measure on one device, or set task.drift to false")
+        if self.drift:
+            return drifting(answering(rebuild(model), self.answer))
+        return self._asked(flip_averaged(model) if scoring.flips else model)
 
     def named_outputs(self, outputs: Sequence[Any]) -> dict[str, Any]:
         """`mask`: the positive probability of every pixel; `score`: its maximum over the picture.
@@ -268,8 +295,8 @@ class Segmentation:
         return {"score": score, "mask": probability, "masks": masks, "branch": branch, "distance": distance}
 
     def evidence(self, model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The positive probability of every pixel."""
-        outputs = self.serving_network(model).predict(pictures, verbose=0)
+        """The positive probability of every pixel; of a task that drifts, by the trained statistics."""
+        outputs = self._asked(model).predict(pictures, verbose=0)
         return np.asarray(self.named_outputs(outputs if isinstance(outputs, list) else [outputs])["mask"])
 
     def results(
@@ -315,7 +342,7 @@ class Segmentation:
                 "flips_unsafe", "the mean over flips is asked of a network that chooses a branch for each picture",
                 "Set evaluation.flips to False",
             )  # fmt: skip
-        network = self.serving_network(flip_averaged(model) if scoring.flips else model)
+        network = self._measured(model, scoring)
         plan = scoring.sampling.scoring_plan(records, cases)
         draws, number = plan.epoch(0), 0
         stream = inference_stream(records, plan, scoring.batch_size, scoring.preprocessing, scoring.padded)

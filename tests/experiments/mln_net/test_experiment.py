@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_every_row_takes_as_many_steps(size: object) -> None:
         plan = phase.plan.plan if isinstance(phase.plan, DomainSampling) else phase.plan
         assert isinstance(plan, TileSampling)
         looks = len(phase.plan.branches) if isinstance(phase.plan, DomainSampling) else 1
-        if row.key == "sadn":
+        if row.key.startswith("sadn"):
             looks = 1  # a step for each branch
         one = (plan.samples or 1) * looks / recipe.training.batch_size
         if plan.samples is None and any(isinstance(one, SourceLooks) for one in recipe.training.augmentation.intensity):
@@ -88,6 +89,10 @@ def test_sadn_is_that_of_the_publication() -> None:
     plan = recipe.phases[0].plan
     assert isinstance(plan, DomainSampling)
     assert plan.run == recipe.training.batch_size == PAPER.batch, "a step a domain"
+    assert not task.drift
+    (drifting,) = (row for row in EVERY_ROW if row.key == "sadn_drift")
+    assert drifting.trained == "sadn" and drifting not in ROWS
+    assert drifting.recipe(PAPER).task == replace(task, drift=True, choice="piece")
 
 
 def test_a_volume_is_the_slices_around_its_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
