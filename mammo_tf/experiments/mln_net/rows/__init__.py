@@ -16,6 +16,7 @@ from mammo_tf.experiments.mln_net.rows import (
     resnet,
     sadn,
     swin_unet,
+    swin_unet_conventional,
     swin_unet_flipped,
     unet,
     unet_branches,
@@ -26,7 +27,7 @@ ROWS: tuple[Row, ...] = (
     unet.ROW, resnet.ROW, mnet.ROW, swin_unet.ROW, harmonised.SWIN_UNET, bigaug.ROW, sadn.ROW, basenet_s.ROW,
     *unet_branches.ROWS, mln_net.ROW, harmonised.MLN_NET, *mln_net_choices.ROWS,
 )  # fmt: skip
-AUGMENTATION_ROWS = (swin_unet_flipped.ROW,)  # of Figure 9, beside swin_unet and basenet_s
+AUGMENTATION_ROWS = (swin_unet_flipped.ROW, swin_unet_conventional.ROW)  # of Figure 9, with swin_unet and basenet_s
 CURVE_ROWS = mln_net_pairs.ROWS  # of Figure 8, beside mln_net
 EVERY_ROW = (*ROWS, sadn.DRIFTING, *AUGMENTATION_ROWS, *CURVE_ROWS)
 
