@@ -13,30 +13,33 @@ import keras
 from keras import layers, ops
 
 EPSILON, MOMENTUM = 1e-5, 0.9
-ELEMENT, CHANNEL = "element", "channel"  # what the input of a normalisation is reduced to, see `input_statistics`
+ELEMENT, TOKEN, CHANNEL = "element", "token", "channel"  # what an input is reduced to, see `input_statistics`
+REDUCTIONS = (ELEMENT, TOKEN)  # of a layer normalisation
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
 class MultiLayerNormalization(layers.Layer):
     """Layer normalisation over the last axis with a gain and a shift for each branch.
 
-    Each example names its branch, so one pass takes a batch of mixed branches. Of every example in training the mean
-    and the standard deviation (biased) of all that it normalises are added up by branch, see `statistics`; the sums are
-    weights that are not trained, so they are saved and resumed. Of several devices sums and counts are means over them,
-    so that what is made of both is that of all examples.
+    Each example names its branch, so one pass takes a batch of mixed branches. Of every example in training mean and
+    standard deviation (biased) of what it normalises are added up by branch, see `statistics`; the sums are weights
+    that are not trained, so they are saved and resumed. Of several devices sums and counts are means over them, so that
+    what is made of both is that of all examples.
 
     Args:
         branches: how many; with one the layer is a layer normalisation and takes no branch.
         epsilon: added to the variance.
+        reduction: mean and deviation over everything of an example ("element"), or the means over its tokens of what
+            each is normalised by ("token").
 
     Call: `layer(tensor, branch)`, tensor `[batch, ..., features]`, branch whole numbers `[batch]`.
     """
 
-    reduction: ClassVar[str] = ELEMENT
-
-    def __init__(self, branches: int = 1, epsilon: float = EPSILON, **kwargs: Any) -> None:
+    def __init__(self, branches: int = 1, epsilon: float = EPSILON, reduction: str = ELEMENT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.branches, self.epsilon = _checked(branches), epsilon
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"the reduction of a layer normalisation is one of {REDUCTIONS}, not {reduction!r}")
+        self.branches, self.epsilon, self.reduction = _checked(branches), epsilon, reduction
 
     def build(self, input_shape: Any, *_: Any) -> None:
         shape = (self.branches, int(input_shape[-1]))
@@ -60,7 +63,7 @@ class MultiLayerNormalization(layers.Layer):
             gain, shift = (of_branch(weight, branch, len(values.shape)) for weight in (self.gamma, self.beta))
             if training:
                 shares = ops.transpose(ops.one_hot(branch, self.branches, dtype="float32"))
-                self.sums.assign_add(ops.matmul(shares, element_statistics(values)))
+                self.sums.assign_add(ops.matmul(shares, input_statistics(values, self.reduction)))
                 self.counts.assign_add(ops.sum(shares, axis=1))
         gain, shift = ops.cast(gain, "float32"), ops.cast(shift, "float32")
         return ops.cast(scaled * gain + shift, self.compute_dtype)
@@ -82,7 +85,9 @@ class MultiLayerNormalization(layers.Layer):
         return ops.divide(self.sums, ops.cast(self.counts, "float32")[:, None])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "branches": self.branches, "epsilon": self.epsilon}
+        own = {"branches": self.branches, "epsilon": self.epsilon}
+        said = {} if self.reduction == ELEMENT else {"reduction": self.reduction}  # digests of older files stay
+        return {**super().get_config(), **own, **said}
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
@@ -207,12 +212,15 @@ def input_statistics(values: Any, reduction: str) -> Any:
 
     Args:
         values: `[batch, ..., features]`.
-        reduction: "element", `element_statistics`, `[batch, 2]`; or "channel", means of the features, then their biased
-            variances, over the places of the example, `[batch, 2 x features]`.
+        reduction: "element", `element_statistics`, `[batch, 2]`; "token", `token_statistics`, `[batch, 2]`; or
+            "channel", means of the features, then their biased variances, over the places of the example,
+            `[batch, 2 x features]`.
     """
     values = ops.cast(values, at_least_single(values.dtype))
     if reduction == ELEMENT:
         return element_statistics(values)
+    if reduction == TOKEN:
+        return token_statistics(values)
     return ops.concatenate(_channel_moments(values), axis=-1)
 
 
@@ -235,3 +243,14 @@ def element_statistics(values: Any) -> Any:
     mean = ops.mean(ops.mean(values, axis=-1), axis=-1)
     second = ops.mean(ops.mean(ops.square(values - mean[:, None, None]), axis=-1), axis=-1)
     return ops.stack([mean, ops.sqrt(second)], axis=-1)
+
+
+def token_statistics(values: Any) -> Any:
+    """Means over the places of each example of their own mean and biased standard deviation, `[batch, 2]`.
+
+    These are what a layer normalisation divides by. Of pictures of any size they are two numbers, like
+    `element_statistics`, whose mean is the same and whose deviation counts what tells places apart, too.
+    """
+    mean = ops.mean(values, axis=-1, keepdims=True)
+    deviation = ops.sqrt(ops.mean(ops.square(values - mean), axis=-1, keepdims=True))
+    return _over_places(ops.concatenate([mean, deviation], axis=-1))
