@@ -36,15 +36,13 @@ from mammo_tf.study import UNLABELLED, Finding, findings_from_json
 from mammo_tf.training.losses import (
     PIXEL_LOSSES,
     PixelLoss,
-    PixelSums,
-    branches_loss,
-    loss_maps,
     positive_probability,
     with_branch,
 )
 from mammo_tf.training.metrics import RunningDice
 from mammo_tf.training.predict import predicted_batches
 from mammo_tf.training.tasks.classification import shape_words
+from mammo_tf.training.tasks.map_sums import MapSums
 from mammo_tf.training.tasks.pieces import CHOICES, Pieces, Whole
 from mammo_tf.training.tasks.stored_masks import (
     MASKS,
@@ -220,30 +218,12 @@ class Segmentation:
         has a finding do not count. It is left out where no picture counts. Of a network with branches every picture
         is taken through the branch that it was drawn for.
         """
-        of_pictures = PIXEL_LOSSES[self.loss].of_pictures
-        sums: dict[int, list[NDArray[np.float64]]] = {}  # of each map
-        losses: dict[int, list[NDArray[np.float64]]] = {}
-        weights: dict[int, float] = {}
-        shares, each = [], []
+        sums, each = MapSums(self.loss, output_weights_of(model), branches_of(model)), []
         for batch, outputs in predicted_batches(model, stream):
-            mask = batch["mask"].astype(np.float64)
-            for number, one in enumerate(loss_maps(self.loss, mask, outputs, output_weights_of(model))):
-                weights[number], truth, probability = one.weight, one.truth, np.asarray(one.given, np.float64)
-                parts = (truth * probability, probability, truth, np.ones_like(truth))
-                sums.setdefault(number, []).append(np.stack([part.sum(axis=(1, 2)) for part in parts]))
-                if of_pictures is not None:
-                    found = of_pictures(truth.astype(np.float32), np.asarray(one.given, np.float32))
-                    losses.setdefault(number, []).append(keras.ops.convert_to_numpy(found).astype(np.float64))
-            branch = batch.get(BRANCH, np.zeros(len(mask), np.int64))
-            shares.append(np.eye(branches_of(model))[branch])
-            called = zip(self._answered(outputs) >= self.threshold, mask > 0, strict=True)
+            sums.add(batch["mask"], outputs, batch.get(BRANCH))
+            called = zip(self._answered(outputs) >= self.threshold, batch["mask"] > 0, strict=True)
             each += [overlap(found, true)["dsc"] for found, true in called]
-        loss = 0.0
-        for number, weight in weights.items():
-            whole = PixelSums(*np.concatenate(sums[number], axis=1))
-            own = np.concatenate(losses[number]) if number in losses else None
-            loss += weight * float(branches_loss(self.loss, whole, own, np.concatenate(shares)))
-        values = {"val_loss": loss + float(sum(float(one) for one in model.losses))}
+        values = {"val_loss": sums.loss() + float(sum(float(one) for one in model.losses))}
         counted = [value for value in each if np.isfinite(value)]
         return values | ({"val_dice": float(np.mean(counted))} if counted else {})
 
