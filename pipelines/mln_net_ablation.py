@@ -22,9 +22,10 @@ paper lacks.
 
 Its recipes, one by one: `--variant no-choice`, `euclidean`, `euclidean-plus`, `cosine-plus`, `literal` (equation 20 to
 the letter, which takes the least similar branch). Figure 8, pairs of Bezier curves: `mean-2`, `mean-3`, `random-1`,
-`random-2`, `random-3`. Figure 9: `conventional` (flips) next to `swin-unet` and `basenet-s` of mln_net.py.
+`random-2`, `random-3`. Figure 9: `conventional` (crops, scales, flips) and `flipped` (flips alone) next to
+`swin-unet` and `basenet-s` of mln_net.py.
 
-    mammo-tf tables mln-net -o mln-net --seed 1 --rows mln_net_mean_2 mln_net_random_2 swin_unet_flipped
+    mammo-tf tables mln-net -o mln-net --seed 1 --rows mln_net_mean_2 mln_net_random_2 swin_unet_conventional
 
 adds the rows of both figures to a folder of tables.
 """
@@ -66,7 +67,12 @@ def literal() -> Recipe:
 
 
 def conventional() -> Recipe:
-    """Swin-Unet with flips alone (Figure 9)."""
+    """Swin-Unet with crops, scales and flips (Figure 9)."""
+    return swin_unet.conventional(PAPER)
+
+
+def flipped() -> Recipe:
+    """Swin-Unet with flips alone."""
     return swin_unet.flipped(PAPER)
 
 

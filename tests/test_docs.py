@@ -86,7 +86,8 @@ NOT_HERE = {
     "mammo-tf tables mln-net -o mln-net --seed 1 --sources ffdm_site_1 --rows unet swin_unet mln_net": "hours",
     "mammo-tf tables mln-net -o mln-net --seed 1 --rows mln_net_random_1 mln_net_random_2 mln_net_random_3 "
     "mln_net_mean_2 mln_net_mean_3": "hours",
-    "mammo-tf tables mln-net -o mln-net --seed 1 --rows swin_unet_flipped": "hours",
+    "mammo-tf tables mln-net -o mln-net --seed 1 --rows swin_unet_flipped swin_unet_conventional": "hours",
+    "mammo-tf tables mln-net -o mln-net --seed 1 --rows sadn_drift": "hours",
     "mammo-tf shift runs/config2 prepared/site_b --by manufacturer,model_name,software -o shift_b": "run, with "
     "patients enough, by tests/adaptation/test_shift_model.py",
     "mammo-tf features cohort/manifest.csv -o cohort/features.csv --workers 8": "a cohort that is not here",

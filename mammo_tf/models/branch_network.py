@@ -14,6 +14,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.models.branches import SHIFT, TINY, check_trained
 from mammo_tf.models.networks import branches_of
 from mammo_tf.models.normalization import (
+    CHANNEL,
     ELEMENT,
     MULTIPLE,
     MultiBatchNormalization,
@@ -122,7 +123,7 @@ class InputStatistics(layers.Layer):
         return input_statistics(tensor, self.reduction)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return (input_shape[0], 2 if self.reduction == ELEMENT else 2 * input_shape[-1])
+        return (input_shape[0], 2 * input_shape[-1] if self.reduction == CHANNEL else 2)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}
@@ -177,7 +178,7 @@ class BranchDistance(layers.Layer):
 def domain_statistics(model: keras.Model, plus: bool = False) -> list[NDArray[np.float64]]:
     """What the normalisations of each branch were given in training, a list over layers as `branch_distances` takes it.
 
-    Of a layer normalisation these are mean and standard deviation over everything, float64 `[branches, 2]`; of a batch
+    Of a layer normalisation these are mean and standard deviation by its reduction, float64 `[branches, 2]`; of a batch
     normalisation mean and variance of each feature, `[branches, 2, features]`.
 
     Args:

@@ -13,30 +13,33 @@ import keras
 from keras import layers, ops
 
 EPSILON, MOMENTUM = 1e-5, 0.9
-ELEMENT, CHANNEL = "element", "channel"  # what the input of a normalisation is reduced to, see `input_statistics`
+ELEMENT, TOKEN, CHANNEL = "element", "token", "channel"  # what an input is reduced to, see `input_statistics`
+REDUCTIONS = (ELEMENT, TOKEN)  # of a layer normalisation
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
 class MultiLayerNormalization(layers.Layer):
     """Layer normalisation over the last axis with a gain and a shift for each branch.
 
-    Each example names its branch, so one pass takes a batch of mixed branches. Of every example in training the mean
-    and the standard deviation (biased) of all that it normalises are added up by branch, see `statistics`; the sums are
-    weights that are not trained, so they are saved and resumed. Of several devices sums and counts are means over them,
-    so that what is made of both is that of all examples.
+    Each example names its branch, so one pass takes a batch of mixed branches. Of every example in training mean and
+    standard deviation (biased) of what it normalises are added up by branch, see `statistics`; the sums are weights
+    that are not trained, so they are saved and resumed. Of several devices sums and counts are means over them, so that
+    what is made of both is that of all examples.
 
     Args:
         branches: how many; with one the layer is a layer normalisation and takes no branch.
         epsilon: added to the variance.
+        reduction: mean and deviation over everything of an example ("element"), or the means over its tokens of what
+            each is normalised by ("token").
 
     Call: `layer(tensor, branch)`, tensor `[batch, ..., features]`, branch whole numbers `[batch]`.
     """
 
-    reduction: ClassVar[str] = ELEMENT
-
-    def __init__(self, branches: int = 1, epsilon: float = EPSILON, **kwargs: Any) -> None:
+    def __init__(self, branches: int = 1, epsilon: float = EPSILON, reduction: str = ELEMENT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.branches, self.epsilon = _checked(branches), epsilon
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"the reduction of a layer normalisation is one of {REDUCTIONS}, not {reduction!r}")
+        self.branches, self.epsilon, self.reduction = _checked(branches), epsilon, reduction
 
     def build(self, input_shape: Any, *_: Any) -> None:
         shape = (self.branches, int(input_shape[-1]))
@@ -60,7 +63,7 @@ class MultiLayerNormalization(layers.Layer):
             gain, shift = (of_branch(weight, branch, len(values.shape)) for weight in (self.gamma, self.beta))
             if training:
                 shares = ops.transpose(ops.one_hot(branch, self.branches, dtype="float32"))
-                self.sums.assign_add(ops.matmul(shares, element_statistics(values)))
+                self.sums.assign_add(ops.matmul(shares, input_statistics(values, self.reduction)))
                 self.counts.assign_add(ops.sum(shares, axis=1))
         gain, shift = ops.cast(gain, "float32"), ops.cast(shift, "float32")
         return ops.cast(scaled * gain + shift, self.compute_dtype)
@@ -82,7 +85,9 @@ class MultiLayerNormalization(layers.Layer):
         return ops.divide(self.sums, ops.cast(self.counts, "float32")[:, None])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "branches": self.branches, "epsilon": self.epsilon}
+        own = {"branches": self.branches, "epsilon": self.epsilon}
+        said = {} if self.reduction == ELEMENT else {"reduction": self.reduction}  # digests of older files stay
+        return {**super().get_config(), **own, **said}
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
@@ -124,14 +129,15 @@ class MultiBatchNormalization(layers.Layer):
         shape = (self.branches, int(input_shape[-1]))
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
-        settings = {"trainable": False, "dtype": "float32", "autocast": False, "aggregation": "mean"}
+        settings = {"trainable": False, "dtype": at_least_single(self.compute_dtype), "autocast": False}
+        settings["aggregation"] = "mean"
         self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", **settings)
         self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer="ones", **settings)
         self.counts = self.add_weight(name="counts", shape=(self.branches,), initializer="zeros", **settings)
         self.built = True
 
     def call(self, tensor: Any, branch: Any, training: bool = False) -> Any:
-        values, branch = ops.cast(tensor, "float32"), ops.cast(branch, "int32")
+        values, branch = ops.cast(tensor, at_least_single(tensor.dtype)), ops.cast(branch, "int32")
         rank = len(values.shape)
         if training and self.trainable:
             mean, variance = (of_branch(part, branch, rank) for part in self._of_batch(values, branch))
@@ -146,13 +152,13 @@ class MultiBatchNormalization(layers.Layer):
     def _of_batch(self, values: Any, branch: Any) -> tuple[Any, Any]:
         """Mean and biased variance of each branch, `[branches, features]` each; moves the moving ones."""
         means, variances = _channel_moments(values)
-        shares = ops.one_hot(branch, self.branches, dtype="float32")
+        shares = ops.one_hot(branch, self.branches, dtype=values.dtype)
         share = self._mean(shares)[:, None]
         whole = ops.maximum(share, 1e-12)  # a branch without an example is divided by this, and not looked at
         mean = self._mean(shares[..., None] * means[:, None]) / whole
         spread = variances[:, None] + ops.square(means[:, None] - mean[None])
         variance = self._mean(shares[..., None] * spread) / whole
-        pixels = ops.cast(ops.size(values[..., 0]), "float32") * share
+        pixels = ops.cast(ops.size(values[..., 0]), values.dtype) * share
         unbiased = variance * pixels / ops.maximum(pixels - 1.0, 1.0)
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
             moved = self.momentum * moving + (1.0 - self.momentum) * ops.stop_gradient(now)
@@ -169,7 +175,7 @@ class MultiBatchNormalization(layers.Layer):
 
     def statistics(self) -> Any:
         """The moving mean and variance by branch, `[branches, 2, features]`; a branch without an example has none."""
-        seen = ops.cast(self.counts, "float32")[:, None, None] > 0
+        seen = ops.convert_to_tensor(self.counts)[:, None, None] > 0
         return ops.where(seen, ops.stack([self.moving_mean, self.moving_variance], axis=1), float("nan"))
 
     def get_config(self) -> dict[str, Any]:
@@ -178,6 +184,11 @@ class MultiBatchNormalization(layers.Layer):
 
 
 MULTIPLE = (MultiLayerNormalization, MultiBatchNormalization)  # that may have branches
+
+
+def at_least_single(dtype: Any) -> str:
+    """The dtype that statistics are taken in: float64 where that is asked for, else float32, of half precision too."""
+    return str(keras.backend.result_type(dtype, "float32"))
 
 
 def _checked(branches: int) -> int:
@@ -197,16 +208,19 @@ def _for_places(values: Any, rank: int) -> Any:
 
 
 def input_statistics(values: Any, reduction: str) -> Any:
-    """What the input of a normalisation is reduced to, for each example, float32.
+    """What the input of a normalisation is reduced to, for each example, float32, or float64 of such values.
 
     Args:
         values: `[batch, ..., features]`.
-        reduction: "element", `element_statistics`, `[batch, 2]`; or "channel", means of the features, then their biased
-            variances, over the places of the example, `[batch, 2 x features]`.
+        reduction: "element", `element_statistics`, `[batch, 2]`; "token", `token_statistics`, `[batch, 2]`; or
+            "channel", means of the features, then their biased variances, over the places of the example,
+            `[batch, 2 x features]`.
     """
-    values = ops.cast(values, "float32")
+    values = ops.cast(values, at_least_single(values.dtype))
     if reduction == ELEMENT:
         return element_statistics(values)
+    if reduction == TOKEN:
+        return token_statistics(values)
     return ops.concatenate(_channel_moments(values), axis=-1)
 
 
@@ -229,3 +243,14 @@ def element_statistics(values: Any) -> Any:
     mean = ops.mean(ops.mean(values, axis=-1), axis=-1)
     second = ops.mean(ops.mean(ops.square(values - mean[:, None, None]), axis=-1), axis=-1)
     return ops.stack([mean, ops.sqrt(second)], axis=-1)
+
+
+def token_statistics(values: Any) -> Any:
+    """Means over the places of each example of their own mean and biased standard deviation, `[batch, 2]`.
+
+    These are what a layer normalisation divides by. Of pictures of any size they are two numbers, like
+    `element_statistics`, whose mean is the same and whose deviation counts what tells places apart, too.
+    """
+    mean = ops.mean(values, axis=-1, keepdims=True)
+    deviation = ops.sqrt(ops.mean(ops.square(values - mean), axis=-1, keepdims=True))
+    return _over_places(ops.concatenate([mean, deviation], axis=-1))

@@ -69,7 +69,8 @@ def small_unet(
 
     Args:
         input_shape: rows, columns, channels; rows and columns divide by 16, or are open.
-        classes: for every pixel, a sigmoid each, as published; `Segmentation` reads and trains the last.
+        classes: for every pixel, a sigmoid each, as published; `Segmentation.loss` and `Segmentation.answer` say which
+            of two it trains and reads.
         width: features of the first level; those of each deeper one double.
         norm: behind every convolution but the last, see `norms.normaliser`.
         branches: that the normalisation keeps apart; with several the model takes `[picture, branch]`.

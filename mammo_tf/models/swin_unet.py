@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.models.branch_network import PictureMean
 from mammo_tf.models.networks import NETWORKS, Shape, described
-from mammo_tf.models.normalization import MultiLayerNormalization
+from mammo_tf.models.normalization import ELEMENT, REDUCTIONS, MultiLayerNormalization
 from mammo_tf.models.swin_layers import (
     AddPosition,
     DepthToSpace,
@@ -42,7 +42,7 @@ class SwinUnet:
 
     Attributes:
         classes, patch_size, embed_dim, depths, heads, window, branches, mlp_ratio, qkv_bias, qk_scale, patch_norm,
-            absolute_position, drop_path: as there.
+            absolute_position, drop_path, reduction: as there.
     """
 
     kind: ClassVar[str] = "swin_unet"
@@ -59,8 +59,14 @@ class SwinUnet:
     patch_norm: bool = True
     absolute_position: bool = False
     drop_path: float = 0.1
+    reduction: str = ELEMENT
 
     def __post_init__(self) -> None:
+        if self.reduction not in REDUCTIONS or (self.reduction != ELEMENT and self.branches == 1):
+            sentence = f"the reduction of a swin_unet is one of {', '.join(REDUCTIONS)}, not {self.reduction!r}"
+            if self.reduction in REDUCTIONS:
+                sentence = f"the reduction {self.reduction!r} of a swin_unet belongs to several branches"
+            raise MammoError("network_wrong", sentence)
         counts = (self.classes, self.patch_size, self.embed_dim, self.window, self.branches, *self.depths, *self.heads)
         if min(counts) < 1:
             raise MammoError("network_wrong", f"the numbers of a swin_unet are 1 or more: {self}")
@@ -115,6 +121,7 @@ def swin_unet(
     absolute_position: bool = False,
     drop_path: float = 0.1,
     ending: str = "probabilities",
+    reduction: str = ELEMENT,
 ) -> keras.Model:
     """Swin-Unet.
 
@@ -138,6 +145,7 @@ def swin_unet(
         drop_path: of the last block; rises evenly from 0 at the first.
         ending: "probabilities", by softmax, of one class by sigmoid; "logits"; or "tokens", the features before the
             way to pixels.
+        reduction: of `MultiLayerNormalization`, what its branches are compared by.
 
     Returns:
         Pictures float32 `[batch, rows, columns, channels]` to `[batch, rows, columns, classes]`. Layers bear the names
@@ -148,7 +156,7 @@ def swin_unet(
     """
     described_as = SwinUnet(
         classes, patch_size, embed_dim, depths, heads, window, branches, mlp_ratio, qkv_bias, qk_scale,
-        patch_norm, absolute_position, drop_path,
+        patch_norm, absolute_position, drop_path, reduction,
     )  # fmt: skip
     return _build(input_shape, described_as, ending)
 
@@ -166,7 +174,7 @@ def _build(shape: Shape, wanted: SwinUnet, ending: str = "probabilities") -> ker
     firsts = np.cumsum((0, *wanted.depths))
 
     def norm(tensor: Any, name: str) -> Any:
-        layer = MultiLayerNormalization(wanted.branches, name=name)
+        layer = MultiLayerNormalization(wanted.branches, reduction=wanted.reduction, name=name)
         return layer(tensor) if branch is None else layer(tensor, branch)
 
     def linear(tensor: Any, name: str, features: int, bias: bool = False) -> Any:

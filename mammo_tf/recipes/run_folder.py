@@ -43,7 +43,7 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
         MammoError: `recipe_older` for a run of version 0.1, `other_run` if the folder holds another recipe's run,
             `folder_exists` if it holds something else, `folder_busy` while another process runs in it.
     """
-    wanted = {"recipe": recipe.to_json(), "asked": asked}
+    wanted = {"recipe": _as_written(folder / RUN.file, recipe), "asked": asked}
     if (folder / RUN.file).is_file() and not overwrite:
         check_format(folder / RUN.file)
     make_room, begin_anew = partial(_make_room, folder, overwrite), partial(_begin_anew, folder, overwrite)
@@ -51,6 +51,16 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
         if not (again and (folder / ENVIRONMENT).is_file()):
             write_json(folder / ENVIRONMENT, environment())
         yield
+
+
+def _as_written(path: Path, recipe: Recipe) -> Any:
+    """The recipe as JSON, as a folder has it that was written before a field was there whose default it has."""
+    wanted = recipe.to_json()
+    try:
+        stored = read_json(path)["recipe"]
+        return stored if Recipe.from_json(stored) == recipe else wanted
+    except (MammoError, *DAMAGED):
+        return wanted
 
 
 def check_format(path: Path) -> Any:

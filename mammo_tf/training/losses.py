@@ -44,7 +44,8 @@ def positive_probability(outputs: Any) -> Any:
 
     Args:
         outputs: `[batch, rows, columns, 1]` of a sigmoid, `[batch, rows, columns, 2]` of a softmax over
-            [negative, positive], or the maps of a network that is supervised at several depths, the answer last.
+            [negative, positive] or of a sigmoid for each, or the maps of a network that is supervised at several
+            depths, the answer last.
     """
     return outputs[..., -1]
 
@@ -59,6 +60,35 @@ def weighed_maps(outputs: Any, weights: Sequence[float]) -> list[tuple[float, An
     if len(weights) == 1:
         return [(weights[0], positive_probability(outputs))]
     return [(weight, outputs[..., number]) for number, weight in enumerate(weights)]
+
+
+class LossMap(NamedTuple):
+    """One map of a network as it counts in the loss.
+
+    Attributes:
+        weight: how much.
+        truth: of the map's class, `[batch, rows, columns]`.
+        given: its probability, of the same shape.
+    """
+
+    weight: float
+    truth: Any
+    given: Any
+
+
+def loss_maps(of: str, truth: Any, outputs: Any, weights: Sequence[float]) -> list[LossMap]:
+    """The maps that a loss is taken of; the loss is their weighed sum.
+
+    Args:
+        of: a name in `PIXEL_LOSSES`.
+        truth: masks `[batch, rows, columns]`.
+        outputs: of a network, see `positive_probability`; where the loss is of every class and two are given, the map
+            of the background counts as much as that of the finding.
+        weights: see `weighed_maps`.
+    """
+    if PIXEL_LOSSES[of].every_class and len(weights) == 1 and outputs.shape[-1] == 2:
+        return [LossMap(0.5, 1.0 - truth, outputs[..., 0]), LossMap(0.5, truth, outputs[..., 1])]
+    return [LossMap(weight, truth, given) for weight, given in weighed_maps(outputs, weights)]
 
 
 class PixelSums(NamedTuple):
@@ -90,6 +120,15 @@ def smooth_dice_of_sums(sums: PixelSums) -> Any:
     Source: the published training of M-net (`models.mnet`); `tests/golden/baselines`.
     """
     return -(2.0 * sums.both + 1.0) / (sums.given + sums.true + 1.0)
+
+
+def class_dice_of_sums(sums: PixelSums) -> Any:
+    """1 - (2 both + 1e-5) / (given + true + 1e-5) of one class; 0 where it is in neither.
+
+    Source: the published training of dual normalisation (Zhou et al., CVPR 2022), which takes the mean over all
+    classes, the background too, of a sigmoid each; `tests/golden/dual_norm`, `dn_dice1_sigmoid`.
+    """
+    return 1.0 - (2.0 * sums.both + 1e-5) / (sums.given + sums.true + 1e-5)
 
 
 def focal_tversky_of_sums(sums: PixelSums) -> Any:
@@ -125,10 +164,13 @@ class LossParts(NamedTuple):
     Attributes:
         of_sums: of `PixelSums` over all pictures at once, so that one without a lesion counts with the others.
         of_pictures: of mask and positive probability, float32 `[batch, rows, columns]`, to a loss a picture.
+        every_class: the mean of both parts over the classes that a network gives a map of, the background too; else
+            they are of the positive one.
     """
 
     of_sums: Callable[[PixelSums], Any] | None = None
     of_pictures: Callable[[Any, Any], Any] | None = None
+    every_class: bool = False
 
 
 # A further loss is a function above and a line here.
@@ -138,6 +180,7 @@ PIXEL_LOSSES = {
     "dice_and_cross_entropy": LossParts(dice_of_sums, pixel_cross_entropy),
     "dice_and_weighed_cross_entropy": LossParts(dice_of_sums, weighed_cross_entropy),
     "smooth_dice": LossParts(smooth_dice_of_sums),
+    "class_dice": LossParts(class_dice_of_sums, every_class=True),
     "focal_tversky": LossParts(focal_tversky_of_sums),
 }
 
@@ -172,6 +215,8 @@ def branches_loss(of: str, sums: PixelSums, pictures: Any | None, shares: Any) -
 class PixelLoss(keras.losses.Loss):
     """A loss of the positive probability of every pixel, the same for a sigmoid and for a softmax of two.
 
+    One whose `LossParts.every_class` is set is of the probabilities of all classes.
+
     Args:
         of: a name in `PIXEL_LOSSES`. Where there are several devices, what is a ratio of sums over all pictures is
             taken on each one's share of the batch.
@@ -190,10 +235,10 @@ class PixelLoss(keras.losses.Loss):
         truth, branch = mask_and_branch(ops.cast(y_true, "float32"))
         shares = ops.one_hot(ops.cast(branch, "int32"), self.branches, dtype="float32")
         total = 0.0
-        for weight, probability in weighed_maps(ops.cast(y_pred, "float32"), self.output_weights):
-            parts = PIXEL_LOSSES[self.of]
-            pictures = None if parts.of_pictures is None else parts.of_pictures(truth, probability)
-            total += weight * branches_loss(self.of, sums_of_pictures(truth, probability), pictures, shares)
+        of_pictures = PIXEL_LOSSES[self.of].of_pictures
+        for weight, true, given in loss_maps(self.of, truth, ops.cast(y_pred, "float32"), self.output_weights):
+            pictures = None if of_pictures is None else of_pictures(true, given)
+            total += weight * branches_loss(self.of, sums_of_pictures(true, given), pictures, shares)
         return ops.broadcast_to(total, (ops.shape(truth)[0],))
 
     def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from mammo_tf.training.losses import mask_and_branch
+from mammo_tf.models.answers import LARGER, LAST, share_of_larger
+from mammo_tf.training.losses import mask_and_branch, positive_probability
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
@@ -30,17 +31,19 @@ class RunningDice(keras.metrics.Metric):
 
     Args:
         threshold: a pixel is called positive from this probability on.
+        answer: one of `models.answers.ANSWERS`, what the probability is.
     """
 
-    def __init__(self, threshold: float = 0.5, name: str = "dice", dtype: Any = None) -> None:
+    def __init__(self, threshold: float = 0.5, name: str = "dice", dtype: Any = None, answer: str = LAST) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.threshold = threshold
+        self.threshold, self.answer = threshold, answer
         self.both = self.add_weight(name="both", initializer="zeros")
         self.either = self.add_weight(name="either", initializer="zeros")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         truth, _ = mask_and_branch(ops.cast(y_true, "float32"))
-        called = ops.cast(y_pred[..., -1] >= self.threshold, "float32")
+        given = share_of_larger(y_pred) if self.answer == LARGER else positive_probability(y_pred)
+        called = ops.cast(given >= self.threshold, "float32")
         self.both.assign_add(ops.sum(truth * called))
         self.either.assign_add(ops.sum(truth) + ops.sum(called))
 
@@ -48,4 +51,4 @@ class RunningDice(keras.metrics.Metric):
         return ops.where(self.either > 0, 2.0 * self.both / ops.maximum(self.either, 1.0), 0.0)
 
     def get_config(self) -> dict[str, Any]:
-        return {"threshold": self.threshold, "name": self.name, "dtype": self.dtype}
+        return {"threshold": self.threshold, "name": self.name, "dtype": self.dtype, "answer": self.answer}

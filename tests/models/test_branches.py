@@ -23,6 +23,7 @@ from mammo_tf.models import (
 )
 from mammo_tf.models.branch_network import PictureMean, domain_statistics, with_statistics
 from mammo_tf.models.branches import corrective_mean, input_statistics, with_corrective
+from mammo_tf.models.networks import described, description_of
 from mammo_tf.models.normalization import MultiBatchNormalization, MultiLayerNormalization
 
 NAMES = {
@@ -78,8 +79,15 @@ def test_distances_of_batch_statistics_as_published(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def branched(folder: Path, golden: Path) -> tuple[keras.Model, dict[str, np.ndarray]]:
+    return branched_by(folder, golden, "element")
+
+
+def branched_by(folder: Path, golden: Path, reduction: str) -> tuple[keras.Model, dict[str, np.ndarray]]:
+    """The golden network of three branches, and its answers."""
     answers = read(folder / "ln_branches.npz")
-    model = swin_unet((64, 64, 1), embed_dim=12, window=4, branches=3, drop_path=0.0, ending="logits")
+    model = swin_unet(
+        (64, 64, 1), embed_dim=12, window=4, branches=3, drop_path=0.0, ending="logits", reduction=reduction
+    )
     load_torch_weights(model, read(golden / "swin_unet" / "sq64_w4_c1_weights.npz"))
     for layer in model.layers:
         if isinstance(layer, MultiLayerNormalization):
@@ -145,6 +153,37 @@ def test_statistics_and_distances_of_the_layers(branched: tuple, folder: Path) -
                     np.testing.assert_allclose(
                         distances, expected, rtol=1e-6, atol=1e-12, err_msg=f"{reduction} {metric}"
                     )
+
+
+def test_tokens_are_kept_compared_and_chosen_by(folder: Path, golden: Path, tmp_path: Path) -> None:
+    """What each token is normalised by, meaned over tokens: as the answers have it, saved, and in the served choice."""
+    model, answers = branched_by(folder, golden, "token")
+    trained_on_sources(model, answers)
+    model.save(tmp_path / "model.keras")
+    model = described(keras.models.load_model(tmp_path / "model.keras", safe_mode=True), description_of(model))
+    order = json.loads((folder / "summary.json").read_text())["ln"]["order"]
+    names = [layer.name for layer in model.layers if isinstance(layer, MultiLayerNormalization)]
+    place = [names.index(name) for name in order]
+    domain = np.stack(domain_statistics(model), axis=1)
+    for branch in range(3):
+        expected = answers[f"source{branch}/token"].mean(axis=2)
+        np.testing.assert_allclose(domain[branch][place], expected, rtol=1e-4, atol=1e-5)
+        other = answers[f"source{branch}/element"].mean(axis=2)
+        assert np.abs(domain[branch][place] - other).max() > 1e-2
+    targets = ("target_mild_gamma", "target_inverted")
+    both = np.concatenate([pictures(answers, name) for name in targets])
+    for metric in ("cosine", "euclidean"):
+        distances = np.asarray(asking_every_branch(model, metric)(both)[1])
+        expected = np.stack([answers[f"{name}/token/{NAMES[metric]}"] for name in targets])
+        np.testing.assert_allclose(distances, expected, rtol=1e-2)
+        assert distances.argmin(axis=1).tolist() == expected.argmin(axis=1).tolist() == [0, 2]
+
+
+def test_older_files_keep_the_digest_of_their_layers() -> None:
+    assert "reduction" not in MultiLayerNormalization(3).get_config()
+    assert MultiLayerNormalization.from_config(MultiLayerNormalization(3).get_config()).reduction == "element"
+    with pytest.raises(ValueError, match="the reduction of a layer normalisation is one of"):
+        MultiLayerNormalization(3, reduction="channel")
 
 
 def _published(answers: dict[str, np.ndarray], side: str, reduction: str) -> list[np.ndarray]:

@@ -109,6 +109,7 @@ def test_half_precision_keeps_statistics_in_float32() -> None:
 def test_statistics_of_an_input_by_hand() -> None:
     values = np.array([[[[1.0, 3.0]], [[5.0, 7.0]]]], np.float32)
     np.testing.assert_allclose(np.asarray(input_statistics(values, "element")), [[4, np.sqrt(5)]], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(input_statistics(values, "token")), [[4, 1]], rtol=1e-6)
     np.testing.assert_allclose(np.asarray(input_statistics(values, "channel")), [[3, 5, 4, 4]], rtol=1e-6)
 
 

@@ -288,6 +288,13 @@ def test_weights_of_another_network_are_named(folder: Path) -> None:
 
 
 def test_wrong_descriptions() -> None:
+    for wrong, words in (
+        ("channel", "is one of element, token, not 'channel'"),
+        ("token", "belongs to several branches"),
+    ):
+        with pytest.raises(MammoError, match=words) as raised:
+            SwinUnet(reduction=wrong)
+        assert raised.value.code == "network_wrong"
     for wrong in ({"heads": (5, 6, 12, 24)}, {"depths": (0, 1, 1, 1)}, {"drop_path": 1.0}):
         with pytest.raises(MammoError, match="heads|1 or more|drop_path"):
             SwinUnet(**wrong)

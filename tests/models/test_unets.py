@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from check_model import check_model  # noqa: E402 - it lies next to this file
 
 BUILDERS = {"unet": unet, "small_unet": small_unet, "mnet": mnet, "resnet_unet": resnet_unet}
+STORED = 4e-7  # the answers' README: what float64 may differ by from entries stored as float32
 PARTS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
@@ -107,10 +108,12 @@ def test_the_layers_of_mnet(folder: Path) -> None:
 
 @pytest.fixture
 def double() -> Iterator[None]:
-    before = keras.config.dtype_policy()
+    policy, pictures = keras.config.dtype_policy(), keras.config.floatx()
     keras.config.set_dtype_policy("float64")
+    keras.config.set_floatx("float64")  # of the input: a policy alone would round pictures to float32
     yield
-    keras.config.set_dtype_policy(before)
+    keras.config.set_dtype_policy(policy)
+    keras.config.set_floatx(pictures)
 
 
 @pytest.mark.usefixtures("double")
@@ -121,8 +124,8 @@ def test_probabilities_with_instance_normalisation(folder: Path) -> None:
     pictures = np.moveaxis(answers["input_x4095"], 1, -1) / 4095
     looked = keras.Model(model.input, [model.output, model.get_layer("seg1").input])
     probability, embedding = (np.moveaxis(np.asarray(part), -1, 1) for part in looked(pictures))
-    np.testing.assert_allclose(probability, answers["probability"], atol=3e-6)
-    np.testing.assert_allclose(embedding, answers["embedding"], atol=3e-5)
+    np.testing.assert_allclose(probability, answers["probability"], rtol=0, atol=STORED)
+    np.testing.assert_allclose(embedding, answers["embedding"], rtol=0, atol=STORED)
 
 
 def dual(answers: dict[str, np.ndarray]) -> keras.Model:
@@ -138,26 +141,60 @@ def dual(answers: dict[str, np.ndarray]) -> keras.Model:
     return model
 
 
+def mixed(answers: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The golden pictures, once for each branch, and the branches; these do not see one another."""
+    pictures = 2 * np.moveaxis(answers["input_x4095"], 1, -1) / 4095 - 1
+    return [np.concatenate([pictures] * 2), np.repeat([0, 1], 3)]
+
+
+@pytest.mark.usefixtures("double")
 def test_probabilities_and_statistics_with_two_branches(folder: Path) -> None:
     answers = read(folder / "unet2d_dual_bn.npz")
-    pictures = 2 * np.moveaxis(answers["input_x4095"], 1, -1).astype(np.float32) / 4095 - 1
     model = dual(answers)
     assert sum(isinstance(layer, MultiBatchNormalization) for layer in model.layers) == 26
-    mixed = [np.concatenate([pictures] * 2), np.repeat([0, 1], 3)]  # branches do not see one another
-    # float32 on batch statistics of twelve numbers, at the bottom, leaves five digits
-    for training, name, close in ((False, "given_statistics", 1e-5), (True, "batch_statistics", 3e-5)):
-        found = np.moveaxis(np.asarray(model(mixed, training=training)), -1, 1)
+    for training, name in ((False, "given_statistics"), (True, "batch_statistics")):
+        found = np.moveaxis(np.asarray(model(mixed(answers), training=training)), -1, 1)
         expected = np.concatenate([answers[f"branch{branch}/{name}"] for branch in (0, 1)])
-        np.testing.assert_allclose(found, expected, atol=close, err_msg=name)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=STORED, err_msg=name)
+    assert updated_statistics(model, answers, 1e-9) == 104
+
+
+def test_the_same_in_float32_as_far_as_it_can_be(folder: Path) -> None:
+    """By the statistics of a batch, the exact network itself moves by more than 1e-5 when its weights are rounded."""
+    answers = read(folder / "unet2d_dual_bn.npz")
+    model = dual(answers)
+    for training, name, close in ((False, "given_statistics", 1e-5), (True, "batch_statistics", 2e-5)):
+        found = np.moveaxis(np.asarray(model(mixed(answers), training=training)), -1, 1)
+        expected = np.concatenate([answers[f"branch{branch}/{name}"] for branch in (0, 1)])
+        np.testing.assert_allclose(found, expected, rtol=0, atol=close, err_msg=name)
+    assert updated_statistics(model, answers, 1e-4) == 104
+
+
+@pytest.mark.usefixtures("double")
+def test_half_a_unit_of_float32_in_the_weights_moves_probabilities_by_more_than_is_asked(folder: Path) -> None:
+    """Why float32 is held to 2e-5 and not to 1e-5: batches of twelve numbers at the bottom pass rounding on."""
+    answers = read(folder / "unet2d_dual_bn.npz")
+    model, generator, moved = dual(answers), np.random.default_rng(0), []
+    expected = np.asarray(model(mixed(answers), training=True))
+    kernels = [(weight, np.asarray(weight)) for weight in model.weights if weight.name == "kernel"]
+    for _ in range(3):
+        for weight, exact in kernels:
+            weight.assign(exact * (1 + 2.0**-24 * generator.choice([-1, 1], exact.shape)))
+        moved.append(np.abs(np.asarray(model(mixed(answers), training=True)) - expected).max())
+    assert max(moved) > 1e-5
+
+
+def updated_statistics(model: keras.Model, answers: dict[str, np.ndarray], close: float) -> int:
+    """How many moving statistics are those that the published network has after one batch."""
     compared = 0
     for name, expected in answers.items():
         if "/updated/" in name and not name.endswith("tracked"):
             layer, _, rest = name.rpartition("/")[2].partition(".bns.")
             branch, _, part = rest.partition(".")
             found = np.asarray(getattr(model.get_layer(layer), PARTS[part]))[int(branch)]
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, err_msg=name)
+            np.testing.assert_allclose(found, expected, rtol=close, atol=close / 10, err_msg=name)
             compared += 1
-    assert compared == 104
+    return compared
 
 
 def test_sides_and_answer_of_mnet(folder: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import read_json
+from mammo_tf.files import read_json, write_json
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.run_folder import claim
+from mammo_tf.training.tasks import Segmentation
 
 RECIPE = Recipe("a", "a run")
 
@@ -35,3 +37,19 @@ def test_a_run_without_its_recipe(content: str | None, tmp_path: Path) -> None:
     with claim(tmp_path, RECIPE, {}, overwrite=True):
         assert read_json(tmp_path / "recipe.json")["recipe"] == RECIPE.to_json()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment.json", "prepared", "recipe.json"]
+
+
+def test_a_recipe_that_has_gained_a_field_is_the_same_recipe(tmp_path: Path) -> None:
+    """Written before the field was there, the folder goes on as long as the field has its default."""
+    recipe = replace(RECIPE, task=Segmentation())
+    with claim(tmp_path, recipe, {}):
+        (tmp_path / "checkpoints").mkdir()
+    older = read_json(tmp_path / "recipe.json")
+    assert older["recipe"]["task"].pop("answer") == "last"
+    write_json(tmp_path / "recipe.json", older)
+    with claim(tmp_path, recipe, {}):
+        pass
+    assert read_json(tmp_path / "recipe.json") == older
+    other = replace(recipe, task=Segmentation(answer="larger"))
+    with pytest.raises(MammoError, match=r"holds another run \(task.answer differs\)"), claim(tmp_path, other, {}):
+        pass

@@ -14,11 +14,12 @@ from mammo_tf.models import NETWORKS, described
 @NETWORKS.register
 @dataclass(frozen=True)
 class LittleUNet:
-    """Two levels, skip connections, a sigmoid or a softmax for every pixel."""
+    """Two levels, skip connections, a sigmoid or a softmax for every pixel; with `sigmoids` one for each output."""
 
     kind: ClassVar[str] = "little_unet"
     filters: int = 4
     outputs: int = 1
+    sigmoids: bool = False
 
     def build(self, shape: Any) -> keras.Model:
         inputs = keras.Input(shape)
@@ -31,7 +32,7 @@ class LittleUNet:
         joined = layers.Concatenate()([up, first])
         up = layers.UpSampling2D(2)(layers.Conv2D(self.filters, 3, padding="same", activation="relu")(joined))
         joined = layers.Concatenate()([up, scaled])
-        activation = "sigmoid" if self.outputs == 1 else "softmax"
+        activation = "sigmoid" if self.outputs == 1 or self.sigmoids else "softmax"
         return described(keras.Model(inputs, layers.Conv2D(self.outputs, 1, activation=activation)(joined)), self)
 
     def grow(self, before: keras.Model, shape: Any) -> keras.Model:

@@ -18,11 +18,14 @@ from mammo_tf.data.plans import Plan
 from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.tiles import Tiling
-from mammo_tf.models import MultiBatchNormalization, MultiLayerNormalization, UNet, rebuild
+from mammo_tf.models import MultiBatchNormalization, MultiLayerNormalization, SmallUNet, UNet, rebuild
+from mammo_tf.models.answers import answering
+from mammo_tf.models.drifting import drifting
 from mammo_tf.records import Records
 from mammo_tf.training import Material, Segmentation, Stage, fit_stage
 from mammo_tf.training.callbacks import BranchStatistics
 from mammo_tf.training.losses import dice_loss
+from mammo_tf.training.tasks import Scoring
 
 sys.path.insert(0, str(Path(__file__).parent))
 from branched import Branched  # noqa: E402 - it lies next to this file
@@ -175,6 +178,50 @@ def test_the_statistics_of_both_domains_move(records: Records, tmp_path: Path) -
         np.testing.assert_array_equal(np.asarray(layer.counts), [16, 16])
         mean = np.asarray(layer.moving_mean)
         assert np.abs(mean[0] - mean[1]).max() > 1e-4
+
+
+DRIFTS = Segmentation(metric="dual_normalization", choice="piece", answer="larger", drift=True)
+
+
+def test_statistics_drift_over_a_measured_split(records: Records) -> None:
+    """As published: what is called of a picture hangs on those before it; the model itself stays as it is."""
+    keras.utils.set_random_seed(2)
+    model = SmallUNet(2, 2, "batch", 2, own_statistics=True).build((128, 128, 3))
+    positions = records.positions("test")[:4]
+    (whole,) = inference_stream(records, WholeImages(positions, np.zeros(4, np.int64), records.size), 4)
+    pictures = whole["image"].numpy()
+    model([np.concatenate([pictures, 255 - pictures]), np.repeat([0, 1], 4)], training=True)
+    before = [np.asarray(weight) for weight in model.weights]
+    each = {}
+    for name, task in (("drift", DRIFTS), ("still", replace(DRIFTS, drift=False))):
+        each[name] = task.results(model, records, positions, Scoring(records.preprocessing, 2), None)
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(np.asarray(weight), value)
+    distances = {name: table[["distance_0", "distance_1"]].to_numpy() for name, table in each.items()}
+    network = drifting(answering(rebuild(model), "larger"))
+    expected = np.concatenate([network.predict_on_batch(pictures[at : at + 2])[1] for at in (0, 2)])
+    np.testing.assert_allclose(distances["drift"], expected, rtol=1e-5)
+    assert np.ptp(expected[:2], axis=0).max() == 0 < np.abs(expected[2] - expected[0]).min(), "a choice a batch"
+    assert np.abs(distances["still"] - expected).min() > 0
+    again = DRIFTS.results(model, records, positions, Scoring(records.preprocessing, 2), None)
+    np.testing.assert_allclose(again[["distance_0", "distance_1"]], distances["drift"], rtol=1e-6)
+
+
+def test_what_drifts_is_not_served() -> None:
+    model = SmallUNet(2, 2, "batch", 2).build((32, 32, 1))
+    with pytest.raises(MammoError, match="what is served remembers none") as raised:
+        DRIFTS.serving_network(model)
+    assert raised.value.code == "drift_unserved"
+    with pytest.raises(MammoError, match="task.drift goes with task.metric dual_normalization, not with 'cosine'"):
+        Segmentation(drift=True)
+
+
+def test_drift_is_of_one_device(records: Records) -> None:
+    model = SmallUNet(2, 2, "batch", 2).build((128, 128, 3))
+    scoring = Scoring(records.preprocessing, 2, padded=True)
+    with pytest.raises(MammoError, match="each would drift by itself") as raised:
+        DRIFTS.results(model, records, records.positions("test")[:2], scoring, None)
+    assert raised.value.code == "drift_impossible"
 
 
 TWO_DEVICES = """

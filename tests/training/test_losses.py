@@ -100,6 +100,27 @@ def test_the_loss_of_pixels_is_the_same_equation(dice_answers: dict[str, np.ndar
     assert found == pytest.approx(float(dice_answers[f"{case}/eq14_softmax_batch"]), rel=2e-6)
 
 
+@pytest.mark.parametrize("ending", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("case", GOLDEN_CASES)
+def test_dice_of_every_class_is_that_of_dual_normalisation(
+    dice_answers: dict[str, np.ndarray], case: str, ending: str
+) -> None:
+    """Of a sigmoid for each of both classes, and of a softmax over them: value and gradient."""
+    logits, labels = (dice_answers[f"{case}/{name}"] for name in ("logits", "labels"))
+    logits = tf.constant(np.moveaxis(logits, 1, -1))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        outputs = keras.ops.sigmoid(logits) if ending == "sigmoid" else keras.ops.softmax(logits)
+        loss = PixelLoss("class_dice")(labels.astype(np.float32), outputs)
+    expected, slope = (dice_answers[f"{case}/dn_dice1_{ending}{more}"] for more in ("", "/grad"))
+    assert float(loss) == pytest.approx(float(expected), rel=1e-6, abs=1e-7)
+    found = np.moveaxis(tape.gradient(loss, logits).numpy(), -1, 1)
+    np.testing.assert_allclose(found, slope, atol=1e-5 * np.abs(slope).max() + 1e-9)
+    lesion = float(PixelLoss("class_dice")(labels.astype(np.float32), outputs[..., 1:]))
+    if case == "two_class":
+        assert lesion != pytest.approx(float(expected), abs=1e-3), "of one map it is the finding's alone"
+
+
 @pytest.mark.parametrize("of", sorted(PIXEL_LOSSES))
 def test_branches_add_up(of: str) -> None:
     """Two branches mixed in a batch: the sum of the losses of each one's pictures; a branch without one adds 0."""

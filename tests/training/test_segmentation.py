@@ -97,6 +97,36 @@ def test_sigmoid_and_softmax_are_trained_alike(loss: str, outputs: int, records:
     assert set(history[0]) >= {"val_loss", "val_dice", "dice"}
 
 
+def test_two_sigmoids_are_trained_watched_and_measured_by_the_larger(records: Records, tmp_path: Path) -> None:
+    """Every figure a second way, from the maps of all validation pictures at once."""
+    task = Segmentation(loss="class_dice", answer="larger")
+    keras.utils.set_random_seed(0)
+    model, history = fit_stage(
+        LittleUNet(8, 2, sigmoids=True).build((128, 128, 3)), Stage("one", ("all",), 3e-3, 2),
+        make_material(records, task), tmp_path,
+    )  # fmt: skip
+    assert history[1]["loss"] < history[0]["loss"]
+    plan = make_material(records, task).validation
+    stream = inference_stream(records, plan, 5, masks=task.masks(records))
+    found = task.validate(model, stream, plan.epoch(0))
+    (whole,) = inference_stream(records, plan, 64, masks=task.masks(records))
+    maps, masks = model.predict(whole["image"], verbose=0), whole["mask"].numpy()
+    truth, terms = np.stack([1 - masks, masks], axis=-1).astype(np.float64), []
+    for one in range(2):
+        true, given = truth[..., one], maps[..., one].astype(np.float64)
+        terms.append(1 - (2 * (true * given).sum() + 1e-5) / (true.sum() + given.sum() + 1e-5))
+    assert found["val_loss"] == pytest.approx(np.mean(terms), abs=1e-5)
+    called = maps.argmax(axis=-1) == 1
+    assert (called != (maps[..., 1] >= 0.5)).any(), "else this tells nothing"
+    each = [overlap(one, mask > 0)["dsc"] for one, mask in zip(called, masks, strict=True)]
+    assert found["val_dice"] == pytest.approx(np.nanmean(each), abs=1e-9)
+    running = task.compiled(model).weighted_metrics[0]
+    running.update_state(masks, maps)
+    assert float(running.result()) == pytest.approx(2 * (called * masks).sum() / (called.sum() + masks.sum()), abs=1e-5)
+    served = task.named_outputs([np.asarray(task.serving_network(model)(whole["image"]))])
+    np.testing.assert_array_equal(np.asarray(served["mask"]) >= 0.5, called)
+
+
 class _StopError(Exception):
     pass
 
@@ -214,6 +244,11 @@ def test_what_is_labelled_and_what_is_wanted() -> None:
 def test_bad_settings_and_networks_are_told() -> None:
     with pytest.raises(MammoError, match=r"task.loss is one of dice, cross_entropy"):
         Segmentation(loss="focal")
+    with pytest.raises(MammoError, match=r"task.answer is one of last, larger, not 'most'"):
+        Segmentation(answer="most")
+    with pytest.raises(MammoError, match="task.answer larger compares two maps of every pixel") as raised:
+        Segmentation(answer="larger").check_network(make_model(), "the network")
+    assert raised.value.code == "outputs_wrong"
     with pytest.raises(MammoError, match="gives one probability"):
         TASK.check_network(end2end(input_shape=(128, 128, 3), width=1 / 32), "the network")
     assert rebuild(make_model(), dtype="mixed_bfloat16").layers[-1].dtype_policy.name == "float32"

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mammo_tf.experiments.mln_net.overlays import Line, chosen_pictures, line_of, overlay_figure
-from mammo_tf.experiments.mln_net.rows import CURVE_ROWS, EVERY_ROW, MODALITY
+from mammo_tf.experiments.mln_net.rows import AUGMENTATION_ROWS, CURVE_ROWS, EVERY_ROW, MODALITY
 from mammo_tf.experiments.mln_net.rows.mln_net_pairs import PAIRS, key
 from mammo_tf.experiments.mln_net.sizes import TARGETS
 from mammo_tf.experiments.mln_net.study import CLUSTERS
@@ -24,7 +24,10 @@ from mammo_tf.training.tasks import Segmentation
 
 OVERLAID = ("unet", "swin_unet", "basenet_s", "sadn", "mln_net")  # without any of them the first five that are there
 PICTURES = 2  # of each machine in an overlay
-LOOKS = {"swin_unet": "none", "swin_unet_flipped": "conventional", "basenet_s": "source domain"}  # Figure 9
+LOOKS = {
+    "swin_unet": "none", "swin_unet_flipped": "flips", "swin_unet_conventional": "conventional",
+    "basenet_s": "source domain",
+}  # Figure 9  # fmt: skip
 Seeds = Mapping[str, Mapping[str, Any]]  # seed -> numbers of a row on a machine, as `tables.row_numbers`
 Rows = Mapping[str, Mapping[str, Seeds]]  # key of a row -> machine -> seeds, of one source
 
@@ -49,7 +52,7 @@ def write_figures(folder: Path, seeds: Sequence[int], tables: Mapping[str, Any])
         if any(row.key in rows for row in CURVE_ROWS):
             words = f"Dice by number and choice of Bezier curves, trained on {source}"
             save_figure(pairs_figure(rows, source), out / f"pairs_{source}", words)
-        if "swin_unet_flipped" in rows:
+        if any(row.key in rows for row in AUGMENTATION_ROWS):
             chosen = {one: rows[one] for one in LOOKS if one in rows}
             words = f"Dice of Swin-Unet by augmentation, trained on {source}"
             save_figure(dice_figure(chosen, source, {}, LOOKS), out / f"augmentation_{source}", words)

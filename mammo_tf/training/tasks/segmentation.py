@@ -25,8 +25,10 @@ from mammo_tf.evaluation.froc import checked_probability, count_clusters, froc_r
 from mammo_tf.evaluation.numbers import Levels
 from mammo_tf.evaluation.overlap import overlap
 from mammo_tf.evaluation.segmentations import HIT_RULE, segmentation_metrics, segmentation_row
-from mammo_tf.models import flip_averaged
-from mammo_tf.models.branch_network import BRANCH_METRICS, asking_every_branch
+from mammo_tf.models import flip_averaged, rebuild
+from mammo_tf.models.answers import ANSWERS, LARGER, LAST, answering, share_of_larger
+from mammo_tf.models.branch_network import BRANCH_METRICS, DUAL, asking_every_branch
+from mammo_tf.models.drifting import drifting
 from mammo_tf.models.networks import branches_of, output_weights_of
 from mammo_tf.records import PreparedImage, Records
 from mammo_tf.records.example import Marks
@@ -34,15 +36,13 @@ from mammo_tf.study import UNLABELLED, Finding, findings_from_json
 from mammo_tf.training.losses import (
     PIXEL_LOSSES,
     PixelLoss,
-    PixelSums,
-    branches_loss,
     positive_probability,
-    weighed_maps,
     with_branch,
 )
 from mammo_tf.training.metrics import RunningDice
 from mammo_tf.training.predict import predicted_batches
 from mammo_tf.training.tasks.classification import shape_words
+from mammo_tf.training.tasks.map_sums import MapSums
 from mammo_tf.training.tasks.pieces import CHOICES, Pieces, Whole
 from mammo_tf.training.tasks.stored_masks import (
     MASKS,
@@ -62,7 +62,9 @@ SPECK = "speck"  # the kind of a finding that is one calcification
 @TASKS.register
 @dataclass(frozen=True)
 class Segmentation:
-    """Findings against everything else, pixel by pixel, through one positive probability (sigmoid or softmax of two).
+    """Findings against everything else, pixel by pixel, through one positive probability.
+
+    The network ends in a sigmoid, a softmax of two, or a sigmoid for each of two.
 
     A picture is unlabelled if a finding that is looked for is listed without a place and none with one, or if it is
     malignant, high risk or without a label, and no finding with a place is listed.
@@ -76,6 +78,12 @@ class Segmentation:
             `models.branch_network.BRANCH_METRICS`.
         choice: what chooses one branch: the "picture", or each "piece" (tile) for itself.
         hit: which clusters of findings count as found.
+        answer: the positive probability: "last", the map of the finding; or "larger", its share of both maps, one half
+            or more where it is the larger one, for a network of a sigmoid each; see `models.answers`. What is
+            measured, watched and served is this answer; the loss is of the maps.
+        drift: pictures are measured in batches whose statistics enter those of the network, which are never restored;
+            see `models.drifting`. Each measured split begins with the trained ones. For metric "dual_normalization"; a
+            bundle cannot do it.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -87,6 +95,8 @@ class Segmentation:
     metric: str = "cosine"
     choice: str = "picture"
     hit: HitRule = ANY_OVERLAP
+    answer: str = LAST
+    drift: bool = False
 
     def __post_init__(self) -> None:
         if self.loss not in PIXEL_LOSSES:
@@ -97,6 +107,10 @@ class Segmentation:
             raise MammoError("recipe_wrong", f"task.metric is one of {', '.join(BRANCH_METRICS)}, not {self.metric!r}")
         if self.choice not in CHOICES:
             raise MammoError("recipe_wrong", f"task.choice is one of {', '.join(CHOICES)}, not {self.choice!r}")
+        if self.answer not in ANSWERS:
+            raise MammoError("recipe_wrong", f"task.answer is one of {', '.join(ANSWERS)}, not {self.answer!r}")
+        if self.drift and self.metric != DUAL:
+            raise MammoError("recipe_wrong", f"task.drift goes with task.metric {DUAL}, not with {self.metric!r}")
 
     def wanted(self, finding: Finding) -> bool:
         """Whether a finding is looked for."""
@@ -173,6 +187,9 @@ class Segmentation:
                 f"{what} takes {shape_words(taken)} and gives {shape_words(given)}; a network for segmentation takes "
                 "one picture and gives one probability (sigmoid) or two (softmax) for each of its pixels",
             )
+        if self.answer == LARGER and (depths > 1 or given[0][2] != 2):
+            sentence = f"{what} gives {shape_words(given)}, and task.answer {LARGER} compares two maps of every pixel"
+            raise MammoError("outputs_wrong", sentence, "Take a network of classes=2, or task.answer last")
 
     def pair(self, batch: Mapping[str, Any], model: keras.Model, balanced: bool) -> tuple[Any, Any, Any]:
         """Pictures, masks `[batch, rows, columns]`, weights; of a network with branches the branch goes with both.
@@ -192,7 +209,7 @@ class Segmentation:
     def compiled(self, model: keras.Model) -> Compiled:
         """The loss, and a running Dice."""
         loss = PixelLoss(self.loss, branches_of(model), output_weights=output_weights_of(model))
-        return Compiled(loss, [RunningDice(self.threshold)])
+        return Compiled(loss, [RunningDice(self.threshold, answer=self.answer)])
 
     def validate(self, model: keras.Model, stream: tf.data.Dataset, draws: Draws) -> dict[str, float]:
         """`val_loss` as if all validation pictures were one batch, plus the regularisation, and `val_dice`.
@@ -201,38 +218,46 @@ class Segmentation:
         has a finding do not count. It is left out where no picture counts. Of a network with branches every picture
         is taken through the branch that it was drawn for.
         """
-        weights, of_pictures = output_weights_of(model), PIXEL_LOSSES[self.loss].of_pictures
-        sums: list[list[NDArray[np.float64]]] = [[] for _ in weights]
-        losses: list[list[NDArray[np.float64]]] = [[] for _ in weights]
-        shares, each = [], []
+        sums, each = MapSums(self.loss, output_weights_of(model), branches_of(model)), []
         for batch, outputs in predicted_batches(model, stream):
-            truth = batch["mask"].astype(np.float64)
-            for number, (_, given) in enumerate(weighed_maps(outputs, weights)):
-                probability = np.asarray(given, np.float64)
-                parts = (truth * probability, probability, truth, np.ones_like(truth))
-                sums[number].append(np.stack([part.sum(axis=(1, 2)) for part in parts]))
-                if of_pictures is not None:
-                    found = of_pictures(batch["mask"], np.asarray(given, np.float32))
-                    losses[number].append(keras.ops.convert_to_numpy(found).astype(np.float64))
-            branch = batch.get(BRANCH, np.zeros(len(truth), np.int64))
-            shares.append(np.eye(branches_of(model))[branch])
-            answer = np.asarray(positive_probability(outputs), np.float64)
-            called = zip(answer >= self.threshold, truth > 0, strict=True)
-            each += [overlap(found, mask)["dsc"] for found, mask in called]
-        loss = 0.0
-        for weight, summed, pictures in zip(weights, sums, losses, strict=True):
-            whole = PixelSums(*np.concatenate(summed, axis=1))
-            own = np.concatenate(pictures) if pictures else None
-            loss += weight * float(branches_loss(self.loss, whole, own, np.concatenate(shares)))
-        values = {"val_loss": loss + float(sum(float(one) for one in model.losses))}
+            sums.add(batch["mask"], outputs, batch.get(BRANCH))
+            called = zip(self._answered(outputs) >= self.threshold, batch["mask"] > 0, strict=True)
+            each += [overlap(found, true)["dsc"] for found, true in called]
+        values = {"val_loss": sums.loss() + float(sum(float(one) for one in model.losses))}
         counted = [value for value in each if np.isfinite(value)]
         return values | ({"val_dice": float(np.mean(counted))} if counted else {})
 
+    def _answered(self, outputs: Any) -> NDArray[np.float64]:
+        """The positive probability `[batch, rows, columns]`."""
+        given = share_of_larger(outputs) if self.answer == LARGER else positive_probability(outputs)
+        return np.asarray(given, np.float64)
+
     def serving_network(self, model: keras.Model) -> keras.Model:
-        """The network as it is; one with branches as it asks all of them, see `models.asking_every_branch`."""
+        """The network with its answer; one with branches as it asks all of them, see `models.asking_every_branch`.
+
+        Raises:
+            MammoError: `drift_unserved`, and what `models.asking_every_branch` raises.
+        """
+        if self.drift:
+            sentence = "statistics that drift hang on all pictures before, and what is served remembers none"
+            raise MammoError("drift_unserved", sentence, "Export it with task.drift at false")
+        return self._asked(model)
+
+    def _asked(self, model: keras.Model) -> keras.Model:
+        """As `serving_network`, by the trained statistics."""
+        model = answering(model, self.answer)
         if branches_of(model) > 1:
             return asking_every_branch(model, self.metric)
         return keras.Model(model.inputs[0], model.outputs, name=model.name)
+
+    def _measured(self, model: keras.Model, scoring: Scoring) -> keras.Model:
+        """What pictures are measured by: as `serving_network`, or by statistics that drift."""
+        if self.drift and scoring.padded:
+            sentence = "statistics that drift are asked for on several devices, and each would drift by itself"
+            raise MammoError("drift_impossible", sentence, "Measure on one device, or set task.drift to false")
+        if self.drift:
+            return drifting(answering(rebuild(model), self.answer))
+        return self._asked(flip_averaged(model) if scoring.flips else model)
 
     def named_outputs(self, outputs: Sequence[Any]) -> dict[str, Any]:
         """`mask`: the positive probability of every pixel; `score`: its maximum over the picture.
@@ -250,8 +275,8 @@ class Segmentation:
         return {"score": score, "mask": probability, "masks": masks, "branch": branch, "distance": distance}
 
     def evidence(self, model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The positive probability of every pixel."""
-        outputs = self.serving_network(model).predict(pictures, verbose=0)
+        """The positive probability of every pixel; of a task that drifts, by the trained statistics."""
+        outputs = self._asked(model).predict(pictures, verbose=0)
         return np.asarray(self.named_outputs(outputs if isinstance(outputs, list) else [outputs])["mask"])
 
     def results(
@@ -297,7 +322,7 @@ class Segmentation:
                 "flips_unsafe", "the mean over flips is asked of a network that chooses a branch for each picture",
                 "Set evaluation.flips to False",
             )  # fmt: skip
-        network = self.serving_network(flip_averaged(model) if scoring.flips else model)
+        network = self._measured(model, scoring)
         plan = scoring.sampling.scoring_plan(records, cases)
         draws, number = plan.epoch(0), 0
         stream = inference_stream(records, plan, scoring.batch_size, scoring.preprocessing, scoring.padded)

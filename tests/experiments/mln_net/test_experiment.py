@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from mammo_tf.adaptation.domains import FEWEST
 from mammo_tf.cli.main import main
-from mammo_tf.data import DomainSampling, SourceLooks, TileSampling
+from mammo_tf.data import NO_AUGMENTATION, DomainSampling, SourceLooks, TileSampling
 from mammo_tf.data.domains import PAPER_BRANCHES
 from mammo_tf.errors import MammoError
 from mammo_tf.experiments.mln_net import experiment, harmonised, study
@@ -19,7 +20,7 @@ from mammo_tf.experiments.mln_net.sizes import DBT, FFDM, FILM, PAPER, PHANTOM, 
 from mammo_tf.experiments.mln_net.study import machine_rows
 from mammo_tf.experiments.mln_net.tables import MORE, gathered, tables_text
 from mammo_tf.files import read_json, write_json
-from mammo_tf.models import SwinUnet
+from mammo_tf.models import SmallUNet, SwinUnet
 from mammo_tf.phantom import PatientGroup
 from mammo_tf.reading import Facts
 from mammo_tf.recipes import Recipe, load_recipe
@@ -69,7 +70,7 @@ def test_every_row_takes_as_many_steps(size: object) -> None:
         plan = phase.plan.plan if isinstance(phase.plan, DomainSampling) else phase.plan
         assert isinstance(plan, TileSampling)
         looks = len(phase.plan.branches) if isinstance(phase.plan, DomainSampling) else 1
-        if row.key == "sadn":
+        if row.key.startswith("sadn"):
             looks = 1  # a step for each branch
         one = (plan.samples or 1) * looks / recipe.training.batch_size
         if plan.samples is None and any(isinstance(one, SourceLooks) for one in recipe.training.augmentation.intensity):
@@ -77,6 +78,21 @@ def test_every_row_takes_as_many_steps(size: object) -> None:
         steps.add(one)
         assert row.trained in {"", *(other.key for other in ROWS if not other.trained)}
     assert len(steps) == 1
+
+
+def test_sadn_is_that_of_the_publication() -> None:
+    recipe = next(row for row in ROWS if row.key == "sadn").recipe(PAPER)
+    assert recipe.network == SmallUNet(classes=2, width=16, norm="batch", branches=2, own_statistics=True)
+    task = recipe.task
+    assert isinstance(task, Segmentation)
+    assert (task.loss, task.answer, task.metric) == ("class_dice", "larger", "dual_normalization")
+    plan = recipe.phases[0].plan
+    assert isinstance(plan, DomainSampling)
+    assert plan.run == recipe.training.batch_size == PAPER.batch, "a step a domain"
+    assert not task.drift
+    (drifting,) = (row for row in EVERY_ROW if row.key == "sadn_drift")
+    assert drifting.trained == "sadn" and drifting not in ROWS
+    assert drifting.recipe(PAPER).task == replace(task, drift=True, choice="piece")
 
 
 def test_a_volume_is_the_slices_around_its_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,9 +153,27 @@ def test_what_cannot_be_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_the_rows_of_figures_8_and_9_are_those_of_the_page() -> None:
     page = PIPELINES / "mln_net_ablation.py"
     for row in (*AUGMENTATION_ROWS, *CURVE_ROWS):
-        variant = row.key.removeprefix("mln_net_").replace("_", "-")
-        assert row.recipe(PAPER) == load_recipe(page, "conventional" if row in AUGMENTATION_ROWS else variant)
+        variant = row.key.removeprefix("mln_net_").removeprefix("swin_unet_").replace("_", "-")
+        assert row.recipe(PAPER) == load_recipe(page, variant)
         assert not row.published, "no number of theirs is known here"
+
+
+def test_conventional_augmentation_crops_scales_and_flips() -> None:
+    """The map of a tile's draws: sides of 0.8 to 1.2, middles up to a tenth away, mirrored or not, never turned."""
+    recipes = {row.key: row.recipe(PHANTOM) for row in AUGMENTATION_ROWS}
+    conventional, flipped = (recipes[f"swin_unet_{one}"].training.augmentation for one in ("conventional", "flipped"))
+    generator, middle = np.random.default_rng(0), np.array([31.5, 31.5, 1])
+    draws = np.stack([conventional.matrix(generator, (64, 64)) for _ in range(400)])
+    sides, away = draws[:, [0, 1], [0, 1]], draws @ middle - middle[:2]
+    assert np.abs(draws[:, [0, 1], [1, 0]]).max() < 1e-9, "never turned"
+    assert {tuple(signs) for signs in np.sign(sides)} == {(a, b) for a in (-1, 1) for b in (-1, 1)}
+    assert 0.79 < np.abs(sides).min() < 0.85 and 1.15 < np.abs(sides).max() < 1.26, "scaled"
+    assert 4 < np.abs(away).max() < 64 * 0.1 * 1.26, "cropped elsewhere"
+    only = np.stack([flipped.matrix(generator, (64, 64)) for _ in range(40)])
+    np.testing.assert_allclose(np.abs(only[:, [0, 1], [0, 1]]), 1)
+    np.testing.assert_allclose(only @ middle - middle[:2], 0, atol=1e-9)
+    same = replace(recipes["swin_unet_conventional"].training, augmentation=NO_AUGMENTATION)
+    assert same == next(row for row in ROWS if row.key == "swin_unet").recipe(PHANTOM).training
 
 
 @pytest.mark.parametrize(("arguments", "told"), [

@@ -17,6 +17,9 @@ from mammo_tf.training.tasks import Segmentation
 
 Branches = tuple[tuple[Look, ...], ...]
 FLIPPED = Augmentation(rotation=0.0, shift=0.0, zoom=0.0, horizontal_flip=True, vertical_flip=True)
+CONVENTIONAL = Augmentation(
+    rotation=0.0, shift=0.1, zoom=0.2, horizontal_flip=True, vertical_flip=True, interpolation="nearest"
+)  # crops, scales and flips; specks of one pixel keep their contrast under nearest, not under linear interpolation
 METRICS = ("tpr", "precision", "dsc", "hd", "asd")  # in the order of the paper's columns; rates in %, distances in mm
 MODALITY = {FFDM: "FFDM", DBT: "DBT"}  # machine that is trained on -> the paper's word
 

@@ -1,6 +1,6 @@
 """Swin-Unet on tiles of the source as they are; *Basenet* of Table 3."""
 
-from mammo_tf.experiments.mln_net.rows.row import FLIPPED, Row, source_recipe, table_1
+from mammo_tf.experiments.mln_net.rows.row import CONVENTIONAL, FLIPPED, Row, source_recipe, table_1
 from mammo_tf.experiments.mln_net.sizes import MlnSize
 from mammo_tf.models import SwinUnet
 from mammo_tf.recipes.recipe import Recipe
@@ -24,8 +24,14 @@ def recipe(size: MlnSize) -> Recipe:
 
 
 def flipped(size: MlnSize) -> Recipe:
-    """With conventional augmentation, flips (Figure 9)."""
-    return source_recipe(size, "swin_unet_flipped", "Swin-Unet, conventional augmentation", network(size), FLIPPED)
+    """With flips alone, beside Figure 9."""
+    return source_recipe(size, "swin_unet_flipped", "Swin-Unet, flips", network(size), FLIPPED)
+
+
+def conventional(size: MlnSize) -> Recipe:
+    """With conventional augmentation, crops, scales and flips (Figure 9); the paper has no ranges."""
+    about = "Swin-Unet, conventional augmentation"
+    return source_recipe(size, "swin_unet_conventional", about, network(size), CONVENTIONAL)
 
 
 ROW = Row(

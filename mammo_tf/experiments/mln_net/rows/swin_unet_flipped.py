@@ -1,4 +1,4 @@
-"""Swin-Unet on flipped tiles of the source, conventional augmentation: the second bar of Figure 9."""
+"""Swin-Unet on flipped tiles of the source: conventional augmentation without a warp, beside Figure 9."""
 
 from mammo_tf.experiments.mln_net.rows import swin_unet
 from mammo_tf.experiments.mln_net.rows.row import Row
