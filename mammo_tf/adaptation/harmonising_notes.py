@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mammo_tf.adaptation.domains import FEWEST, RECOMMENDED
-from mammo_tf.errors import MammoError
 from mammo_tf.imaging.harmonising import DomainStatistics, Harmonising
 
 LITTLE_SHIFT, LITTLE_RATIO = 0.05, (0.8, 1.25)
@@ -22,12 +21,10 @@ class Note:
     Attributes:
         code: what kind of thing, `harmonising_...`.
         sentence: for readers.
-        stops: whether it speaks against use.
     """
 
     code: str
     sentence: str
-    stops: bool = False
 
 
 def notes(harmonising: Harmonising) -> list[Note]:
@@ -60,17 +57,6 @@ def notes(harmonising: Harmonising) -> list[Note]:
     return [note for note in found if note is not None]
 
 
-def check(harmonising: Harmonising) -> None:
-    """Refuses a harmonising that something other than tissue is in.
-
-    Raises:
-        MammoError: `harmonising_doubtful`.
-    """
-    note = _doubtful(harmonising)
-    if note is not None:
-        raise MammoError(note.code, note.sentence, "Look at the figure; --anyway, if it is tissue")
-
-
 def _doubtful(harmonising: Harmonising) -> Note | None:
     pairs = zip(harmonising.robust_ratios, harmonising.plain_ratios, strict=True)
     factors = [max(robust / plain, plain / robust) for robust, plain in pairs]
@@ -80,9 +66,9 @@ def _doubtful(harmonising: Harmonising) -> Note | None:
     robust, plain = harmonising.robust_ratios[worst], harmonising.plain_ratios[worst]
     sentence = (
         f"the robust ratio of the band of scale {harmonising.scale_words[worst]} is {robust:.2f}, the plain one "
-        f"{plain:.2f}: something other than tissue is in the pictures"
+        f"{plain:.2f}: something other than tissue is in the pictures; look at the figure"
     )
-    return Note(DOUBTFUL, sentence, stops=True)
+    return Note(DOUBTFUL, sentence)
 
 
 def _needless(harmonising: Harmonising) -> Note | None:

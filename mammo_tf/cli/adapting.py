@@ -58,7 +58,6 @@ def _harmonise_options(one: ArgumentParser) -> None:
         "--patients", type=whole_number, default=200, metavar="N", help="of each, at most (default 200, 25 are enough)"
     )
     one.add_argument("--seed", type=seed_number, default=0, metavar="S", help="of their drawing (default 0)")
-    one.add_argument("--anyway", action="store_true", help="write what something other than tissue seems to be in")
 
 
 def harmonise(options: Namespace) -> None:
@@ -80,11 +79,6 @@ def harmonise(options: Namespace) -> None:
         print_all(_lines(one))
         if options.figure:
             _draw(one, source, target, path)
-    if not options.anyway:
-        from mammo_tf.adaptation.harmonising_notes import check
-
-        for one in found.values():
-            check(one)
     for path, one in found.items():
         one.save(path)
         print_all([f"{path}: {one.target.words} to {one.source.words}"])

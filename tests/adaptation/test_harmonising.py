@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mammo_tf.adaptation.harmonising import fit, fit_halves
-from mammo_tf.adaptation.harmonising_notes import check, notes
+from mammo_tf.adaptation.harmonising_notes import notes
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.band_steps import ContrastBands
@@ -191,12 +191,8 @@ def test_what_is_said_of_it(plain, fitted):
     assert codes(changed(itself, robust=2.1, plain=2.1)) == ["harmonising_strong", *always]
     edge = changed(itself, plain=(1 / 1.6, 1, 1, 1, 1))
     first = notes(edge)[0]
-    assert (first.code, first.stops) == ("harmonising_doubtful", True)
+    assert first.code == "harmonising_doubtful"
     assert "scale 0.48 mm is 1.00, the plain one 1.60" in first.sentence
-    with refused("harmonising_doubtful"):
-        check(edge)
-    check(itself)
-    check(fitted)
 
 
 def test_film_edges_are_noticed(plain, vendor):
