@@ -96,6 +96,22 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def soft_films(films: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """The CC films of the little study from a machine that smooths and darkens: their rows, and the folder."""
+    import cv2
+
+    from mammo_tf.study import read_manifest
+
+    folder = tmp_path_factory.mktemp("soft")
+    manifest = read_manifest(films)
+    manifest = manifest[manifest["view"] == "CC"].reset_index(drop=True)
+    for place in manifest["path"]:
+        picture = cv2.imread(str(films.parent / place), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(folder / place), cv2.GaussianBlur(picture, None, 1.0) // 2)
+    return manifest, folder
+
+
+@pytest.fixture(scope="session")
 def records(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The little study prepared at 128x128 pixels."""
     from mammo_tf.imaging import Preprocessing

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import keras
 import numpy as np
 import pandas as pd
@@ -26,7 +25,6 @@ from mammo_tf.recipes.scores import patch_input
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.serving import export_bundle, open_scorer
 from mammo_tf.serving.predict import predict
-from mammo_tf.study import read_manifest
 from mammo_tf.training import ModelCard, Segmentation, load_model, save_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
@@ -38,21 +36,18 @@ PATCHES = ImagePatchSampling(32, 32, pixels=48, draws=2, leave_out=True)
 
 
 @pytest.fixture(scope="module")
-def site(films: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def site(
+    films: Path, soft_films: tuple[pd.DataFrame, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """Films of a machine that smooths and darkens, eight patients of them for testing, and what carries them back."""
     root = tmp_path_factory.mktemp("pieces")
-    manifest = read_manifest(films)
-    manifest = manifest[manifest["view"] == "CC"].reset_index(drop=True)
-    (root / "soft").mkdir()
-    for place in manifest["path"]:
-        picture = cv2.imread(str(films.parent / place), cv2.IMREAD_UNCHANGED)
-        cv2.imwrite(str(root / "soft" / place), cv2.GaussianBlur(picture, None, 1.0) // 2)
+    manifest, soft = soft_films
     found = {}
-    for name, folder in (("sharp", films.parent), ("soft", root / "soft")):
+    for name, folder in (("sharp", films.parent), ("soft", soft)):
         prepare(manifest, folder, root / f"{name}_records", STEPS, workers=1)
         found[name] = open_records(root / f"{name}_records")
     fit(found["sharp"], found["soft"]).save(root / "soft.json")
-    return {"records": found["soft"], "pictures": root / "soft", "file": root / "soft.json"}
+    return {"records": found["soft"], "pictures": soft, "file": root / "soft.json"}
 
 
 def _recipe(file: Path, sampling: Any, **facts: Any) -> Recipe:

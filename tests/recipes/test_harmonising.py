@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from mammo_tf.adaptation.harmonising import fit
@@ -23,24 +23,21 @@ from mammo_tf.recipes.matching import left_unmatched, other_machines
 from mammo_tf.recipes.recipe import Matching
 from mammo_tf.recipes.training_domain import with_domain
 from mammo_tf.records import Records, open_records, prepare
-from mammo_tf.study import Projection, read_manifest
+from mammo_tf.study import Projection
 from mammo_tf.training import ModelCard, load_model, save_model
 
 SIZE = (64, 64)
 
 
 @pytest.fixture(scope="module")
-def sites(films: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Records]:
+def sites(
+    films: Path, soft_films: tuple[pd.DataFrame, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Records]:
     """The films, and the same from a machine that smooths and darkens, half of them from a newer one of its kind."""
     root = tmp_path_factory.mktemp("sites")
-    manifest = read_manifest(films)
-    manifest = manifest[manifest["view"] == "CC"].reset_index(drop=True)
-    (root / "soft").mkdir()
-    for place in manifest["path"]:
-        picture = cv2.imread(str(films.parent / place), cv2.IMREAD_UNCHANGED)
-        cv2.imwrite(str(root / "soft" / place), cv2.GaussianBlur(picture, None, 1.0) // 2)
+    manifest, soft = soft_films
     found = {}
-    for name, folder in (("sharp", films.parent), ("soft", root / "soft")):
+    for name, folder in (("sharp", films.parent), ("soft", soft)):
         version = [str(int(patient[1:]) % 2) for patient in manifest["patient_id"]]
         listed = manifest.assign(manufacturer=name, software=version if name == "soft" else "1")
         prepare(listed, folder, root / f"{name}_records", Preprocessing.preset("default", SIZE, channels=1))
