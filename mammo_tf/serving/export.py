@@ -121,8 +121,6 @@ def export_bundle(
     if gap is not None and gap.is_large and not allow_gap:
         say("that is too much: the bundle has no serving_default; --allow-gap puts it in nevertheless")
         del signatures[PNG_SIGNATURE]
-    module = tf.Module()
-    module.variables_once = variables  # a module that holds the Keras model too would write each of them twice
     described = {
         "format": FORMAT,
         "name": name,
@@ -138,13 +136,20 @@ def export_bundle(
     }
     with _next_version(Path(root) / name) as place:
         try:
-            tf.saved_model.save(module, str(place.folder), signatures=signatures)
+            _write(place.folder, signatures, variables, described)
         except tf.errors.ResourceExhaustedError as error:
             raise MammoError("disk_full", f"no space left to write {root}", "Free some space, run again") from error
-        files = sorted(path for path in place.folder.rglob("*") if path.is_file())
-        digests = {path.relative_to(place.folder).as_posix(): digest(path) for path in files}
-        write_json(place.folder / DESCRIPTION, {**described, "digests": digests})
     return place.folder
+
+
+def _write(folder: Path, signatures: dict[str, Any], variables: list[tf.Variable], described: dict[str, Any]) -> None:
+    """The SavedModel, then its description with the digest of every file."""
+    module = tf.Module()
+    module.variables_once = variables  # a module that holds the Keras model too would write each of them twice
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    digests = {path.relative_to(folder).as_posix(): digest(path) for path in files}
+    write_json(folder / DESCRIPTION, {**described, "digests": digests})
 
 
 def _gap(
