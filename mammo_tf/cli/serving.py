@@ -36,24 +36,36 @@ def _export_options(one: ArgumentParser) -> None:
         help="write serving_default even where more than 2 %% of the validation calls change or the rank correlation "
         "is below 0.98",
     )  # fmt: skip
+    one.add_argument("--intended-use", default="", metavar="TEXT", help="what the model is for, for its MODEL_CARD.md")
+    one.add_argument(
+        "--commercial", action="store_true", help="refuse where the terms of the training data forbid commercial use"
+    )
+    one.add_argument(
+        "--saved-model-only", action="store_true",
+        help="no ONNX twin, warm-up requests, bill of materials, nor comparison of Keras, C loader and ONNX Runtime",
+    )  # fmt: skip
 
 
 def export(options: Namespace) -> None:
     """Writes a SavedModel."""
     with tensorflow_loaded():
         from mammo_tf.recipes.start import load_start
-        from mammo_tf.serving import export_bundle
+        from mammo_tf.serving import export_bundle, release
         from mammo_tf.serving.gap_inputs import pictures_of_run, validation_pictures
 
     given = Path(options.run)
     if options.data_root and not options.data:
         raise MammoError("option_wrong", "--data-root belongs to --data, and none was named", "Leave it out")
+    made = release.page_alone if options.saved_model_only else release.parts
+    parts = made(given if given.is_dir() else None, options.intended_use)
     model_file = load_start(given)
+    if options.commercial:
+        release.check_commercial(model_file.card)
     pictures = validation_pictures(options.data, options.data_root) if options.data else pictures_of_run(given)
     name = options.name or (given.resolve().name if given.is_dir() else given.stem)
     bundle = export_bundle(
         model_file, options.root, name, winograd=options.winograd,
-        validation=pictures, allow_gap=options.allow_gap, say=partial(print, file=sys.stderr),
+        validation=pictures, allow_gap=options.allow_gap, parts=parts, say=partial(print, file=sys.stderr),
     )  # fmt: skip
     print(bundle)
 

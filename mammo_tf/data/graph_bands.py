@@ -42,12 +42,12 @@ def apply_gains(values: Tensor, masks: Tensor, scales: Sequence[float], gains: S
     framed = [[0, 0], *([margin, margin + tf.math.floormod(-size, 2**depth)] for size in (rows, columns))]
     levels = [tf.pad(tf.concat([values, tf.cast(masks, tf.float32)], 0), framed)]  # pictures, then masks
     for _ in range(depth):
-        levels.append(_down(levels[-1]))
+        levels.append(down(levels[-1]))
     total: Tensor = 0.0
     for number in range(depth, -1, -1):
         if number < depth:
             above = tf.split(levels[number + 1], 2)[1]
-            total = _quotient(_up(tf.concat([total * above, above], 0)))
+            total = _quotient(up(tf.concat([total * above, above], 0)))
         for blur, weight in blurs:
             if blur.level == number:
                 total += _quotient(_blurred(levels[number], blur.kernel)) * weight
@@ -76,8 +76,8 @@ def _blurred(values: Tensor, kernel: Sequence[float]) -> Tensor:
     return values
 
 
-def _down(values: Tensor) -> Tensor:
-    """As `cv2.pyrDown`, of even sizes."""
+def down(values: Tensor) -> Tensor:
+    """Float32 `[batch, rows, columns]` of even sizes to half of them, as `cv2.pyrDown`; zeros beyond the edge."""
     for axis in (1, 2):
         shape = tf.unstack(tf.shape(values))
         shape[axis : axis + 1] = [shape[axis] // 2, 2]
@@ -89,8 +89,8 @@ def _down(values: Tensor) -> Tensor:
     return values
 
 
-def _up(values: Tensor) -> Tensor:
-    """As `cv2.pyrUp`."""
+def up(values: Tensor) -> Tensor:
+    """Float32 `[batch, rows, columns]` to twice the size, as `cv2.pyrUp`; zeros beyond the edge."""
     for axis in (1, 2):
         wide = _padded(values, axis, 1)
         before, after = _part(wide, axis, 0, -2), _part(wide, axis, 2, 0)

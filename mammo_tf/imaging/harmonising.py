@@ -223,3 +223,8 @@ def with_harmonising(preprocessing: Preprocessing, steps: Sequence[IntensityStep
     """
     rest = [step for step in preprocessing.intensity_steps if not isinstance(step, OF_A_DOMAIN)]
     return replace(preprocessing, intensity_steps=(*steps, *rest))
+
+
+def look_steps(preprocessing: Preprocessing) -> tuple[IntensityStep, ...]:
+    """The steps that carry pictures to the look of a domain."""
+    return tuple(step for step in preprocessing.intensity_steps if isinstance(step, OF_A_DOMAIN))

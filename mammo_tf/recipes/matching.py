@@ -16,7 +16,7 @@ from mammo_tf.imaging.domain_histogram import (
     match_step,
 )
 from mammo_tf.imaging.geometry_steps import MaskBreast
-from mammo_tf.imaging.harmonising import OF_A_DOMAIN, Harmonising, with_harmonising
+from mammo_tf.imaging.harmonising import Harmonising, look_steps, with_harmonising
 from mammo_tf.imaging.intensity_steps import HistogramMatch
 from mammo_tf.imaging.preprocessing import Preprocessing, geometry_words
 from mammo_tf.recipes.recipe import Matching, Recipe
@@ -154,8 +154,7 @@ def check_whole(recipe: Recipe, records: Records, steps: Preprocessing) -> None:
 
 def left_unmatched(start: ModelFile | None, steps: Preprocessing) -> str:
     """A sentence where a start model sees matched pictures and these are not; else ""."""
-    before = () if start is None or start.preprocessing is None else start.preprocessing.intensity_steps
-    had, has = (any(isinstance(step, OF_A_DOMAIN) for step in one) for one in (before, steps.intensity_steps))
-    if not had or has:
+    had = start is not None and start.preprocessing is not None and bool(look_steps(start.preprocessing))
+    if not had or look_steps(steps):
         return ""
     return "the start model was trained behind histogram matching; the recipe names none, so pictures are not matched"

@@ -10,10 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.data.sampling import Cases
+from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.levels import aggregates_in_force, at_level, measured_levels
 from mammo_tf.evaluation.patient_facts import KNOWN, density_counts, known_of
 from mammo_tf.evaluation.vector_tests import known_moments, moments, patient_labels, patient_means, principal_axes
 from mammo_tf.imaging.bands import SCALES
+from mammo_tf.imaging.domain_distance import DomainDistance, fit, levels_of
 from mammo_tf.imaging.periphery import SCALES as WINDOWS
 from mammo_tf.imaging.periphery import PeripheryStatistics
 from mammo_tf.imaging.preprocessing import Preprocessing
@@ -22,6 +24,7 @@ from mammo_tf.recipes.recipe import Evaluation, Recipe
 from mammo_tf.records import Records
 from mammo_tf.records.picture_vectors import (
     QUANTILES,
+    domain_vectors,
     median_spacing,
     picture_vectors,
     some_patients,
@@ -68,8 +71,24 @@ def with_domain(
         domain,
         validation_scores=score_histogram(table[table["split"] == "validation"], recipe.evaluation),
         embedding=_embedding(model, records, steps, recipe),
+        distance=None if card.patch or card.tiling else _distance(domain.distribution, records, steps),
     )
     return replace(card, training_domain=domain)
+
+
+def _distance(grey: Distribution | None, records: Records, steps: Preprocessing) -> DomainDistance | None:
+    """By training pictures, its limit by those of validation; None of too few, and without any that is not black."""
+    if grey is None:
+        return None
+    training, validation = (
+        some_patients(records, records.positions(split), IMAGES) for split in ("train", "validation")
+    )
+    levels = rounded(levels_of(grey.values))
+    vectors = [domain_vectors(records, positions, steps, levels) for positions in (training, validation)]
+    try:
+        return fit(levels, *vectors)
+    except MammoError:
+        return None
 
 
 def _with_pictures(domain: TrainingDomain, records: Records, steps: Preprocessing, task: AnyTask) -> TrainingDomain:

@@ -7,13 +7,15 @@ pictures would change with what other pictures are among them: the numbers of on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.bands import SCALES, eroded, spreads
-from mammo_tf.imaging.harmonising import OF_A_DOMAIN
+from mammo_tf.imaging.domain_distance import OCTAVES, vector
+from mammo_tf.imaging.harmonising import look_steps
 from mammo_tf.imaging.periphery import ENDS, profile
 from mammo_tf.imaging.periphery import SCALES as WINDOWS
 from mammo_tf.imaging.preprocessing import Preprocessing
@@ -91,17 +93,13 @@ def picture_vectors(records: Records, positions: NDArray[np.int64], preprocessin
         positions: which.
         preprocessing: of the network; of its steps those that carry pictures to the look of a domain are run.
     """
-    look = [step for step in preprocessing.intensity_steps if isinstance(step, OF_A_DOMAIN)]
     seen: list[int] = []
     grey, robust, plain, profiles = [], [], [], []
     cdf, counted = np.zeros(LEVELS), 0
     for position in track(positions.tolist(), "what pictures are like"):
-        values = (records.picture(position) / np.float32(65535)).astype(np.float32)
-        breast = records.marks(position).breast_mask
+        values, breast = _seen(records, position, preprocessing)
         if breast is not None and not breast.any():
             continue
-        for step in look:
-            values = run_intensity(step, values, np.zeros(0, np.bool_) if breast is None else breast)
         inside = values[values > 0] if breast is None else values[breast]
         if inside.size:
             levels = np.rint(np.clip(inside, 0, 1) * (LEVELS - 1)).astype(np.int64)
@@ -121,3 +119,35 @@ def picture_vectors(records: Records, positions: NDArray[np.int64], preprocessin
         np.asarray(seen, np.int64), np.reshape(grey, (len(seen), len(QUANTILES))), np.reshape(robust, shape),
         np.reshape(plain, shape), cdf / max(counted, 1), along, records.preprocessing.finds_breast, counted,
     )  # fmt: skip
+
+
+def domain_vectors(
+    records: Records, positions: NDArray[np.int64], preprocessing: Preprocessing, levels: Sequence[float]
+) -> NDArray[np.float64]:
+    """What `imaging.domain_distance` looks at in each picture.
+
+    Args:
+        records, positions, preprocessing: as for `picture_vectors`.
+        levels: of `domain_distance.vector`.
+
+    Returns:
+        float64 `[n, len(levels) + OCTAVES]`, a row a position.
+    """
+    rows = [
+        vector(_seen(records, position, preprocessing)[0], levels)
+        for position in track(positions.tolist(), "how far pictures lie")
+    ]
+    return np.reshape(rows, (len(rows), len(levels) + OCTAVES))
+
+
+def _seen(
+    records: Records, position: int, preprocessing: Preprocessing
+) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+    """A picture behind the steps that carry it to the look of a domain, and its breast mask where there is one."""
+    values = (records.picture(position) / np.float32(65535)).astype(np.float32)
+    breast = records.marks(position).breast_mask
+    if breast is not None and not breast.any():
+        return values, breast
+    for step in look_steps(preprocessing):
+        values = run_intensity(step, values, np.zeros(0, np.bool_) if breast is None else breast)
+    return values, breast

@@ -16,7 +16,8 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import checked_breast, refuse_empty
-from mammo_tf.serving.export import CUT, DESCRIPTION, FLOAT_SIGNATURE, FORMAT, PNG_SIGNATURE, versions
+from mammo_tf.serving.bundle_place import DESCRIPTION, FORMAT, versions
+from mammo_tf.serving.signatures import CUT, FLOAT_SIGNATURE, PNG_SIGNATURE
 from mammo_tf.training import ModelCard
 from mammo_tf.training.tasks.pieces import branch_columns
 
@@ -143,7 +144,7 @@ def breast_input(
     """The second input of `serving_float`, `breast`, where there is one; else nothing.
 
     Args:
-        preprocessing: of what is sent, as `export.served_preprocessing` has it.
+        preprocessing: of what is sent, as `signatures.served_preprocessing` has it.
         pictures: `[pictures, rows, columns]`.
         breast: their breast masks.
 

@@ -30,13 +30,13 @@ from mammo_tf.reading import doubts
 from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
-from mammo_tf.serving.export import task_of
 from mammo_tf.serving.predict_domain import foreign
 from mammo_tf.serving.predict_inputs import Inputs, find_inputs, pictures_of
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.predict_tiles import score_pictures
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.serving.scorer import Scorer, open_scorer
+from mammo_tf.serving.signatures import task_of
 from mammo_tf.study import COLUMNS as MANIFEST_COLUMNS
 from mammo_tf.study import UNLABELLED, Reject, make_manifest, write_rejects
 from mammo_tf.study.table_output import check_table_output, rejects_of

@@ -12,9 +12,9 @@ from mammo_tf.imaging.tiles import Tiling, breast_pixels, placed_tiles, stored_f
 from mammo_tf.imaging.warp import affine
 from mammo_tf.records.behind import levels_behind
 from mammo_tf.serving.bundle import Scored
-from mammo_tf.serving.export import CUT
 from mammo_tf.serving.predict_picture import PredictPicture
 from mammo_tf.serving.scorer import Scorer
+from mammo_tf.serving.signatures import CUT
 from mammo_tf.training import Segmentation
 from mammo_tf.training.tasks.pieces import Pieces, Whole
 

@@ -17,12 +17,11 @@ from mammo_tf.models import named_layers
 from mammo_tf.models.flips import FLIPS
 from mammo_tf.models.winograd import suits
 from mammo_tf.serving.bundle import Scored, breast_input, is_bundle, open_bundle
-from mammo_tf.serving.export import (
+from mammo_tf.serving.signatures import (
     FLOAT_SIGNATURE,
     check_servable,
     served_card,
     serving_functions,
-    task_of,
 )
 from mammo_tf.training import ModelCard, load_model
 
@@ -125,7 +124,7 @@ def _of_model_file(path: Path, flips: bool | None, winograd: bool) -> Scorer:
     preprocessing = check_servable(model_file)
     card = served_card(model_file, None, flips)
     winograd = winograd and not tf.config.list_physical_devices("GPU")
-    functions, _ = serving_functions(model_file.model, task_of(card), preprocessing, card.flips, winograd)
+    functions, _ = serving_functions(model_file.model, card, preprocessing, winograd)
     alone = winograd and any(suits(layer) for _, layer in named_layers(model_file.model))
 
     def asked(pictures: NDArray[np.float32], breast: ArrayLike | None = None) -> Scored:

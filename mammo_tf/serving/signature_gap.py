@@ -71,7 +71,7 @@ def measure_gap(
     """Reads every picture once and asks both signatures.
 
     Args:
-        signatures: `serving_default` and `serving_float`, as `export.serving_functions` gives them.
+        signatures: `serving_default` and `serving_float`, as `signatures.serving_functions` gives them.
         preprocessing: the full one.
         candidates: pictures, of validation.
         threshold: of images; None if the model has none.

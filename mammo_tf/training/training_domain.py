@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from mammo_tf.evaluation.vector_tests import KnownMoments, Moments
+from mammo_tf.imaging.domain_distance import DomainDistance
 from mammo_tf.imaging.periphery import PeripheryStatistics
 
 DIGITS = 6  # of a number, which the files would else hold with 17
@@ -178,7 +179,8 @@ class TrainingDomain:
         distribution, bands, pictures, periphery: of up to 200 training pictures, as the network sees them but for scale
             and mean.
         validation_scores, embedding: of validation.
-            Each of these six is None where it was not taken.
+        distance: what the distance of a picture is measured by, and beyond which one an answer is to be abstained from.
+            Each of these seven is None where it was not taken.
     """
 
     images: int = 0
@@ -190,6 +192,7 @@ class TrainingDomain:
     embedding: Embedding | None = None
     pictures: PictureSpread | None = None
     periphery: PeripheryStatistics | None = None
+    distance: DomainDistance | None = None
 
 
 def rounded(values: object) -> tuple[float, ...]:

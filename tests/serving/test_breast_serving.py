@@ -26,11 +26,12 @@ from mammo_tf.imaging.warp import affine
 from mammo_tf.models import flip_averaged
 from mammo_tf.reading import read
 from mammo_tf.serving import Bundle, Scored, Scorer, export_bundle, open_bundle, open_scorer
-from mammo_tf.serving.export import CUT, DESCRIPTION
+from mammo_tf.serving.bundle_place import DESCRIPTION
 from mammo_tf.serving.predict import predict
 from mammo_tf.serving.predict_inputs import Candidate
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.predict_tiles import score_pictures
+from mammo_tf.serving.signatures import CUT
 from mammo_tf.training import ModelCard, ModelFile, Segmentation, Threshold, load_model, save_model
 from mammo_tf.training.model_card import PatchInput
 

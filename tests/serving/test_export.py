@@ -103,6 +103,7 @@ def test_a_bundle_says_what_it_is(served):
     assert said["signatures"]["serving_default"] == {
         "inputs": {"png": {"dtype": "string", "shape": [None]}},
         "outputs": {
+            "decision": {"dtype": "int32", "shape": [None]},
             "heatmap": {"dtype": "float32", "shape": [None, 1, 1]},
             "score": {"dtype": "float32", "shape": [None]},
         },

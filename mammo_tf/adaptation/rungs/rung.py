@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mammo_tf.adaptation.ladder_settings import LadderSettings
-from mammo_tf.imaging.harmonising import OF_A_DOMAIN, with_harmonising
+from mammo_tf.imaging.harmonising import look_steps, with_harmonising
 from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.records import Records
@@ -118,8 +118,7 @@ class Climbed:
 
 def look_of(model: ModelFile) -> tuple[IntensityStep, ...]:
     """The steps by which a model carries pictures to the look of a domain."""
-    steps = () if model.preprocessing is None else model.preprocessing.intensity_steps
-    return tuple(step for step in steps if isinstance(step, OF_A_DOMAIN))
+    return () if model.preprocessing is None else look_steps(model.preprocessing)
 
 
 class Rung(Protocol):
