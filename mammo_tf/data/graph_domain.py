@@ -21,6 +21,7 @@ def distances(domain: DomainDistance, pictures: Tensor) -> Tensor:
         pictures: float32 `[batch, rows, columns]` in [0, 1], black outside the breast.
     """
     inside = pictures > 0
+    pictures = tf.where(inside, pictures, 0.0)
     counts = tf.cast(tf.maximum(tf.math.count_nonzero(inside, [1, 2]), 1), tf.float64)
     shares = [
         tf.cast(tf.math.count_nonzero(inside & (pictures <= tf.constant(level, tf.float32)), [1, 2]), tf.float64)

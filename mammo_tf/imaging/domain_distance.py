@@ -88,6 +88,7 @@ def vector(picture: NDArray[np.floating], levels: Sequence[float]) -> Vectors:
     """
     values = np.ascontiguousarray(picture, np.float32)
     inside = values > 0
+    values = np.where(inside, values, np.float32(0))
     count = max(int(np.count_nonzero(inside)), 1)
     shares = [np.count_nonzero(inside & (values <= np.float32(level))) / count for level in levels]
     return np.array([*shares, *(np.log(max(size, LEAST)) for size in _band_sizes(values, inside))])
@@ -101,8 +102,9 @@ def _band_sizes(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> list[
     level, weight = (np.pad(part, frame).astype(np.float32) for part in (values, inside))
     sizes = []
     for _ in range(OCTAVES):
-        below, lighter = cv2.pyrDown(level), cv2.pyrDown(weight)
-        band = level / np.maximum(weight, TINY) - cv2.pyrUp(below) / np.maximum(cv2.pyrUp(lighter), TINY)
+        below, lighter = (np.asarray(cv2.pyrDown(part), np.float32) for part in (level, weight))
+        rough, cover = (np.asarray(cv2.pyrUp(part), np.float32) for part in (below, lighter))
+        band = level / np.maximum(weight, TINY) - rough / np.maximum(cover, TINY)
         covered = weight >= COVERED
         sizes.append(float(np.abs(band[covered]).mean(dtype=np.float64)) if covered.any() else 0.0)
         level, weight = below, lighter

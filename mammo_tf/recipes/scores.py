@@ -159,9 +159,14 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         tiling=recipe.scoring.tiling if isinstance(recipe.scoring, TileSampling) else None,
         training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
         patients=(*(() if before is None else before.patients or (NOT_TOLD,)), _known_patients(records)),
-        terms=() if before is None else before.terms,
+        terms=tuple(sorted({*(() if before is None else before.terms), *_terms(trained)})),
         records=records.digest,
     )
+
+
+def _terms(rows: pd.DataFrame) -> set[str]:
+    """Of use, that the manifest's own column of that name tells of some pictures."""
+    return set() if "terms" not in rows else {str(one) for one in rows["terms"] if one}
 
 
 def patch_input(recipe: Recipe) -> PatchInput | None:

@@ -27,7 +27,7 @@ from mammo_tf.training import ModelCard
 from mammo_tf.training.model_card import ANY_SIGNATURE
 
 Tensor = Any
-SAID = ("probability", "decision", "domain_distance", "abstain")
+FAR = ("domain_distance", "abstain")  # of a picture, whatever its score is
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import checked_breast, refuse_empty
+from mammo_tf.serving.answers import FAR
 from mammo_tf.serving.bundle_place import DESCRIPTION, FORMAT, versions
 from mammo_tf.serving.signatures import CUT, FLOAT_SIGNATURE, PNG_SIGNATURE
 from mammo_tf.training import ModelCard
@@ -51,9 +52,13 @@ class Scored(NamedTuple):
         return self.named.get("mask")
 
     def columns(self, number: int) -> dict[str, float]:
-        """Of one picture `branch`, where one was chosen for it, and `distance_<branch>` of each; often nothing."""
+        """Of one picture, as far as it is said: `domain_distance` and `abstain` (0 or 1), `branch`, where one was
+        chosen for it, and `distance_<branch>` of each."""
+        said = {name: float(self.named[name][number]) for name in FAR if name in self.named}
         distances = self.named.get("distance")
-        return {} if distances is None else branch_columns(int(self.named["branch"][number]), distances[number])
+        return said | (
+            {} if distances is None else branch_columns(int(self.named["branch"][number]), distances[number])
+        )
 
 
 NOTHING = Scored({"score": np.zeros(0, np.float32)})

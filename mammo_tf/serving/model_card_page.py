@@ -162,10 +162,8 @@ def _checks(made: Made) -> Iterator[str]:
         return
     what = "made-up pictures" if checks["made_up"] else "validation pictures"
     low, high = checks["scores"]
-    yield (
-        f"{checks['pictures']} {what} with scores from {low:.3f} to {high:.3f}, against Keras, largest difference: "
-        + (", ".join(f"{way} {apart:.1g}" for way, apart in checks["largest_difference"].items()))
-    )
+    ways = ", ".join(f"{way} {apart:.1g}" for way, apart in checks["largest_difference"].items())
+    yield f"Against Keras on {checks['pictures']} {what} with scores from {low:.3f} to {high:.3f}, apart: {ways}."
     times = ", ".join(f"{way} {took:g} ms" for way, took in checks["milliseconds"].items())
     yield f"An answer to one prepared picture on {checks['cores']} cores of the machine that exported it: {times}."
     if onnx is not None:

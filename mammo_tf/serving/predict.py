@@ -30,6 +30,7 @@ from mammo_tf.reading import doubts
 from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
+from mammo_tf.serving.answers import FAR
 from mammo_tf.serving.predict_domain import foreign
 from mammo_tf.serving.predict_inputs import Inputs, find_inputs, pictures_of
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
@@ -44,6 +45,7 @@ from mammo_tf.training import Classification, ModelCard, Segmentation, Task
 from mammo_tf.training.tasks.pieces import BRANCH, DISTANCE
 from mammo_tf.training.tasks.stored_masks import MASKS, mask_path, write_mask
 
+DOMAIN_DISTANCE, ABSTAIN = FAR
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
 SAME_SCORE = 1e-4
 HEAT_REMARK = (
@@ -143,7 +145,7 @@ def predict(
     task = task_of(scorer.card) if positives is None else Classification(positives=tuple(positives))
     table = _table(run, task, scorer.card, probability)
     if found.manifest is None:  # what headers tell beyond the contract is not the user's column
-        ours = (*COLUMNS, *ADDED, "path", "grey_mean", "frame", *_of_branches(run.rows[0]))
+        ours = (*COLUMNS, *ADDED, "path", "grey_mean", "frame", *_said_beside(run.rows[0]))
         table = table[[name for name in table if name in ours]]
     warnings = _warnings(table, scorer, run)
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
@@ -242,8 +244,9 @@ def _check_output(output: Path, inputs: Sequence[Path]) -> None:
         raise MammoError("read_only", f"the folder {output.parent} cannot be written to", "Choose another folder")
 
 
-def _of_branches(row: Mapping[str, Any]) -> list[str]:
-    return [name for name in row if name == BRANCH or name.startswith(DISTANCE)]
+def _said_beside(row: Mapping[str, Any]) -> list[str]:
+    """Columns of what a model says of a picture beside its score."""
+    return [name for name in row if name in (*FAR, BRANCH) or name.startswith(DISTANCE)]
 
 
 def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | None) -> pd.DataFrame:
@@ -259,7 +262,9 @@ def _table(run: _Run, task: Task, card: ModelCard, probability: Probability | No
     table = table.assign(label=numbers, score=[row["score"] for row in run.rows])
     table = with_decision(table, card.threshold("image"), probability)
     table["grey_mean"] = [row["grey_mean"] for row in run.rows]
-    table = table.assign(**{name: [row[name] for row in run.rows] for name in _of_branches(run.rows[0])})
+    table = table.assign(**{name: [row[name] for row in run.rows] for name in _said_beside(run.rows[0])})
+    if ABSTAIN in table:
+        table[ABSTAIN] = table[ABSTAIN].astype(np.int64)
     further = [name for name in table if name not in (*MANIFEST_COLUMNS, *COLUMNS, *ADDED, "grey_mean")]
     if has_several_rows(table):
         further.append("frame")
@@ -315,6 +320,13 @@ def _warnings(table: pd.DataFrame, scorer: Scorer, run: _Run) -> list[str]:
             f"{len(unusual)} of {len(means)} pictures are much brighter or darker than those of the model's training: "
             f"mean grey {min(unusual):.3f} to {max(unusual):.3f}, there {_expected_mean(scorer):.3f} of white; "
             "look at window and polarity"
+        )
+    if ABSTAIN in table and table[ABSTAIN].any():
+        far, limit = int(table[ABSTAIN].sum()), scorer.card.training_domain.distance
+        told = "" if limit is None else f" ({table[DOMAIN_DISTANCE].max():.1f} at most, limit {limit.limit:.1f})"
+        warnings.append(
+            f"{far} of {len(table)} pictures lie farther from those of the model's training than all but one in a "
+            f"hundred of validation did{told}: abstain is 1, and their scores should not be used as they are"
         )
     if len(table) > 2 and float(np.ptp(table["score"])) < SAME_SCORE:
         warnings.append(f"all {len(table)} pictures score {table['score'].iloc[0]:.4f}: the model tells none apart")

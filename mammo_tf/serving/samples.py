@@ -53,7 +53,7 @@ def samples_of(made: Made) -> Samples:
     if made.card.patch is not None or made.card.tiling is not None:
         return made_up(made)
     number = len(made.validation)
-    places = np.unique(np.linspace(0, number - 1, min(LOOKED_AT, number)).astype(int)) if number else []
+    places = np.unique(np.linspace(0, max(number - 1, 0), min(LOOKED_AT, number)).astype(int))
     work = partial(prepare_both, preprocessing=made.preprocessing)
     workers = min(4, os.cpu_count() or 1)
     chosen = [made.validation[place] for place in places]

@@ -153,9 +153,8 @@ def serving_functions(
     def scored(answers: Answers, pictures: Tensor, breasts: Tensor | None = None) -> dict[str, Tensor]:
         """Of no picture: no score. A convolution refuses an empty batch, so it is given a black one then."""
         count = tf.shape(pictures)[0]
-        one = [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0]]
-        masks = None if breasts is None else tf.pad(breasts, one)
-        values = graph_preprocessing.intensity(preprocessing, tf.pad(pictures, one), masks)
+        masks = None if breasts is None else _one_at_least(breasts)
+        values = graph_preprocessing.intensity(preprocessing, _one_at_least(pictures), masks)
         own, *further = tf.nest.flatten(network(values, training=False))
         if card.flips:
             mirrored = [own, *(back(values, axes) for axes in FLIPS.values())]
@@ -187,3 +186,13 @@ def serving_functions(
 
     signatures = {PNG_SIGNATURE: serve_png, FLOAT_SIGNATURE: serve_float}
     return signatures, list({id(variable.value): variable.value for variable in network.variables}.values())
+
+
+def _one_at_least(pictures: Tensor) -> Tensor:
+    """A batch, or a black picture where it is empty.
+
+    Put behind rather than padded: tf2onnx 1.17 takes a padding that is known only at run time for one of other axes,
+    where a convolution with strides follows.
+    """
+    lacking = tf.cast(tf.shape(pictures)[0] == 0, tf.int32)
+    return tf.concat([pictures, tf.zeros([lacking, *pictures.shape[1:]], pictures.dtype)], 0)

@@ -61,7 +61,9 @@ def test_what_is_served_is_what_was_measured(study: Path, tmp_path: Path, capsys
     np.testing.assert_array_equal(distances.argmin(axis=1), table["branch"])
     assert (out / "report.html").is_file()
 
-    assert main(["export", str(out), "--root", str(tmp_path / "saved"), "--name", "branches"]) == 0
+    assert (
+        main(["export", str(out), "--root", str(tmp_path / "saved"), "--name", "branches", "--saved-model-only"]) == 0
+    )
     bundle = tmp_path / "saved" / "branches"
     rows = pd.read_csv(study / "manifest.csv", dtype="str")
     chosen = rows[rows["split"] == "test"].head(3)

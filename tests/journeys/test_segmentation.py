@@ -119,7 +119,7 @@ def test_a_segmentation_from_recipe_to_served_masks(
     assert load_model(out / "model.keras").card.task == truth
     assert len(list((out / "masks").glob("*.png"))) >= len(table)
 
-    assert main(["export", str(out), "--root", str(tmp_path / "saved"), "--name", "pixels"]) == 0
+    assert main(["export", str(out), "--root", str(tmp_path / "saved"), "--name", "pixels", "--saved-model-only"]) == 0
     bundle = open_bundle(tmp_path / "saved" / "pixels")
     assert bundle.description["signatures"]["serving_float"]["outputs"]["mask"]["shape"] == [None, 128, 128]
     rows = pd.read_csv(study / "manifest.csv", dtype="str")

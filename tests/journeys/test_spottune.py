@@ -62,7 +62,7 @@ def test_a_start_model_is_adapted_exported_and_asked(
     assert (out / "model.keras").read_bytes() == weights
 
     bundle = tmp_path / "saved"
-    assert main(["export", str(out), "--root", str(bundle), "--name", "spot"]) == 0
+    assert main(["export", str(out), "--root", str(bundle), "--name", "spot", "--saved-model-only"]) == 0
     table = tmp_path / "scores.csv"
     assert main(["predict", str(bundle / "spot" / "1"), str(films), "-o", str(table)]) == 0
     scores = pd.read_csv(table).set_index("image_id")["score"]
@@ -72,7 +72,7 @@ def test_a_start_model_is_adapted_exported_and_asked(
     drawn = tmp_path / "drawn.keras"
     save_model(drawn, with_test_policy(after.model, "drawn"), after.card)
     capsys.readouterr()
-    assert main(["export", str(drawn), "--root", str(bundle), "--name", "drawn"]) == 2
+    assert main(["export", str(drawn), "--root", str(bundle), "--name", "drawn", "--saved-model-only"]) == 2
     told = capsys.readouterr().err.strip()
     assert told.count("\n") == 0
     assert "the layer policy of resnet_patch_spottune draws at inference" in told

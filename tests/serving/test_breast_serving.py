@@ -209,7 +209,7 @@ def test_a_model_of_patches_is_served_patches_of_harmonised_pictures(banded: dic
     told: list[str] = []
     bundle = open_bundle(export_bundle(ModelFile(banded["model"], card), tmp_path, say=told.append))
     assert told == [f"the bundle has no serving_default: {CUT}"]
-    assert set(bundle.description["signatures"]) == {"serving_float"}
+    assert set(bundle.description["signatures"]) == {"serving_float", "metadata"}
     assert set(bundle.description["signatures"]["serving_float"]["inputs"]) == {"picture"}
     assert [one["step"] for one in bundle.description["whole_steps"]] == ["histogram_lookup", "contrast_bands"]
     assert bundle.preprocessing.whole_steps == INTENSITY[:2]

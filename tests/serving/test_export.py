@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import subprocess
 import sysconfig
 import threading
@@ -10,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest
@@ -18,7 +16,7 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.geometry_steps import ResizeHeight
 from mammo_tf.models import activation_map_model, flip_averaged
 from mammo_tf.reading import read
-from mammo_tf.serving import export_bundle, open_bundle
+from mammo_tf.serving import c_loader, export_bundle, open_bundle
 from mammo_tf.training import ModelCard, ModelFile
 
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -59,35 +57,14 @@ def test_saved_model_cli_gives_the_scores_of_keras(either, film_files, tmp_path)
     close_to_keras(np.load(tmp_path / "score.npy"), either)
 
 
-def operations(bundle):
-    """Operations behind the input and the score of `serving_default`."""
-    saved = saved_model_pb2.SavedModel.FromString((bundle / "saved_model.pb").read_bytes())
-    signature = saved.meta_graphs[0].signature_def["serving_default"]
-    return signature.inputs["png"].name.split(":")[0], *signature.outputs["score"].name.split(":")
+def test_tensorflows_c_loader_gives_the_scores_of_keras(either, film_files):
+    png = {"png": np.array([path.read_bytes() for path in film_files], object)}
+    close_to_keras(c_loader.run(either["bundle"], "serving_default", png)["score"], either)
 
 
-@pytest.fixture(scope="module")
-def c_loader(tmp_path_factory):
-    """A program that knows TensorFlow's C interface alone."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler is installed")
-    home = Path(tf.__file__).parent
-    program = tmp_path_factory.mktemp("program") / "c_loader"
-    subprocess.run(
-        [compiler, Path(__file__).with_name("c_loader.c"), "-o", program, f"-I{home / 'include'}", f"-L{home}",
-         "-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
-        check=True,
-    )  # fmt: skip
-    return program
-
-
-def test_tensorflows_c_loader_gives_the_scores_of_keras(either, c_loader, film_files):
-    run = subprocess.run(
-        [c_loader, either["bundle"], *operations(either["bundle"]), *film_files],
-        check=True, capture_output=True, text=True, env=QUIET,
-    )  # fmt: skip
-    close_to_keras([float(line) for line in run.stdout.split()], either)
+def test_the_c_loader_says_what_the_graph_refuses(either):
+    with pytest.raises(MammoError, match="picture 0 of the batch: not a PNG file"):
+        c_loader.run(either["bundle"], "serving_default", {"png": np.array([b"GIF89a"], object)})
 
 
 def test_a_bundle_says_what_it_is(served):
@@ -161,16 +138,16 @@ def test_versions_count_on(little, tmp_path):
 @pytest.mark.long
 def test_two_exports_at_once_both_land(little, tmp_path, monkeypatch):
     """Both have looked for the next number before either takes it."""
-    from mammo_tf.serving import export
+    from mammo_tf.serving import bundle_place
 
-    both, truth = threading.Barrier(2), export.versions
+    both, truth = threading.Barrier(2), bundle_place.versions
 
     def together(parent):
         found = truth(parent)
         both.wait()
         return found
 
-    monkeypatch.setattr(export, "versions", together)
+    monkeypatch.setattr(bundle_place, "versions", together)
     folders = []
     threads = [
         threading.Thread(target=lambda: folders.append(export_bundle(little, tmp_path, "end2end"))) for _ in range(2)

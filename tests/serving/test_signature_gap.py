@@ -90,7 +90,7 @@ def test_a_large_gap_keeps_serving_default_out_unless_it_is_asked_for(served, tm
     told = []
     pictures = [Candidate(tmp_path, "p")]
     without = open_bundle(export_bundle(served["model_file"], tmp_path, validation=pictures, say=told.append))
-    assert set(without.description["signatures"]) == {"serving_float"}
+    assert set(without.description["signatures"]) == {"serving_float", "metadata"}
     assert "rank correlation 0.900, 10.0% of calls change" in told[0]
     assert "--allow-gap" in told[1]
     assert without.score_float(np.full((1, 128, 128), 0.2)).score.shape == (1,)
@@ -98,13 +98,13 @@ def test_a_large_gap_keeps_serving_default_out_unless_it_is_asked_for(served, tm
         without.score_png([b"png"])
     assert caught.value.code == "signature_missing"
     asked = open_bundle(export_bundle(served["model_file"], tmp_path, validation=pictures, allow_gap=True))
-    assert set(asked.description["signatures"]) == {"serving_default", "serving_float"}
+    assert set(asked.description["signatures"]) == {"serving_default", "serving_float", "metadata"}
     assert asked.description["gap"]["calls_changed"] == 0.1
     assert [one.signature for one in asked.card.thresholds] == ["serving_float"]
 
 
 def test_export_compares_on_validation_and_says_so(served, films, tmp_path, capsys):
-    words = ["export", str(served["model"]), "--root", str(tmp_path), "--name"]
+    words = ["export", "--saved-model-only", str(served["model"]), "--root", str(tmp_path), "--name"]
     assert main([*words, "known", "--data", str(films)]) == 0
     told = capsys.readouterr()
     assert told.out.strip() == str(tmp_path / "known" / "1")
