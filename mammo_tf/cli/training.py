@@ -1,12 +1,16 @@
-"""Commands about runs and models: `run`, `report`, `import-legacy`."""
+"""Commands about runs and models: `run`, `recipes`, `report`, `import-legacy`."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from textwrap import wrap
 
 from mammo_tf.cli.shared import Commands, print_all, settings, tensorflow_loaded, whole_number
 from mammo_tf.errors import MammoError
+from mammo_tf.files import write_text
+
+WIDTH, INDENT = 100, 26  # of the list of recipes
 
 
 def add(commands: Commands) -> None:
@@ -14,6 +18,7 @@ def add(commands: Commands) -> None:
     _run_options(
         commands.add("run", "run a recipe into a run folder; run again to resume where it stopped", run, resumable=True)
     )
+    _recipes_options(commands.add("recipes", "the package's own recipes, or one of them as a file to change", recipes))
     _report_options(commands.add("report", "the HTML report of a run", report))
     _import_legacy_options(
         commands.add(
@@ -23,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def _run_options(one: ArgumentParser) -> None:
-    one.add_argument("recipe", metavar="RECIPE.py", help="such as those in pipelines/")
+    one.add_argument("recipe", metavar="RECIPE", help="a file, or a name that mammo-tf recipes lists")
     one.add_argument("--data", metavar="DIR|MANIFEST", help="records, or a manifest to prepare")
     one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
     one.add_argument("--start", metavar="MODEL", help="model to start from: .keras, published .h5, run folder")
@@ -62,6 +67,31 @@ def run(options: Namespace) -> None:
         print("this model minus the start model:")
         print_all(number_lines({"test": result.comparison["test"]}))
     print(f"report: {report_path}")
+
+
+def _recipes_options(one: ArgumentParser) -> None:
+    one.add_argument("recipe", nargs="?", metavar="NAME", help="which one to write with -o")
+    one.add_argument("-o", "--output", metavar="FILE.py", help="where to write it")
+
+
+def recipes(options: Namespace) -> None:
+    """Lists the package's recipes, or writes one of them where it can be changed."""
+    from mammo_tf.pipelines import find_recipe, shipped
+
+    if (options.recipe is None) != (options.output is None):
+        raise MammoError("option_wrong", "a name and -o go together", "mammo-tf recipes NAME -o FILE.py, or neither")
+    if options.recipe is not None:
+        source, place = find_recipe(options.recipe), Path(options.output)
+        if place.exists():
+            raise MammoError("file_exists", f"{place} is there already", "Choose another name")
+        write_text(place, source.read_text(encoding="utf-8"))
+        print(f"{source.stem} in {place}")
+        return
+    for one in shipped():
+        others = ", ".join(variant for variant in one.variants if variant != "recipe")
+        for name, told in ((one.name, one.about), ("", f"--variant {others}" if others else "")):
+            for number, line in enumerate(wrap(told, WIDTH - INDENT)):
+                print(f"{'' if number else name:{INDENT}s}{line}")
 
 
 def _report_options(one: ArgumentParser) -> None:

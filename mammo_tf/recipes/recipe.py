@@ -20,6 +20,7 @@ from mammo_tf.fields import from_json, to_json
 from mammo_tf.imaging.histogram import RULES
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
+from mammo_tf.pipelines import find_recipe
 from mammo_tf.study import Projection
 from mammo_tf.training import PRECISIONS, AnyTask, Classification, Segmentation, Stage
 
@@ -375,15 +376,17 @@ def smoke(recipe: Recipe) -> Recipe:
 def load_recipe(path: str | Path, variant: str = "recipe") -> Recipe:
     """Runs a recipe file (Python) and calls its function `recipe`, or another variant's, which gives the recipe.
 
+    Args:
+        path: as `pipelines.find_recipe` takes it.
+        variant: name of the function, `-` for `_`.
+
     Raises:
         MammoError: `file_missing`, `not_a_recipe`, `variant_unknown`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MammoError("file_missing", f"the recipe {path} is not there", "The package's own are in pipelines/")
+    path = find_recipe(path)
     specification = importlib.util.spec_from_file_location(MODULE, path)
     if specification is None or specification.loader is None:
-        raise MammoError("not_a_recipe", f"{path} is not a Python file", "The package's own recipes are in pipelines/")
+        raise MammoError("not_a_recipe", f"{path} is not a Python file", "mammo-tf recipes lists the package's own")
     module = importlib.util.module_from_spec(specification)
     try:
         specification.loader.exec_module(module)
