@@ -15,34 +15,34 @@ FROM base AS dependencies
 WORKDIR /src
 COPY setup.cfg pyproject.toml ./
 RUN python3 -m venv /opt/venv && pip install --upgrade pip
-RUN pip install . && pip uninstall --yes mammo_tf
+RUN pip install ".[release]" && pip uninstall --yes mammo_tf
 
 FROM dependencies AS build
 COPY README.md LICENSE ./
+COPY pipelines pipelines
 COPY mammo_tf mammo_tf
 RUN pip install --no-deps .
 
 FROM dependencies AS build-gpu
 RUN pip install ".[gpu]" && pip uninstall --yes mammo_tf
 COPY README.md LICENSE ./
+COPY pipelines pipelines
 COPY mammo_tf mammo_tf
 RUN pip install --no-deps .
 
 FROM base AS cpu
 COPY --from=build --chown=root:root /opt/venv /opt/venv
-COPY pipelines /opt/pipelines
 USER mammo
 WORKDIR /runs
 # `docker stop` asks as Ctrl-C does, so that a run ends with a word and can be gone on from
 STOPSIGNAL SIGINT
 ENTRYPOINT ["mammo-tf"]
-CMD ["run", "/opt/pipelines/end2end_baseline.py", "--smoke", "-o", "/runs/smoke"]
+CMD ["run", "end2end_baseline", "--smoke", "-o", "/runs/smoke"]
 
 FROM base AS gpu
 COPY --from=build-gpu --chown=root:root /opt/venv /opt/venv
-COPY pipelines /opt/pipelines
 USER mammo
 WORKDIR /runs
 STOPSIGNAL SIGINT
 ENTRYPOINT ["mammo-tf"]
-CMD ["run", "/opt/pipelines/end2end_baseline.py", "--smoke", "-o", "/runs/smoke"]
+CMD ["run", "end2end_baseline", "--smoke", "-o", "/runs/smoke"]

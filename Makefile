@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_LONG := $(VENV)/.ready-long
 
-.PHONY: help setup setup-long test test-long lint demo demo-long real-sheets clean
+.PHONY: help setup setup-long test test-long lint demo demo-long real-sheets api clean
 
 help:
 	@echo "make demo         a synthetic two-site study, adapted and proven, in about ten minutes"
@@ -14,6 +14,7 @@ help:
 	@echo "make test         linters, types, import rules and the fast tests"
 	@echo "make test-long    the tests that take minutes"
 	@echo "make real-sheets  picture sheets of the real films named by MAMMO_TF_REAL_DATA"
+	@echo "make api          pages of all public names, from their docstrings"
 	@echo "make setup-long   what the long tests need beside it"
 	@echo "make setup        the virtual environment, and nothing else"
 
@@ -52,5 +53,9 @@ demo-long: $(READY)
 real-sheets: $(READY)
 	$(BIN)/python benchmarks/real_sheets.py -o real-sheets
 
+api: $(READY)
+	$(BIN)/python -m pdoc --docformat google -o api $$(find mammo_tf -name '*.py' -not -path '*/cli/*' -not -name '__main__.py' | sort \
+	  | sed -e 's|/__init__\.py$$||' -e 's|\.py$$||' -e 's|/|.|g')
+
 clean:
-	rm -rf $(VENV) demo demo-long real-sheets build *.egg-info
+	rm -rf $(VENV) demo demo-long real-sheets api build *.egg-info

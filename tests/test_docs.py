@@ -15,6 +15,7 @@ import subprocess
 import sys
 from argparse import Action
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,6 +76,7 @@ LONG = (
     "make demo",
 )
 NOT_HERE = {
+    "mammo-tf recipes": "run by tests/test_pipelines.py",
     "mammo-tf tables -o tables --seed 1 --seed 2 --seed 3": "takes hours",
     "mammo-tf tables --smoke -o tables-smoke": "run by tests/experiments/end2end/test_experiment.py",
     "mammo-tf tables ffdm-to-dbt -o table2 --seed 1 --seed 2 --seed 3": "takes hours",
@@ -176,6 +178,45 @@ def test_every_command_has_a_class_and_every_class_entry_is_in_the_docs() -> Non
     commands = set(_commands())
     assert not commands - set(classed), "commands of the docs that no class of this test names"
     assert not set(classed) - commands, "named here, and no longer in the docs"
+
+
+def test_the_quickstart_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """On a folder of six women with labels, and a model of random weights."""
+    import keras
+
+    from mammo_tf.imaging import Preprocessing
+    from mammo_tf.models import end2end
+    from mammo_tf.training import ModelCard, save_model
+
+    study = ["phantom", str(tmp_path / "made"), "--patients", "6", "--spacing", "1.2", "--workers", "1"]
+    assert main(study) == 0
+    (tmp_path / "made" / "exams").rename(tmp_path / "archive")
+    table = read_manifest(tmp_path / "made" / "manifest.csv")
+    sick = table["patient_id"].str[1:].astype(int) % 2 == 0
+    paths = table["path"].str.removeprefix("exams/")
+    labels = pd.DataFrame({"path": paths, "label": sick.map({True: "malignant", False: "normal"})})
+    labels.to_csv(tmp_path / "archive" / "labels.csv", index=False)
+    keras.utils.set_random_seed(1)
+    model = end2end("vgg16", "512x1", (128, 128, 3), width=1 / 16)
+    save_model(tmp_path / "model.keras", model, ModelCard(preprocessing=Preprocessing.preset("default", (128, 128))))
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "quickstart.md").read_text(), re.M | re.S)
+    exec(compile(block, "docs/quickstart.md", "exec"), {})
+    assert re.search(r"^AUC 0\.\d{3} \(0\.\d{3} to [01]\.\d{3}\), \d+ files refused$", capsys.readouterr().out, re.M)
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == len(table)
+
+
+@pytest.mark.long
+def test_pages_of_all_names_are_made(tmp_path: Path) -> None:
+    """`make api`, with its own list of modules: each has a page, and a lazy name stands on one."""
+    shutil.copytree(ROOT / "mammo_tf", tmp_path / "mammo_tf", ignore=shutil.ignore_patterns("__pycache__"))
+    rule = (ROOT / "Makefile").read_text().split("\napi: ")[1].split("\n\n")[0].split("\n", 1)[1]
+    command = rule.replace("\t$(BIN)/python", sys.executable).replace("$$", "$")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=environment, capture_output=True)
+    assert "export_bundle" in (tmp_path / "api" / "mammo_tf" / "serving" / "export.html").read_text()
+    assert "delong_paired" in (tmp_path / "api" / "mammo_tf" / "evaluation" / "roc.html").read_text()
 
 
 def test_commands_stand_in_fenced_blocks() -> None:
