@@ -92,10 +92,11 @@ def patient(films: Path, out: Path, patched: pytest.MonkeyPatch) -> Looked:
     patched.setattr(scoring, "_scorer", lambda *_: SimpleNamespace(preprocessing=SMALL))
     patched.setattr(scoring, "_extraction", lambda _: None)
 
-    def scored(_: object, __: object, views: list, age: float, rejects: tuple) -> scoring.PatientScore:
-        return scoring.PatientScore(0.5, None, None, None, age, {view.view: 0.5 for view in views}, (), rejects, ())
+    def scored(read: scoring.ReadPatient) -> scoring.PatientScore:
+        views = {view.view: 0.5 for view in read.views}
+        return scoring.PatientScore(0.5, None, None, None, read.age, views, (), read.rejects, ())
 
-    patched.setattr(scoring, "_scored", scored)
+    patched.setattr(scoring, "score_read", scored)
     views = dict(zip(("L_CC", "L_MLO", "R_CC", "R_MLO"), (films / name for name in [GOOD, *BAD]), strict=True))
     found = scoring.score_patient("model", views, 50, workers=2)
     assert list(found.views) == ["L_CC"]

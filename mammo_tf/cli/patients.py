@@ -174,17 +174,30 @@ def _predict_patient_options(one: ArgumentParser) -> None:
     one.add_argument("--age", metavar="YEARS", help="of the patient")
     one.add_argument("--spacing", type=float, metavar="MM", help="size of a pixel, where headers do not tell")
     one.add_argument("-o", "--output", metavar="FILE.json", help="write the answer here")
+    one.add_argument(
+        "--occlusion", metavar="FILE.png",
+        help="hide parts of each view in turn and draw where the score rests; some 150 answers of the network",
+    )  # fmt: skip
 
 
 def predict_patient(options: Namespace) -> None:
     """Scores one patient."""
     with tensorflow_loaded():
         from mammo_tf.files import write_json
-        from mammo_tf.patients.scoring import score_patient
+        from mammo_tf.patients.occlusion import occlusions, write_occlusions
+        from mammo_tf.patients.scoring import read_patient, score_read
+        from mammo_tf.reporting.sheet import check_sheet_path
 
-    found = score_patient(options.model, options.files, options.age, spacing_mm=options.spacing)
+    if options.occlusion:
+        check_sheet_path(Path(options.occlusion))
+    patient = read_patient(options.model, options.files, options.age, spacing_mm=options.spacing)
+    found = score_read(patient)
+    hidden = occlusions(patient) if options.occlusion else []
+    if hidden:
+        write_occlusions(options.occlusion, patient, hidden, found.score)
     if options.output:
-        write_json(options.output, found.to_json())
+        parts = {"occlusion": {one.view: one.to_json() for one in hidden}} if hidden else {}
+        write_json(options.output, found.to_json() | parts)
     print_all(f"{view}: network score {score:.4f}" for view, score in found.views.items())
     print_all(f"not used: {reject.sentence}" for reject in found.rejects)
     print_all(found.remarks)

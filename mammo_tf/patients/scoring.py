@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -82,7 +82,7 @@ class _Asked(NamedTuple):
     view: str
 
 
-class _View(NamedTuple):
+class PatientView(NamedTuple):
     """A picture ready for the network, and its features; what the header says, where it says another view."""
 
     view: str
@@ -91,6 +91,86 @@ class _View(NamedTuple):
     breast: NDArray[np.bool_] | None
     features: dict[str, float]
     header: str
+
+
+class ReadPatient(NamedTuple):
+    """A patient's views as they are scored.
+
+    Attributes:
+        model: the patient model.
+        scorer: its network.
+        views: what could be read, in the order in which it was given.
+        age: in years; None where it is not known.
+        rejects: files that cannot be used.
+        remarks: where a header says another view than was given.
+    """
+
+    model: PatientModel
+    scorer: Scorer
+    views: tuple[PatientView, ...]
+    age: float | None
+    rejects: tuple[Reject, ...]
+    remarks: tuple[str, ...]
+
+    def view_score(self, number: int, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's scores of pictures in the place of a view, float32 `[pictures]`.
+
+        Args:
+            number: of the view.
+            pictures: float32 `[pictures, rows, columns]`, prepared.
+        """
+        breast = self.views[number].breast
+        masks = None if breast is None else np.repeat(breast[None], len(pictures), axis=0)
+        return self.scorer.score(pictures, masks).score
+
+    def score(self, scores: Sequence[float]) -> float:
+        """The patient's score for scores of her views, in their order."""
+        views = self.views
+        images = pd.DataFrame(
+            {
+                "image_id": [view.view for view in views],
+                "patient_id": "patient",
+                "laterality": [view.view[0] for view in views],
+                "view": [view.view[2:] for view in views],
+                "score": list(scores),
+                "label": 0,  # of no patient that is scored; the table's form asks for one
+                "age": math.nan if self.age is None else self.age,
+            }
+        )
+        features = pd.DataFrame([{"image_id": view.view} | view.features for view in views])
+        table = patient_table(assemble(images, features), where="the patient")
+        return float(self.model.classifier.scores(table)[0])
+
+
+def read_patient(
+    model_folder: str | Path,
+    images: Images,
+    age: float | str | None = None,
+    *,
+    spacing_mm: float | None = None,
+    workers: int = 1,
+) -> ReadPatient:
+    """Opens the model and reads the views; arguments and errors as for `score_patient`."""
+    years = _age(age)
+    if spacing_mm is not None and not 0 < spacing_mm < math.inf:
+        raise MammoError("spacing_unknown", f"a pixel of {spacing_mm} mm is none", "Give a positive size in mm")
+    asked, rejects = _asked(images)
+    model = load_patient_model(model_folder)
+    scorer = _scorer(model, model_folder)
+    work = partial(_prepared, preprocessing=scorer.preprocessing, extraction=_extraction(model), spacing_mm=spacing_mm)
+    views: list[tuple[PatientView, str]] = []
+    for one, outcome in each_file(work, asked, workers, "reading views"):
+        if isinstance(outcome, MammoError):
+            rejects.append(Reject.of(one.place, outcome, one.path))
+        else:
+            views.append((outcome, one.place))
+    _check(views, rejects)
+    swapped = [
+        f"the header of {place} says {view.header}, and it was given as {view.view}"
+        for view, place in views
+        if view.header
+    ]
+    return ReadPatient(model, scorer, tuple(view for view, _ in views), years, tuple(rejects), tuple(swapped))
 
 
 def score_patient(
@@ -116,30 +196,36 @@ def score_patient(
             `no_view`; `network_missing`, `extraction_unknown` for a model that cannot score pictures; those of
             `load_patient_model` and `open_scorer`.
     """
-    years = _age(age)
-    if spacing_mm is not None and not 0 < spacing_mm < math.inf:
-        raise MammoError("spacing_unknown", f"a pixel of {spacing_mm} mm is none", "Give a positive size in mm")
-    asked, rejects = _asked(images)
-    model = load_patient_model(model_folder)
-    scorer = _scorer(model, model_folder)
-    work = partial(_prepared, preprocessing=scorer.preprocessing, extraction=_extraction(model), spacing_mm=spacing_mm)
-    views: list[tuple[_View, str]] = []
-    for one, outcome in each_file(work, asked, workers, "reading views"):
-        if isinstance(outcome, MammoError):
-            rejects.append(Reject.of(one.place, outcome, one.path))
-        else:
-            views.append((outcome, one.place))
-    _check(views, rejects)
-    found = _scored(model, scorer, [view for view, _ in views], years, tuple(rejects))
-    swapped = [
-        f"the header of {place} says {view.header}, and it was given as {view.view}"
-        for view, place in views
-        if view.header
-    ]
-    return replace(found, remarks=(*swapped, *found.remarks))
+    return score_read(read_patient(model_folder, images, age, spacing_mm=spacing_mm, workers=workers))
 
 
-def _check(views: list[tuple[_View, str]], rejects: list[Reject]) -> None:
+def score_read(read_views: ReadPatient) -> PatientScore:
+    """Score, probability and decision for a patient whose views were read."""
+    model, views = read_views.model, read_views.views
+    scores = [float(read_views.view_score(number, view.picture[None])[0]) for number, view in enumerate(views)]
+    score = read_views.score(scores)
+    missing = tuple(view for view in VIEWS if view not in {one.view for one in views})
+    remarks = [*read_views.remarks]
+    if missing:
+        remarks.append(f"missing: {', '.join(missing)}; {MISSING_VIEWS}")
+    if read_views.age is None and "age" in model.classifier.names:
+        median = model.classifier.medians[model.classifier.names.index("age")]
+        remarks.append(f"the age is not known; the training patients' median, {median:g}, stands for it")
+    threshold = model.classifier.threshold
+    return PatientScore(
+        score=score,
+        probability=None if model.calibration is None else float(model.calibration([score])[0]),
+        threshold=threshold,
+        positive=None if threshold is None else score >= threshold,
+        age=read_views.age,
+        views={view.view: value for view, value in zip(views, scores, strict=True)},
+        missing=missing,
+        rejects=read_views.rejects,
+        remarks=tuple(remarks),
+    )
+
+
+def _check(views: list[tuple[PatientView, str]], rejects: list[Reject]) -> None:
     """One view at least, of one patient, and each but once."""
     if not views:
         first = f"; {rejects[0].path}: {rejects[0].reason}" if rejects else ""
@@ -220,7 +306,7 @@ def _extraction(model: PatientModel) -> Extraction | None:
 
 def _prepared(
     asked: _Asked, preprocessing: Preprocessing, extraction: Extraction | None, spacing_mm: float | None
-) -> _View:
+) -> PatientView:
     """Reads a file once, for the network and for the features; runs in worker processes."""
     side, _, view = asked.view.partition("_")
     picture = read(asked.path, laterality=side or None, view=view or None)
@@ -235,7 +321,7 @@ def _prepared(
     spacing = facts.spacing_mm or (None if spacing_mm is None else (spacing_mm, spacing_mm))
     prepared = preprocessing.geometry(picture.pixels)
     values = {} if extraction is None else view_features(picture.pixels, facts.view, spacing, extraction).values
-    return _View(name, facts.patient_id, prepared.picture, prepared.breast_mask, values, header)
+    return PatientView(name, facts.patient_id, prepared.picture, prepared.breast_mask, values, header)
 
 
 def _header_says(asked: _Asked, facts: Facts) -> str:
@@ -246,46 +332,6 @@ def _header_says(asked: _Asked, facts: Facts) -> str:
     with suppress(MammoError):
         view = inspect_file(asked.path, laterality=facts.laterality).view or view
     return "" if (side, view) == (facts.laterality, facts.view) else f"{side} {view}"
-
-
-def _scored(
-    model: PatientModel, scorer: Scorer, views: list[_View], age: float | None, rejects: tuple[Reject, ...]
-) -> PatientScore:
-    scores = [
-        float(scorer.score(view.picture[None], None if view.breast is None else view.breast[None]).score[0])
-        for view in views
-    ]
-    images = pd.DataFrame(
-        {
-            "image_id": [view.view for view in views],
-            "patient_id": "patient",
-            "laterality": [view.view[0] for view in views],
-            "view": [view.view[2:] for view in views],
-            "score": scores,
-            "label": 0,  # of no patient that is scored; the table's form asks for one
-            "age": math.nan if age is None else age,
-        }
-    )
-    features = pd.DataFrame([{"image_id": view.view} | view.features for view in views])
-    table = patient_table(assemble(images, features), where="the patient")
-    score = float(model.classifier.scores(table)[0])
-    missing = tuple(view for view in VIEWS if view not in {one.view for one in views})
-    remarks = [f"missing: {', '.join(missing)}; {MISSING_VIEWS}"] if missing else []
-    if age is None and "age" in model.classifier.names:
-        median = model.classifier.medians[model.classifier.names.index("age")]
-        remarks.append(f"the age is not known; the training patients' median, {median:g}, stands for it")
-    threshold = model.classifier.threshold
-    return PatientScore(
-        score=score,
-        probability=None if model.calibration is None else float(model.calibration([score])[0]),
-        threshold=threshold,
-        positive=None if threshold is None else score >= threshold,
-        age=age,
-        views={view.view: value for view, value in zip(views, scores, strict=True)},
-        missing=missing,
-        rejects=rejects,
-        remarks=tuple(remarks),
-    )
 
 
 def store_network(model_folder: str | Path, network: str | Path) -> Path:

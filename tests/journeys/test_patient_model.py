@@ -116,6 +116,19 @@ def test_scores_of_another_network_are_refused(
     assert "nothing tells whether" in said(capsys, *words, foreign, "--network", other, *FEW)
 
 
+def test_occlusion_is_drawn_and_told(
+    study: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [f"{view}={path}" for view, path in views_of(study, "p00001").items()]
+    sheet, answer = tmp_path / "o.png", tmp_path / "a.json"
+    said(capsys, "predict-patient", model, *files, "--age", 50, "--occlusion", sheet, "-o", answer)
+    told = read_json(answer)
+    assert sheet.stat().st_size > 10_000
+    assert set(told["occlusion"]) == set(VIEWS)
+    assert all(np.shape(one["fall"]) == (8, 8) and one["hidden"] is not None for one in told["occlusion"].values())
+    assert "a sheet is a PNG file" in fails(capsys, "predict-patient", model, *files, "--occlusion", tmp_path / "o.jpg")
+
+
 def test_one_call_gives_the_score_of_the_table(study: Path, model: Path) -> None:
     table = pd.read_csv(model / "predictions_gradient_boosting.csv").set_index("patient_id")
     stored = load_patient_model(model)
