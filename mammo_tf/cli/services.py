@@ -1,4 +1,4 @@
-"""Commands that answer others, and ask them: `serve`."""
+"""Commands that answer others, and ask them: `serve`, `client`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mammo_tf.cli.serving import print_report
 from mammo_tf.cli.shared import Commands, printable, tensorflow_loaded, whole_number
 from mammo_tf.errors import MammoError
 
@@ -25,6 +26,7 @@ PACKAGES = ("grpc", "grpc_health", "starlette", "uvicorn", "prometheus_client", 
 def add(commands: Commands) -> None:
     """Tells the front door of these commands."""
     _serve_options(commands.add("serve", "a model server with TensorFlow Serving's contract", serve))
+    _client_options(commands.add("client", "scores of files, a folder or a manifest, by a model server", client))
 
 
 @contextmanager
@@ -136,6 +138,56 @@ def _settings(options: Namespace) -> Any:
     if options.batch_timeout_ms is not None:
         batching = replace(batching, timeout_s=options.batch_timeout_ms / 1000)
     return replace(settings, batching=batching)
+
+
+def _client_options(one: ArgumentParser) -> None:
+    one.add_argument("server", metavar="SERVER", help="http://HOST:8501 (REST) or grpc://HOST:8500")
+    one.add_argument("inputs", nargs="+", metavar="FILES|FOLDER|MANIFEST", help="pictures to score")
+    one.add_argument(
+        "-o", "--output", required=True, metavar="FILE.csv", help="predictions; FILE_rejects.csv lies next to it"
+    )
+    one.add_argument("--model", metavar="NAME", help="model on the server (default: the name of --bundle)")
+    one.add_argument("--version", type=whole_number, metavar="N", help="its version (default: the highest)")
+    one.add_argument("--label", metavar="L", help="label of its version, as stable")
+    one.add_argument("--bundle", metavar="BUNDLE", help="the same model here (default: what the server tells of it)")
+    one.add_argument("--encoded", action="store_true", help="send PNG files, which the server prepares")
+    one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
+    one.add_argument(
+        "--batch-size", type=whole_number, default=4, metavar="N", help="pictures of an exam at once (default 4)"
+    )
+    one.add_argument(
+        "--deadline",
+        type=seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds for an answer, with further tries (default 60)",
+    )
+
+
+def client(options: Namespace) -> None:
+    """Scores pictures by a server."""
+    with tensorflow_loaded(), serving_extra():
+        from mammo_tf.serving.client import Client
+        from mammo_tf.serving.predict import predict
+        from mammo_tf.serving.remote_scorer import remote_scorer
+
+    if options.root and not options.inputs[0].lower().endswith(".csv"):
+        raise MammoError("option_wrong", "--root belongs to a manifest, and none was named", "Leave --root out")
+    if not options.model and not options.bundle:
+        raise MammoError("option_wrong", "neither --model nor --bundle is given", "Name the model on the server")
+    name = options.model or _name_of(Path(options.bundle))
+    with serving_extra(), Client(options.server, name, options.version, options.label, options.deadline) as asked:
+        report = predict(
+            remote_scorer(asked, options.bundle, options.encoded), options.inputs, options.output,
+            batch_size=options.batch_size, by_exam=True, root=options.root,
+        )  # fmt: skip
+    print_report(report)
+
+
+def _name_of(bundle: Path) -> str:
+    """The name by which a bundle is served: that of its folder, without the version."""
+    bundle = bundle.resolve()
+    return bundle.parent.name if bundle.name.isdigit() else bundle.stem if bundle.is_file() else bundle.name
 
 
 @contextmanager

@@ -73,13 +73,24 @@ class _Echo(tf.Module):
 
     @tf.function(input_signature=[])
     def told(self) -> dict[str, tf.Tensor]:
+        """Takes nothing, which REST cannot ask."""
         return {"card": tf.constant("{}")}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="asked")])
+    def card(self, asked: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"told": tf.fill(tf.shape(asked), "{}")}
 
 
 def echo(folder: Path) -> Path:
     """A model of several signatures: `serving_default` echoes inputs of all types, others answer oddly."""
     module = _Echo()
-    signatures = {"serving_default": module.echo, "shaky": module.shaky, "uneven": module.uneven, "told": module.told}
+    signatures = {
+        "serving_default": module.echo,
+        "shaky": module.shaky,
+        "uneven": module.uneven,
+        "told": module.told,
+        "card": module.card,
+    }
     tf.saved_model.save(module, str(folder), signatures=signatures)
     return folder
 
