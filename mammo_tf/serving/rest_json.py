@@ -285,10 +285,22 @@ def _converted(leaves: Sequence[Any], dtype: tf.DType) -> NDArray[Any]:
         outside = next((leaf for leaf in leaves if not dtype.min <= leaf <= dtype.max), None)
         if outside is not None:
             raise _type_error(outside, dtype)
-    if dtype.is_floating and (int in kinds or dtype != tf.float64):
-        lossy = next((leaf for leaf in leaves if not lossless(leaf, dtype)), None)
-        if lossy is not None:
-            raise lossy_error(lossy, dtype)
+    if dtype.is_floating:
+        return _decimals(leaves, dtype, int in kinds)
+    return np.array(leaves, dtype.as_numpy_dtype)
+
+
+def _decimals(leaves: Sequence[Any], dtype: tf.DType, has_whole: bool) -> NDArray[Any]:
+    """Numbers of a decimal type, of which none may be lost."""
+    if not has_whole:  # pictures are a million of them: looked at together
+        numbers = np.array(leaves, np.float64)
+        with np.errstate(over="ignore"):
+            values = numbers.astype(dtype.as_numpy_dtype)
+        if np.array_equal(np.isinf(values.astype(np.float64)), np.isinf(numbers)):
+            return values
+    lossy = next((leaf for leaf in leaves if not lossless(leaf, dtype)), None)
+    if lossy is not None:
+        raise lossy_error(lossy, dtype)
     return np.array(leaves, dtype.as_numpy_dtype)
 
 
