@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 from mammo_tf.errors import MammoError
 from mammo_tf.serving.inference import Inference
 from mammo_tf.serving.model_store import Asked, Held, ModelStore
-from mammo_tf.serving.refusals import Code, RequestError, wrong
+from mammo_tf.serving.refusals import LONGEST, Code, RequestError, wrong
 from mammo_tf.serving.saved_model import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
 from mammo_tf.serving.server_config import models_of
 from mammo_tf.serving.server_metrics import ServerMetrics
@@ -45,6 +45,9 @@ class _Service:
                 yield
         except RequestError as error:
             context.abort(STATUS_CODES[error.code], error.sentence)
+        except Exception as error:  # nobody foresaw it
+            self._metrics.fault(method, error)
+            context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[:LONGEST])
 
 
 class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceServicer):

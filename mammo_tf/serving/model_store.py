@@ -15,12 +15,10 @@ from enum import IntEnum
 from pathlib import Path
 
 from mammo_tf.errors import MammoError
-from mammo_tf.serving.bundle import open_bundle
-from mammo_tf.serving.export import DESCRIPTION
 from mammo_tf.serving.refusals import Code, RequestError, wrong
 from mammo_tf.serving.saved_model import SavedModel
-from mammo_tf.serving.server_config import ModelSettings, version_folders
-from mammo_tf.serving.warm_up_replay import warm_up
+from mammo_tf.serving.server_config import ModelSettings
+from mammo_tf.serving.version_folders import fingerprint, opened, version_folders
 
 
 class State(IntEnum):
@@ -76,20 +74,6 @@ class _Version:
         if self.model is not None:
             self.model.close()
         self.model, self.state = None, State.END
-
-
-def opened(folder: Path) -> SavedModel:
-    """A SavedModel, warmed up; a bundle of ours after the digest of every file was compared, held to its shapes.
-
-    Raises:
-        MammoError: those of `open_bundle`, `model_broken`, `warm_up_failed`.
-    """
-    is_ours = (folder / DESCRIPTION).is_file()
-    if is_ours:
-        open_bundle(folder)
-    model = SavedModel(folder, exact_shapes=is_ours)
-    warm_up(folder, model)
-    return model
 
 
 class ModelStore:
@@ -226,7 +210,7 @@ class ModelStore:
         """Loads the versions that are to serve and do not yet, of broken ones those whose files have changed."""
         known = self._models.setdefault(settings.name, {})
         for number, folder in self._wanted(settings).items():
-            version, seen = known.get(number), _fingerprint(folder)
+            version, seen = known.get(number), fingerprint(folder)
             if (
                 version is None
                 or version.folder != folder
@@ -301,9 +285,3 @@ class ModelStore:
             if version.calls == 0:
                 version.free()
         self._say(f"{name} version {number} is served no longer")
-
-
-def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Names, sizes and times of a version's files: a copy that was not finished is tried again."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)

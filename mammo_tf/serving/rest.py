@@ -133,6 +133,9 @@ class RestApi:
                 return _response(200, self._methods()[method](asked, body))
         except RequestError as error:
             return _response(HTTP_STATUS[error.code], error_json(error))
+        except Exception as error:  # nobody foresaw it; the caller hears of it in the form of every other error
+            self.metrics.fault(f"{verb} {path}", error)
+            return _response(500, error_json(RequestError(Code.INTERNAL, f"{type(error).__name__}: {error}")))
 
     def _methods(self) -> dict[str, Callable[[Asked, bytes], str]]:
         return {

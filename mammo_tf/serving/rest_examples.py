@@ -9,8 +9,8 @@ import tensorflow as tf
 from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import input_pb2
 
+from mammo_tf.serving.json_values import INT64, UINT64, bytes_of, is_bytes, kind_of, lossless, lossy_error, shown
 from mammo_tf.serving.refusals import wrong
-from mammo_tf.serving.rest_json import INT64, UINT64, bytes_of, is_bytes, kind_of, lossless, lossy_error, shown
 
 NAMES = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
 

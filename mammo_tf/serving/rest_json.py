@@ -8,8 +8,6 @@ numbers. A whole number is taken for a decimal where none is lost; a decimal nev
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,16 +15,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mammo_tf.serving.json_values import converted, is_bytes, shown
 from mammo_tf.serving.refusals import Code, RequestError, wrong
 from mammo_tf.serving.saved_model import TensorPlace
 
 Places = Mapping[str, TensorPlace]
-SHOWN = 200  # characters of a value in a message
-B64 = "b64"
+DEEPEST = 64  # dimensions of an array
 # Python's words for a fault of JSON, and those of the parser that TensorFlow Serving has (RapidJSON):
 PARSE_ERRORS = {
     "Expecting value": "Invalid value.",
@@ -40,7 +37,6 @@ PARSE_ERRORS = {
     "Invalid \\escape": "Invalid escape character in string.",
     "Invalid \\uXXXX escape": "Incorrect hex digit after \\u escape in string.",
 }
-INT64, UINT64 = range(-(2**63), 2**63), range(2**64)
 
 
 @dataclass(frozen=True)
@@ -93,55 +89,6 @@ class JsonRequest:
         if self.is_row_format:
             return _of_rows(self.values["instances"], places)
         return _of_columns(self.values["inputs"], places)
-
-
-def shown(value: Any) -> str:
-    """A value for a message, cut where it is long."""
-    text = json.dumps(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
-def kind_of(value: Any) -> str:
-    """What JSON calls a value."""
-    match value:
-        case None:
-            return "Null"
-        case bool():
-            return "True" if value else "False"
-        case dict():
-            return "Object"
-        case list():
-            return "Array"
-        case str():
-            return "String"
-        case _:
-            return "Number"
-
-
-def is_bytes(value: Any) -> bool:
-    """Whether a value is `{"b64": "..."}`."""
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(B64), str)
-
-
-def bytes_of(value: Any) -> bytes:
-    """The bytes of `{"b64": "..."}`, whose padding may be left out."""
-    text = "".join(value[B64].split()).rstrip("=")
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise wrong("Unable to base64 decode") from error
-
-
-def lossless(value: float, dtype: tf.DType) -> bool:
-    """Whether a decimal type holds a number: whole ones up to the digits that it has, others up to its largest."""
-    limits = np.finfo(dtype.as_numpy_dtype) if dtype != tf.bfloat16 else np.finfo(np.float32)
-    if isinstance(value, int) and (value in INT64 or value in UINT64):
-        return abs(value) <= 2 ** (limits.nmant + 1) - 1
-    try:
-        number = float(value)
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
-    return not math.isfinite(number) or abs(number) <= float(limits.max)
 
 
 def _parsed(body: bytes) -> Any:
@@ -241,6 +188,8 @@ def _array(value: Any, dtype: tf.DType) -> NDArray[Any]:
     leaves, one = [value], value
     while isinstance(one, list):
         shape.append(len(one))
+        if len(shape) > DEEPEST:
+            raise wrong(f"Encountered list at unexpected level: {len(shape)} expected < {DEEPEST}")
         if any(not isinstance(item, list) or len(item) != shape[-1] for item in leaves):
             raise _ragged(value, shape[:-1], len(one))
         leaves = list(chain.from_iterable(leaves))
@@ -248,7 +197,7 @@ def _array(value: Any, dtype: tf.DType) -> NDArray[Any]:
     deeper = next((item for item in leaves if isinstance(item, list)), None)
     if deeper is not None:
         raise wrong(f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}")
-    return _converted(leaves, dtype).reshape(shape)
+    return converted(leaves, dtype).reshape(shape)
 
 
 def _ragged(value: Any, shape: Sequence[int], expected: int) -> RequestError:
@@ -264,69 +213,3 @@ def _ragged(value: Any, shape: Sequence[int], expected: int) -> RequestError:
         f"JSON Value: {shown(first)} found at incorrect level: {level + 1} in the JSON DOM. "
         f"Expected at level: {level + 1}"
     )
-
-
-def _converted(leaves: Sequence[Any], dtype: tf.DType) -> NDArray[Any]:
-    """Values without lists as an array of a type."""
-    kinds = set(map(type, leaves))
-    if dtype == tf.string:
-        return _strings(leaves)
-    if dtype == tf.bool:
-        allowed: set[type] = {bool}
-    elif dtype.is_integer:
-        allowed = {int}
-    elif dtype.is_floating:
-        allowed = {int, float}
-    else:
-        raise RequestError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shown(leaves[:1])} to type: {dtype.name}")
-    if kinds - allowed:
-        raise _type_error(next(leaf for leaf in leaves if type(leaf) not in allowed), dtype)
-    if dtype.is_integer:
-        outside = next((leaf for leaf in leaves if not dtype.min <= leaf <= dtype.max), None)
-        if outside is not None:
-            raise _type_error(outside, dtype)
-    if dtype.is_floating:
-        return _decimals(leaves, dtype, int in kinds)
-    return np.array(leaves, dtype.as_numpy_dtype)
-
-
-def _decimals(leaves: Sequence[Any], dtype: tf.DType, has_whole: bool) -> NDArray[Any]:
-    """Numbers of a decimal type, of which none may be lost."""
-    if not has_whole:  # pictures are a million of them: looked at together
-        numbers = np.array(leaves, np.float64)
-        with np.errstate(over="ignore"):
-            values = numbers.astype(dtype.as_numpy_dtype)
-        if np.array_equal(np.isinf(values.astype(np.float64)), np.isinf(numbers)):
-            return values
-    lossy = next((leaf for leaf in leaves if not lossless(leaf, dtype)), None)
-    if lossy is not None:
-        raise lossy_error(lossy, dtype)
-    return np.array(leaves, dtype.as_numpy_dtype)
-
-
-def lossy_error(value: Any, dtype: tf.DType) -> RequestError:
-    """A number that a decimal type would round."""
-    name = "double" if dtype == tf.float64 else "float"
-    return wrong(f"Cannot convert JSON value: {shown(value)} to {name} without loss of precision.")
-
-
-def _strings(leaves: Sequence[Any]) -> NDArray[Any]:
-    found = np.empty(len(leaves), object)
-    for number, leaf in enumerate(leaves):
-        if isinstance(leaf, dict):
-            if not is_bytes(leaf):
-                raise wrong(f"JSON Value: {shown(leaf)} not formatted correctly for base64 data")
-            found[number] = bytes_of(leaf)
-        elif isinstance(leaf, str):
-            try:
-                found[number] = leaf.encode()
-            except UnicodeEncodeError as error:
-                raise wrong("JSON Parse error: The surrogate pair in string is invalid.") from error
-        else:
-            raise _type_error(leaf, tf.string)
-    return found
-
-
-def _type_error(value: Any, dtype: tf.DType) -> RequestError:
-    name = {tf.float32: "float", tf.float64: "double"}.get(dtype, dtype.name)
-    return wrong(f"JSON Value: {shown(value)} Type: {kind_of(value)} is not of expected type: {name}")

@@ -78,7 +78,7 @@ class ModelServer:
         listening = _listening(settings.host, settings.rest_port)
         try:
             self._store.configure(settings.models)
-            metrics = ServerMetrics()
+            metrics = ServerMetrics(say)
             inference = Inference(Batcher(settings.batching, metrics.batch), settings.max_pixels)
             self._grpc, self._health = self._grpc_server(inference, metrics)
             self.grpc_port = _bound(self._grpc, settings.host, settings.grpc_port)

@@ -18,8 +18,8 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from mammo_tf.errors import MammoError
 from mammo_tf.serving.batching import BatchSettings
+from mammo_tf.serving.version_folders import GRAPH, is_number, version_folders
 
-GRAPH = "saved_model.pb"
 IN_CONTAINER = PurePosixPath("/models")  # where the image of TensorFlow Serving has its models
 METRICS_PATH = "/monitoring/prometheus/metrics"
 PLATFORM = "tensorflow"
@@ -61,20 +61,6 @@ class ModelSettings:
     labels: Mapping[str, int] = field(default_factory=dict)
 
 
-def version_folders(folder: Path) -> dict[int, Path]:
-    """The versions of a model, by number, in order; of a folder that is a SavedModel itself the only one."""
-    if (folder / GRAPH).is_file():
-        return {int(folder.name) if _is_number(folder.name) else 1: folder}
-    if not folder.is_dir():
-        return {}
-    found = {int(path.name): path for path in folder.iterdir() if _is_number(path.name) and path.is_dir()}
-    return dict(sorted(found.items()))
-
-
-def _is_number(name: str) -> bool:
-    return name.isascii() and name.isdigit()
-
-
 def models_in(folders: Sequence[str | Path], name: str | None = None) -> tuple[ModelSettings, ...]:
     """Models to serve, of folders that were named: a version, a model with its versions, or several models.
 
@@ -93,7 +79,7 @@ def models_in(folders: Sequence[str | Path], name: str | None = None) -> tuple[M
             kind = "not a folder" if folder.exists() else "not there"
             raise MammoError("model_missing", f"the model {folder} is {kind}", "Write one with mammo-tf export")
         if (folder / GRAPH).is_file():
-            own = resolved.parent.name if _is_number(resolved.name) else resolved.name
+            own = resolved.parent.name if is_number(resolved.name) else resolved.name
             found.append(ModelSettings(own, folder))
         elif version_folders(folder):
             found.append(ModelSettings(resolved.name, folder))

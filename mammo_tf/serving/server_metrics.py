@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -14,12 +15,14 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 PREFIX = "mammo_tf_serving"
+LOG = logging.getLogger("mammo_tf")
 
 
 class ServerMetrics:
-    """Counters of one server."""
+    """Counters of one server, and its word on faults that nobody foresaw."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
+        self._say = say
         self._registry = CollectorRegistry()
         self._requests = Counter(
             f"{PREFIX}_requests", "Requests", ["model_name", "api", "method", "status"], registry=self._registry
@@ -56,6 +59,11 @@ class ServerMetrics:
     def batch(self, rows: int) -> None:
         """Counts a batch that ran."""
         self._rows.observe(rows)
+
+    def fault(self, request: str, error: Exception) -> None:
+        """Tells of a fault that nobody foresaw; its trace goes to the log of the package."""
+        self._say(f"{request} failed: {type(error).__name__}: {error}")
+        LOG.error("%s failed", request, exc_info=error)
 
     def page(self) -> bytes:
         """Everything, as text that Prometheus reads."""

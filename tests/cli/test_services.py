@@ -65,6 +65,26 @@ def test_serve_answers_and_ends_on_a_signal(half: Path, monkeypatch: pytest.Monk
     assert served([str(half), "--name", "half"], ask, monkeypatch, signal.SIGINT) == 130
 
 
+def test_calls_in_flight_are_answered_when_it_ends(half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They wait half a second for others to join them; the signal comes before."""
+    answers = []
+
+    def ask(address: str) -> None:
+        def call() -> None:
+            answers.append(
+                httpx.post(f"{address}/v1/models/half:predict", json={"instances": [2.0]}, timeout=30).json()
+            )
+
+        calling.append(threading.Thread(target=call))
+        calling[0].start()
+        threading.Event().wait(0.2)
+
+    calling: list[threading.Thread] = []
+    assert served([str(half), "--batch-timeout-ms", "500"], ask, monkeypatch, signal.SIGTERM) == 0
+    calling[0].join()
+    assert answers == [{"predictions": [3.0]}]
+
+
 def test_serve_follows_its_configuration_files(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A label is moved while the server runs; a faulty file changes nothing."""
     shutil.copytree(half / "1", tmp_path / "models" / "half" / "1")

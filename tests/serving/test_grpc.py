@@ -256,6 +256,14 @@ def test_callers_at_once_get_their_own_answers(stub: Any, film_files: list[Path]
             assert abs(float(answer) - served["scores"][number]) < 1e-5
 
 
+def test_a_fault_that_nobody_foresaw(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("mammo_tf.serving.inference.Inference.predict", broken)
+    assert refused(stub.Predict, request(x=np.float32(2)), grpc.StatusCode.INTERNAL) == "ValueError: a fault"
+
+
 def test_health(channel: grpc.Channel) -> None:
     check = health_pb2_grpc.HealthStub(channel).Check
     for service in ("", "tensorflow.serving.PredictionService"):

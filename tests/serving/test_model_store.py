@@ -87,7 +87,7 @@ def test_a_new_version_takes_over_and_calls_in_flight_finish(
 
 
 def test_the_old_version_answers_while_the_new_one_is_loaded(root: Path, two: Path) -> None:
-    from mammo_tf.serving.model_store import opened
+    from mammo_tf.serving.version_folders import opened
 
     begun, may_load = threading.Event(), threading.Event()
     may_load.set()

@@ -251,3 +251,13 @@ def test_health_and_metrics(ask: Ask) -> None:
     assert 'model_name="",status="NOT_FOUND"' in page.text
     assert "made-up" not in page.text
     assert "mammo_tf_serving_batch_rows_count" in page.text
+
+
+def test_a_fault_that_nobody_foresaw(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("mammo_tf.serving.inference.Inference.predict", broken)
+    assert fault(ask("/v1/models/half:predict", {"instances": [2.0]}), 500) == "ValueError: a fault"
+    monkeypatch.undo()
+    assert answered(ask("/v1/models/half:predict", {"instances": [2.0]})) == {"predictions": [3.0]}

@@ -14,6 +14,7 @@ JsonFromRegressionResult, -WithNonFinite, JsonFromResultErrors, StatusError.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from mammo_tf.serving.refusals import Code, RequestError, wrong
@@ -274,3 +277,30 @@ def test_results_and_errors_as_json() -> None:
         with pytest.raises(RequestError, match="Cannot convert empty"):
             convert(empty)
     assert json.loads(error_json(wrong('Bad key: "key"'))) == {"error": 'Bad key: "key"'}
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.just({"b64": "aGVsbG8="}),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(("x", "y", "b64")), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(("instances", "inputs", "signature_name", "examples", "context")), JSON_VALUES),
+    st.sampled_from((tf.float32, tf.float64, tf.int32, tf.uint64, tf.bool, tf.string, tf.half, tf.complex64)),
+    st.booleans(),
+)
+def test_whatever_is_asked_is_taken_or_refused(values: dict[str, Any], dtype: Any, two: bool) -> None:
+    """Never another error; what is taken has the type that the signature tells."""
+    with contextlib.suppress(RequestError):
+        request = JsonRequest.of(json.dumps(values).encode())
+        for found in request.tensors(places(x=dtype, y=dtype) if two else places(x=dtype)).values():
+            assert found.dtype == (object if dtype == tf.string else dtype.as_numpy_dtype)
+    with contextlib.suppress(RequestError):
+        input_of(values)
+
+
+def test_very_deep_lists() -> None:
+    with pytest.raises(RequestError, match="unexpected level"):
+        tensors(f'{{"inputs": {"[" * 500}1{"]" * 500}}}', x=tf.int32)
