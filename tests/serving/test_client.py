@@ -75,11 +75,11 @@ def test_predictions_equal_those_of_predict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """DICOM and PNG; the views of an exam in one batch; the same rejects, and the same word on which network it was."""
-    sizes = []
+    sizes: list[int] = []
     original = Client.predict
 
     def noted(self: Client, inputs: Any, signature: str = "") -> Any:
-        sizes.append(len(inputs["picture"]))
+        sizes.extend(len(pictures) for name, pictures in inputs.items() if name == "picture")
         return original(self, inputs, signature)
 
     monkeypatch.setattr(Client, "predict", noted)
@@ -239,7 +239,7 @@ def test_addresses(server: str) -> None:
 
 @pytest.fixture(scope="module")
 def telling(served: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of a model that tells a card: that of `served` (`tiny`), or another (`other`)."""
+    """The address of a server of models that tell a card, that of `served` (`tiny`), another (`other`), none (`silent`)."""
     from dataclasses import replace
 
     from mammo_tf.serving.server import ModelServer, ServerSettings
@@ -263,6 +263,7 @@ def telling(served: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
         tf.saved_model.save(
             made, str(root / name / "1"), signatures={"metadata": made.card, "serving_float": made.mean}
         )
+    tf.saved_model.save(made, str(root / "silent" / "1"), signatures={"serving_float": made.mean})
     settings = ServerSettings(models_in([root]), rest_port=0, grpc_port=0, poll_s=3600)
     with ModelServer(settings) as server:
         yield f"http://127.0.0.1:{server.rest_port}"
@@ -284,6 +285,11 @@ def test_the_card_comes_from_the_server_or_is_compared(
     ):
         remote_scorer(client, served["bundle"])
     assert caught.value.code == "server_differs"
+    with (
+        Client(telling, "silent") as client,
+        pytest.raises(MammoError, match="does not tell its card. Name the bundle"),
+    ):
+        remote_scorer(client)
     with to_server("http", "half") as client, pytest.raises(MammoError, match="has no signature serving_float"):
         remote_scorer(client)
 
@@ -332,7 +338,6 @@ def test_the_command(
         ([address, *words, "--version", "1", "--label", "stable"], "both the version 1 and the label stable"),
         ([address, *words, "--model", "half"], "has no signature serving_float"),
         ([address, *words[:3]], "neither --model nor --bundle is given"),
-        ([address, *words[:3], "--model", "tiny"], "does not tell its card. Name the bundle"),
         ([address, *words, "--root", "x"], "--root belongs to a manifest"),
         (["127.0.0.1:8501", *words], "is not the address of a server. Write http://HOST:8501"),
     ):
