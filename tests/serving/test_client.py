@@ -239,7 +239,7 @@ def test_addresses(server: str) -> None:
 
 @pytest.fixture(scope="module")
 def telling(served: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of models that tell a card, that of `served` (`tiny`), another (`other`), none (`silent`)."""
+    """The address of a server of models that tell the card of `served` (`tiny`), another (`other`), none (`silent`)."""
     from dataclasses import replace
 
     from mammo_tf.serving.server import ModelServer, ServerSettings
