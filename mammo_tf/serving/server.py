@@ -26,6 +26,7 @@ from mammo_tf.serving.server_config import METRICS_PATH, ModelSettings, read_mod
 from mammo_tf.serving.server_metrics import ServerMetrics
 
 CALLERS = 32  # of gRPC that are served at once
+LARGEST_MESSAGE = 2**31 - 1  # bytes; more gRPC cannot carry
 DRAIN_S = 60  # the longest that calls in flight may take when the server ends
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
@@ -135,7 +136,7 @@ class ModelServer:
     def _grpc_server(self, inference: Inference, metrics: ServerMetrics) -> tuple[grpc.Server, health.HealthServicer]:
         most = self._settings.max_request_bytes
         options = [
-            ("grpc.max_receive_message_length", most),
+            ("grpc.max_receive_message_length", min(most, LARGEST_MESSAGE)),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # a port that is taken is an error, and not shared
         ]
@@ -195,5 +196,6 @@ def _bound(server: grpc.Server, host: str, port: int) -> int:
 
 
 def _taken(host: str, port: int, error: Exception | None) -> MammoError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else "Address already in use"
+    told = error.strerror if isinstance(error, OSError) and error.strerror else "Address already in use"
+    reason = told.partition(" (while")[0]  # Python adds the address that the sentence has
     return MammoError("port_taken", f"{host}:{port} cannot be listened at: {reason}", "Choose another port or host")
