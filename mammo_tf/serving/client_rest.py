@@ -90,7 +90,7 @@ def _tensors(told: Mapping[str, Any]) -> dict[str, ServedTensor]:
 
 
 def _sizes(shape: Mapping[str, Any]) -> tuple[int, ...] | None:
-    return None if shape["unknown_rank"] else tuple(int(one["size"]) for one in shape["dim"])
+    return None if shape.get("unknown_rank") else tuple(int(one["size"]) for one in shape.get("dim", ()))
 
 
 def _json(values: NDArray[Any]) -> str:

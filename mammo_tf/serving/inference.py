@@ -51,9 +51,8 @@ class Inference:
             raise RequestError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         if signature.method not in (PREDICT, CLASSIFY, REGRESS):
             methods = ", ".join((PREDICT, CLASSIFY, REGRESS))
-            raise wrong(
-                f"Expected prediction signature method_name to be one of {{{methods}}}. Was: {signature.method}"
-            )
+            sentence = f"Expected prediction signature method_name to be one of {{{methods}}}. Was: {signature.method}"
+            raise RequestError(Code.INTERNAL, sentence)
         _check_inputs(signature, inputs, held.model.exact_shapes)
         for key, values in inputs.items():
             if values.dtype.kind in "OS":

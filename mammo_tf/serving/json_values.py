@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,24 +56,12 @@ def bytes_of(value: Any) -> bytes:
         raise wrong("Unable to base64 decode") from error
 
 
-def lossless(value: float, dtype: tf.DType) -> bool:
-    """Whether a decimal type holds a number: whole ones up to the digits that it has, others up to its largest."""
-    if isinstance(value, int) and (value in INT64 or value in UINT64):
-        return abs(value) <= _largest_whole(dtype)
+def decimal(value: float) -> float:
+    """A number as a float64, which holds every decimal of JSON but not every whole number of hundreds of digits."""
     try:
-        number = float(value)
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
-    return not math.isfinite(number) or abs(number) <= float(_limits(dtype).max)
-
-
-def _limits(dtype: tf.DType) -> np.finfo:
-    return np.finfo(np.float32 if dtype == tf.bfloat16 else dtype.as_numpy_dtype)
-
-
-def _largest_whole(dtype: tf.DType) -> int:
-    """The largest whole number of which a decimal type holds every digit."""
-    return 2 ** (_limits(dtype).nmant + 1) - 1
+        return float(value)
+    except OverflowError as error:
+        raise wrong("JSON Parse error: Number too big to be stored in double.") from error
 
 
 def converted(leaves: Sequence[Any], dtype: tf.DType) -> NDArray[Any]:
@@ -97,28 +84,9 @@ def converted(leaves: Sequence[Any], dtype: tf.DType) -> NDArray[Any]:
         if outside is not None:
             raise _type_error(outside, dtype)
     if dtype.is_floating:
-        return _decimals(leaves, dtype)
+        with np.errstate(over="ignore"):  # infinity, as TensorFlow Serving has it
+            return np.array([decimal(leaf) for leaf in leaves], np.float64).astype(dtype.as_numpy_dtype)
     return np.array(leaves, dtype.as_numpy_dtype)
-
-
-def _decimals(leaves: Sequence[Any], dtype: tf.DType) -> NDArray[Any]:
-    """Numbers of a decimal type, of which none may be lost; a picture is a million of them, looked at together."""
-    if max((abs(leaf) for leaf in leaves if type(leaf) is int), default=0) <= _largest_whole(dtype):
-        numbers = np.array(leaves, np.float64)
-        with np.errstate(over="ignore"):
-            values = numbers.astype(dtype.as_numpy_dtype)
-        if np.array_equal(np.isinf(values.astype(np.float64)), np.isinf(numbers)):
-            return values
-    lossy = next((leaf for leaf in leaves if not lossless(leaf, dtype)), None)
-    if lossy is not None:
-        raise lossy_error(lossy, dtype)
-    return np.array(leaves, dtype.as_numpy_dtype)
-
-
-def lossy_error(value: Any, dtype: tf.DType) -> RequestError:
-    """A number that a decimal type would round."""
-    name = "double" if dtype == tf.float64 else "float"
-    return wrong(f"Cannot convert JSON value: {shown(value)} to {name} without loss of precision.")
 
 
 def _strings(leaves: Sequence[Any]) -> NDArray[Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import tensorflow as tf
 from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import input_pb2
 
-from mammo_tf.serving.json_values import INT64, UINT64, bytes_of, is_bytes, kind_of, lossless, lossy_error, shown
+from mammo_tf.serving.json_values import INT64, UINT64, bytes_of, decimal, is_bytes, kind_of, shown
 from mammo_tf.serving.refusals import wrong
 
 NAMES = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
@@ -63,13 +62,10 @@ def _add(feature: Any, name: str, value: Any) -> None:
     elif isinstance(value, int) and (isinstance(value, bool) or value in INT64 or value in UINT64):
         whole = _list_of(feature, "int64_list", name)
         if value not in INT64:
-            raise wrong(f"Feature: {name} has uint64 element. Only int64 is supported.")
+            raise wrong(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
         whole.append(int(value))
     else:
-        decimal = _list_of(feature, "float_list", name)
-        if not lossless(value, tf.float32):
-            raise lossy_error(value, tf.float32)
-        decimal.append(float(value))
+        _list_of(feature, "float_list", name).append(decimal(value))
 
 
 def _list_of(feature: Any, kind: str, name: str) -> Any:

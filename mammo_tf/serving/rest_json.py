@@ -2,8 +2,9 @@
 
 A request has `instances` (a row for each picture) or `inputs` (a column for each input), never both. A value is a
 scalar or a list of any depth, as deep everywhere; bytes are `{"b64": "..."}`. `NaN`, `Infinity` and `-Infinity` are
-numbers. A whole number is taken for a decimal where none is lost; a decimal never for a whole one. Names in the object
-`inputs` that the signature lacks are passed over there, as TensorFlow Serving does; in `instances` they are refused.
+numbers. A whole number is taken for a decimal, a decimal never for a whole one; a decimal is rounded to its type, and
+infinite where it is beyond the largest. Names in the object `inputs` that the signature lacks are passed over there, as
+TensorFlow Serving does; in `instances` they are refused.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def _parsed(body: bytes) -> Any:
 
 def _of_rows(rows: Any, places: Places) -> dict[str, NDArray[Any]]:
     if not isinstance(rows, list):
-        raise wrong(f"JSON Value: {shown(rows)} Excepting 'instances' to be an list/array")
+        raise wrong(f"JSON Value: {shown(rows)} Expecting 'instances' to be an list/array")
     if not rows:
         raise wrong(f"JSON Value: {shown(rows)} No values in 'instances' array")
     if not isinstance(rows[0], dict) and len(places) > 1:

@@ -121,9 +121,11 @@ def little_server(served: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
 
     root = tmp_path_factory.mktemp("served_models")
     half_plus_two(root / "half" / "123")
+    half_plus_two(root / "labelled" / "1", labelled=True)
     echo(root / "echo" / "1")
     models = (
         ModelSettings("half", root / "half", labels={"stable": 123}),
+        ModelSettings("labelled", root / "labelled"),
         ModelSettings("echo", root / "echo"),
         ModelSettings("tiny", served["bundle"].parent),
         ModelSettings("an odd/name", root / "half", labels={"a:b": 123}),

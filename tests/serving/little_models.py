@@ -40,6 +40,7 @@ def half_plus_two(folder: Path, added: float = 2.0, labelled: bool = False) -> P
             "classify_x_to_y": signature({"inputs": examples}, scores, "classify"),
             "regress_x_to_y": signature({"inputs": examples}, {"outputs": y}, "regress"),
             "regress_x_to_y2": signature({"inputs": examples}, {"outputs": y}, "regress"),
+            "regress_other": signature({"inputs": x}, {"outputs": y}, "regress"),
         }
         for one in signatures.values():  # as the example tells it, though it takes any shape
             for side in (one.inputs, one.outputs):

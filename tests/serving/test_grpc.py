@@ -3,10 +3,10 @@
 Of its `servables/tensorflow/predict_impl_test.cc`: MissingOrEmptyModelSpec, EmptyInputList,
 InputTensorsDontMatchModelSpecInputs, OutputFiltersDontMatchModelSpecOutputs, InputTensorsHaveWrongType,
 ModelMissingSignatures, PredictionSuccess, PredictionWithNamedRegressionSignature, -ClassificationSignature; of
-`tensorflow_model_server_test.py`: testGetModelStatus, testClassify, testRegress, testMultiInference,
-testPredictSavedModel; of `get_model_status_impl_test.cc` all but the override; the faults of
-`get_model_metadata_impl.cc`, `multi_inference.cc` and `model_service_impl.cc`. Besides: labels, every type, messages
-of several megabytes, a tensor that says it is larger than it is, callers at once, health.
+`multi_inference_test.cc` all; of `tensorflow_model_server_test.py`: testGetModelStatus, testClassify, testRegress,
+testMultiInference, testPredictSavedModel; of `get_model_status_impl_test.cc` and `get_model_metadata_impl_test.cc` all
+but the override; the faults of `model_service_impl.cc`. Besides: labels, every type, messages of several megabytes, a
+tensor that says it is larger than it is, callers at once, health.
 """
 
 from __future__ import annotations
@@ -197,6 +197,12 @@ def test_multi_inference(stub: Any) -> None:
     assert "same model name" in refused(call, multi(regress, ("echo", "x", "classify")), INVALID)
     refused(call, multi(("half", "serving_default", "predict")), grpc.StatusCode.UNIMPLEMENTED)
     assert "Requested signature not found" in refused(call, multi(("half", "nope", "regress")), INVALID)
+    other = multi(regress, ("half", "regress_other", "regress"))
+    assert "Input tensor must be the same for all Signatures" in refused(call, other, INVALID)
+    empty = multi(regress)
+    empty.input.Clear()
+    assert refused(call, empty, INVALID) == "Input is empty."
+    assert refused(call, inference_pb2.MultiInferenceRequest(), INVALID) == "ModelSpec has no name specified."
 
 
 def test_status_and_metadata(stub: Any, models: Any) -> None:
@@ -216,6 +222,12 @@ def test_status_and_metadata(stub: Any, models: Any) -> None:
     answer.metadata["signature_def"].Unpack(signatures)
     assert signatures.signature_def["serving_default"].inputs["x"].name == "x:0"
     assert answer.model_spec.version.value == 123
+    asking.model_spec.name = "test"
+    refused(stub.GetModelMetadata, asking, NOT_FOUND)
+    asking.ClearField("model_spec")
+    assert refused(stub.GetModelMetadata, asking, INVALID) == "Missing ModelSpec"
+    asking.model_spec.name = ""
+    assert refused(stub.GetModelMetadata, asking, INVALID) == "ModelSpec has no name specified."
     asking.metadata_field[0] = "colour"
     assert "Metadata field colour is not supported" in refused(stub.GetModelMetadata, asking, INVALID)
     del asking.metadata_field[:]

@@ -176,6 +176,9 @@ def test_classify_and_regress(ask: Ask) -> None:
         assert answered(told) == {"results": [[["", 12.0]]]}
     shared = {"signature_name": "regress_x_to_y", "context": {"x": 2.0}, "examples": [{}, {}]}
     assert answered(ask(f"{path}:regress", shared)) == {"results": [3.0, 3.0]}
+    named = {"signature_name": "classify_x_to_y", "context": {"x": 2.0}, "examples": [{}, {"x": 20.0}]}
+    told = answered(ask("/v1/models/labelled:classify", named))  # an example's own feature counts, not the shared one
+    assert told == {"results": [[["half", 3.0]], [["half", 12.0]]]}
     word = "signature method_name to be tensorflow/serving/"
     assert f"Expected classification {word}classify" in fault(ask(f"{path}:classify", {"examples": [{"x": 1.0}]}), 400)
     assert f"Expected regression {word}regress" in fault(ask(f"{path}:regress", {"examples": [{"x": 1.0}]}), 400)
@@ -193,7 +196,13 @@ def test_status_and_metadata(ask: Ask) -> None:
     metadata = answered(ask("/v1/models/half/metadata"))
     assert metadata["model_spec"] == {"name": "half", "signature_name": "", "version": "123"}
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
-    assert set(signatures) == {"serving_default", "classify_x_to_y", "regress_x_to_y", "regress_x_to_y2"}
+    assert set(signatures) == {
+        "serving_default",
+        "classify_x_to_y",
+        "regress_x_to_y",
+        "regress_x_to_y2",
+        "regress_other",
+    }
     dimensions = [{"size": "-1", "name": ""}, {"size": "1", "name": ""}]
     assert signatures["serving_default"] == {
         "inputs": {
