@@ -15,10 +15,11 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging.steps import checked_breast
 from mammo_tf.serving.bundle import NOTHING, Scored
 from mammo_tf.serving.client import Client
+from mammo_tf.serving.export import METADATA
 from mammo_tf.serving.scorer import Scorer, open_scorer
+from mammo_tf.serving.signatures import FLOAT_SIGNATURE, PNG_SIGNATURE
 from mammo_tf.training import ModelCard
 
-FLOAT_SIGNATURE, PNG_SIGNATURE, METADATA = "serving_float", "serving_default", "metadata"
 MOST_BYTES = 32 * 2**20  # of pictures in one request
 BREAST = "breast"
 NAME_BUNDLE = "Name the bundle that it serves (--bundle saved_models/NAME)"

@@ -18,7 +18,8 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from mammo_tf.errors import MammoError
 from mammo_tf.serving.batching import BatchSettings
-from mammo_tf.serving.version_folders import GRAPH, is_number, version_folders
+from mammo_tf.serving.bundle import GRAPH
+from mammo_tf.serving.version_folders import is_number, version_folders
 
 IN_CONTAINER = PurePosixPath("/models")  # where the image of TensorFlow Serving has its models
 METRICS_PATH = "/monitoring/prometheus/metrics"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mammo_tf.serving.bundle import open_bundle
-from mammo_tf.serving.export import DESCRIPTION
+from mammo_tf.serving.bundle import GRAPH, open_bundle
+from mammo_tf.serving.bundle_place import DESCRIPTION
 from mammo_tf.serving.saved_model import SavedModel
 from mammo_tf.serving.warm_up_replay import warm_up
-
-GRAPH = "saved_model.pb"
 
 
 def version_folders(folder: Path) -> dict[int, Path]:
