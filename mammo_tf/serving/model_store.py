@@ -227,10 +227,12 @@ class ModelStore:
                 known[number] = version
         try:
             model = self._load(version.folder)
-        except MammoError as error:
+        except Exception as error:  # whatever is wrong with a version, the others are served on
+            known_fault = isinstance(error, MammoError)
+            reason = str(error) if known_fault else f"{version.folder}: {type(error).__name__}: {error}"
             with self._lock:
-                version.state, version.error = State.END, RequestError(Code.FAILED_PRECONDITION, str(error))
-            self._say(f"{name} version {number} is not served: {error}")
+                version.state, version.error = State.END, RequestError(Code.FAILED_PRECONDITION, reason)
+            self._say(f"{name} version {number} is not served: {reason}")
             return
         with self._lock:
             version.model, version.state = model, State.AVAILABLE
@@ -255,9 +257,10 @@ class ModelStore:
         )  # fmt: skip
 
     def _check_labels(self, settings: ModelSettings) -> None:
+        wanted = self._wanted(settings)
         for number in settings.labels.values():
             version = self._models[settings.name].get(number)
-            if version is None or version.state != State.AVAILABLE:
+            if number not in wanted or version is None or version.state != State.AVAILABLE:
                 sentence = f"Request to assign label to version {number} of model {settings.name}, which is not "
                 raise RequestError(Code.FAILED_PRECONDITION, sentence + "currently available for inference")
 

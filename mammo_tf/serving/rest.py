@@ -41,7 +41,7 @@ VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 ASKING = re.compile(rf"/v1/models/(?P<model>[^/:]+){VERSION}:(?P<method>classify|regress|predict)", re.IGNORECASE)
 TELLING = re.compile(rf"/v1/models(?:/(?P<model>[^/:]+))?{VERSION}(?:/(?P<method>metadata))?", re.IGNORECASE)
 API = re.compile(r"/v1/.*", re.IGNORECASE | re.DOTALL)
-LARGEST_VERSION = 2**63 - 1
+LARGEST_VERSION, LONGEST_VERSION = 2**63 - 1, 19  # of its digits
 TOO_LARGE = 413
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
 
@@ -186,7 +186,7 @@ def _check_named(asked: Asked) -> None:
 
 def _asked(found: re.Match[str]) -> Asked:
     version = found["version"]
-    if version is not None and int(version) > LARGEST_VERSION:
+    if version is not None and (len(version) > LONGEST_VERSION or int(version) > LARGEST_VERSION):
         raise wrong(f"Failed to convert version: {version} to numeric.")
     label = None if found["label"] is None else unquote(found["label"])
     return Asked(unquote(found["model"] or ""), None if version is None else int(version), label)

@@ -79,7 +79,7 @@ class ModelServer:
         listening = _listening(settings.host, settings.rest_port)
         try:
             self._store.configure(settings.models)
-            metrics = ServerMetrics(say)
+            metrics = ServerMetrics(self._store.names, say)
             inference = Inference(Batcher(settings.batching, metrics.batch), settings.max_pixels)
             self._grpc, self._health = self._grpc_server(inference, metrics)
             self.grpc_port = _bound(self._grpc, settings.host, settings.grpc_port)
@@ -155,8 +155,8 @@ class ModelServer:
         while not self._over.wait(self._settings.poll_s):
             try:
                 self.refresh()
-            except OSError as error:  # a share that is away for a while
-                self._say(f"the models cannot be looked at: {error}")
+            except Exception as error:  # such as a share that is away: looked at again after a while
+                self._say(f"the models cannot be looked at: {type(error).__name__}: {error}")
 
     def _read_config_again(self) -> None:
         """Serves what the configuration file says now; a faulty one is told once and changes nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -21,8 +21,14 @@ LOG = logging.getLogger("mammo_tf")
 class ServerMetrics:
     """Counters of one server, and its word on faults that nobody foresaw."""
 
-    def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
-        self._say = say
+    def __init__(self, names: Callable[[], Collection[str]], say: Callable[[str], None] = lambda line: None) -> None:
+        """Begins at 0.
+
+        Args:
+            names: gives the models that the server has.
+            say: is told of faults.
+        """
+        self._names, self._say = names, say
         self._registry = CollectorRegistry()
         self._requests = Counter(
             f"{PREFIX}_requests", "Requests", ["model_name", "api", "method", "status"], registry=self._registry
@@ -44,16 +50,15 @@ class ServerMetrics:
             api: `REST` or `gRPC`.
             method: as `Predict`.
         """
-        began, code, name = time.perf_counter(), Code.INTERNAL, model
+        began, code = time.perf_counter(), Code.INTERNAL
         try:
             yield
             code = Code.OK
         except RequestError as error:
             code = error.code
-            name = "" if code == Code.NOT_FOUND else model
             raise
         finally:
-            self._requests.labels(name, api, method, code.name).inc()
+            self._requests.labels(model if model in self._names() else "", api, method, code.name).inc()
             self._latency.labels(api, method).observe(time.perf_counter() - began)
 
     def batch(self, rows: int) -> None:

@@ -133,6 +133,25 @@ def test_a_broken_version_leaves_the_old_one_serving_and_is_tried_again(
     assert (value(store), states(store)) == (4.0, {1: "END", 2: "AVAILABLE"})
 
 
+def test_a_fault_that_nobody_foresaw_leaves_the_old_version_serving(root: Path, two: Path) -> None:
+    from mammo_tf.serving.version_folders import opened
+
+    def load(folder: Path) -> Any:
+        if folder.name == "2":
+            raise RuntimeError("a fault")
+        return opened(folder)
+
+    store = ModelStore(load=load)
+    store.configure([ModelSettings("half", root)])
+    shutil.copytree(two / "plus_three", root / "2")
+    store.refresh()
+    assert value(store) == 3.0
+    error = store.statuses(Asked("half", 2))[0].error
+    assert error is not None
+    assert error.sentence == f"{root / '2'}: RuntimeError: a fault"
+    store.close()
+
+
 def test_policies(store: ModelStore, root: Path, two: Path) -> None:
     for number in (2, 3):
         shutil.copytree(two / "plus_three", root / str(number))
@@ -159,9 +178,10 @@ def test_labels_and_rollback(store: ModelStore, root: Path, two: Path) -> None:
     assert store.statuses(Asked("half", label="canary"))[0].version == 2
     store.configure([ModelSettings("half", root, both, {"stable": 2})])
     assert value(store, label="stable") == 4.0
-    with pytest.raises(RequestError, match="which is not currently available for inference") as caught:
-        store.configure([ModelSettings("half", root, both, {"stable": 7})])
-    assert caught.value.code == Code.FAILED_PRECONDITION
+    for policy, number in ((both, 7), (VersionPolicy(specific=(2,)), 1)):  # not there; would go
+        with pytest.raises(RequestError, match="which is not currently available for inference") as caught:
+            store.configure([ModelSettings("half", root, policy, {"stable": number})])
+        assert caught.value.code == Code.FAILED_PRECONDITION
     assert value(store, label="stable") == 4.0
     store.configure([ModelSettings("half", root, both, {"stable": 1})])
     assert value(store, label="stable") == 3.0

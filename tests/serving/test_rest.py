@@ -74,7 +74,8 @@ def test_malformed_requests(ask: Ask, verb: str, path: str) -> None:
 def test_requests_beyond_the_api(ask: Ask) -> None:
     assert fault(ask("/statuspage"), 404) == "Malformed request: GET /statuspage"
     assert fault(ask("/v1/models"), 400) == "Missing model name in request."
-    assert "Failed to convert version" in fault(ask(f"/v1/models/foo/versions/{2**64 - 1}:regress", "{}"), 400)
+    for version in (str(2**64 - 1), "9" * 5000):
+        assert "Failed to convert version" in fault(ask(f"/v1/models/foo/versions/{version}:regress", "{}"), 400)
 
 
 def test_models_and_versions_that_are_not_there(ask: Ask) -> None:
@@ -253,6 +254,7 @@ def test_health_and_metrics(ask: Ask) -> None:
     assert (ask("/healthz").status_code, ask("/healthz").text) == (200, "ok\n")
     ask("/v1/models/half:predict", {"instances": [2.0]})
     ask("/v1/models/made-up:predict", {"instances": [2.0]})
+    ask("/v1/models/made-up:predict", "no JSON")
     page = ask("/monitoring/prometheus/metrics")
     assert page.headers["content-type"].startswith("text/plain")
     counted = 'mammo_tf_serving_requests_total{api="REST",method="predict",model_name="half",status="OK"}'
