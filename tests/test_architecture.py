@@ -45,6 +45,7 @@ def test_rooms_above_the_line_load_no_tensorflow() -> None:
         "reporting.evaluating", "reporting.ladder", "reporting.ladder_text", "reporting.matching",
         "reporting.manifest_sheet", "radiomics",
         "radiomics.radiomic_features", "phantom", "records", "patients", "serving.predict_picture",
+        "serving.client", "serving.client_rest",
         "adaptation.shift_files",
     )  # fmt: skip
     code = (

@@ -98,11 +98,22 @@ NOT_HERE = {
     "--source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
     "mammo-tf adapt runs/baseline prepared/site_2 -o ladder --old prepared/site_1": "run by "
     "tests/adaptation/test_ladder.py",
+    "mammo-tf serve saved_models/config2": "serves until it is ended: run by tests/cli/test_services.py",
+    "mammo-tf serve --models-config deploy/models.config --models-root saved_models "
+    "--batching-config deploy/batching.config --monitoring-config deploy/monitoring.config": "the same, and the files "
+    "by tests/serving/test_deploy.py",
+    "mammo-tf client http://127.0.0.1:8501 /new/exams -o predictions.csv --bundle saved_models/config2": "run by "
+    "tests/serving/test_client.py",
+    "'(printf' '{\"instances\": [{\"b64\": \";' base64 '<' film.png '|' tr -d '\\n;' printf '\"}]})' '>' "
+    "request.json": "run by tests/serving/test_deploy.py",
+    "curl -s -d @request.json http://127.0.0.1:8501/v1/models/config2:predict": "run by tests/serving/test_deploy.py",
+    "docker compose -f deploy/compose.yaml --profile cpu up": "no Docker here; tests/serving/test_deploy.py reads it",
     "make setup": "made the environment that this test runs in",
     "make test": "runs this test",
     "make test-long": "runs this test's long part",
     ". .venv/bin/activate": "a shell's own business",
 }
+DOCKERS = {"--gpus", "--user", "--profile"}  # Docker's own options
 WITH_DOCKER = (
     "docker build --target cpu -t mammo_tf:cpu .",
     "docker run --rm mammo_tf:cpu",
@@ -315,7 +326,7 @@ def test_the_docs_name_commands_that_exist_and_all_of_them() -> None:
 def test_the_docs_name_options_that_exist() -> None:
     options = {name for command in _known_commands().values() for name in command._option_string_actions}  # type: ignore[attr-defined]
     scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py"))
-    options |= set(re.findall(r"add_argument\(\s*\"(--[a-z-]+)", scripts)) | {"--gpus", "--user"}  # Docker's own
+    options |= set(re.findall(r"add_argument\(\s*\"(--[a-z-]+)", scripts)) | DOCKERS
     for page in DOCS:
         for span in re.findall(r"`(--[a-z-]+)[^`\n]*`", page.read_text(encoding="utf-8")):
             assert span in options, f"{page.name} names the option {span}"

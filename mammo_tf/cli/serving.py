@@ -6,9 +6,13 @@ import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mammo_tf.cli.shared import Commands, counted, print_all, tensorflow_loaded, whole_number
 from mammo_tf.errors import MammoError
+
+if TYPE_CHECKING:
+    from mammo_tf.serving.predict import PredictReport
 
 
 def add(commands: Commands) -> None:
@@ -96,6 +100,11 @@ def predict(options: Namespace) -> None:
         batch_size=options.batch_size, flips=options.flips or None, root=options.root,
         winograd=not options.no_winograd, prevalence=options.prevalence,
     )  # fmt: skip
+    print_report(report)
+
+
+def print_report(report: PredictReport) -> None:
+    """What became of the files, in the manner of `predict`."""
     print_all(report.warnings)
     if report.passed_over:
         print_all([f"passed over as documents: {', '.join(report.passed_over)}"])

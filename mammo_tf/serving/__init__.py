@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mammo_tf.serving.bundle import Bundle, Scored, is_bundle, open_bundle
+    from mammo_tf.serving.client import Client
     from mammo_tf.serving.export import export_bundle
     from mammo_tf.serving.scorer import Scorer, open_scorer
 
-__all__ = ["Bundle", "Scored", "Scorer", "export_bundle", "is_bundle", "open_bundle", "open_scorer"]
-MODULES = {"export_bundle": "export", "Scorer": "scorer", "open_scorer": "scorer"}  # the others: bundle
+__all__ = ["Bundle", "Client", "Scored", "Scorer", "export_bundle", "is_bundle", "open_bundle", "open_scorer"]
+MODULES = {
+    "Client": "client",
+    "export_bundle": "export",
+    "Scorer": "scorer",
+    "open_scorer": "scorer",
+}  # the others: bundle
 
 
 def __getattr__(name: str) -> Any:

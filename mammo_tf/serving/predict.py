@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,6 @@ from mammo_tf.evaluation.predictions import ADDED, COLUMNS, Probability, with_de
 from mammo_tf.files import disk_errors
 from mammo_tf.guard import each_file, start_workers
 from mammo_tf.imaging.intensity_steps import Scale, SubtractMean
-from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import doubts
 from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
@@ -33,7 +32,7 @@ from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, 
 from mammo_tf.serving.answers import FAR
 from mammo_tf.serving.predict_domain import foreign
 from mammo_tf.serving.predict_inputs import Inputs, find_inputs, pictures_of
-from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
+from mammo_tf.serving.predict_picture import PredictPicture, prepare_encoded, prepare_picture
 from mammo_tf.serving.predict_tiles import score_pictures
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.serving.scorer import Scorer, open_scorer
@@ -81,12 +80,13 @@ class PredictReport:
 
 
 def predict(
-    source_model: str | Path,
+    source_model: str | Path | Scorer,
     inputs: str | Path | Sequence[str | Path],
     output: str | Path,
     sheet: str | Path | None = None,
     *,
     batch_size: int = 2,
+    by_exam: bool = False,
     flips: bool | None = None,
     positives: Sequence[str] | None = None,
     root: str | Path | None = None,
@@ -103,12 +103,13 @@ def predict(
     picture. `<output>_rejects.csv` lies next to it.
 
     Args:
-        source_model: a bundle, a `.keras` file or a run folder.
+        source_model: a bundle, a `.keras` file, a run folder, or what gives scores for one of these.
         inputs: files and folders, or one manifest (`.csv`).
         output: a file `*.csv`; a JSON file next to it tells the network that made it (`score_source`).
         sheet: PNG file of a picture sheet, 24 pictures a page, 96 at most.
         batch_size: pictures that the network sees at once; End2End VGG16 at 1152x896 takes 1.8 GB for one, 2.6 GB for
             two, 4.2 GB for four.
+        by_exam: begin another batch with each exam.
         flips: mean over four flips; by default as the model says of itself.
         positives: labels of a manifest that count as 1; by default as the model says, else malignant and high_risk.
         root: data root of a manifest's paths; by default its folder.
@@ -129,11 +130,11 @@ def predict(
     masks = output.with_name(f"{output.stem}_{MASKS}")
     found = find_inputs(inputs, root)
     found.candidates = [one for one in found.candidates if masks.resolve() not in one.file.resolve().parents]
-    scorer = open_scorer(source_model, flips, winograd)
+    scorer = source_model if isinstance(source_model, Scorer) else open_scorer(source_model, flips, winograd)
     probability = _probability(scorer, prevalence)
     began = time.perf_counter()
     run = _Run(scorer, keep=0 if sheet is None else SHOWN, masks=masks)
-    for batch in _batches(found, scorer.preprocessing, batch_size, workers):
+    for batch in _batches(_prepared(found, scorer, workers), batch_size, by_exam):
         run.take(batch)
     rejects = [*found.rejects, *run.rejects]
     rejects_path = rejects_of(output)
@@ -219,19 +220,28 @@ def _name(item: PredictPicture) -> tuple[str, str]:
     return item.row["image_id"], str(item.row.get("frame") or "")
 
 
-def _batches(
-    found: Inputs, preprocessing: Preprocessing, batch_size: int, workers: int
-) -> Iterator[list[PredictPicture | Reject]]:
-    """Prepared pictures in order, `batch_size` at a time; the next ones are prepared while a batch is worked on."""
-    batch: list[PredictPicture | Reject] = []
-    work = partial(prepare_picture, preprocessing=preprocessing)
-    pictures = pictures_of(found.candidates, preprocessing.projection, workers)
+def _prepared(found: Inputs, scorer: Scorer, workers: int) -> Iterator[PredictPicture | Reject]:
+    """Prepared pictures in order; the next ones are prepared while those are worked on."""
+    prepare = prepare_picture if scorer.score_encoded is None else prepare_encoded
+    work = partial(prepare, preprocessing=scorer.preprocessing)
+    pictures = pictures_of(found.candidates, scorer.preprocessing.projection, workers)
     for candidate, item in each_file(work, pictures, workers, "scoring"):
-        place, file = candidate.place, candidate.file
-        batch.append(Reject.of(place, item, file) if isinstance(item, MammoError) else item)
-        if len(batch) == batch_size:
+        yield Reject.of(candidate.place, item, candidate.file) if isinstance(item, MammoError) else item
+
+
+def _batches(
+    items: Iterable[PredictPicture | Reject], batch_size: int, by_exam: bool
+) -> Iterator[list[PredictPicture | Reject]]:
+    """`batch_size` at a time, of one exam each where that is asked."""
+    batch: list[PredictPicture | Reject] = []
+    exam = None
+    for item in items:
+        other = exam if isinstance(item, Reject) else (item.row.get("patient_id"), item.row.get("exam_id"))
+        if len(batch) == batch_size or (by_exam and batch and other != exam):
             yield batch
             batch = []
+        exam = other
+        batch.append(item)
     if batch:
         yield batch
 

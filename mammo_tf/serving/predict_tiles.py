@@ -32,6 +32,8 @@ def score_pictures(scorer: Scorer, pictures: Sequence[PredictPicture], task: obj
     """
     if scorer.card.patch is not None and scorer.preprocessing.whole_steps:
         raise MammoError("breast_missing", f"{scorer.path}: {CUT}", "Measure whole images with mammo-tf run")
+    if scorer.score_encoded is not None:
+        return scorer.score_encoded([item.encoded for item in pictures if item.encoded is not None])
     tiling = scorer.card.tiling
     if tiling is None:
         masks = [item.breast_mask for item in pictures if item.breast_mask is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -49,12 +49,14 @@ class Scorer:
         card: what the model says of itself, `flips` as it scores here.
         score: pictures, and breast masks where they are needed, to `Scored`; of a model of patches (`card.patch`) or
             tiles (`card.tiling`) it takes these.
+        score_encoded: PNG files to `Scored`, where whoever answers prepares pictures itself; else None.
     """
 
     path: Path
     preprocessing: Preprocessing
     card: ModelCard
     score: Score = field(repr=False)
+    score_encoded: Callable[[Sequence[bytes]], Scored] | None = field(default=None, repr=False)
 
 
 def open_scorer(path: str | Path, flips: bool | None = None, winograd: bool = True) -> Scorer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import cv2
 import keras
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from little_models import echo, half_plus_two  # noqa: E402 - it lies next to this file
 
 SIZE = (128, 128)
 
@@ -106,3 +110,29 @@ def exported(model: keras.Model, preprocessing: Any, inputs: np.ndarray, folder:
         "inputs": inputs,
         "scores": scores,
     }
+
+
+@pytest.fixture(scope="session")
+def little_server(served: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of `half_plus_two` (version 123, label `stable`), of `echo` and of the bundle of `served` (`tiny`)."""
+    from mammo_tf.serving.batching import BatchSettings
+    from mammo_tf.serving.server import ModelServer, ServerSettings
+    from mammo_tf.serving.server_config import ModelSettings
+
+    root = tmp_path_factory.mktemp("served_models")
+    half_plus_two(root / "half" / "123")
+    half_plus_two(root / "labelled" / "1", labelled=True)
+    echo(root / "echo" / "1")
+    models = (
+        ModelSettings("half", root / "half", labels={"stable": 123}),
+        ModelSettings("labelled", root / "labelled"),
+        ModelSettings("echo", root / "echo"),
+        ModelSettings("tiny", served["bundle"].parent),
+        ModelSettings("an odd/name", root / "half", labels={"a:b": 123}),
+    )
+    settings = ServerSettings(
+        models, rest_port=0, grpc_port=0, max_request_bytes=2**20, max_pixels=100_000, poll_s=3600,
+        batching=BatchSettings(largest=4),
+    )  # fmt: skip
+    with ModelServer(settings) as server:
+        yield server
