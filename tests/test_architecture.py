@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import subprocess
 import sys
@@ -71,3 +72,16 @@ def test_dependencies_have_upper_bounds() -> None:
         for requirement in listed.split("\n"):
             if requirement and not requirement.startswith(("#", "mammo_tf[")):  # its own extras have bounds of theirs
                 assert "<" in requirement, requirement
+
+
+def test_nothing_is_unpickled() -> None:
+    """No module of the package imports what runs code from a file, and NumPy's files are read without objects."""
+    for path in (ROOT / "mammo_tf").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            named = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.split(".")[0] for name in named} & {"pickle", "joblib", "dill", "shelve", "marshal"}, path
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
+                told = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert told.get("allow_pickle", "False") == "False", path

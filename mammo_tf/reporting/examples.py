@@ -80,7 +80,7 @@ def example_figure(example: Example, name: str = "example", rows: int = 560, str
         shape, total = "example", shift + width
         layers.append(
             f'<g transform="translate({shift} 0)"><use href="#{name}-picture"/><image {picture} href="{heat}">'
-            f'<title>class activation map</title></image><use href="#{name}-findings"/></g>'
+            f'<title>where the evidence lies</title></image><use href="#{name}-findings"/></g>'
         )
     where = "; ".join(f"{finding.label} {finding.kind}" for finding in example.findings) or "no finding"
     about = escape(f"{example.title}. {where}")

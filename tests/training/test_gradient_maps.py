@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models import activation_map_model
+from mammo_tf.models import activation_map_model, activation_maps
 from mammo_tf.training import Classification
 from mammo_tf.training.gradient_maps import gradient_maps
 
@@ -58,3 +58,15 @@ def test_a_network_without_pictures_inside_is_refused():
     with pytest.raises(MammoError, match="gives a feature map"):
         gradient_maps(model, PICTURES[:, :8, :8])
     assert Classification().evidence(model, PICTURES[:, :8, :8]) is None
+
+
+@pytest.mark.parametrize(("strides", "finer"), [(1, True), (4, False)])
+def test_evidence_is_the_class_activation_map_where_that_is_fine_enough(strides, finer):
+    keras.utils.set_random_seed(5)
+    pictures = keras.Input((32, 32, 3))
+    tensor = layers.Conv2D(4, 3, strides, "same", activation="relu")(body(pictures))
+    model = keras.Model(pictures, layers.Dense(2, "softmax")(layers.GlobalAveragePooling2D()(tensor)))
+    expected = activation_maps(model, PICTURES) if finer else gradient_maps(model, PICTURES)
+    found = Classification().evidence(model, PICTURES)
+    assert found is not None and found.shape == expected.shape
+    np.testing.assert_array_equal(found, expected)

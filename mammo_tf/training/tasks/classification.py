@@ -23,7 +23,7 @@ from mammo_tf.evaluation.roc import auc
 from mammo_tf.models import activation_map_model, activation_maps, flip_averaged
 from mammo_tf.records import Records
 from mammo_tf.study import Finding, check_classes, truth
-from mammo_tf.training.gradient_maps import gradient_maps
+from mammo_tf.training.gradient_maps import LEAST_POINTS, gradient_maps
 from mammo_tf.training.metrics import PositiveAUC
 from mammo_tf.training.predict import predict_probabilities
 from mammo_tf.training.tasks.task import TASKS, Compiled, Scoring
@@ -133,12 +133,14 @@ class Classification:
         return named | ({"heatmap": tf.cast(maps[0][..., 0], tf.float32)} if maps else {})
 
     def evidence(self, model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Class activation maps; Grad-CAM for a network that does not end in pooling and a dense layer."""
+        """Class activation maps; Grad-CAM for a network without, or with one too coarse to point (`LEAST_POINTS`)."""
         try:
-            return activation_maps(model, pictures)
+            points = min(activation_map_model(model).compute_output_shape(pictures.shape)[1:3])
         except MammoError:
-            pass
+            points = 0
         try:
+            if points >= LEAST_POINTS:
+                return activation_maps(model, pictures)
             return gradient_maps(model, pictures)
         except MammoError:
             return None
