@@ -48,7 +48,7 @@ def broken(film: bytes) -> list[bytes]:
     """What must be refused."""
     header = film[12:16] + (30000).to_bytes(4, "big") * 2 + film[24:29]
     huge = film[:12] + header + zlib.crc32(header).to_bytes(4, "big") + film[33:]
-    colour = bytes(cv2.imencode(".png", np.zeros((40, 30, 3), np.uint8))[1].tobytes())
+    colour = bytes(cv2.imencode(".png", np.full((40, 30, 3), (0, 90, 200), np.uint8))[1].tobytes())
     return [film[: len(film) // 2], colour, b"not a picture at all", huge, b""]
 
 
