@@ -25,7 +25,7 @@ LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
     "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py", "shift_pictures.py",
-    "ladder.py",
+    "ladder.py", "serving_load.py",
 )  # fmt: skip
 TINY = {
     "records_stream.py": ["--quick", "--peer-python", "none"],
@@ -44,6 +44,7 @@ TINY = {
     "shift.py": ["--quick"],
     "shift_pictures.py": ["--quick"],
     "ladder.py": ["--quick"],
+    "serving_load.py": ["--requests", "60", "--callers", "2"],
     "spottune.py": ["--quick"],
     "stitching.py": ["--quick"],
     "surface.py": ["--quick", "--peer-python", "none"],
