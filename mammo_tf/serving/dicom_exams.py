@@ -78,7 +78,7 @@ def write_exams(folder: str | Path, results: Sequence[ImageResult], making: Maki
     with atomic_folder(folder) as beside:
         rejects: list[Reject] = []
         exams = files = 0
-        for study, images in _by_study(results, rejects).items():
+        for study, images in by_study(results, rejects).items():
             try:
                 objects = exam_objects(study, images, making)
             except MammoError as error:
@@ -90,7 +90,7 @@ def write_exams(folder: str | Path, results: Sequence[ImageResult], making: Maki
     return DicomReport(Path(folder), exams, files, tuple(rejects))
 
 
-def _by_study(results: Iterable[ImageResult], rejects: list[Reject]) -> dict[str, list[ImageResult]]:
+def by_study(results: Iterable[ImageResult], rejects: list[Reject]) -> dict[str, list[ImageResult]]:
     """Results by Study Instance UID; what has none is added to the rejects."""
     found: dict[str, list[ImageResult]] = {}
     for result in results:

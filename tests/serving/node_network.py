@@ -1,0 +1,105 @@
+"""The other ends of a node's associations: who sends exams, who receives results."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import Verification
+
+RESULTS = (ComprehensiveSRStorage, SegmentationStorage, SecondaryCaptureImageStorage)
+
+
+class Archive:
+    """Takes results, as a PACS would."""
+
+    def __init__(self, port: int = 0, kinds: tuple[str, ...] = RESULTS, refusals: int = 0, tls: Any = None) -> None:
+        self.objects: list[Dataset] = []
+        self.refusals = refusals
+        self._lock = threading.Lock()
+        entity = AE("ARCHIVE")
+        for kind in (Verification, *kinds):
+            entity.add_supported_context(kind, ExplicitVRLittleEndian)
+        self.server = entity.start_server(("127.0.0.1", port), False, tls, [(evt.EVT_C_STORE, self._take)])
+        self.port = self.server.server_address[1]
+
+    def _take(self, event: Any) -> int:
+        with self._lock:
+            if self.refusals:
+                self.refusals -= 1
+                return 0xA700
+            found = event.dataset
+            found.file_meta = event.file_meta
+            self.objects.append(found)
+        return 0x0000
+
+    def of(self, modality: str) -> list[Dataset]:
+        """Objects of a modality."""
+        with self._lock:
+            return [one for one in self.objects if one.Modality == modality]
+
+    def close(self) -> None:
+        """Ends it."""
+        self.server.shutdown()
+
+
+@contextmanager
+def archive(*arguments: Any, **more: Any) -> Iterator[Archive]:
+    """An archive as long as the body runs."""
+    found = Archive(*arguments, **more)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def send(port: int, files: list[Path], caller: str = "MODALITY", called: str = "MAMMO", tls: Any = None) -> list[int]:
+    """Status of each object, sent as it lies there; empty where the node takes no association."""
+    entity = AE(caller)
+    headers = [pydicom.dcmread(path, force=True) for path in files]
+    for header in headers:
+        entity.add_requested_context(header.file_meta.MediaStorageSOPClassUID, header.file_meta.TransferSyntaxUID)
+    link = entity.associate("127.0.0.1", port, ae_title=called, tls_args=tls)
+    if not link.is_established:
+        return []
+    try:
+        return [link.send_c_store(header).get("Status", -1) for header in headers]
+    finally:
+        link.release()
+
+
+def echo(port: int, caller: str = "MODALITY", called: str = "MAMMO") -> int | None:
+    """Status of a C-ECHO; None where the node takes no association."""
+    entity = AE(caller)
+    entity.add_requested_context(Verification)
+    link = entity.associate("127.0.0.1", port, ae_title=called)
+    if not link.is_established:
+        return None
+    try:
+        return int(link.send_c_echo().Status)
+    finally:
+        link.release()
+
+
+def wait_for(told: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What a question gives once it gives something true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = told()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not so after {seconds:g} seconds")
