@@ -5,7 +5,7 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_LONG := $(VENV)/.ready-long
-DICOM_TOOLS := dicom3tools dcmtk orthanc
+DICOM_TOOLS := dicom3tools dcmtk
 
 .PHONY: help setup setup-long test test-long lint demo demo-long real-sheets api clean
 
