@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -103,3 +104,17 @@ def wait_for(told: Callable[[], Any], seconds: float = 30.0) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError(f"not so after {seconds:g} seconds")
+
+
+def left_in(spool: Path) -> list[Path]:
+    """Objects that wait in a spool; `os.walk` passes over folders that go on meanwhile."""
+    return [Path(folder) / name for folder, _, names in os.walk(spool) for name in names if name.endswith(".dcm")]
+
+
+def is_empty(spool: Path) -> bool:
+    """Whether nothing waits in a spool, at three looks: an object that goes on may be passed over by one."""
+    for _ in range(3):
+        if left_in(spool):
+            return False
+        time.sleep(0.05)
+    return True

@@ -31,7 +31,7 @@ from mammo_tf.serving.scorer import Scorer
 
 sys.path.insert(0, str(Path(__file__).parent))
 import dicom_objects as made  # noqa: E402 - objects that more than one file of tests asks for
-from node_network import archive, echo, send, wait_for  # noqa: E402
+from node_network import archive, echo, is_empty, left_in, send, wait_for  # noqa: E402
 
 SECRETS = ("CANARY", "GRETEL", made.BIRTH, "PID")
 
@@ -77,11 +77,6 @@ def settings_of(spool: Path, port: int, **more: Any) -> NodeSettings:
     return NodeSettings("MAMMO", ("MODALITY",), (peer,), spool, **(plain | more))
 
 
-def left_in(spool: Path) -> list[Path]:
-    """Objects that wait in a spool."""
-    return [path for path in spool.rglob("*.dcm") if path.is_file()]
-
-
 def receipts(spool: Path) -> pd.DataFrame:
     return pd.read_csv(spool / "log" / "receipts.csv", keep_default_na=False)
 
@@ -95,9 +90,9 @@ def test_an_exam_comes_back_as_report_and_segmentation(scorer: Scorer, exams: Pa
         assert echo(node.port, called="OTHER") is None
         assert send(node.port, files, caller="STRANGER") == []
         assert send(node.port, files) == [0] * 5
-        wait_for(lambda: len(found.of("SR")) == 2 and not left_in(spool))
+        wait_for(lambda: len(found.of("SR")) == 2 and is_empty(spool))
         assert send(node.port, files[:1]) == [0]  # it lives on
-        wait_for(lambda: len(found.of("SR")) == 3 and not left_in(spool))
+        wait_for(lambda: len(found.of("SR")) == 3 and is_empty(spool))
     by_study: dict[str, Any] = {}
     for one in found.of("SR")[:2]:
         one.save_as(tmp_path / "report.dcm", enforce_file_format=True)
@@ -138,7 +133,7 @@ def test_deliveries_are_tried_again_and_a_stopped_node_resumes(scorer: Scorer, e
         exam.rename(working / exam.name)
     (spool / "new" / "half").write_bytes(b"never acknowledged")
     with archive(port, refusals=1) as found, running(scorer, settings_of(spool, port)):
-        wait_for(lambda: len(found.of("SR")) == 2 and not left_in(spool))
+        wait_for(lambda: len(found.of("SR")) == 2 and is_empty(spool))
     assert len(found.of("SEG")) == 2
     assert not list((spool / "new").iterdir())
     assert "status 0xA700" in set(receipts(spool)["detail"])
@@ -152,7 +147,7 @@ def test_a_peer_without_segmentations_gets_the_reports(scorer: Scorer, exams: Pa
         peers = tuple(Peer("ARCHIVE", "127.0.0.1", one.port) for one in (few, all_kinds))
         with running(scorer, replace(settings, peers=peers)) as node:
             assert send(node.port, sorted((exams / "exam1").iterdir())) == [0, 0]
-            wait_for(lambda: len(all_kinds.objects) == 3 and few.objects and not left_in(spool))
+            wait_for(lambda: len(all_kinds.objects) == 3 and few.objects and is_empty(spool))
     assert [one.Modality for one in few.objects] == ["SR"]
     assert sorted(one.Modality for one in all_kinds.objects) == ["SEG", "SEG", "SR"]
     events = list(receipts(spool)["event"])
@@ -205,7 +200,7 @@ def test_an_exam_that_cannot_be_scored_is_kept(scorer: Scorer, exams: Path, tmp_
             assert echo(node.port) == 0
         assert len(left_in(spool / "failed")) == 2
         with running(scorer, settings_of(spool, found.port)):
-            wait_for(lambda: found.of("SR") and not left_in(spool))
+            wait_for(lambda: found.of("SR") and is_empty(spool))
 
 
 def test_what_comes_late_waits_for_the_next_time(tmp_path: Path) -> None:
@@ -287,7 +282,7 @@ def test_tls_asks_both_sides_for_a_certificate(scorer: Scorer, exams: Path, cert
             assert send(node.port, files) == []  # plain text
             assert send(node.port, files, tls=(tls("stranger").client(), "127.0.0.1")) == []
             assert send(node.port, files, tls=(tls("caller").client(), "127.0.0.1")) == [0, 0]
-            wait_for(lambda: len(found.objects) == 3 and not left_in(spool))
+            wait_for(lambda: len(found.objects) == 3 and is_empty(spool))
     with pytest.raises(MammoError) as caught:
         Tls(certificates / "node.pem", certificates / "caller.key", certificates / "ca.pem").server()
     assert caught.value.code == "certificate_wrong"

@@ -23,7 +23,7 @@ from mammo_tf.serving.dicom_read import ReadReport, read_results
 
 sys.path.insert(0, str(Path(__file__).parent))
 import dicom_objects as made  # noqa: E402 - objects that more than one file of tests asks for
-from node_network import Archive, archive, send, wait_for  # noqa: E402
+from node_network import Archive, archive, is_empty, send, wait_for  # noqa: E402
 
 pytestmark = pytest.mark.long
 EXAMS, KILLS = 200, 4
@@ -121,7 +121,7 @@ def test_two_hundred_exams_two_at_once_and_a_killed_node_loses_none(model: Path,
                     continue
                 for thread in threads:
                     thread.join(600)
-                wait_for(lambda: not left_in(spool), 600)
+                wait_for(lambda: is_empty(spool), 600)
         seconds = time.monotonic() - began
     assert len(acknowledged) == len(set(acknowledged)) == 2 * EXAMS
     reports = reports_of(found, tmp_path)
@@ -135,10 +135,6 @@ def test_two_hundred_exams_two_at_once_and_a_killed_node_loses_none(model: Path,
     logs = "".join(path.read_text() for path in (spool / "log").iterdir())
     assert not any(secret in logs for secret in ("CANARY", "GRETEL", made.BIRTH, "PID"))
     print(f"{EXAMS} exams, {KILLS} kills: {seconds:.0f} s, {len(reports)} reports")
-
-
-def left_in(spool: Path) -> list[Path]:
-    return list(spool.rglob("*.dcm"))
 
 
 def reports_of(found: Archive, folder: Path) -> list[ReadReport]:
@@ -159,7 +155,7 @@ def test_storescu_of_dcmtk_sends_an_exam(model: Path, sent: Path, tmp_path: Path
         assert subprocess.run(["echoscu", "-aet", "MODALITY", *base], check=False).returncode == 0
         assert subprocess.run(["echoscu", "-aet", "STRANGER", *base], check=False, capture_output=True).returncode != 0
         subprocess.run(["storescu", "-aet", "MODALITY", *base, *files], check=True)
-        wait_for(lambda: found.of("SR") and not left_in(tmp_path / "spool"))
+        wait_for(lambda: found.of("SR") and is_empty(tmp_path / "spool"))
     assert len(found.of("SEG")) == 2
 
 
@@ -212,7 +208,7 @@ def test_orthanc_sends_an_exam_and_gets_its_results(model: Path, sent: Path, tmp
             assert send(dicom, sorted((sent / "exam000").iterdir()), called="ORTHANC") == [0, 0]
             (study,) = asked(http, "studies")
             asked(http, "modalities/mammo/store", study)
-            wait_for(lambda: len(asked(http, "instances")) == 7 and not left_in(tmp_path / "spool"))
+            wait_for(lambda: len(asked(http, "instances")) == 7 and is_empty(tmp_path / "spool"))
         series = asked(http, f"studies/{study}/series")
         assert sorted(one["MainDicomTags"]["Modality"] for one in series) == ["MG", "MG", "OT", "SEG", "SR"]
         (patient,) = asked(http, "patients")
