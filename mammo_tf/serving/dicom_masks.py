@@ -6,7 +6,7 @@ A picture that is a projection of frames marks each of them: the projection does
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from highdicom.seg import Segmentation, SegmentDescription
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID
+from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation
 
 from mammo_tf import __version__
 from mammo_tf.serving.dicom_codes import MAKER, plain, result_uid
@@ -25,6 +25,13 @@ from mammo_tf.serving.dicom_results import ImageResult, ModelFacts
 from mammo_tf.serving.dicom_source import Source
 
 SERIES_NUMBER = 9702
+# highdicom would write the spacing of a projection as pixel measures without a slice thickness, and not read them
+# again. Pixels of its mask are those of the image that it names, one by one.
+SPACING = ("PixelSpacing",)
+OF_FRAMES = (
+    *SPACING, "SOPClassUID", "NumberOfFrames", "FrameOfReferenceUID", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "DimensionOrganizationSequence", "DimensionIndexSequence",
+)  # fmt: skip
 COLOUR = CIELabColor(65.0, 45.0, 70.0)  # orange
 
 
@@ -34,7 +41,8 @@ class Mask(NamedTuple):
     Attributes:
         object: the DICOM object; None where the source does not tell the place of its frames.
         pixels: marked pixels, over all frames.
-        source_frames: stored numbers of the source's frames that it marks; empty for a source of one frame.
+        source_frames: stored numbers of the source's frames that it marks; empty where its one frame is of the
+            source as a whole.
     """
 
     object: Segmentation | None
@@ -57,18 +65,47 @@ def make_mask(source: Source, results: Sequence[ImageResult], model: ModelFacts,
     marked = _by_frame(source, results)
     if not marked:
         return None
-    pixels = sum(int(one.sum()) for one in marked.values())
-    if len(source.frames) > 1 and not _has_places(source):
-        return Mask(None, pixels)
+    laid = _laid_out(source, marked)
+    if laid is None:
+        return Mask(None, sum(int(one.sum()) for one in marked.values()))
+    images, stack = laid
+    made = _object(source, images, stack, model, number)
+    several = tuple(sorted(source.frames[place] for place in marked)) if len(stack) > 1 else ()
+    return Mask(made, int(stack.sum()), several)
+
+
+def _laid_out(
+    source: Source, marked: Mapping[int, NDArray[np.bool_]]
+) -> tuple[list[Dataset], NDArray[np.uint8]] | None:
+    """Headers and pixels, uint8 `[frames, rows, columns]`, as highdicom takes them; None where it cannot.
+
+    Frames without places cannot be told apart in a segmentation. Where all of them are marked alike they need not: one
+    frame then refers to the object as a whole, which highdicom is shown as if it were a mammogram.
+    """
     frames, image = len(source.frames), source.image
+    if frames > 1 and not _has_places(source):
+        first, *others = marked.values()
+        alike = len(marked) == frames and all(one is first or np.array_equal(one, first) for one in others)
+        if len(source.images) > 1 or not alike:
+            return None
+        projection = _without(image, OF_FRAMES)
+        projection.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
+        return [projection], first.astype(np.uint8)[None]
     stack = np.zeros((frames, int(image.Rows), int(image.Columns)), np.uint8)
     for place, one in marked.items():
         stack[source.frames[place] - 1 if len(source.images) == 1 else place] |= one
+    return [one if "FrameOfReferenceUID" in one else _without(one, SPACING) for one in source.images], stack
+
+
+def _object(
+    source: Source, images: list[Dataset], stack: NDArray[np.uint8], model: ModelFacts, number: int
+) -> Segmentation:
+    image = source.image
     shares = [image.StudyInstanceUID, image.SOPInstanceUID, model.identity, str(model.segments), _digest(stack)]
     with unheard():
         made = Segmentation(
-            source_images=[_measured(one) for one in source.images],
-            pixel_array=stack if frames > 1 else stack[0],
+            source_images=images,
+            pixel_array=stack if len(stack) > 1 else stack[0],
             segmentation_type="BINARY",
             segment_descriptions=[_segment(model, result_uid("region", *shares))],
             series_instance_uid=result_uid("mask series", source.study, model.identity, model.version),
@@ -86,7 +123,8 @@ def make_mask(source: Source, results: Sequence[ImageResult], model: ModelFacts,
         )
     made.PatientOrientation = image.get("PatientOrientation") or ""
     source.put_modules(made)
-    return Mask(made, pixels, tuple(sorted(source.frames[place] for place in marked)) if frames > 1 else ())
+    _name_class(made, image)
+    return made
 
 
 def label(model: ModelFacts) -> str:
@@ -113,17 +151,20 @@ def _by_frame(source: Source, results: Sequence[ImageResult]) -> dict[int, NDArr
     return marked
 
 
-def _measured(image: Dataset) -> Dataset:
-    """A header as highdicom takes it: of a projection without its spacing.
-
-    It would write that as pixel measures without a slice thickness, and not read them again. Pixels of such a mask are
-    those of the image that it names, one by one.
-    """
-    if "FrameOfReferenceUID" in image or "PixelSpacing" not in image:
-        return image
+def _without(image: Dataset, keywords: Collection[str]) -> Dataset:
+    """A header without some elements; those that are left are shared."""
     without = Dataset()
-    without.update({element.tag: element for element in image if element.keyword != "PixelSpacing"})
+    without.update({element.tag: element for element in image if element.keyword not in keywords})
     return without
+
+
+def _name_class(made: Dataset, image: Dataset) -> None:
+    """Every reference to an image gets the image's own class, whatever highdicom was shown."""
+    for element in made:
+        for item in element.value if element.VR == "SQ" else ():
+            if item.get("ReferencedSOPInstanceUID") == image.SOPInstanceUID:
+                item.ReferencedSOPClassUID = image.SOPClassUID
+            _name_class(item, image)
 
 
 def _has_places(source: Source) -> bool:

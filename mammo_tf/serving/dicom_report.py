@@ -141,10 +141,12 @@ def _content(exam: Exam, model: ModelFacts, images: Sequence[Dataset]) -> sr.Mea
 
 
 def _describable(image: Dataset) -> bool:
-    """Whether highdicom can say in the image library what an image is: of a projection it asks for two attributes."""
-    projection = "1.2.840.10008.5.1.4.1.1.1"
-    has_both = bool(image.get("PatientOrientation") and image.get("ImagerPixelSpacing"))
-    return has_both or not image.SOPClassUID.startswith(projection)
+    """Whether highdicom can say in the image library what an image is: some lack what it asks for."""
+    try:
+        sr.ImageLibraryEntryDescriptors(image)
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _algorithm(model: ModelFacts) -> sr.AlgorithmIdentification:
@@ -253,7 +255,7 @@ def _region_group(part: SourceResults, mask: Mask, model: ModelFacts, number: in
         "measurements": [_measurement(codes.SCT.Area, float(mask.pixels), named.PIXELS)],
     }
     uids = (segmentation.SOPClassUID, segmentation.SOPInstanceUID)
-    if len(source.frames) == 1:
+    if not mask.source_frames:
         image = sr.SourceImageForSegmentation(source.image.SOPClassUID, source.image.SOPInstanceUID)
         frame = sr.ReferencedSegmentationFrame(*uids, frame_number=1, segment_number=1, source_image=image)
         del frame[0].ReferencedSOPSequence[0].ReferencedSegmentNumber  # PS3.3, C.18.4: not next to a frame's number

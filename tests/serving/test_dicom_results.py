@@ -29,6 +29,7 @@ from mammo_tf.serving.dicom_read import ReadReport, read_results
 from mammo_tf.serving.dicom_report import Exam, SourceResults
 from mammo_tf.serving.dicom_results import ImageResult, ModelFacts, Region
 from mammo_tf.serving.dicom_source import read_source
+from mammo_tf.serving.predict import predict
 from mammo_tf.serving.predict_inputs import Candidate
 from mammo_tf.serving.predict_picture import prepare_picture
 from mammo_tf.study import Projection
@@ -293,12 +294,51 @@ def test_a_slab_marks_the_frames_that_it_was_made_of(golden: Path, name: str) ->
     assert [number for number, frame in enumerate(found, 1) if frame.any()] == wanted
 
 
-def test_a_volume_without_places_has_a_report_that_says_so(golden: Path, tmp_path: Path) -> None:
-    result = result_of(golden / "dicom" / "dbt" / "no_per_frame_groups.dcm")
-    objects = exam_objects(results_study([result]), [result], Making(MODEL, Projection()))
-    assert set(objects) == {"report.dcm"}
-    objects["report.dcm"].save_as(tmp_path / "report.dcm", enforce_file_format=True)
-    assert read_results(tmp_path / "report.dcm").images[0].region == "REGIONNOGEOMETRY"
+def test_a_volume_without_places_is_marked_as_a_whole_or_its_report_says_why_not(golden: Path, tmp_path: Path) -> None:
+    path = golden / "dicom" / "dbt" / "no_per_frame_groups.dcm"
+    whole, part = result_of(path), result_of(path, part={"frame": "2", "slab": "2"})
+    for result, region, files in ((whole, "REGIONWRITTEN", 2), (part, "REGIONNOGEOMETRY", 1)):
+        objects = exam_objects(results_study([result]), [result], Making(MODEL, Projection()))
+        assert len(objects) == files
+        objects["report.dcm"].save_as(tmp_path / "report.dcm", enforce_file_format=True)
+        assert read_results(tmp_path / "report.dcm").images[0].region == region
+        if files > 1:
+            objects["region_01.dcm"].save_as(tmp_path / "region.dcm", enforce_file_format=True)
+            stored = highdicom.seg.segread(tmp_path / "region.dcm")
+            assert stored.NumberOfFrames == 1
+            assert result.region is not None
+            assert np.array_equal(stored.pixel_array > 0, result.region.stored())
+            (derived,) = stored.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence
+            (image,) = derived.SourceImageSequence
+            assert "ReferencedFrameNumber" not in image  # all of them
+            assert image.ReferencedSOPClassUID == pydicom.dcmread(path).SOPClassUID
+
+
+def test_an_image_that_highdicom_cannot_describe_is_evidence_without_being_in_the_library(
+    golden: Path, tmp_path: Path
+) -> None:
+    header = pydicom.dcmread(golden / "dicom" / "traits" / "film_modality_rg.dcm")
+    for keyword in ("ImagerPixelSpacing", "PatientOrientation"):
+        if keyword in header:
+            del header[keyword]
+    header.save_as(tmp_path / "film.dcm")
+    result = result_of(tmp_path / "film.dcm")
+    report = exam_objects(results_study([result]), [result], Making(MODEL, Projection()))["report.dcm"]
+    assert not [
+        item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeMeaning == "Image Library"
+    ]
+    assert header.SOPInstanceUID in {uid for _, _, uid, _ in report.get_evidence()}
+
+
+@pytest.mark.real
+def test_real_dicom_files_have_results(real_data: Path, tmp_path: Path) -> None:
+    model = made.save_segmenter(tmp_path / "s.keras")
+    report = predict(
+        model, real_data / "dicom", tmp_path / "p.csv", dicom_out=DicomOut(tmp_path / "out", captures=True)
+    )
+    assert report.dicom is not None
+    assert report.dicom.rejects == ()
+    assert report.dicom.exams == len(reports_of(tmp_path / "out")) == report.images
 
 
 def test_slices_in_a_folder_are_one_source(golden: Path) -> None:
@@ -366,6 +406,7 @@ def planted(golden: Path) -> list[bytes]:
     return [bytes.fromhex(one["bytes"]) if "bytes" in one else one["string"].encode() for one in items]
 
 
+@pytest.mark.filterwarnings("ignore:Expected explicit VR")
 def test_reports_of_others_are_refused_with_a_sentence(written: dict[str, Any], inputs: Path, tmp_path: Path) -> None:
     folder = written["segmenter"][0]
     region = next(folder.glob("*/region_*.dcm"))
