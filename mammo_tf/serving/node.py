@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ TAKEN = (
 SYNTAXES = [EXPLICIT, IMPLICIT, RLE, *CODE_STREAMS]
 STORED, OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 LOOK_S = 0.2
+TRY_AGAIN_S = 600.0  # an exam that could not be scored: the disk was full, say
 LOG = logging.getLogger("mammo_tf")
 
 
@@ -127,7 +129,11 @@ class Node:
                 self._receipts.note("started", detail=waiting or "spool empty")
                 delivery.start()
                 listening(self.port)
+                again = time.monotonic() + TRY_AGAIN_S
                 while not self._stopped.wait(LOOK_S):
+                    if time.monotonic() >= again:
+                        self._spool.try_again()
+                        again = time.monotonic() + TRY_AGAIN_S
                     for exam in self._spool.complete(settings.quiet_s, settings.views):
                         if not self._stopped.is_set():
                             self._score(exam)

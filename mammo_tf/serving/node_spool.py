@@ -3,7 +3,7 @@
     incoming/<exam>/<object>.dcm    taken, acknowledged, waiting until the exam is complete
     working/<exam>/<object>.dcm     being scored
     outgoing/<exam>/<result>.dcm    to be sent; `sent_<peer>` next to them once a peer has all of them
-    failed/<exam>/<object>.dcm      could not be scored for a reason that nobody foresaw; tried again at the next start
+    failed/<exam>/<object>.dcm      could not be scored for a reason that nobody foresaw; tried again later
 
 Names are keyed hashes. A file has its name only when the disk has its bytes, and its folder's entry too; folders go on
 by rename. So a node that is killed at any moment finds everything that it acknowledged.
@@ -56,20 +56,30 @@ class Spool:
 
     def _recover(self) -> None:
         """Takes up what a killed node left."""
+        for exam in sorted((self.folder / INCOMING).iterdir()):
+            self._arrived[exam.name] = time.monotonic()
         for part in (WORKING, FAILED):
-            for exam in sorted((self.folder / part).iterdir()):
+            self._take_back(part)
+        shutil.rmtree(self.folder / NEW)
+        (self.folder / NEW).mkdir(mode=0o700)
+
+    def _take_back(self, part: str) -> None:
+        """Lets exams of a part wait once more, with what has come for them meanwhile."""
+        for exam in sorted((self.folder / part).iterdir()):
+            with self._lock:
                 target = self.folder / INCOMING / exam.name
                 target.mkdir(mode=0o700, exist_ok=True)
                 for file in exam.iterdir():
                     if not (target / file.name).exists():  # sent again meanwhile: the newer one counts
                         file.rename(target / file.name)
                 _synced(target)
+                _synced(target.parent)
                 shutil.rmtree(exam)
-        shutil.rmtree(self.folder / NEW)
-        (self.folder / NEW).mkdir(mode=0o700)
-        now = time.monotonic()
-        for exam in (self.folder / INCOMING).iterdir():
-            self._arrived[exam.name] = now
+                self._arrived[exam.name] = time.monotonic()
+
+    def try_again(self) -> None:
+        """Lets the exams that could not be scored wait once more."""
+        self._take_back(FAILED)
 
     def put(self, exam: str, name: str, data: bytes) -> None:
         """Keeps an object; when this returns, the disk has it.
@@ -129,7 +139,7 @@ class Spool:
         shutil.rmtree(self.folder / WORKING / exam)
 
     def set_aside(self, exam: str) -> None:
-        """Keeps an exam that cannot be scored now until the next start."""
+        """Keeps an exam that cannot be scored now, until `try_again` or the next start."""
         target = self.folder / FAILED / exam
         shutil.rmtree(target, ignore_errors=True)
         (self.folder / WORKING / exam).rename(target)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,11 @@ import pytest
 
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging import Preprocessing
 from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.serving import dicom_extra
 from mammo_tf.serving.dicom_codes import plain, result_uid
-from mammo_tf.serving.dicom_exams import Making, exam_objects
+from mammo_tf.serving.dicom_exams import Making, exam_objects, write_exams
 from mammo_tf.serving.dicom_masks import make_mask
 from mammo_tf.serving.dicom_out import DicomOut
 from mammo_tf.serving.dicom_read import ReadReport, read_results
@@ -32,7 +36,9 @@ from mammo_tf.serving.dicom_source import read_source
 from mammo_tf.serving.predict import predict
 from mammo_tf.serving.predict_inputs import Candidate
 from mammo_tf.serving.predict_picture import prepare_picture
+from mammo_tf.serving.scorer import Scorer
 from mammo_tf.study import Projection
+from mammo_tf.training import Classification, ModelCard, Segmentation, Threshold
 
 sys.path.insert(0, str(Path(__file__).parent))
 import dicom_objects as made  # noqa: E402 - objects that more than one file of tests asks for
@@ -460,6 +466,22 @@ def test_the_folder_and_the_libraries_are_looked_at_before_the_work(tmp_path: Pa
     assert not (tmp_path / "new").exists()
 
 
+def test_a_full_disk_leaves_nothing_half_written(inputs: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    results = [result_of(path) for path in sorted((inputs / "exam1").glob("*.dcm"))]
+    wanted = iter((None, None, OSError(errno.ENOSPC, "no space")))
+
+    def filling(_: int) -> None:
+        error = next(wanted)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(os, "fsync", filling)
+    with pytest.raises(MammoError) as caught:
+        write_exams(tmp_path / "out", results, Making(MODEL, Projection()))
+    assert caught.value.code == "disk_full"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_exam_is_positive_by_its_own_operating_point_where_there_is_one(inputs: Path) -> None:
     results = [result_of(path, 0.7, True) for path in sorted((inputs / "exam1").glob("*.dcm"))]
     parts = tuple(SourceResults(read_source(one.candidate), (one,)) for one in results)
@@ -477,7 +499,23 @@ def test_texts_suit_any_character_set() -> None:
 
 
 def test_the_candidate_travels_with_the_prepared_picture(inputs: Path) -> None:
-    from mammo_tf.imaging import Preprocessing
-
     candidate = Candidate(inputs / "exam1" / "LCC.dcm", "LCC.dcm")
     assert prepare_picture(candidate, Preprocessing.preset("default", made.SIZE)).candidate == candidate
+
+
+def test_a_bundle_is_named_by_its_folders_and_a_file_by_its_recipe(tmp_path: Path) -> None:
+    card = ModelCard(recipe="mine", identity="abcdef" * 10, thresholds=(Threshold("exam", 0.3, "chosen"),))
+
+    def facts(path: Path, task: Any = None) -> ModelFacts:
+        return ModelFacts.of(Scorer(path, Preprocessing.preset("default", made.SIZE), replace(card, task=task), print))  # type: ignore[arg-type]
+
+    version = tmp_path / "config2" / "3"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").touch()
+    assert (facts(version).name, facts(version).version) == ("config2", "3")
+    named = facts(tmp_path / "model.keras")
+    assert (named.name, named.version, named.threshold, named.exam_threshold) == ("mine", "abcdefabcdef", None, 0.3)
+    assert named.positive == "label is malignant or high_risk"
+    assert not named.cancer
+    assert facts(version, Classification(positives=("malignant",))).cancer
+    assert facts(version, Segmentation(findings=("mass",))).segments

@@ -190,17 +190,19 @@ def test_what_the_disk_does_not_have_is_not_acknowledged(
     assert pd.read_csv(spool / "log" / "rejects.csv")["code"].to_list() == ["not_understood"]
 
 
-def test_an_exam_that_cannot_be_scored_is_kept(scorer: Scorer, exams: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_an_exam_that_cannot_be_scored_is_kept_and_tried_again(
+    scorer: Scorer, exams: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
     spool = tmp_path / "spool"
-    with archive() as found:
-        with monkeypatch.context() as patched, running(scorer, settings_of(spool, found.port)) as node:
+    monkeypatch.setattr("mammo_tf.serving.node.TRY_AGAIN_S", 0.3)
+    with archive() as found, running(scorer, settings_of(spool, found.port, views=2)) as node:
+        with monkeypatch.context() as patched:
             patched.setattr("mammo_tf.serving.node.exam_objects", lambda *_: 1 // 0)
             assert send(node.port, sorted((exams / "exam1").iterdir())) == [0, 0]
             wait_for(lambda: "failed" in set(receipts(spool)["event"]))
             assert echo(node.port) == 0
-        assert len(left_in(spool / "failed")) == 2
-        with running(scorer, settings_of(spool, found.port)):
-            wait_for(lambda: found.of("SR") and is_empty(spool))
+            assert len(left_in(spool)) == 2
+        wait_for(lambda: found.of("SR") and is_empty(spool))
 
 
 def test_what_comes_late_waits_for_the_next_time(tmp_path: Path) -> None:
