@@ -20,13 +20,14 @@ def _own(value: str, meaning: str) -> CodedConcept:
 SCORE = _own("SCORE", "Score of the positive class")
 PROBABILITY = _own("PROBABILITY", "Calibrated probability of the positive class")
 OPERATING_POINT = _own("OPERATINGPOINT", "Score from which a case is called positive")
+DOMAIN_DISTANCE = _own("DOMAINDISTANCE", "Distance of the image from the training domain")
 DECISION = _own("DECISION", "Decision at the operating point")
 REGION = _own("REGION", "Region of the model")
 REGION_STATES = {
     "written": _own("REGIONWRITTEN", "Written as a segmentation"),
     "empty": _own("REGIONEMPTY", "None: the model marks no pixel"),
     "negative": _own("REGIONNEGATIVE", "None: the image is not called positive"),
-    "undecided": _own("REGIONUNDECIDED", "None: the model has no operating point"),
+    "undecided": _own("REGIONUNDECIDED", "None: the model does not decide"),
     "no_map": _own("REGIONNOMAP", "None: the model gives neither mask nor heat map"),
     "no_geometry": _own("REGIONNOGEOMETRY", "None: the source does not tell the place of its frames"),
 }

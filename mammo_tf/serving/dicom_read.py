@@ -34,6 +34,7 @@ class ReadResult(NamedTuple):
         threshold: from which a score is positive, or None.
         decision: None where there is none.
         abstains: whether the model says that it does not judge this.
+        distance: of the image from the training domain, or None.
         region: code of what became of the region, such as `REGIONWRITTEN`; "" for the exam.
     """
 
@@ -44,6 +45,7 @@ class ReadResult(NamedTuple):
     threshold: float | None
     decision: bool | None
     abstains: bool
+    distance: float | None
     region: str
 
 
@@ -191,5 +193,6 @@ class _Group:
             threshold=self._number(("OPERATINGPOINT", SCHEME)),
             decision=DECISIONS[decision] if decision else None,
             abstains=decision == "82334004",
+            distance=self._number(("DOMAINDISTANCE", SCHEME)),
             region=self._value("REGION", SCHEME),
         )

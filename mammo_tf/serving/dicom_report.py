@@ -89,7 +89,7 @@ def make_report(exam: Exam, model: ModelFacts) -> sr.ComprehensiveSR:
     masks = [part.mask.object for part in exam.parts if part.mask is not None and part.mask.object is not None]
     images = [image for part in exam.parts for image in part.source.images]
     first = exam.parts[0].source
-    said = [repr((r.score, r.probability, r.decision, r.abstains, r.why)) for r in exam.results]
+    said = [repr((r.score, r.probability, r.decision, r.abstains, r.distance, r.why)) for r in exam.results]
     point = repr((model.threshold, model.exam_threshold))
     shares = [exam.study, model.identity, model.name, model.version, __version__, point, *said]
     shares += [one.SOPInstanceUID for one in (*images, *masks)]
@@ -153,6 +153,8 @@ def _algorithm(model: ModelFacts) -> sr.AlgorithmIdentification:
     parameters = [f"identity={model.identity}", f"positive: {model.positive}", f"package: {MAKER} {__version__}"]
     if model.threshold is not None:
         parameters.append(f"operating point of images: {model.threshold!r}, {model.rule}")
+    if model.limit is not None:
+        parameters.append(f"abstains beyond a distance from the training domain of {model.limit!r}")
     parameters.append("score: mean over four flips" if model.flips else "score: of the picture as it is")
     return sr.AlgorithmIdentification(
         name=plain(model.name),
@@ -211,6 +213,8 @@ def _image_group(
         measurements.append(_measurement(named.PROBABILITY, 100 * result.probability, named.PERCENT))
     if model.threshold is not None:
         measurements.append(_measurement(named.OPERATING_POINT, model.threshold))
+    if result.distance is not None:
+        measurements.append(_measurement(named.DOMAIN_DISTANCE, result.distance))
     told = result.why
     if result.region is not None and part.mask is not None and part.mask.object is None:
         told = "no_geometry"

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from mammo_tf.evaluation.predictions import Probability
 from mammo_tf.serving.answers import FAR
 from mammo_tf.serving.bundle import Scored, is_bundle
-from mammo_tf.serving.signatures import task_of
 from mammo_tf.serving.predict_inputs import Candidate
 from mammo_tf.serving.predict_picture import PredictPicture
 from mammo_tf.serving.scorer import RUN_MODEL, Scorer
+from mammo_tf.serving.signatures import task_of
 from mammo_tf.training import Classification, Segmentation
 from mammo_tf.training.tasks.stored_masks import as_stored
 
@@ -39,6 +39,7 @@ class ModelFacts:
         identity: digest of weights, layers, preprocessing and flips (`ModelCard.identity`).
         threshold, rule: operating point of images; None and "" where there is none.
         exam_threshold: operating point of exams; None where there is none.
+        limit: distance from the training domain beyond which the model abstains; None where it has none.
         positive: what the positive class is, in words.
         cancer: whether it is malignancy and nothing else, so that a calibrated probability is one of cancer.
         flips: whether the score is the mean over four flips.
@@ -51,6 +52,7 @@ class ModelFacts:
     threshold: float | None = None
     rule: str = ""
     exam_threshold: float | None = None
+    limit: float | None = None
     positive: str = ""
     cancer: bool = False
     flips: bool = False
@@ -60,6 +62,7 @@ class ModelFacts:
     def of(cls, scorer: Scorer) -> ModelFacts:
         """The facts of an opened model."""
         card, task = scorer.card, task_of(scorer.card)
+        domain = card.training_domain.distance
         points = [one for one in card.thresholds if one.level == "image"]
         if is_bundle(scorer.path):
             name, version = scorer.path.parent.name, scorer.path.name
@@ -73,6 +76,7 @@ class ModelFacts:
             threshold=points[0].value if points else None,
             rule=points[0].rule if points else "",
             exam_threshold=card.threshold("exam"),
+            limit=None if domain is None else float(domain.limit),
             positive=_positive_words(task),
             cancer=isinstance(task, Classification) and (task.column, task.positives) == MALIGNANT,
             flips=card.flips,
@@ -127,7 +131,8 @@ class ImageResult:
         score: in [0, 1].
         probability: calibrated; None where the model has no calibration.
         decision: whether the score reaches the threshold; None without one, and where the model abstains.
-        abstains: whether the model does not judge this picture.
+        abstains: whether the model does not judge this picture: it lies too far from those of the training.
+        distance: how far (`imaging.domain_distance`); None where the graph does not say.
         region: marked pixels; None where there is none.
         why: where there is none, a key of `dicom_codes.REGION_STATES`.
     """
@@ -140,6 +145,7 @@ class ImageResult:
     probability: float | None
     decision: bool | None
     abstains: bool
+    distance: float | None
     region: Region | None
     why: str
 
@@ -173,6 +179,7 @@ def image_result(
         probability=None if probability is None else float(np.asarray(probability(np.array([score])))[0]),
         decision=decision,
         abstains=abstains,
+        distance=float(scored.named[DOMAIN_DISTANCE][number]) if DOMAIN_DISTANCE in scored.named else None,
         region=region,
         why=why,
     )

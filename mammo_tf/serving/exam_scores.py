@@ -11,11 +11,11 @@ from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.predictions import Probability
 from mammo_tf.guard import guarded
 from mammo_tf.serving.dicom_results import ImageResult, image_result
-from mammo_tf.serving.export import task_of
 from mammo_tf.serving.predict_inputs import Candidate, pictures_of
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.predict_tiles import score_pictures
 from mammo_tf.serving.scorer import Scorer
+from mammo_tf.serving.signatures import task_of
 from mammo_tf.study import Reject
 
 

@@ -25,18 +25,19 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.serving import dicom_extra
+from mammo_tf.serving.bundle import Scored
 from mammo_tf.serving.dicom_codes import plain, result_uid
 from mammo_tf.serving.dicom_exams import Making, exam_objects, write_exams
 from mammo_tf.serving.dicom_masks import make_mask
 from mammo_tf.serving.dicom_out import DicomOut
 from mammo_tf.serving.dicom_read import ReadReport, read_results
 from mammo_tf.serving.dicom_report import Exam, SourceResults
-from mammo_tf.serving.dicom_results import ImageResult, ModelFacts, Region
+from mammo_tf.serving.dicom_results import ImageResult, ModelFacts, Region, image_result
 from mammo_tf.serving.dicom_source import read_source
 from mammo_tf.serving.predict import predict
 from mammo_tf.serving.predict_inputs import Candidate
 from mammo_tf.serving.predict_picture import prepare_picture
-from mammo_tf.serving.scorer import Scorer
+from mammo_tf.serving.scorer import Scorer, open_scorer
 from mammo_tf.study import Projection
 from mammo_tf.training import Classification, ModelCard, Segmentation, Threshold
 
@@ -249,7 +250,8 @@ def result_of(path: Path, score: float = 0.7, decision: bool | None = True, abst
     region = Region.of(mask, item_like(size)) if marked else None
     candidate = Candidate(path, path.name, part=part or {})
     why = "written" if marked else "empty"
-    return ImageResult(candidate, "L", "CC", "FFDM", score, None, decision, abstains, region, why)
+    distance = 9.5 if abstains else 1.25
+    return ImageResult(candidate, "L", "CC", "FFDM", score, None, decision, abstains, distance, region, why)
 
 
 def item_like(size: tuple[int, int]) -> Any:
@@ -278,6 +280,7 @@ def test_abstention_is_neither_positive_nor_negative(inputs: Path, tmp_path: Pat
     assert found.exam.abstains
     assert [one.abstains for one in found.images] == [False, False, False, True]
     assert [one.decision for one in found.images] == [False, False, False, None]
+    assert [one.distance for one in found.images] == [1.25, 1.25, 1.25, 9.5]
 
 
 @pytest.mark.parametrize("name", ["ordered", "shuffled", "shuffled_position_only", "shuffled_j2k"])
@@ -354,7 +357,7 @@ def test_slices_in_a_folder_are_one_source(golden: Path) -> None:
     mask = np.zeros((int(header.Rows), int(header.Columns)), np.bool_)
     mask[5:9, 5:9] = True
     region = Region.of(mask, item_like(mask.shape))
-    result = ImageResult(Candidate(folder, "ct"), "L", "CC", "DBT", 0.9, None, True, False, region, "written")
+    result = ImageResult(Candidate(folder, "ct"), "L", "CC", "DBT", 0.9, None, True, False, None, region, "written")
     source = read_source(result.candidate)
     assert len(source.images) == len(list(folder.iterdir())) > 1
     found = make_mask(source, [result], MODEL, 1)
@@ -498,9 +501,19 @@ def test_texts_suit_any_character_set() -> None:
     assert plain("") == "unnamed"
 
 
-def test_the_candidate_travels_with_the_prepared_picture(inputs: Path) -> None:
+def test_what_the_graph_says_of_the_domain_is_taken(inputs: Path, written: dict[str, Any]) -> None:
+    scorer = open_scorer(written["classifier"][0].with_name("c.keras"))
     candidate = Candidate(inputs / "exam1" / "LCC.dcm", "LCC.dcm")
-    assert prepare_picture(candidate, Preprocessing.preset("default", made.SIZE)).candidate == candidate
+    item = prepare_picture(candidate, scorer.preprocessing)
+    assert item.candidate == candidate
+    scored = scorer.score(item.picture[None])
+    plain_result = image_result(scorer, item, scored, 0, None)
+    assert (plain_result.decision, plain_result.abstains, plain_result.distance) == (True, False, None)
+    far = Scored(dict(scored.named) | {"abstain": np.array([True]), "domain_distance": np.array([7.5], np.float32)})
+    found = image_result(scorer, item, far, 0, None)
+    assert (found.decision, found.abstains, found.distance) == (None, True, 7.5)
+    assert found.region is None  # not called positive
+    assert found.why == "undecided"
 
 
 def test_a_bundle_is_named_by_its_folders_and_a_file_by_its_recipe(tmp_path: Path) -> None:
