@@ -34,8 +34,8 @@ def _options(one: ArgumentParser) -> None:
     one.add_argument("--ae-title", required=True, metavar="AE", help="the node's own title")
     one.add_argument("--from", dest="callers", action="append", required=True, metavar="AE",
                      help="a title that may send; may be repeated, nobody else may")  # fmt: skip
-    one.add_argument("--to", action="append", required=True, metavar="AE@HOST:PORT",
-                     help="who receives the results; may be repeated")  # fmt: skip
+    one.add_argument("--to", action="append", required=True, metavar="AE@HOST:PORT|URL",
+                     help="who receives the results, an AE or a DICOMweb service; may be repeated")  # fmt: skip
     one.add_argument("--spool", required=True, metavar="DIR",
                      help="where exams wait, readable by this user alone; receipts lie in DIR/log")  # fmt: skip
     one.add_argument("--port", type=seed_number, default=11112, metavar="N", help="default 11112; 0: any free one")
@@ -59,7 +59,8 @@ def node(options: Namespace) -> None:
     check_extra()
     with tensorflow_loaded():
         from mammo_tf.serving.node import Node, NodeSettings
-        from mammo_tf.serving.node_peers import Peer, Tls, checked_title
+        from mammo_tf.serving.node_peers import Tls, checked_title
+        from mammo_tf.serving.node_web import parsed_peer
         from mammo_tf.serving.scorer import open_scorer
 
     given = [options.certificate, options.key, options.ca]
@@ -69,7 +70,7 @@ def node(options: Namespace) -> None:
     settings = NodeSettings(
         title=checked_title(options.ae_title),
         callers=tuple(checked_title(title) for title in options.callers),
-        peers=tuple(Peer.parsed(text) for text in options.to),
+        peers=tuple(parsed_peer(text) for text in options.to),
         spool=Path(options.spool),
         host=options.bind,
         port=options.port,
@@ -83,7 +84,7 @@ def node(options: Namespace) -> None:
     )
     running = Node(open_scorer(options.model), settings)
     signal.signal(signal.SIGTERM, running.stop)
-    peers = ", ".join(f"{peer.title}@{peer.host}:{peer.port}" for peer in settings.peers)
+    peers = ", ".join(options.to)
     running.run(
         lambda port: print(f"{settings.title} listens at {settings.host}:{port}, results go to {peers}", flush=True)
     )

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from mammo_tf.errors import MammoError
 
-PACKAGES = ("highdicom", "pynetdicom")
+PACKAGES = ("highdicom", "pynetdicom", "dicomweb_client")
 
 
 def check_extra() -> None:

@@ -33,10 +33,12 @@ from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.serving.dicom_exams import Making, by_study, exam_objects
 from mammo_tf.serving.dicom_results import ModelFacts
 from mammo_tf.serving.exam_scores import score_exam
-from mammo_tf.serving.node_peers import Delivery, Peer, Tls
+from mammo_tf.serving.node_delivery import Delivery
+from mammo_tf.serving.node_peers import Associations, Peer, Receiver, Tls
 from mammo_tf.serving.node_receipts import Receipts
 from mammo_tf.serving.node_spool import LOG as LOG_FOLDER
 from mammo_tf.serving.node_spool import Spool
+from mammo_tf.serving.node_web import WebPeer
 from mammo_tf.serving.scorer import Scorer
 from mammo_tf.study import Reject
 
@@ -74,7 +76,7 @@ class NodeSettings:
 
     title: str
     callers: tuple[str, ...]
-    peers: tuple[Peer, ...]
+    peers: tuple[Peer | WebPeer, ...]
     spool: Path
     host: str = "127.0.0.1"
     port: int = 11112
@@ -118,10 +120,7 @@ class Node:
         with locked(settings.spool / ".lock", settings.spool):
             self._spool = Spool(settings.spool)
             self._receipts = Receipts(settings.spool / LOG_FOLDER)
-            delivery_tls = settings.tls if settings.tls_delivery else None
-            delivery = Delivery(
-                self._spool, self._receipts, settings.peers, settings.title, delivery_tls, settings.first_wait_s
-            )
+            delivery = Delivery(self._spool, self._receipts, self._receivers(), settings.first_wait_s)
             start_workers(settings.workers)
             server = self._listen()
             try:
@@ -143,6 +142,13 @@ class Node:
                 delivery.stop()
                 delivery.join(timeout=5)
                 self._receipts.note("stopped")
+
+    def _receivers(self) -> list[Receiver]:
+        settings = self.settings
+        context = settings.tls.client() if settings.tls is not None and settings.tls_delivery else None
+        return [
+            one if isinstance(one, WebPeer) else Associations(one, settings.title, context) for one in settings.peers
+        ]
 
     def _listen(self) -> Any:
         settings = self.settings
@@ -211,7 +217,7 @@ class Node:
 def quieten() -> None:
     """No library of this process shows what it thinks of a header: that may repeat a name."""
     warnings.simplefilter("ignore")
-    for name in ("pynetdicom", "pydicom", "highdicom"):
+    for name in ("pynetdicom", "pydicom", "highdicom", "dicomweb_client", "urllib3"):
         logger = logging.getLogger(name)
         logger.addHandler(logging.NullHandler())
         logger.propagate = False

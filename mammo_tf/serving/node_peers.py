@@ -1,25 +1,22 @@
-"""Who receives the results of a node, and how they are sent: again and again, waiting longer each time."""
+"""Who receives the results of a node, and how they are sent: by an association for each exam."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import ssl
-import threading
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 
 from mammo_tf.errors import MammoError
-from mammo_tf.serving.node_receipts import Receipts
-from mammo_tf.serving.node_spool import Spool
 
 AE_TITLE = re.compile(r"[!-\[\]-~][ -\[\]-~]{0,15}")  # no backslash, no control character, not only blanks
-LONGEST_WAIT_S = 600.0
 TOOK = (0x0000, 0xB000, 0xB006, 0xB007)  # success, and success with a warning
 
 
@@ -88,101 +85,73 @@ class Tls:
         return context
 
 
-class Delivery(threading.Thread):
-    """Sends what lies in the way out to every peer, until all of them have it."""
+class NotTakenError(Exception):
+    """A receiver did not take the results now; the argument says why, in a word."""
 
-    def __init__(
-        self,
-        spool: Spool,
-        receipts: Receipts,
-        peers: tuple[Peer, ...],
-        title: str,
-        tls: Tls | None,
-        first_wait_s: float,
-    ) -> None:
-        """The thread; `stop` ends it between two objects.
 
-        Args:
-            spool, receipts: of the node.
-            peers: who receives.
-            title: of the node.
-            tls: how peers are spoken to; None for plain text.
-            first_wait_s: until the second try; doubled each time, up to `LONGEST_WAIT_S`.
+class Receiver(Protocol):
+    """Takes results, by whatever road."""
+
+    @property
+    def title(self) -> str:
+        """Its name in receipts."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from others in a file name."""
+
+    def send(self, files: Sequence[Path]) -> int:
+        """Sends objects; gives how many were taken, which is less where some are of a kind that is never taken.
+
+        Raises:
+            NotTakenError: where it is to be tried again.
         """
-        super().__init__(name="delivery", daemon=True)
-        self._spool, self._receipts, self._peers, self._title = spool, receipts, peers, title
-        self._context = None if tls is None else tls.client()
-        self._first_wait = first_wait_s
-        self._due: dict[tuple[str, str], tuple[float, float]] = {}
-        self._stopped = threading.Event()
-        self.news = threading.Event()
 
-    def stop(self) -> None:
-        """Asks the thread to end."""
-        self._stopped.set()
-        self.news.set()
 
-    def run(self) -> None:
-        """Looks for results until it is stopped."""
-        while not self._stopped.is_set():
-            self.news.clear()
-            for results in self._spool.outgoing():
-                self._deliver(results)
-            self.news.wait(min(1.0, self._first_wait))
+@dataclass(frozen=True)
+class Associations:
+    """A peer, as a node speaks to it.
 
-    def _deliver(self, results: Path) -> None:
-        for peer in self._peers:
-            due, wait = self._due.get((results.name, peer.key), (0.0, self._first_wait))
-            if self._stopped.is_set() or self._spool.is_sent(results, peer.key) or time.monotonic() < due:
-                continue
-            try:
-                self._send(results, peer)
-            except Exception as error:  # noqa: BLE001 - pynetdicom raises nearly anything where an association ends
-                detail = error.args[0] if isinstance(error, NotTakenError) else type(error).__name__
-                self._receipts.note("not_delivered", _exam(results), peer=peer.title, detail=str(detail))
-                later = min(2 * wait, LONGEST_WAIT_S)
-                self._due[results.name, peer.key] = (time.monotonic() + wait, later)
-        if all(self._spool.is_sent(results, peer.key) for peer in self._peers):
-            for peer in self._peers:
-                self._due.pop((results.name, peer.key), None)
-            self._spool.forget(results)
+    Attributes:
+        peer: who.
+        own_title: of the node.
+        context: for TLS; None for plain text.
+    """
 
-    def _send(self, results: Path, peer: Peer) -> None:
-        files = sorted(results.glob("*.dcm"), key=lambda path: (path.name != "report.dcm", path.name))
+    peer: Peer
+    own_title: str
+    context: ssl.SSLContext | None = None
+
+    @property
+    def title(self) -> str:
+        """See `Receiver`."""
+        return self.peer.title
+
+    @property
+    def key(self) -> str:
+        """See `Receiver`."""
+        return self.peer.key
+
+    def send(self, files: Sequence[Path]) -> int:
+        """See `Receiver`."""
         classes = [str(pydicom.dcmread(file, specific_tags=["SOPClassUID"]).SOPClassUID) for file in files]
-        entity = AE(self._title)
+        entity = AE(self.own_title)
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
         entity.connection_timeout = 15
         for one in dict.fromkeys(classes):
             entity.add_requested_context(one, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-        tls = None if self._context is None else (self._context, peer.host)
-        link = entity.associate(peer.host, peer.port, ae_title=peer.title, tls_args=tls)
+        tls = None if self.context is None else (self.context, self.peer.host)
+        link = entity.associate(self.peer.host, self.peer.port, ae_title=self.peer.title, tls_args=tls)
         if not link.is_established:
             raise NotTakenError("no association")
         try:
             accepted = {str(context.abstract_syntax) for context in link.accepted_contexts}
-            sent = 0
-            for file, one in zip(files, classes, strict=True):
-                if one in accepted:
-                    answer = link.send_c_store(file)
-                    status = answer.Status if "Status" in answer else None
-                    if status not in TOOK:
-                        raise NotTakenError("no answer" if status is None else f"status 0x{status:04X}")
-                    sent += 1
+            taken = [file for file, one in zip(files, classes, strict=True) if one in accepted]
+            for file in taken:
+                answer = link.send_c_store(file)
+                status = answer.Status if "Status" in answer else None
+                if status not in TOOK:
+                    raise NotTakenError("no answer" if status is None else f"status 0x{status:04X}")
         finally:
             link.release()
-        if not sent:
-            raise NotTakenError("takes none of the objects")
-        missing = len(files) - sent
-        detail = f"{missing} of a kind that the peer does not take" if missing else ""
-        event = "partly_delivered" if missing else "delivered"
-        self._spool.mark_sent(results, peer.key)
-        self._receipts.note(event, _exam(results), sent, peer.title, detail)
-
-
-class NotTakenError(Exception):
-    """A peer did not take the results; the argument says why, in a word."""
-
-
-def _exam(results: Path) -> str:
-    return results.name.rpartition("_")[0]
+        return len(taken)

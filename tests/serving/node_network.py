@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +120,37 @@ def is_empty(spool: Path) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+class WebArchive:
+    """A DICOMweb service that keeps the parts of what is posted to it, and answers as it is told."""
+
+    def __init__(self, answers: list[tuple[int, list[int]]]) -> None:
+        """Args: status and failure reasons of each request, the last for all further ones."""
+        self.posted: list[tuple[str, str, int]] = []
+        archive_ = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                archive_.posted.append((self.path, self.headers.get("Authorization", ""), body.count(b"DICM")))
+                status, reasons = answers[min(len(archive_.posted), len(answers)) - 1]
+                failed = [{"00081197": {"vr": "US", "Value": [reason]}} for reason in reasons]
+                answer = json.dumps({"00081198": {"vr": "SQ", "Value": failed}} if failed else {}).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/dicom+json")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/dicom-web"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Ends it."""
+        self.server.shutdown()
+        self.server.server_close()

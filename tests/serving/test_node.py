@@ -27,11 +27,12 @@ from mammo_tf.serving.dicom_read import read_results
 from mammo_tf.serving.node import Node, NodeSettings
 from mammo_tf.serving.node_peers import Peer, Tls, checked_title
 from mammo_tf.serving.node_spool import Spool
+from mammo_tf.serving.node_web import WebPeer, parsed_peer
 from mammo_tf.serving.scorer import Scorer
 
 sys.path.insert(0, str(Path(__file__).parent))
 import dicom_objects as made  # noqa: E402 - objects that more than one file of tests asks for
-from node_network import archive, echo, is_empty, left_in, send, wait_for  # noqa: E402
+from node_network import WebArchive, archive, echo, is_empty, left_in, send, wait_for  # noqa: E402
 
 SECRETS = ("CANARY", "GRETEL", made.BIRTH, "PID")
 
@@ -220,6 +221,34 @@ def test_what_comes_late_waits_for_the_next_time(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in again.take("exam")} == {"a.dcm": b"1", "b.dcm": b"3"}
     again.finish("exam", {})
     assert again.waiting() == {"incoming": 0, "working": 0, "outgoing": 0, "failed": 0}
+
+
+def test_results_go_to_a_dicomweb_service(scorer: Scorer, exams: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("MAMMO_TF_DICOMWEB_TOKEN", "secret")
+    spool = tmp_path / "spool"
+    web = WebArchive([(503, []), (202, [0xA700]), (200, [0x0122, 0x0122])])
+    try:
+        settings = settings_of(spool, 1, views=2)
+        with running(scorer, replace(settings, peers=(WebPeer.parsed(web.url + "/"),))) as node:
+            assert send(node.port, sorted((exams / "exam1").iterdir())) == [0, 0]
+            wait_for(lambda: len(web.posted) == 3 and is_empty(spool))
+    finally:
+        web.close()
+    assert web.posted == [("/dicom-web/studies", "Bearer secret", 3)] * 3
+    told = receipts(spool).set_index("event")["detail"]
+    assert list(told["not_delivered"]) == ["HTTP 503", "failure 0xA700"]
+    assert told["partly_delivered"] == "2 of a kind that the peer does not take"
+
+
+def test_addresses_are_read_and_passwords_in_them_refused() -> None:
+    assert parsed_peer("https://archive/dicom-web/") == WebPeer("https://archive/dicom-web")
+    assert parsed_peer("https://archive/dicom-web").title == "archive"
+    assert parsed_peer("PACS@h:1") == Peer("PACS", "h", 1)
+    for text in ("https://", "https://user:secret@archive/x", "https://archive/x?y=1"):
+        with pytest.raises(MammoError) as caught:
+            parsed_peer(text)
+        assert caught.value.code == "peer_wrong"
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["PACS", "PACS@host", "PACS@host:0", "PACS@host:70000", "@host:1", "A\\B@h:1"])

@@ -27,6 +27,7 @@ from node_network import Archive, archive, is_empty, send, wait_for  # noqa: E40
 
 pytestmark = pytest.mark.long
 EXAMS, KILLS = 200, 4
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 @contextmanager
@@ -169,7 +170,8 @@ def orthanc(folder: Path) -> Iterator[tuple[int, int, subprocess.Popen[bytes]]]:
     settings = {
         "Name": "tests", "StorageDirectory": str(folder / "storage"), "IndexDirectory": str(folder / "storage"),
         "DicomAet": "ORTHANC", "DicomPort": dicom, "HttpPort": http, "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False, "DicomCheckCalledAet": True, "Plugins": [],
+        "AuthenticationEnabled": False, "DicomCheckCalledAet": True,
+        "Plugins": [str(path) for path in [DICOMWEB] if path.is_file()],
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(settings))
     with (folder / "orthanc.log").open("wb") as log:
@@ -218,3 +220,19 @@ def test_orthanc_sends_an_exam_and_gets_its_results(model: Path, sent: Path, tmp
             (tmp_path / "report.dcm").write_bytes(answer.read())
     assert read_results(tmp_path / "report.dcm").exam.decision is True
     assert not list((tmp_path / "spool" / "outgoing").iterdir())
+
+
+def test_orthanc_takes_results_by_dicomweb(model: Path, sent: Path, tmp_path: Path) -> None:
+    if not DICOMWEB.is_file():
+        pytest.skip("Orthanc's DICOMweb is not installed; Debian's package orthanc-dicomweb is it")
+    port, spool = free_port(), tmp_path / "spool"
+    with (
+        orthanc(tmp_path) as (_, http, _),
+        process(model, spool, port, f"http://127.0.0.1:{http}/dicom-web", "--secondary-capture"),
+    ):
+        assert send(port, sorted((sent / "exam000").iterdir())) == [0, 0]
+        wait_for(lambda: len(asked(http, "instances")) == 5 and is_empty(spool))
+        series = asked(http, "series")
+        kinds = [asked(http, f"series/{one}")["MainDicomTags"]["Modality"] for one in series]
+        assert sorted(kinds) == ["OT", "SEG", "SR"]
+    assert list(pd.read_csv(spool / "log" / "receipts.csv", keep_default_na=False)["event"]).count("delivered") == 1
