@@ -19,7 +19,16 @@ from typing import Any
 
 import mammo_tf
 from mammo_tf.cli import (
-    adapting, data, experiments, installation, measuring, nodes, patients, services, serving, training,
+    adapting,
+    data,
+    experiments,
+    installation,
+    measuring,
+    nodes,
+    patients,
+    services,
+    serving,
+    training,
 )  # fmt: skip
 from mammo_tf.cli.interrupts import noticed
 from mammo_tf.cli.shared import BAD_INPUT, Commands, Parser, printable
