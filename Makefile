@@ -5,6 +5,7 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_LONG := $(VENV)/.ready-long
+DICOM_TOOLS := dicom3tools dcmtk
 
 .PHONY: help setup setup-long test test-long lint demo demo-long real-sheets api clean
 
@@ -26,6 +27,9 @@ $(READY): setup.cfg pyproject.toml
 
 $(READY_LONG): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,long]'
+	@command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ] \
+		&& apt-get install --yes --quiet --no-install-recommends $(DICOM_TOOLS) > /dev/null \
+		|| echo "not installed: $(DICOM_TOOLS) (needs apt-get and root); long tests that ask them are skipped"
 	@touch $(READY_LONG)
 
 setup: $(READY)

@@ -51,6 +51,7 @@ TOGETHER = (  # a road of a minute and more, walked by `make test-long`; its fir
     "--start start.keras -o runs/config2",
     "mammo-tf export runs/config2 --name config2",
     "mammo-tf predict saved_models/config2 /new/exams -o predictions.csv --sheet predictions.png",
+    "mammo-tf predict saved_models/config2 /new/exams -o scores.csv --dicom-out dicom --secondary-capture",
     "mammo-tf features study/manifest.csv --root /archive -o features/features.csv --workers 8",
     "mammo-tf predict runs/config2 study/manifest.csv --root /archive -o scores/predictions.csv",
     "mammo-tf patient-model -o patient --features features/features.csv --predictions scores/predictions.csv "
@@ -108,6 +109,8 @@ NOT_HERE = {
     "request.json": "run by tests/serving/test_deploy.py",
     "curl -s -d @request.json http://127.0.0.1:8501/v1/models/config2:predict": "run by tests/serving/test_deploy.py",
     "docker compose -f deploy/compose.yaml --profile cpu up": "no Docker here; tests/serving/test_deploy.py reads it",
+    "mammo-tf node saved_models/config2 --ae-title MAMMO_TF --from PACS --to PACS@10.0.0.7:104 "
+    "--spool /var/spool/mammo_tf --views 4": "as a process of its own by tests/serving/test_node_load.py",
     "make setup": "made the environment that this test runs in",
     "make test": "runs this test",
     "make test-long": "runs this test's long part",
@@ -272,6 +275,7 @@ def test_the_commands_of_the_docs_run_together(workplace: Path, capsys: pytest.C
     assert len(pd.read_csv(workplace / "predictions.csv")) == 4
     assert (workplace / "patient" / "model" / "network" / "model.keras").is_file()
     assert Image.open(workplace / "predictions.png").width > 300
+    assert len(list((workplace / "dicom").glob("*/report.dcm"))) == 1
 
 
 @pytest.mark.long

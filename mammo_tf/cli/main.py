@@ -18,14 +18,25 @@ from importlib import metadata
 from typing import Any
 
 import mammo_tf
-from mammo_tf.cli import adapting, data, experiments, installation, measuring, patients, services, serving, training
+from mammo_tf.cli import (
+    adapting,
+    data,
+    experiments,
+    installation,
+    measuring,
+    nodes,
+    patients,
+    services,
+    serving,
+    training,
+)  # fmt: skip
 from mammo_tf.cli.interrupts import noticed
 from mammo_tf.cli.shared import BAD_INPUT, Commands, Parser, printable
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import nearest
 
 INTERRUPTED = 130
-FAMILIES = (data, training, serving, services, adapting, measuring, patients, experiments, installation)
+FAMILIES = (data, training, serving, services, nodes, adapting, measuring, patients, experiments, installation)
 LOG = logging.getLogger("mammo_tf")
 
 

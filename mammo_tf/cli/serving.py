@@ -12,7 +12,10 @@ from mammo_tf.cli.shared import Commands, counted, print_all, tensorflow_loaded,
 from mammo_tf.errors import MammoError
 
 if TYPE_CHECKING:
+    from mammo_tf.serving.dicom_exams import DicomReport
     from mammo_tf.serving.predict import PredictReport
+
+SHOWN_REJECTS = 5
 
 
 def add(commands: Commands) -> None:
@@ -85,20 +88,32 @@ def _predict_options(one: ArgumentParser) -> None:
     one.add_argument("--flips", action="store_true", help="mean over four flips, also if the model does not ask for it")
     one.add_argument("--batch-size", type=whole_number, default=2, metavar="N", help="pictures at once (default 2)")
     one.add_argument("--prevalence", type=float, metavar="P", help="share of positives here, for calibrated models")
+    one.add_argument(
+        "--dicom-out", metavar="DIR", help="also write the results of each exam as DICOM SR and SEG objects"
+    )
+    one.add_argument(
+        "--secondary-capture", action="store_true",
+        help="with --dicom-out: pictures with the result drawn in, for viewers that show neither",
+    )  # fmt: skip
     one.add_argument("--no-winograd", action="store_true", help="convolutions as Keras has them (slower on a CPU)")
 
 
 def predict(options: Namespace) -> None:
     """Scores pictures."""
     with tensorflow_loaded():
+        from mammo_tf.serving.dicom_out import DicomOut
         from mammo_tf.serving.predict import predict as predict_images
 
+    if options.secondary_capture and not options.dicom_out:
+        raise MammoError("option_wrong", "--secondary-capture belongs to --dicom-out", "Name a folder for the results")
+    dicom_out = DicomOut(options.dicom_out, options.secondary_capture) if options.dicom_out else None
     if options.root and not options.inputs[0].lower().endswith(".csv"):
         raise MammoError("option_wrong", "--root belongs to a manifest, and none was named", "Leave --root out")
     report = predict_images(
         options.model, options.inputs, options.output, options.sheet,
         batch_size=options.batch_size, flips=options.flips or None, root=options.root,
         winograd=not options.no_winograd, prevalence=options.prevalence,
+        dicom_out=dicom_out,
     )  # fmt: skip
     print_report(report)
 
@@ -111,3 +126,12 @@ def print_report(report: PredictReport) -> None:
     sheets = "".join(f", sheet {path}" for path in report.sheets)
     images, files = counted(report.images, "image"), counted(report.rejects, "file")
     print(f"{images} in {report.output}, {files} in {report.rejects_path}{sheets}")
+    if report.dicom is not None:
+        _print_dicom(report.dicom)
+
+
+def _print_dicom(dicom: DicomReport) -> None:
+    print_all(f"no DICOM result: {reject.sentence}" for reject in dicom.rejects[:SHOWN_REJECTS])
+    exams, objects = counted(dicom.exams, "exam"), counted(dicom.files, "DICOM object")
+    without = f"; {counted(len(dicom.rejects), 'image')} without, in {dicom.rejects_path}" if dicom.rejects else ""
+    print(f"{exams}, {objects} in {dicom.folder}{without}")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ from mammo_tf.reading.collections.folder import TABLE
 from mammo_tf.reporting.manifest_sheet import SHOWN, picture_name, picture_title
 from mammo_tf.reporting.sheet import SheetPicture, check_sheet_path, thumbnail, write_sheet
 from mammo_tf.serving.answers import FAR
+from mammo_tf.serving.bundle import Scored
+from mammo_tf.serving.dicom_out import DicomOut
 from mammo_tf.serving.predict_domain import foreign
 from mammo_tf.serving.predict_inputs import Inputs, find_inputs, pictures_of
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_encoded, prepare_picture
@@ -43,6 +45,9 @@ from mammo_tf.study.table_output import check_table_output, rejects_of
 from mammo_tf.training import Classification, ModelCard, Segmentation, Task
 from mammo_tf.training.tasks.pieces import BRANCH, DISTANCE
 from mammo_tf.training.tasks.stored_masks import MASKS, mask_path, write_mask
+
+if TYPE_CHECKING:
+    from mammo_tf.serving.dicom_exams import DicomReport
 
 DOMAIN_DISTANCE, ABSTAIN = FAR
 GREY_FACTOR = 3.0  # brighter or darker than the training pictures by more than this: said in a warning
@@ -65,6 +70,7 @@ class PredictReport:
         passed_over: documents of a folder, such as a README: neither images nor refused ones.
         warnings: what was doubtful, one line each.
         seconds, network_seconds: from opening the model to the last file; in calls of the network.
+        dicom: what was written as DICOM objects, if that was asked for.
     """
 
     images: int
@@ -77,6 +83,7 @@ class PredictReport:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     network_seconds: float = 0.0
+    dicom: DicomReport | None = None
 
 
 def predict(
@@ -93,6 +100,7 @@ def predict(
     workers: int | None = None,
     winograd: bool = True,
     prevalence: float | None = None,
+    dicom_out: DicomOut | None = None,
 ) -> PredictReport:
     """Scores every picture that can be used, says of every other one why not.
 
@@ -116,10 +124,12 @@ def predict(
         workers: processes that read and prepare; by default one a core, at most 4.
         winograd: as for `open_scorer`.
         prevalence: share of positive images where the pictures come from; `probability` is corrected for it.
+        dicom_out: takes the results as DICOM objects.
 
     Raises:
         MammoError: `nothing_usable` if no picture can be scored (rejects are written nevertheless); `not_a_png`,
-            `read_only`, `disk_full`; those of `check_table_output`, `find_inputs` and `open_scorer`.
+            `read_only`, `disk_full`; those of `check_table_output`, `find_inputs`, `open_scorer` and
+            `DicomOut.write`.
     """
     output = Path(output)
     _check_output(output, [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)])
@@ -134,6 +144,8 @@ def predict(
     probability = _probability(scorer, prevalence)
     began = time.perf_counter()
     run = _Run(scorer, keep=0 if sheet is None else SHOWN, masks=masks)
+    if dicom_out is not None:
+        run.also = partial(dicom_out.take, scorer, probability)
     for batch in _batches(_prepared(found, scorer, workers), batch_size, by_exam):
         run.take(batch)
     rejects = [*found.rejects, *run.rejects]
@@ -152,6 +164,7 @@ def predict(
     sheets = () if sheet is None else _write_sheet(Path(sheet), run, rejects, scorer, warnings)
     write_predictions(table, output)
     write_source(output, scorer.card)
+    dicom = None if dicom_out is None else dicom_out.write(scorer)
     return PredictReport(
         images=len(table),
         rejects=len(rejects),
@@ -163,6 +176,7 @@ def predict(
         warnings=tuple(warnings),
         seconds=time.perf_counter() - began,
         network_seconds=run.network_seconds,
+        dicom=dicom,
     )
 
 
@@ -179,6 +193,7 @@ class _Run:
         self.pictures: list[SheetPicture] = []
         self.network_seconds = 0.0
         self.told: list[tuple[str, ...]] = []
+        self.also: Callable[[PredictPicture, Scored, int], None] = lambda *_: None
         self._seen: dict[tuple[str, str], str] = {}
 
     def take(self, batch: Sequence[PredictPicture | Reject]) -> None:
@@ -201,6 +216,7 @@ class _Run:
         for number, item in enumerate(usable):
             name = _name(item)
             score = float(scored.score[number])
+            self.also(item, scored, number)
             if scored.mask is not None and isinstance(self.task, Segmentation):
                 called = scored.mask[number] >= self.task.threshold
                 write_mask(mask_path(self.masks, *name), called, item.affine, item.stored_size)

@@ -25,6 +25,7 @@ class PredictPicture(NamedTuple):
         stored_size: rows and columns of the stored picture.
         breast_mask: bool `[rows, columns]`, or None where no step looked for the breast.
         warnings: what was doubtful when it was read.
+        candidate: what it was read from.
         encoded: the picture before `geometry` as a PNG file, for a server that prepares it itself; else None.
     """
 
@@ -35,6 +36,7 @@ class PredictPicture(NamedTuple):
     stored_size: tuple[int, int]
     breast_mask: NDArray[np.bool_] | None
     warnings: tuple[str, ...]
+    candidate: Candidate
     encoded: bytes | None = None
 
 
@@ -50,7 +52,7 @@ def _prepared(candidate: Candidate, preprocessing: Preprocessing, picture: Pictu
     grey_mean = float(prepared.picture.mean(dtype=np.float64))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     return PredictPicture(
-        row, prepared.picture, grey_mean, prepared.affine, size, prepared.breast_mask, picture.facts.warnings
+        row, prepared.picture, grey_mean, prepared.affine, size, prepared.breast_mask, picture.facts.warnings, candidate
     )
 
 
