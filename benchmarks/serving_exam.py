@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from measuring import machine
 from serving_load import started
 
 from mammo_tf.serving import Client, open_bundle
@@ -71,6 +72,7 @@ def main() -> None:
         server.wait(60)
         shutil.rmtree(stored.parent)
     cold = median(times["a process that loads the model"])
+    print(machine("tensorflow", "onnxruntime"))
     print(f"four pictures of {rows}x{columns}, median of {given.rounds} rounds")
     print("| way | ms | cold is so many times as long |\n|---|---|---|")
     for way, took in times.items():

@@ -24,6 +24,7 @@ from pathlib import Path
 import cv2
 import keras
 import numpy as np
+from measuring import machine
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
@@ -131,6 +132,7 @@ def loaded(given: argparse.Namespace, bundle: Path) -> None:
     finally:
         server.terminate()
         server.wait(60)
+    print(machine("tensorflow", "grpcio", "uvicorn"))
     p50, p95, p99 = (1000 * np.percentile(times, share) for share in (50, 95, 99))
     print(
         f"{given.requests} requests by {given.road}, {given.callers} callers, {given.requests / seconds:.0f} a second"
