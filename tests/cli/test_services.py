@@ -49,9 +49,13 @@ def served(words: list[str], during: Callable[[str], None], monkeypatch: pytest.
             os.kill(os.getpid(), end)
 
     asking = threading.Thread(target=ask)
-    asking.start()
-    code = main(["serve", *words, *FREE])
-    asking.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
+    try:
+        asking.start()
+        code = main(["serve", *words, *FREE])
+        asking.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not faults, faults
     return code
 

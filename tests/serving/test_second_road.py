@@ -42,7 +42,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "End2End": lambda: end2end("vgg16", "512x1", (192, 160, 3), width=1 / 16),
     "ResNet patch": lambda: resnet_patch((64, 64, 1), blocks=(1, 1, 1), width=8),
-    "U-Net": lambda: unet((64, 64, 1), width=4),
+    "U-Net": lambda: unet((64, 64, 1), classes=2, width=4),
     "Swin-Unet": lambda: swin_unet((64, 64, 1), embed_dim=8, depths=(1,) * 4, heads=(1, 1, 2, 2), window=2),
 }
 
