@@ -4,10 +4,10 @@
 
 Swin-Unet as `mammo-tf tables mln-net` trains it, on mammograms of site 1, with one or more things changed. The seed
 is not among those that the tables report. Nothing is shown of another machine or of test pictures, of which there are
-few, as a run wants some. Every training is a folder, and what is finished is not computed again. Prints,
-for each trial, Dice of training after the first epoch, the fourth and the last; and of whole pictures of validation
-with the weights of the best epoch: Dice where there is a cluster, a picture in which nothing is called counting 0, how
-many are missed, and false clusters a picture.
+few, as a run wants some. Every training is a folder, and what is finished is not computed again. Prints, for each
+trial, Dice of training after some epochs and the last; and of whole pictures of validation with the weights of the
+best epoch: Dice where there is a cluster, a picture in which nothing is called counting 0, how many are missed, and
+false clusters a picture.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mammo_tf.recipes.runner import run
 from mammo_tf.records import prepare
 from mammo_tf.study import SPLITS
 
-SHOWN = (1, 4)  # epochs, beside the last
+SHOWN = (1, 4, 7)  # epochs, beside the last
 FEW = 4  # women of test
 
 
@@ -111,7 +111,7 @@ def main() -> None:
     options = parser.parse_args()
     size = SMOKE if options.smoke else replace(PHANTOM, epochs=options.epochs)
     data = records(options.output, size, options.seed, options.workers)
-    print("| trial | Dice of training, epochs 1, 4, last | Dice of validation | missed | false a picture |")
+    print("| trial | Dice of training, epochs 1, 4, 7, last | Dice of validation | missed | false a picture |")
     print("|---|---|---|---|---|")
     found = {}
     for name in options.trials:
