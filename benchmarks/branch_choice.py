@@ -1,6 +1,6 @@
 """Which branch MLN-net takes for pictures of the machine that it was trained on, and what each choice is worth.
 
-    python benchmarks/branch_choice.py TABLES -o FOLDER [--seeds 1 2 3] [--source ffdm_site_1] [--row mln_net]
+    python benchmarks/branch_choice.py TABLES -o FOLDER [--seeds 1 2 3] [--source ffdm_site_1] [--row mln_net] [--ways ...]
 
 TABLES is a folder of `mammo-tf tables mln-net`, `{seed}` in its name being each seed. The trained network is measured
 on the source's own test pictures, nothing trained: its branch chosen by each metric, for whole pictures and tile by
@@ -59,15 +59,18 @@ def ways_of(task: Segmentation, branches: int) -> dict[str, Segmentation]:
     }
 
 
-def one_seed(tables: Path, seed: int, source: str, key: str, out: Path) -> dict[str, dict[str, float | None]]:
-    """Numbers of every way; each leaves a folder."""
+def one_seed(
+    tables: Path, seed: int, source: str, key: str, out: Path, asked: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """Numbers of the ways that are asked for, all where none is; each leaves a folder."""
     place = tables / f"seed_{seed}"
     model = load_start(place / source / key / "model.keras")
     records = open_records(place / "prepared" / source)
     recipe = next(row for row in EVERY_ROW if row.key == key).recipe(PHANTOM)
     assert isinstance(recipe.task, Segmentation)
     found = {}
-    for name, task in ways_of(recipe.task, branches_of(model.model)).items():
+    ways = ways_of(recipe.task, branches_of(model.model))
+    for name, task in ways.items() if not asked else [(name, ways[name]) for name in asked]:
         folder = out / f"seed_{seed}" / source / name.replace(" ", "_").replace(",", "")
         if not (folder / "metrics.json").is_file():
             keras.utils.clear_session()
@@ -92,13 +95,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--source", choices=SOURCES, default=FFDM)
     parser.add_argument("--row", choices=[row.key for row in EVERY_ROW], default="mln_net")
+    parser.add_argument("--ways", nargs="+", default=[], metavar="WAY", help="these alone, as the table calls them")
     options = parser.parse_args()
     found = {}
     for seed in options.seeds:
         tables = Path(options.tables.format(seed=seed))
-        found[str(seed)] = one_seed(tables, seed, options.source, options.row, options.output)
+        found[str(seed)] = one_seed(tables, seed, options.source, options.row, options.output, options.ways)
     write_json(options.output / f"choices_{options.source}.json", found)
-    every = [one["cosine"] for one in found.values()]
+    every = [next(iter(one.values())) for one in found.values()]
     for key, words in (("pictures", "test pictures"), ("with_cluster", "with a cluster")):
         print(f"{words}, seeds {options.seeds}: {', '.join(str(one[key]) for one in every)}")
     print("| way | own branch | Dice | false a picture |\n|---|---|---|---|")
