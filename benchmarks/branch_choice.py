@@ -1,6 +1,7 @@
 """Which branch MLN-net takes for pictures of the machine that it was trained on, and what each choice is worth.
 
-    python benchmarks/branch_choice.py TABLES -o FOLDER [--seeds 1 2 3] [--source ffdm_site_1] [--row mln_net] [--ways ...]
+    python benchmarks/branch_choice.py TABLES -o FOLDER [--seeds 1 2 3] [--source ffdm_site_1] [--row mln_net]
+        [--ways ...]
 
 TABLES is a folder of `mammo-tf tables mln-net`, `{seed}` in its name being each seed. The trained network is measured
 on the source's own test pictures, nothing trained: its branch chosen by each metric, for whole pictures and tile by
