@@ -36,6 +36,9 @@ USER mammo
 WORKDIR /runs
 # `docker stop` asks as Ctrl-C does, so that a run ends with a word and can be gone on from
 STOPSIGNAL SIGINT
+# A container that serves is healthy while every model answers; any other is while it runs
+HEALTHCHECK --interval=30s --timeout=10s --start-period=120s CMD ["python3", "-c", "import urllib.request as r; \
+b'serve' in open('/proc/1/cmdline', 'rb').read().split(b'\\0') and r.urlopen('http://127.0.0.1:8501/healthz', timeout=8)"]
 ENTRYPOINT ["mammo-tf"]
 CMD ["run", "end2end_baseline", "--smoke", "-o", "/runs/smoke"]
 
@@ -44,5 +47,8 @@ COPY --from=build-gpu --chown=root:root /opt/venv /opt/venv
 USER mammo
 WORKDIR /runs
 STOPSIGNAL SIGINT
+# A container that serves is healthy while every model answers; any other is while it runs
+HEALTHCHECK --interval=30s --timeout=10s --start-period=120s CMD ["python3", "-c", "import urllib.request as r; \
+b'serve' in open('/proc/1/cmdline', 'rb').read().split(b'\\0') and r.urlopen('http://127.0.0.1:8501/healthz', timeout=8)"]
 ENTRYPOINT ["mammo-tf"]
 CMD ["run", "end2end_baseline", "--smoke", "-o", "/runs/smoke"]

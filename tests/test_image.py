@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -35,12 +36,15 @@ class Builder:
         (folder / "registries.conf").write_text("unqualified-search-registries=[]\n")
         (folder / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}\n')
 
-    def run(self, command: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """One buildah command; its output is told where it fails."""
+    def line(self, command: str, *words: str) -> list[str]:
+        """One buildah command as it is typed."""
         places = ["--root", str(self.folder / "store"), "--runroot", str(self.folder / "run")]
         places += ["--registries-conf", str(self.folder / "registries.conf")]
-        line = ["buildah", "--storage-driver", "vfs", *places, command, *words]
-        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
+        return ["buildah", "--storage-driver", "vfs", *places, command, *words]
+
+    def run(self, command: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """What a command says; it may fail."""
+        return subprocess.run(self.line(command, *words), capture_output=True, text=True, cwd=ROOT)
 
     def build(self, context: Path, tag: str, *words: str) -> None:
         """Builds `context` to `tag` without asking a registry."""
@@ -137,3 +141,42 @@ def test_bad_input_is_one_line_there_too(container: tuple[Builder, str]) -> None
     assert done.returncode != 0
     assert [line for line in done.stderr.splitlines() if line.startswith("mammo-tf: ")]
     assert "Traceback" not in done.stderr
+
+
+def test_it_serves_a_bundle_to_a_client_outside(container: tuple[Builder, str], tmp_path: Path) -> None:
+    """A bundle made here, mounted for reading, served in there, asked from here."""
+    import cv2
+    import httpx
+    import keras
+    import numpy as np
+
+    from mammo_tf.imaging import Preprocessing
+    from mammo_tf.models import end2end
+    from mammo_tf.serving import Client, export_bundle, open_bundle
+    from mammo_tf.training import ModelCard, ModelFile
+
+    builder, name = container
+    keras.utils.set_random_seed(1)
+    model = end2end("vgg16", "512x1", (128, 128, 3), width=1 / 16)
+    card = ModelCard(preprocessing=Preprocessing.preset("legacy", (128, 128)))
+    bundle = export_bundle(ModelFile(model, card), tmp_path / "models", "tiny", winograd=True)
+    film = cv2.imencode(".png", np.random.default_rng(0).integers(0, 65536, (200, 150)).astype(np.uint16))[1].tobytes()
+    ports = ("--rest-port", "18501", "--grpc-port", "18500")
+    mount = ("--volume", f"{bundle.parent.parent}:/models:ro")
+    line = builder.line("run", "--isolation", "chroot", *mount, name, "--", "mammo-tf", "serve", "/models/tiny", *ports)
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            for _ in range(240):
+                assert server.poll() is None, server.stdout.read() if server.stdout else ""
+                try:
+                    if httpx.get("http://127.0.0.1:18501/healthz").status_code == 200:
+                        break
+                except httpx.TransportError:
+                    time.sleep(0.5)
+            for address in ("http://127.0.0.1:18501", "grpc://127.0.0.1:18500"):
+                with Client(address, "tiny") as client:
+                    score = client.score_png([film])["score"]
+                np.testing.assert_allclose(score, open_bundle(bundle).score_png([film]).score, atol=1e-5)
+        finally:
+            server.terminate()
+            server.wait(60)
