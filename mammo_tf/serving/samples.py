@@ -94,8 +94,17 @@ def made_up(made: Made, count: int = PICTURES, seed: int = 0) -> Samples:
         cv2.ellipse(shape, (0, rows // 2), axes, 0, 0, 360, 1, -1)
         breasts[number] = shape.astype(np.bool_)
         pictures[number] = _tissue(random, (rows, columns)) * brightest * breasts[number]
-    png = tuple(encoded(one) for one in pictures) if PNG_SIGNATURE in made.signatures else ()
+    sent = [_as_sent(one, made) for one in pictures] if PNG_SIGNATURE in made.signatures else []
+    png = tuple(encoded(one) for one in sent)
     return Samples(pictures, breasts if made.preprocessing.needs_breast else None, png, made_up=True)
+
+
+def _as_sent(picture: NDArray[np.float32], made: Made) -> NDArray[np.float32]:
+    """The picture in the size in which a caller sends it; a model of patches of so many pixels takes no other."""
+    pixels = None if made.card.patch is None else made.card.patch.pixels
+    if pixels is None:
+        return picture
+    return np.asarray(cv2.resize(picture, (pixels, pixels), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _tissue(random: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:

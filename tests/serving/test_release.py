@@ -1,6 +1,7 @@
 """What a release holds, the gate before it, and what the gate stops: then nothing is written."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -12,13 +13,16 @@ from mammo_tf.data import graph_preprocessing
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest
 from mammo_tf.imaging import Preprocessing
-from mammo_tf.imaging.intensity_steps import Scale
-from mammo_tf.models import swin_unet
+from mammo_tf.imaging.geometry_steps import Resize
+from mammo_tf.imaging.intensity_steps import Channels, Scale
+from mammo_tf.models import resnet_patch, swin_unet, unet
+from mammo_tf.models.spottune import spottune, with_test_policy
 from mammo_tf.serving import export_bundle, open_bundle, release
 from mammo_tf.serving.onnx_twin import open_twin
 from mammo_tf.serving.predict_inputs import Candidate
 from mammo_tf.serving.samples import encoded
 from mammo_tf.training import ModelCard, ModelFile, Segmentation
+from mammo_tf.training.model_card import PatchInput
 
 EXTRA = "assets.extra"
 
@@ -211,3 +215,30 @@ def test_an_encoded_picture_is_a_png_of_sixteen_bits():
     values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
     decoded = tf.io.decode_png(encoded(values), 1, tf.uint16).numpy()[..., 0]
     np.testing.assert_array_equal(decoded, np.rint(values * 65535))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("family", ["patch", "spottune", "unet", "branches", "flips"])
+def test_every_family_passes_the_gate(family, tmp_path):
+    """A patch network, SpotTune by the likelier way, U-Net, a U-Net of branches, and a mean over flips."""
+    keras.utils.set_random_seed(2)
+    steps = Preprocessing((Resize(64, 64),), (Channels(1),))
+    card = ModelCard(preprocessing=steps)
+    if family in ("patch", "spottune"):
+        model = resnet_patch((64, 64, 1), blocks=(1, 1, 1), width=8)
+        card = replace(card, patch=PatchInput(64, 64, 96))
+        if family == "spottune":
+            model = with_test_policy(spottune(model), "argmax")
+    elif family == "flips":
+        pictures = keras.Input((64, 64, 1))
+        pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(6, 5, 2, activation="relu")(pictures))
+        model = keras.Model(pictures, keras.layers.Dense(2, "softmax")(pooled))
+        card = replace(card, flips=True)
+    else:
+        model = unet((64, 64, 1), classes=2, width=4, levels=3, branches=3 if family == "branches" else 1)
+        card = replace(card, task=Segmentation(metric="none" if family == "branches" else "cosine"))
+    told: list[str] = []
+    bundle = export_bundle(ModelFile(model, card), tmp_path, family, parts=parts(), say=told.append)
+    checks = json.loads((bundle / EXTRA / "bundle.json").read_text())["checks"]
+    assert max(checks["largest_difference"].values()) < 1e-4
+    assert set(checks["largest_difference"]) >= {"saved_model", "c_loader", "onnx_runtime"}
