@@ -13,6 +13,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import read_json
 from mammo_tf.serving import export_bundle
 from mammo_tf.serving.gap_inputs import validation_pictures
+from mammo_tf.serving.release import page_alone
 from mammo_tf.training import ModelFile, Threshold, load_model, save_model
 
 LADDER, MODEL, BUNDLES = "ladder.json", "model.keras", "saved_models"
@@ -56,4 +57,6 @@ def export_chosen(folder: str | Path, places: Places, say: Callable[[str], None]
         pictures = validation_pictures(places.site, places.root)
     except MammoError:
         pictures = []  # records that do not say where their pictures came from
-    return export_bundle(load_model(folder / MODEL), folder / BUNDLES, rung, validation=pictures, say=say)
+    return export_bundle(
+        load_model(folder / MODEL), folder / BUNDLES, rung, validation=pictures, parts=page_alone(), say=say
+    )

@@ -44,6 +44,7 @@ from mammo_tf.reporting.report import Curve, Entry, Report, write_report
 from mammo_tf.serving import export_bundle
 from mammo_tf.serving.gap_inputs import validation_pictures
 from mammo_tf.serving.predict import predict
+from mammo_tf.serving.release import page_alone
 from mammo_tf.training import load_model
 
 SOURCE, TARGET = "ffdm_site_1", "ffdm_site_2"
@@ -178,7 +179,10 @@ def _exported(folder: Path, name: str, data: Path) -> Path:
 
     def export() -> None:
         model_file = load_model(folder / name / "model.keras")
-        export_bundle(model_file, folder / "saved_models", name, validation=validation_pictures(data))
+        export_bundle(
+            model_file, folder / "saved_models", name, validation=validation_pictures(data),
+            parts=page_alone(folder / name),
+        )  # fmt: skip
 
     Steps(folder, lambda _: None).once("export", root / "1", export)
     return root
