@@ -77,6 +77,8 @@ def _pip_mounts(folder: Path) -> list[str]:
         if key == "cert":
             volumes.append(f"{value[0]}:{CERTIFICATES}:ro")
             value = [CERTIFICATES]
+        if key in ("constraint", "build-constraint"):
+            volumes += [f"{place}:{place}:ro" for place in value if Path(place).is_file()]
         if key in ("find-links", "index-url", "extra-index-url"):
             for place in value:
                 path = Path(unquote(urlsplit(place).path))

@@ -26,12 +26,12 @@ LIMIT_S = 600
 
 
 def run(folder: Path, signature: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """What a signature of a SavedModel gives for some inputs, by TensorFlow's C interface.
+    """What a signature of a SavedModel gives for some inputs, by TensorFlow's C interface, one after the other.
 
     Args:
         folder: of the SavedModel.
         signature: its name.
-        inputs: by name; numbers, or bytes objects (dtype object) for strings.
+        inputs: by name, of one first axis each; numbers, or bytes objects (dtype object) for strings.
 
     Returns:
         Outputs by name; those of strings are left out.
@@ -110,7 +110,7 @@ class _Library:
         kind = KINDS[self.c.TF_TensorType(tensor)]
         shape = [self.c.TF_Dim(tensor, axis) for axis in range(self.c.TF_NumDims(tensor))]
         data = ctypes.string_at(self.c.TF_TensorData(tensor), self.c.TF_TensorByteSize(tensor))
-        return np.frombuffer(data, kind).reshape(shape)
+        return np.frombuffer(data, kind).reshape(shape)  # a copy: the tensor may go
 
 
 class _Output(ctypes.Structure):
@@ -134,25 +134,31 @@ def _child(told: dict[str, Any], asked: str, answered: str) -> None:
             *(_Output(library.c.TF_GraphOperationByName(graph, part[0].encode()), int(part[1])) for part in parts)
         )
 
-    tensors = []
-    with np.load(asked) as arrays:
-        for name in told["inputs"]:
-            lengths = told["lengths"].get(name)
-            if lengths is None:
-                tensors.append(library.tensor(arrays[name]))
-            else:
-                whole, ends = arrays[name].tobytes(), np.cumsum(lengths).tolist()
-                cut = zip([0, *ends], ends, strict=False)
-                tensors.append(library.strings([whole[start:end] for start, end in cut]))
     given, wanted = places(told["inputs"]), places(told["outputs"])
-    results = (ctypes.c_void_p * len(wanted))()
-    library.c.TF_SessionRun(
-        session, None, given, (ctypes.c_void_p * len(tensors))(*tensors), len(tensors),
-        wanted, results, len(wanted), None, 0, None, library.status,
-    )  # fmt: skip
-    library.check()
-    named = zip(told["outputs"], results, strict=True)
-    np.savez(answered, **{name: library.array(ctypes.c_void_p(one)) for name, one in named})  # type: ignore[arg-type]
+    with np.load(asked) as arrays:
+        rows = [_rows(arrays[name], told["lengths"].get(name)) for name in told["inputs"]]
+    found: dict[str, list[NDArray[Any]]] = {name: [] for name in told["outputs"]}
+    for row in zip(*rows, strict=True):  # one at a time: a batch of full size would take gigabytes
+        tensors = [library.strings([one]) if isinstance(one, bytes) else library.tensor(one) for one in row]
+        results = (ctypes.c_void_p * len(wanted))()
+        library.c.TF_SessionRun(
+            session, None, given, (ctypes.c_void_p * len(tensors))(*tensors), len(tensors),
+            wanted, results, len(wanted), None, 0, None, library.status,
+        )  # fmt: skip
+        library.check()
+        for name, result in zip(told["outputs"], results, strict=True):
+            found[name].append(library.array(ctypes.c_void_p(result)))
+        for tensor in (*tensors, *map(ctypes.c_void_p, results)):
+            library.c.TF_DeleteTensor(tensor)
+    np.savez(answered, **{name: np.concatenate(parts) for name, parts in found.items()})  # type: ignore[arg-type]
+
+
+def _rows(values: NDArray[Any], lengths: list[int] | None) -> list[Any]:
+    """The entries of the first axis: arrays whose first axis is 1, or bytes where lengths of strings are told."""
+    if lengths is None:
+        return [values[number : number + 1] for number in range(len(values))]
+    whole, ends = values.tobytes(), np.cumsum(lengths).tolist()
+    return [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 if __name__ == "__main__":

@@ -45,12 +45,12 @@ def check(made: Made) -> dict[str, Any]:
     """
     samples = samples_of(made)
     loaded = tf.saved_model.load(str(made.folder)).signatures
-    saved = _numpy(loaded[FLOAT_SIGNATURE], samples.inputs)
+    saved = _each(lambda one: _numpy(loaded[FLOAT_SIGNATURE], one), samples.inputs)
     _check_shapes(made, FLOAT_SIGNATURE, saved, len(samples.pictures))
     keras_says = keras_outputs(made, samples)
     by_c = c_loader.run(made.folder, FLOAT_SIGNATURE, samples.inputs)
     twin = open_twin(made.extra / FILE)
-    ways: dict[str, Outputs] = {"saved_model": saved, "c_loader": by_c, "onnx_runtime": twin(samples.inputs)}
+    ways: dict[str, Outputs] = {"saved_model": saved, "c_loader": by_c, "onnx_runtime": _each(twin, samples.inputs)}
     apart = {way: _compared(way, outputs, keras_says) for way, outputs in ways.items()}
     took = {
         "saved_model": _milliseconds(lambda one: _numpy(loaded[FLOAT_SIGNATURE], one), samples),
@@ -58,7 +58,7 @@ def check(made: Made) -> dict[str, Any]:
     }
     if samples.png:
         png = {"png": np.array(samples.png, object)}
-        whole = _numpy(loaded[PNG_SIGNATURE], png)
+        whole = _each(lambda one: _numpy(loaded[PNG_SIGNATURE], one), png)
         _check_shapes(made, PNG_SIGNATURE, whole, len(samples.png))
         apart[f"c_loader, {PNG_SIGNATURE}"] = _compared(
             "c_loader", c_loader.run(made.folder, PNG_SIGNATURE, png), whole
@@ -124,6 +124,13 @@ def _asked(network: Any, values: NDArray[np.float32]) -> list[NDArray[np.float32
 
 def _back(values: NDArray[np.float32], axes: tuple[int, ...]) -> NDArray[np.float32]:
     return np.flip(values, axes) if values.ndim == 4 else values
+
+
+def _each(ask: Callable[[Mapping[str, NDArray[Any]]], Outputs], inputs: Mapping[str, NDArray[Any]]) -> Outputs:
+    """Answers picture by picture, put together: a batch of full size would take gigabytes."""
+    count = len(next(iter(inputs.values())))
+    parts = [ask({name: values[one : one + 1] for name, values in inputs.items()}) for one in range(count)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _numpy(signature: Any, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
