@@ -35,17 +35,20 @@ def by_full_name(said: Mapping[str, Said], option: str) -> dict[str, Said]:
     return named
 
 
-def read_table(path: str | Path, missing: str, remedy: str = "") -> tuple[pd.DataFrame, list[int]]:
+def read_table(
+    path: str | Path, missing: str, remedy: str = "", separator: str = ","
+) -> tuple[pd.DataFrame, list[int]]:
     """All cells as text, and the number of each row in the file.
 
     Args:
-        path: CSV with commas and a header, UTF-8.
+        path: CSV with a header, UTF-8.
         missing, remedy: what is said where it is not there.
+        separator: of its fields.
 
     Raises:
         MammoError: as `csv_rows`.
     """
-    header, lines, rows = _read_rows(path, missing, remedy)
+    header, lines, rows = _read_rows(path, missing, remedy, separator)
     return pd.DataFrame(rows, columns=header, dtype="str"), lines
 
 
@@ -64,7 +67,9 @@ def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str
     return header, list(zip(lines, rows, strict=True))
 
 
-def _read_rows(path: str | Path, missing: str, remedy: str) -> tuple[list[str], list[int], list[list[str]]]:
+def _read_rows(
+    path: str | Path, missing: str, remedy: str, separator: str = ","
+) -> tuple[list[str], list[int], list[list[str]]]:
     """The header, the number of each row in the file, and the rows; arguments and errors as `csv_rows`."""
     path = Path(path)
     if not path.is_file():
@@ -72,7 +77,7 @@ def _read_rows(path: str | Path, missing: str, remedy: str) -> tuple[list[str], 
     try:
         packed = path.suffix.lower() == ".gz"
         with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            header, *rows = list(csv.reader(stream, strict=True)) or [[]]
+            header, *rows = list(csv.reader(stream, strict=True, delimiter=separator)) or [[]]
     except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
         sentence = f"{path} is not a CSV file in UTF-8: {error}"
         raise MammoError("csv_broken", sentence, "Save it as CSV with commas, UTF-8") from error
