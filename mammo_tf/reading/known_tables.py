@@ -12,7 +12,7 @@ from mammo_tf.errors import MammoError
 _TELLTALES = (
     ("cbis-ddsm", r"(mass|calc)[-_ ]case[-_ ]description.*\.csv(\.gz)?"),
     ("inbreast", r"INbreast\.(csv|xlsx?)"),
-    ("vindr-mammo", r"(finding_annotations|breast-level_annotations)\.csv(\.gz)?"),
+    ("vindr-mammo", r".*(finding_annotations|breast-level_annotations)\.csv(\.gz)?"),
     ("bcs-dbt", r"BCS[-_ ]?DBT.*\.csv(\.gz)?"),
     ("cmmd", r"CMMD_clinicaldata.*\.(csv|xlsx)"),
     ("cdd-cesm", r"Radiology[-_ ]manual[-_ ]annotations.*\.(csv|xlsx)"),

@@ -26,6 +26,13 @@ EXPECTED = [
     ("folder", "ddsm_tissue", 24, 2, {"": 24}, {"not_dicom": 1}),
 ]
 
+# collection, folder with its real tables (or invented rows in exact form) and no picture, rejects by code
+EXPECTED_OF_TABLES = [
+    ("cbis-ddsm", "tables", {"table": 4, "file_missing": 3103, "not_in_table": 11}),
+    ("inbreast", "tables/examples", {"table": 1, "file_missing": 4, "not_in_table": 3}),
+    ("vindr-mammo", "tables/examples", {"table": 2, "file_missing": 6, "not_in_table": 2}),
+]
+
 
 def check_whole(table: pd.DataFrame, rejects: list[Reject], root: Path) -> None:
     """Every file below `root` is a row or a reject, and none is both."""
@@ -48,8 +55,18 @@ def test_counts_of_real_collections(
     pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.csv"), table)
 
 
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "folder", "codes"), EXPECTED_OF_TABLES)
+def test_every_row_of_real_tables_without_a_file_is_listed(
+    name: str, folder: str, codes: dict, real_data: Path
+) -> None:
+    table, rejects = collections.collect(name, real_data / folder)
+    assert len(table) == 0
+    assert pd.Series([reject.code for reject in rejects]).value_counts().to_dict() == codes
+
+
 def test_the_collections_that_there_are() -> None:
-    assert set(collections.names()) >= {"folder", "mini-mias"}
+    assert set(collections.names()) >= {"folder", "mini-mias", "bcs-dbt", "cbis-ddsm", "inbreast", "vindr-mammo"}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +86,7 @@ def test_unknown_names_and_options_are_refused(
     assert remedy in caught.value.remedy
 
 
-@pytest.mark.parametrize("name", ["folder", "mini-mias"])
+@pytest.mark.parametrize("name", ["folder", "mini-mias", "cbis-ddsm", "inbreast", "vindr-mammo"])
 def test_no_folder_and_an_empty_one_are_one_clear_line(name: str, tmp_path: Path) -> None:
     for root, code in ((tmp_path / "nothing", "folder_missing"), (tmp_path, "folder_empty")):
         with pytest.raises(MammoError) as caught:
