@@ -20,7 +20,9 @@ SHOWN_REJECTS = 5
 
 def add(commands: Commands) -> None:
     """Tells the front door of these commands."""
-    _export_options(commands.add("export", "a run's model as a SavedModel for TensorFlow Serving", export))
+    _export_options(
+        commands.add("export", "a run's model as a release for TensorFlow Serving and ONNX Runtime", export)
+    )
     _predict_options(commands.add("predict", "scores of files, a folder or a manifest", predict))
 
 
