@@ -19,8 +19,9 @@ def share_of_larger(outputs: Any) -> Any:
     """b / (a + b) of the maps a of the background and b of the finding, float32 `[batch, rows, columns]`.
 
     At least one half where b is larger, below it elsewhere, equal ones included, so that at the threshold 0.5 a pixel
-    belongs to a finding where argmax(a, b) says so (subnormal numbers count as 0). Of a softmax it is b. Source: the published test of dual
-    normalisation (Zhou et al., CVPR 2022), which ends in a sigmoid for each class and takes the argmax.
+    belongs to a finding where argmax(a, b) says so (subnormal numbers count as 0). Of a softmax it is b. Source: the
+    published test of dual normalisation (Zhou et al., CVPR 2022), which ends in a sigmoid for each class and takes the
+    argmax.
 
     Args:
         outputs: `[batch, rows, columns, 2]`, in [0, 1].
