@@ -111,12 +111,12 @@ def _of_rows(rows: Any, places: Places) -> dict[str, NDArray[Any]]:
         raise wrong(f"JSON Value: {shown(rows)} Expecting 'instances' to be an list/array")
     if not rows:
         raise wrong(f"JSON Value: {shown(rows)} No values in 'instances' array")
-    if not isinstance(rows[0], dict) and len(places) > 1:
+    named = isinstance(rows[0], dict) and not is_bytes(rows[0])
+    if not named and len(places) > 1:
         raise wrong(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"
         )
-    named = isinstance(rows[0], dict) and not is_bytes(rows[0])
     for number, row in enumerate(rows):
         if named != (isinstance(row, dict) and not is_bytes(row)):
             reason = "Expecting object but got list" if named else "Expecting value/list but got object"

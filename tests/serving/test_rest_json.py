@@ -289,6 +289,12 @@ JSON_VALUES = st.recursive(
 )
 
 
+def test_bytes_alone_are_no_row_of_two_inputs() -> None:
+    """They are an object to JSON, and a value to the server."""
+    with pytest.raises(RequestError, match="instances is a plain list, but expecting list of objects"):
+        tensors('{"instances": [{"b64": "aGVsbG8="}]}', x=tf.string, y=tf.string)
+
+
 @given(
     st.dictionaries(st.sampled_from(("instances", "inputs", "signature_name", "examples", "context")), JSON_VALUES),
     st.sampled_from((tf.float32, tf.float64, tf.int32, tf.uint64, tf.bool, tf.string, tf.half, tf.complex64)),
