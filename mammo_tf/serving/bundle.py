@@ -17,7 +17,7 @@ from mammo_tf.files import digest, read_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.steps import checked_breast, refuse_empty
 from mammo_tf.serving.answers import FAR
-from mammo_tf.serving.bundle_place import DESCRIPTION, FORMAT, versions
+from mammo_tf.serving.bundle_place import DESCRIPTION, FORMAT, is_sealed, versions
 from mammo_tf.serving.signatures import CUT, FLOAT_SIGNATURE, PNG_SIGNATURE
 from mammo_tf.training import ModelCard
 from mammo_tf.training.tasks.pieces import branch_columns
@@ -171,10 +171,29 @@ def is_bundle(path: str | Path) -> bool:
 
 
 def open_bundle(path: str | Path) -> Bundle:
-    """Opens a bundle, after comparing the digest of every file of the graph.
+    """Opens a bundle, after comparing the digest of every file.
 
     Args:
         path: a version's folder, or the folder of a name: its newest version.
+
+    Raises:
+        MammoError: those of `checked_bundle`.
+    """
+    folder, description = checked_bundle(path)
+    return Bundle(
+        folder=folder,
+        card=ModelCard.from_json(description.get("card")),
+        graph_preprocessing=Preprocessing.from_json(description["graph_preprocessing"]),
+        description=description,
+        _loaded=tf.saved_model.load(str(folder)),
+    )
+
+
+def checked_bundle(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """A bundle's folder and what `bundle.json` says, once every file is what was exported; the graph is not loaded.
+
+    Args:
+        path: as for `open_bundle`.
 
     Raises:
         MammoError: `bundle_missing`; `not_a_bundle` for a SavedModel without a description of ours; `bundle_damaged`
@@ -201,6 +220,8 @@ def open_bundle(path: str | Path) -> Bundle:
         if description["format"] in OLDER:
             raise MammoError("bundle_older", sentence, "Export the model's .keras file again with mammo-tf export")
         raise MammoError("bundle_newer", sentence, "Install the mammo_tf that wrote it")
+    if not is_sealed(description):
+        raise MammoError("bundle_damaged", f"{folder / DESCRIPTION} is not what was exported", REMEDY)
     if GRAPH not in description.get("digests", {}):
         raise MammoError("bundle_damaged", f"{folder / DESCRIPTION} has no digest of {GRAPH}", REMEDY)
     for name, expected in description["digests"].items():
@@ -212,10 +233,4 @@ def open_bundle(path: str | Path) -> Bundle:
     if in_graph.needs_breast and not in_graph.finds_breast:
         sentence = f"{folder} harmonises patches or tiles by themselves, not the pictures that they are cut of"
         raise MammoError("bundle_older", sentence, "Export the model's .keras file again with mammo-tf export")
-    return Bundle(
-        folder=folder,
-        card=ModelCard.from_json(description.get("card")),
-        graph_preprocessing=in_graph,
-        description=description,
-        _loaded=tf.saved_model.load(str(folder)),
-    )
+    return folder, description

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import disk_errors
+from mammo_tf.files import disk_errors, text_digest
 
 FORMAT = 2
 EXTRA = Path("assets.extra")  # next to the graph; TensorFlow Serving looks at its warm-up requests alone
 DESCRIPTION = EXTRA / "bundle.json"
+METADATA = "metadata"  # the signature that tells the card
+SEAL = "sha256"
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 
 
@@ -59,6 +63,23 @@ def next_version(parent: Path) -> Iterator[Place]:
 def versions(parent: Path) -> list[int]:
     """The versions of a bundle, in order."""
     return sorted(int(path.name) for path in parent.iterdir() if path.name.isascii() and path.name.isdigit())
+
+
+def sealed(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description with the digest of what it says, since `bundle.json` cannot hold the digest of itself."""
+    return {**description, SEAL: _digest(description)}
+
+
+def is_sealed(description: Mapping[str, Any]) -> bool:
+    """Whether a description says what was written; one without the signature `metadata` had none, and is believed."""
+    told = description.get(SEAL)
+    if told is None:
+        return METADATA not in description.get("signatures", {})
+    return bool(told == _digest({key: value for key, value in description.items() if key != SEAL}))
+
+
+def _digest(description: Mapping[str, Any]) -> str:
+    return text_digest(json.dumps(description, sort_keys=True))
 
 
 def check_name(name: str) -> None:

@@ -21,7 +21,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import digest, source_revision, write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.serving.bundle_place import DESCRIPTION, FORMAT, check_name, next_version
+from mammo_tf.serving.bundle_place import DESCRIPTION, FORMAT, METADATA, check_name, next_version, sealed
 from mammo_tf.serving.parts import Made, Part
 from mammo_tf.serving.predict_inputs import Candidate
 from mammo_tf.serving.signature_gap import SignatureGap, measure_gap
@@ -38,7 +38,6 @@ from mammo_tf.serving.signatures import (
 )
 from mammo_tf.training import ModelCard, ModelFile, Threshold
 
-METADATA = "metadata"
 Tensor = Any
 
 
@@ -118,7 +117,7 @@ def export_bundle(
             raise MammoError("disk_full", f"no space left to write {root}", "Free some space, run again") from error
         files = sorted(path for path in place.folder.rglob("*") if path.is_file())
         digests = {path.relative_to(place.folder).as_posix(): digest(path) for path in files}
-        write_json(place.folder / DESCRIPTION, {**described, "digests": digests})
+        write_json(place.folder / DESCRIPTION, sealed({**described, "digests": digests}))
     return place.folder
 
 

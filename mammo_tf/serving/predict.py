@@ -197,6 +197,7 @@ class _Run:
         self._seen: dict[tuple[str, str], str] = {}
 
     def take(self, batch: Sequence[PredictPicture | Reject]) -> None:
+        """Scores what can be scored of a batch; an identifier that was there before is refused."""
         usable = []
         for item in batch:
             if isinstance(item, Reject):

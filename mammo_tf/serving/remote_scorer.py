@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.steps import checked_breast
 from mammo_tf.serving.bundle import NOTHING, Scored
+from mammo_tf.serving.bundle_place import METADATA
 from mammo_tf.serving.client import Client
-from mammo_tf.serving.export import METADATA
 from mammo_tf.serving.scorer import Scorer, open_scorer
 from mammo_tf.serving.signatures import FLOAT_SIGNATURE, PNG_SIGNATURE
 from mammo_tf.training import ModelCard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mammo_tf.serving.bundle import GRAPH, open_bundle
+from mammo_tf.serving.bundle import GRAPH, checked_bundle
 from mammo_tf.serving.bundle_place import DESCRIPTION
 from mammo_tf.serving.saved_model import SavedModel
 from mammo_tf.serving.warm_up_replay import warm_up
@@ -35,11 +35,11 @@ def opened(folder: Path) -> SavedModel:
     """A SavedModel, warmed up; a bundle of ours after the digest of every file was compared, held to its shapes.
 
     Raises:
-        MammoError: those of `open_bundle`, `model_broken`, `warm_up_failed`.
+        MammoError: those of `checked_bundle`, `model_broken`, `warm_up_failed`.
     """
     is_ours = (folder / DESCRIPTION).is_file()
     if is_ours:
-        open_bundle(folder)
+        checked_bundle(folder)
     model = SavedModel(folder, exact_shapes=is_ours)
     warm_up(folder, model)
     return model

@@ -120,6 +120,22 @@ def test_a_changed_byte_is_refused_by_name(released, name):
         path.write_bytes(kept)
 
 
+def test_a_threshold_that_was_changed_by_hand_is_refused(released):
+    path = released["bundle"] / EXTRA / "bundle.json"
+    kept = path.read_text()
+    said = json.loads(kept)
+    said["card"]["thresholds"][0]["value"] += 0.01
+    try:
+        path.write_text(json.dumps(said))
+        with pytest.raises(MammoError, match=r"bundle.json is not what was exported"):
+            open_bundle(released["bundle"])
+        path.write_text(json.dumps({key: value for key, value in said.items() if key != "sha256"}))
+        with pytest.raises(MammoError, match=r"bundle.json is not what was exported"):
+            open_bundle(released["bundle"])
+    finally:
+        path.write_text(kept)
+
+
 def little(activation="relu"):
     pictures = keras.Input((32, 32, 1))
     tensor = keras.layers.Conv2D(4, 5, 2, activation=activation)(pictures)
