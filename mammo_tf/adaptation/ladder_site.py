@@ -12,7 +12,6 @@ from mammo_tf.adaptation.ladder_measure import Measure, measure_for
 from mammo_tf.adaptation.ladder_scores import every_score
 from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.rungs.rung import Site
-from mammo_tf.adaptation.rungs.trained import plan_of
 from mammo_tf.adaptation.site_pictures import patients_of, training_part
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import make_predictions, read_predictions
@@ -21,6 +20,7 @@ from mammo_tf.recipes.inputs import open_data
 from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.recipe import Evaluation, Preparation, Recipe
 from mammo_tf.recipes.run_folder import RUN, as_written, check_format
+from mammo_tf.recipes.scores import plan_of
 from mammo_tf.recipes.start import SAY_MEAN, check_start, load_start
 from mammo_tf.records import Records
 from mammo_tf.study import SPLITS

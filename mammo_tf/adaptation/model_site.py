@@ -13,22 +13,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from mammo_tf.data import ImagePatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.patient_facts import known_of
 from mammo_tf.evaluation.vector_tests import patient_labels, patient_means
 from mammo_tf.imaging.preprocessing import geometry_words
 from mammo_tf.models import rebuild
 from mammo_tf.reading.identity import key_fingerprint
-from mammo_tf.recipes.scores import patient_hash
+from mammo_tf.recipes.scores import patient_hash, plan_of
 from mammo_tf.recipes.start import SAY_MEAN, fitting, load_start
 from mammo_tf.recipes.training_domain import features_of
 from mammo_tf.records import Records, open_records, prepare
 from mammo_tf.records.picture_vectors import picture_vectors, some_patients
 from mammo_tf.study import read_manifest
 from mammo_tf.training import Classification, ModelFile
-from mammo_tf.training.tasks.task import Scoring
+from mammo_tf.training.tasks.task import AnyTask, Scoring
 
 BATCH = 16
+DRAWS = 4  # patches of each picture, of a model of patches
+PICTURE = ("image_id", "frame")
 MACHINE = ("manufacturer", "model_name", "software", "site")
 Say = Callable[[str], None]
 
@@ -83,10 +86,19 @@ class ModelSite:
 
     def scores(self) -> pd.DataFrame:
         """Predictions, of one split; labels are `UNLABELLED` where there is none."""
-        rows = self.records.rows.iloc[self.positions]
-        table = task_of(self.origin).results(self._model, self._labelled, self.positions, self._scoring, None)
-        machine = {name: rows[name].fillna("").astype(str).to_numpy() if name in rows else "" for name in MACHINE}
-        return table.assign(split="test", **machine)
+        task = task_of(self.origin)
+        table = task.results(self._model, self._labelled, self.positions, self._scoring, None)
+        rows = self._labelled.rows.iloc[self.positions]
+        told = rows[list(PICTURE)].assign(label=task.truth(rows))
+        for name in MACHINE:
+            told[name] = rows[name].fillna("").astype(str) if name in rows else ""
+        told = told if "frame" in table else told.drop(columns="frame")
+        named = table.drop(columns=[name for name in ("label", *MACHINE) if name in table]).assign(split="test")
+        return named.merge(told, on=[name for name in PICTURE if name in told], how="left", validate="many_to_one")
+
+    def positions_of(self, scores: pd.DataFrame) -> NDArray[np.int64]:
+        """Of the pictures of some rows of `scores`, sorted."""
+        return self.positions[self.records.rows["image_id"].iloc[self.positions].isin(scores["image_id"]).to_numpy()]
 
     @property
     def views(self) -> pd.Series:
@@ -100,7 +112,10 @@ class ModelSite:
 
     def features(self) -> Sample | None:
         """The features in front of the output; None where the network has no such."""
-        found = features_of(self._model, self._labelled, self.looked_at, self._scoring, task_of(self.origin))
+        task = task_of(self.origin)
+        if not isinstance(task, Classification):
+            return None
+        found = features_of(self._model, self._labelled, self.looked_at, self._scoring, task)
         return None if found is None else self._sample(found[1], found[0])
 
     def _sample(self, values: NDArray[np.float64], positions: NDArray[np.int64]) -> Sample:
@@ -111,47 +126,45 @@ class ModelSite:
     @property
     def _labelled(self) -> Records:
         """The records with an empty column for the truth, where they have none."""
-        column = task_of(self.origin).column
-        if column in self.records.rows:
+        task = task_of(self.origin)
+        if not isinstance(task, Classification) or task.column in self.records.rows:
             return self.records
-        return replace(self.records, rows=self.records.rows.assign(**{column: ""}))
+        return replace(self.records, rows=self.records.rows.assign(**{task.column: ""}))
 
     @property
     def _scoring(self) -> Scoring:
         assert self.origin.preprocessing is not None  # else it was refused
         own = self.origin.preprocessing.intensity_steps
-        return Scoring(replace(self.records.preprocessing, intensity_steps=own), BATCH, self.origin.card.flips)
+        steps, card = replace(self.records.preprocessing, intensity_steps=own), self.origin.card
+        plan = plan_of(card, None, DRAWS)
+        plan = replace(plan, anywhere=True) if isinstance(plan, ImagePatchSampling) else plan
+        return Scoring(steps, BATCH, card.flips, sampling=plan)
 
     @cached_property
     def _model(self) -> keras.Model:
         model, channels = self.origin.model, self._scoring.preprocessing.channels
-        if fitting(model, self.records.size, channels):
-            return model
-        return rebuild(model, input_shape=(*self.records.size, channels))
+        size = self._scoring.sampling.size(self.records.size)
+        return model if fitting(model, size, channels) else rebuild(model, input_shape=(*size, channels))
 
 
-def task_of(origin: ModelFile) -> Classification:
+def task_of(origin: ModelFile) -> AnyTask:
     """What a model is asked; of one that does not say, whether a picture is malignant."""
-    return origin.card.task if isinstance(origin.card.task, Classification) else Classification()
+    return origin.card.task or Classification()
 
 
 def opened_model(path: str | Path) -> ModelFile:
-    """A classifier of whole pictures that says how they are prepared.
+    """A model that says how pictures are prepared.
 
     Raises:
-        MammoError: `not_a_model` for a bundle; `model_unfit` for a model of patches, tiles or masks;
-            `preprocessing_missing`; those of `load_start`.
+        MammoError: `not_a_model` for a bundle; `preprocessing_missing`; those of `load_start`.
     """
     path = Path(path)
     by_files = "Score pictures of both sites with predict, and give shift the two files"
     if path.is_dir() and not (path / "model.keras").is_file():
         raise MammoError("not_a_model", f"{path} is neither a run folder nor a .keras file", by_files)
     origin = load_start(path)
-    card = origin.card
-    if card.preprocessing is None:
+    if origin.card.preprocessing is None:
         raise MammoError("preprocessing_missing", f"{path} does not say how pictures are prepared", SAY_MEAN)
-    if card.patch is not None or card.tiling is not None or not isinstance(card.task, Classification | None):
-        raise MammoError("model_unfit", f"{path} is not a classifier of whole pictures", by_files)
     return origin
 
 

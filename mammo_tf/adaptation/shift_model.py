@@ -79,7 +79,7 @@ def shift_of_model(
     """Says which shift a site has for a model, from its pictures without labels.
 
     Args:
-        model: run folder or `.keras` file of a classifier of whole pictures.
+        model: run folder or `.keras` file.
         site: records, or a manifest, which is prepared as the model has it; labels need not be there.
         folder: where `shift.json` and `shift.svg` and `.png` go; None writes nothing.
         reference: predictions of the model where it is known to work, or records or a manifest of that place; None
@@ -93,7 +93,8 @@ def shift_of_model(
 
     Raises:
         MammoError: those of `opened_model`, `opened_site`, `site_of`, `shift_of_predictions`; `reference_missing`
-            where neither a file nor the card tells scores. Nothing is written then.
+            where neither a file nor the card tells scores; `reference_placed` where a model of patches has scores
+            alone to be compared with. Nothing is written then.
     """
     check_asked(asked.prevalence, asked.threshold, asked.replicates)
     check_aggregates(asked.aggregates or {})
@@ -132,7 +133,7 @@ class _Judge:
     def told(self, rows: NDArray[np.bool_], alpha: float, machine: str = "") -> Told:
         """The verdict on some rows of the site's table, at a level of all its tests together."""
         asked = self.asked
-        chosen = self.site.positions[rows] if machine else self.site.drawn
+        chosen = self.site.positions_of(self.table[rows]) if machine else self.site.drawn
         evidence = self.looks.evidence(chosen, alpha, asked.replicates, asked.seed)
         alpha *= SCORES if evidence else 1.0
         names = (self.names[0], f"{machine} of {self.names[1]}") if machine else self.names
@@ -207,6 +208,10 @@ def _reference(
         records = opened_site(origin, given, root, room / "reference", workers, notes.append)
         site = site_of(origin, records, asked.images, asked.seed, Path(given).name, notes)
         return Reference(Path(given).name, site.scores(), site)
+    if origin.card.patch is not None:
+        sentence = f"{model} is a model of patches, whose measured scores are of patches on known findings"
+        remedy = "Name records or a manifest of the place where it is known to work with --reference"
+        raise MammoError("reference_placed", sentence, remedy)
     files = [model / name for name in OF_RUN if (model / name).is_file()] if given is None else [Path(given)]
     if files:
         notes += check_source(files, model, origin.card)

@@ -19,6 +19,8 @@ from mammo_tf.records import Records
 from mammo_tf.records.example import Marks, any_finding
 from mammo_tf.study import Finding
 
+NOWHERE: NDArray[np.float64] = np.empty((0, 2))  # centres of no finding
+
 
 @dataclass(frozen=True)
 class PatchGeometry:
@@ -30,12 +32,14 @@ class PatchGeometry:
         breast_level: share of white above which a pixel is breast; None takes the breast that was found when the
             image was prepared, and 0.05 where nobody looked for it.
         leave_out: positive images without a placed finding are left out; else they are refused.
+        anywhere: findings are not looked at; a centre is any pixel of the breast.
     """
 
     pixels: int | None = None
     mm: float | None = None
     breast_level: float | None = None
     leave_out: bool = False
+    anywhere: bool = False
 
 
 def patch_sources(
@@ -61,10 +65,8 @@ def patch_sources(
     found = []
     for position, label in track(list(zip(positions.tolist(), labels.tolist(), strict=True)), "patches"):
         marks = records.marks(position)
-        centres = _centres(marks.placed(wanted if label > 0 else any_finding))
-        if not len(centres):
-            centres = _centres(marks.finding_masks)
-        if label > 0 and not len(centres):
+        centres = NOWHERE if geometry.anywhere else _on_findings(marks, wanted if label > 0 else any_finding)
+        if label > 0 and not len(centres) and not geometry.anywhere:
             if geometry.leave_out:
                 continue
             raise MammoError(
@@ -94,6 +96,12 @@ def image_key(row: Mapping[str, Any]) -> int:
 def _name(marks: Marks) -> str:
     frame = marks.row.get("frame") or ""
     return f"{marks.row['image_id']}{f' (frame {frame})' if frame else ''}"
+
+
+def _on_findings(marks: Marks, wanted: Callable[[Finding], bool]) -> NDArray[np.float64]:
+    """Centres on the wanted findings, on all where none of these has a place."""
+    centres = _centres(marks.placed(wanted))
+    return centres if len(centres) else _centres(marks.finding_masks)
 
 
 def _centres(masks: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -216,6 +216,8 @@ class ImagePatchSampling:
         draws: patches of each image that is scored; told apart by `patch_seed` in predictions.
         breast_level: share of white above which a pixel is breast; None for the breast that was found in preparation.
         leave_out: leave positive images without a placed finding out of training; else they are refused.
+        anywhere: findings are not looked at: every patch lies anywhere in the breast, as in pictures of which nothing
+            is known.
     """
 
     kind: ClassVar[str] = "image_patches"
@@ -227,6 +229,7 @@ class ImagePatchSampling:
     draws: int = 1
     breast_level: float | None = None
     leave_out: bool = False
+    anywhere: bool = False
 
     def __post_init__(self) -> None:
         if (self.pixels is None) == (self.mm is None):
@@ -277,5 +280,5 @@ class ImagePatchSampling:
         return ScoredPatches(self._sources(records, cases), (self.rows, self.columns), self.draws)
 
     def _sources(self, records: Records, cases: Cases) -> list[PatchSource]:
-        geometry = PatchGeometry(self.pixels, self.mm, self.breast_level, self.leave_out)
+        geometry = PatchGeometry(self.pixels, self.mm, self.breast_level, self.leave_out, self.anywhere)
         return patch_sources(records, cases.positions, cases.labels, geometry, cases.wanted)

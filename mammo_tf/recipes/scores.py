@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mammo_tf.data import ImagePatchSampling, TileSampling
+from mammo_tf.data import ImagePatchSampling, TileSampling, WholeImageSampling
+from mammo_tf.data.sampling import Sampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Metrics, calibrate, compute_metrics, write_predictions
 from mammo_tf.evaluation.froc import COLUMNS as OF_CURVE
@@ -175,6 +176,22 @@ def patch_input(recipe: Recipe) -> PatchInput | None:
         case ImagePatchSampling(rows=rows, columns=columns, pixels=pixels, mm=mm):
             return PatchInput(rows, columns, pixels, mm)
     return None
+
+
+def plan_of(card: ModelCard, samples: int | None, draws: int) -> Sampling:
+    """What of a picture a model looks at, as its card says.
+
+    Args:
+        card: of the model.
+        samples: patches or tiles of an epoch of training.
+        draws: patches of each picture that is scored.
+    """
+    if card.tiling is not None:
+        return TileSampling(card.tiling, samples)
+    if card.patch is not None:
+        one = card.patch
+        return ImagePatchSampling(one.rows, one.columns, pixels=one.pixels, mm=one.mm, samples=samples, draws=draws)
+    return WholeImageSampling()
 
 
 def _counted(values: pd.Series[str]) -> dict[str, int]:

@@ -12,21 +12,25 @@ import keras
 import numpy as np
 import pytest
 
+from mammo_tf.adaptation.model_site import DRAWS, site_of
 from mammo_tf.adaptation.shift_model import Asked, shift_of_model
 from mammo_tf.cli.main import main
+from mammo_tf.data import TileSampling
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.bands import SCALES
-from mammo_tf.models import End2End
+from mammo_tf.imaging.tiles import Tiling
+from mammo_tf.models import End2End, SmallUNet, rebuild
 from mammo_tf.reading.identity import key_fingerprint
 from mammo_tf.recipes import Evaluation, Phase, Recipe
-from mammo_tf.recipes.scores import measured, patient_hash, trained_card
+from mammo_tf.recipes.scores import measured, patient_hash, plan_of, trained_card
 from mammo_tf.recipes.training_domain import with_domain
 from mammo_tf.records import open_records, prepare
-from mammo_tf.study import make_manifest, read_manifest, write_manifest
-from mammo_tf.training import ModelCard, Stage, TrainingDomain, load_model, save_model
+from mammo_tf.study import UNLABELLED, Finding, findings_to_json, make_manifest, read_manifest, write_manifest
+from mammo_tf.training import Classification, ModelCard, Segmentation, Stage, TrainingDomain, load_model, save_model
 from mammo_tf.training.model_card import KnownPatients, PatchInput
+from mammo_tf.training.tasks import Scoring
 
-STORED, SIZE = (96, 80), (64, 48)
+STORED, SIZE, TILE = (96, 80), (64, 48), (32, 24)
 STEPS = Preprocessing.preset("default", SIZE, mean=0.0, channels=1)
 FEW = ("--replicates", "99")
 
@@ -65,8 +69,9 @@ def _site(
         for view in ("CC", "MLO"):
             noise = cv2.GaussianBlur(generator.normal(size=STORED), None, 2)
             picture = 0.4 + brighter + 0.25 * noise
-            if sick:
-                picture[np.hypot(rows - generator.integers(30, 66), columns - generator.integers(14, 36)) < 9] += 0.35
+            place = (int(generator.integers(30, 66)), int(generator.integers(14, 36))) if sick else None
+            if place:
+                picture[np.hypot(rows - place[0], columns - place[1]) < 9] += 0.35
             picture = np.clip(picture, 0.1, 1) ** gamma * breast
             name = f"{machine}_{seed}_{patient}_{view}"
             cv2.imwrite(str(folder / f"{name}.png"), np.rint(picture * 65535).astype(np.uint16))
@@ -74,6 +79,7 @@ def _site(
                 "image_id": name, "patient_id": f"{machine}{seed}-{patient}", "laterality": "L", "view": view,
                 "modality": "FFDM", "label": "malignant" if sick else "normal", "manufacturer": machine,
                 "path": f"{name}.png", "split": split, "age": None if years is None else round(50 + 200 * brighter, 1),
+                "findings": findings_to_json([Finding("mass", "malignant", circle=(*place[::-1], 9))] if place else []),
             })  # fmt: skip
     return listed
 
@@ -95,7 +101,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _prepared(folder / "older", _site(folder / "older", 30, 0.4, 12, years=60))
     mixed = _site(folder / "mixed", 30, 0.4, 13) + _site(folder / "mixed", 30, 0.4, 14, 0.6, machine="Borage")
     mixed += _site(folder / "mixed", 3, 0.4, 15, machine="Celadon")
-    _prepared(folder / "mixed", [row | {"label": "", "split": "train"} for row in mixed])
+    _prepared(folder / "mixed", [row | {"label": "", "findings": "", "split": "train"} for row in mixed])
     records = open_records(home)
     recipe = Recipe("spots", "nothing is learned", (Phase((Stage("all", ("all",), 1e-3, 1),)),), network=End2End())
     recipe = replace(recipe, evaluation=Evaluation(replicates=20))
@@ -193,6 +199,65 @@ def test_women_of_equal_age_are_compared(places: Path) -> None:
         assert any("the patients differ in median age" in line for line in lines)
 
 
+def _spot_map() -> keras.Model:
+    """The probability of every pixel: how bright it is around it."""
+    pictures = keras.Input((*TILE, 1), name="pictures")
+    spots = keras.layers.AveragePooling2D(9, 1, "same", name="spots")(pictures)
+    answer = keras.layers.Conv2D(1, 1, activation="sigmoid", name="answer")
+    model = keras.Model(pictures, answer(spots), name="spot_map")
+    answer.set_weights([np.full((1, 1, 1, 1), 0.04), np.array([-5.0])])
+    return model
+
+
+@pytest.fixture(scope="module")
+def pieces(places: Path) -> Path:
+    """The same, with `tiles`, a run of a network of masks that sees tiles, and `patch.keras`, one that sees patches."""
+    stored, records = load_model(places / "run" / "model.keras"), open_records(places / "home" / "records")
+    phase = Phase((Stage("all", ("all",), 1e-3, 1),), TileSampling(Tiling(*TILE, overlap=0.2)))
+    recipe = Recipe("spot_map", "nothing is learned", (phase,), task=Segmentation(threshold=0.9), network=SmallUNet())
+    recipe = replace(recipe, evaluation=Evaluation(replicates=20))
+    model, card = _spot_map(), trained_card(recipe, records, records.preprocessing, None)
+    (places / "tiles").mkdir()
+    found = measured(model, records, card, recipe, places / "tiles")
+    save_model(
+        places / "tiles" / "model.keras", model, with_domain(found.card, model, records, recipe, found.predictions)
+    )
+    patch = PatchInput(24, 24, 36)
+    network = rebuild(stored.model, input_shape=(24, 24, 1))
+    save_model(places / "patch.keras", network, replace(stored.card, patch=patch, training_domain=TrainingDomain()))
+    return places
+
+
+@pytest.mark.parametrize(
+    ("model", "reference", "looks"),
+    [("tiles", None, 1), ("tiles", "home/records", 1), ("patch.keras", "home/records", 2)],
+)
+def test_models_of_pieces_tell_machines_apart(pieces: Path, model: str, reference: str | None, looks: int) -> None:
+    """Tiles are put together; patches lie anywhere in the breast at both places. A network of masks has no features."""
+    stored, lines = _told(pieces, "mixed/records", model, reference=None if reference is None else pieces / reference)
+    assert [(one["machine"], one["kind"]) for one in stored["machines"]] == [
+        ("Aster", "none"),
+        ("Borage", "acquisition"),
+    ]
+    assert len(stored["evidence"]) == looks
+    assert lines[0].startswith("the shift is one of acquisition")
+
+
+def test_where_a_patch_lies_does_not_hang_on_the_truth(pieces: Path) -> None:
+    """Scores of a model of patches are those of the same pictures without labels and findings."""
+    origin, records = load_model(pieces / "patch.keras"), open_records(pieces / "more" / "records")
+    bare = replace(records, rows=records.rows.assign(label="", findings=""))
+    told, untold = (site_of(origin, one, None, 0, "more", []).scores() for one in (records, bare))
+    np.testing.assert_array_equal(told["score"], untold["score"])
+    assert len(told) == DRAWS * len(records)
+    assert told["label"].mean() == pytest.approx(0.95) and set(untold["label"]) == {UNLABELLED}
+    placed = Classification().results(origin.model, records, records.positions(""), Scoring(
+        replace(records.preprocessing, intensity_steps=origin.preprocessing.intensity_steps), 16,
+        sampling=plan_of(origin.card, None, DRAWS),
+    ), None)  # fmt: skip
+    assert placed["score"].mean() > told["score"].mean() + 0.1, "patches on findings are called more often"
+
+
 def test_whom_the_model_was_trained_on_is_left_out(places: Path) -> None:
     _, lines = _told(places, "home/records")
     assert "note: records: 80 pictures of patients whom the model was trained on are left out" in lines
@@ -229,7 +294,7 @@ def _everyone(places: Path) -> KnownPatients:
     [
         ("alone2.keras more/records", "alone2.keras is not there"),
         ("home more/records", "is neither a run folder nor a .keras file. Score pictures of both sites"),
-        ("patches.keras more/records", "patches.keras is not a classifier of whole pictures"),
+        ("patches.keras more/records", "scores are of patches on known findings. Name records or a manifest"),
         ("blind.keras more/records", "does not say how pictures are prepared"),
         ("bare.keras more/records", "the card of PLACES/bare.keras tells no scores of validation. Name scores"),
         (

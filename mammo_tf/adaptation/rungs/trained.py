@@ -8,8 +8,6 @@ from pathlib import Path
 
 from mammo_tf.adaptation.rungs.harmonised import harmonising_of, unfit_to_harmonise
 from mammo_tf.adaptation.rungs.rung import FROM_VALIDATION, LABELS, Climbed, Say, Site
-from mammo_tf.data import ImagePatchSampling, TileSampling, WholeImageSampling
-from mammo_tf.data.sampling import Sampling
 from mammo_tf.errors import MammoError
 from mammo_tf.models import SpotTune, description_of
 from mammo_tf.models.groups import matching_layers, set_trainable
@@ -18,20 +16,11 @@ from mammo_tf.models.rebuild import rebuild
 from mammo_tf.models.residual import Residual
 from mammo_tf.recipes.recipe import Phase, Preparation, Recipe
 from mammo_tf.recipes.runner import train
-from mammo_tf.training import ModelCard, ModelFile, Stage
+from mammo_tf.recipes.scores import plan_of
+from mammo_tf.training import ModelFile, Stage
 
 Unfit = Callable[[ModelFile, Sequence[Stage]], str]
 Stages = Callable[[Site], tuple[Stage, ...]]
-
-
-def plan_of(card: ModelCard, samples: int, draws: int) -> Sampling:
-    """What of a picture a model looks at, as its card says."""
-    if card.tiling is not None:
-        return TileSampling(card.tiling, samples)
-    if card.patch is not None:
-        one = card.patch
-        return ImagePatchSampling(one.rows, one.columns, pixels=one.pixels, mm=one.mm, samples=samples, draws=draws)
-    return WholeImageSampling()
 
 
 def parts_missing(model: ModelFile, stages: Sequence[Stage]) -> str:
