@@ -39,7 +39,7 @@ PAIRS = (("matched", "untouched"), ("harmonised", "untouched"), ("harmonised", "
 def one_seed(place: Path, machines: Sequence[str], seed: int, patients: Sequence[int], workers: int) -> None:
     """Trains and scores; leaves `<machine>/<variant>/predictions_test.csv` and `<machine>/notes.json`."""
     folders = prepared(place, machines, seed, workers)
-    model, source = trained(place, folders, seed)
+    model, source = trained(place, folders, seed, machines[0].startswith("film"))
     assert model.preprocessing is not None  # trained here
     recipe = Recipe(name="scored", about="")
     for machine in machines:
