@@ -1,6 +1,6 @@
 """A network of one phantom machine on pictures of the others: untouched, matched, harmonised, without their labels.
 
-    python benchmarks/harmonising_machines.py -o FOLDER [--source ffdm_site_1] [--seeds 1 2 3] [--patients 5 10 25]
+    python benchmarks/harmonising_machines.py -o FOLDER [--source ffdm_site_1] [--seeds 1 2 3] [--patients 5 10 25 60]
         [--workers 2]
 
 For each seed a study of its own: women of the source alone train the demo's network of it; other women are seen by
@@ -19,7 +19,7 @@ from typing import Any
 
 import keras
 import pandas as pd
-from machine_study import SHIPPED, UNLABELLED, prepared, trained
+from machine_study import SHIPPED, prepared, trained
 
 from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
@@ -33,12 +33,13 @@ from mammo_tf.imaging.harmonising import Harmonising, with_harmonising
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.records import open_records
 
+MOST = 100  # unlabelled women whom every machine images
 PAIRS = (("matched", "untouched"), ("harmonised", "untouched"), ("harmonised", "matched"))
 
 
 def one_seed(place: Path, machines: Sequence[str], seed: int, patients: Sequence[int], workers: int) -> None:
     """Trains and scores; leaves `<machine>/<variant>/predictions_test.csv` and `<machine>/notes.json`."""
-    folders = prepared(place, machines, seed, workers)
+    folders = prepared(place, machines, seed, workers, MOST)
     model, source = trained(place, folders, seed, machines[0].startswith("film"))
     assert model.preprocessing is not None  # trained here
     recipe = Recipe(name="scored", about="")
@@ -46,8 +47,8 @@ def one_seed(place: Path, machines: Sequence[str], seed: int, patients: Sequence
         target = open_records(folders[machine])
         steps: dict[str, Callable[[], Sequence[Any]]] = {"untouched": tuple}
         fitted: dict[str, Harmonising] = {}
-        for count in (*patients, UNLABELLED):
-            name = "harmonised" if count == UNLABELLED else f"harmonised_{count}"
+        for count in (*patients, MOST):
+            name = "harmonised" if count == MOST else f"harmonised_{count}"
             path = place / machine / f"{name}.json"
             if not path.is_file():
                 some = training_part(target, count, seed)  # the source is known by all of its patients
@@ -97,7 +98,7 @@ def main() -> None:
     arguments.add_argument("-o", "--output", required=True)
     arguments.add_argument("--source", choices=SHIPPED, default=SHIPPED[0])
     arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    arguments.add_argument("--patients", type=int, nargs="+", default=[5, 10, 25])
+    arguments.add_argument("--patients", type=int, nargs="+", default=[5, 10, 25, 60])
     arguments.add_argument("--workers", type=int, default=2)
     options = arguments.parse_args()
     folder = Path(options.output)

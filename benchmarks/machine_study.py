@@ -28,25 +28,25 @@ def names(machines: Machines) -> list[str]:
     return [load_machine(one).name for one in machines]
 
 
-def study(folder: Path, machines: Machines, seed: int, workers: int) -> pd.DataFrame:
+def study(folder: Path, machines: Machines, seed: int, workers: int, unlabelled: int) -> pd.DataFrame:
     """The manifest: women of the source alone are in train and validation, those of every machine in train and test."""
     everywhere = names(machines)
     source = (everywhere[0],)
     groups = (
         PatientGroup("source", SHORT.source, source, "train"),
         PatientGroup("source_validation", SHORT.source_validation, source, "validation"),
-        PatientGroup("unlabelled", UNLABELLED, everywhere, "train"),
+        PatientGroup("unlabelled", unlabelled, everywhere, "train"),
         PatientGroup("test", TEST, everywhere, "test"),
     )
     return make_study(folder, groups, machines, seed, SPACING_MM, conspicuity=CONSPICUOUS, workers=workers)
 
 
-def prepared(place: Path, machines: Machines, seed: int, workers: int) -> dict[str, Path]:
+def prepared(place: Path, machines: Machines, seed: int, workers: int, unlabelled: int = UNLABELLED) -> dict[str, Path]:
     """Folders of records: `training`, which the network is trained on, and one of each machine; made if not there."""
     folders = {name: place / "prepared" / name for name in ("training", *names(machines))}
     if all((folder / "index.json").is_file() for folder in folders.values()):
         return folders
-    manifest = study(place / "study", machines, seed, workers)
+    manifest = study(place / "study", machines, seed, workers, unlabelled)
     everywhere = manifest.groupby("patient_id")["site"].transform("nunique") > 1
     source = manifest["site"] == names(machines)[0]
     parts = {
