@@ -32,7 +32,7 @@ from mammo_tf.study import read_manifest
 from mammo_tf.training import load_model
 
 SITE, JUDGES = SHIPPED[0], 200  # women who judge
-MORE = 220
+MORE, ASIDE = 220, 8
 ARMS: Mapping[str, DemoSize] = {
     "shipped": SHORT,
     "more_women": replace(SHORT, source=MORE, patch=5, whole=9),  # as many steps
@@ -63,6 +63,7 @@ def training(folder: Path, seed: int, size: DemoSize, workers: int) -> Path:
     groups = (
         PatientGroup("source", MORE, (SITE,), "train"),
         PatientGroup("validation", SHORT.source_validation, (SITE,), "validation"),
+        PatientGroup("test", ASIDE, (SITE,), "test"),  # a run wants some
     )
     place = women(folder, groups, seed, workers)
     records = folder / f"prepared_{size.source}"

@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_rooms_above_the_line_load_no_tensorflow() -> None:
     rooms = (
-        "guard", "fields", "study", "reading", "reading.collections", "imaging", "evaluation", "reporting",
+        "guard", "launcher", "fields", "study", "reading", "reading.collections", "imaging", "evaluation", "reporting",
         "reporting.evaluating", "reporting.ladder", "reporting.ladder_text", "reporting.matching",
         "reporting.manifest_sheet", "radiomics",
         "radiomics.radiomic_features", "phantom", "records", "patients", "serving.predict_picture",

@@ -114,7 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the screen's encoding lacks are escaped
             stream.reconfigure(errors="backslashreplace")
-    options = _parsed(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parsed(words)
+    options.words = words
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     handler = _log_to_standard_error() if options.verbose else None
     try:

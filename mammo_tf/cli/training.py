@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 from textwrap import wrap
 
 from mammo_tf.cli.shared import Commands, print_all, settings, tensorflow_loaded, whole_number
 from mammo_tf.errors import MammoError
 from mammo_tf.files import write_text
+from mammo_tf.launcher import DEADLINE, RESTARTS, asked_cluster, launch, launched
 
 WIDTH, INDENT = 100, 26  # of the list of recipes
 
@@ -38,18 +42,46 @@ def _run_options(one: ArgumentParser) -> None:
     one.add_argument("--smoke", action="store_true", help="the same in about twenty seconds on synthetic data")
     one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest")
     one.add_argument("--overwrite", action="store_true", help="remove another recipe's run from the folder")
+    several = one.add_argument_group("several machines (TF_CONFIG, where it is set, says the first two)")
+    several.add_argument("--workers-file", metavar="FILE", help="host:port of each machine, a line each")
+    several.add_argument("--worker", type=int, metavar="N", help="which line is this machine, from 0")
+    several.add_argument(
+        "--deadline", type=float, default=DEADLINE, metavar="SECONDS",
+        help="end this machine's part after so long without a step, an epoch's validation included (600)",
+    )  # fmt: skip
+    several.add_argument(
+        "--restarts", type=int, default=RESTARTS, metavar="N", help="begin again so often when a machine is lost (3)"
+    )
 
 
-def run(options: Namespace) -> None:
-    """Runs a recipe to its report."""
+def run(options: Namespace) -> int | None:
+    """Runs a recipe to its report; of several machines this one's part."""
+    cluster = asked_cluster(options.workers_file, options.worker, os.environ)
+    if cluster is not None and not launched(os.environ):
+        if options.smoke and not options.data:
+            raise MammoError("data_missing", "several machines share their records", "Name them with --data")
+        command = (sys.executable, "-m", "mammo_tf", *options.words)
+        return launch(command, cluster, options.deadline, options.restarts, partial(print, file=sys.stderr, flush=True))
+    with tensorflow_loaded():
+        from mammo_tf.training.cluster import losses_told
+
+    with losses_told():
+        _run(options, first=cluster is None or cluster.number == 0)
+    return None
+
+
+def _run(options: Namespace, first: bool) -> None:
     with tensorflow_loaded():
         from mammo_tf.fields import set_fields
         from mammo_tf.recipes.recipe import load_recipe, smoke
         from mammo_tf.recipes.report import finish_run
+        from mammo_tf.recipes.runner import follow
         from mammo_tf.recipes.runner import run as run_recipe
         from mammo_tf.recipes.smoke_study import smoke_material
         from mammo_tf.reporting.lines import number_lines
+        from mammo_tf.training import make_strategy
 
+    make_strategy()  # of several machines it comes before all else
     recipe = load_recipe(options.recipe, options.variant)
     if options.smoke:
         recipe = smoke(recipe)
@@ -60,6 +92,9 @@ def run(options: Namespace) -> None:
         data, start = smoke_material(recipe, folder.parent / f".{folder.name}-material", start)
     if not data:
         raise MammoError("data_missing", "there are no images to run on", "Name records or a manifest with --data")
+    if not first:
+        follow(recipe, folder, data, start)
+        return
     result = run_recipe(recipe, folder, data, start, options.workers, options.overwrite, print, options.root)
     report_path = finish_run(result)
     print_all(number_lines({"test": result.metrics["test"]}))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.data.graph_preprocessing import intensity
 from mammo_tf.data.plans import Draws, Plan
+from mammo_tf.data.shares import ALONE, Share
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.intensity_steps import Equalize, HistogramMatch, MaximumScale
 from mammo_tf.imaging.preprocessing import Preprocessing
@@ -37,6 +38,7 @@ def training_stream(
     first_epoch: int = 0,
     stage: int = 0,
     masks: Masks | None = None,
+    share: Share = ALONE,
 ) -> tf.data.Dataset:
     """Batches of one epoch after the other, for ever; the same for the same plan, stage and first epoch.
 
@@ -50,6 +52,7 @@ def training_stream(
         first_epoch: where to resume after a pause.
         stage: number of the stage, counted through a recipe.
         masks: place in the records to what is to be found there, bool `[rows, columns]` of the prepared picture.
+        share: of several machines, which must divide `batch_size` evenly: this one's part of every batch.
 
     Returns:
         Dictionaries `image` float32 `[batch, rows, columns, channels]`; the plan's columns, each `[batch]` (`label`
@@ -70,13 +73,13 @@ def training_stream(
     kinds = (tf.int64, tf.float64, *(tf.as_dtype(kind) for kind in plan.columns.values()))
 
     def drawn(number: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        draws = _filled(plan, int(number), stage, images)
+        draws = share.of(_filled(plan, int(number), stage, images), batch_size)
         return draws.positions, draws.matrices, *(draws.columns[name] for name in names)
 
     def one_epoch(number: Any) -> tf.data.Dataset:
         positions, matrices, *columns = tf.numpy_function(drawn, [number], kinds, stateful=False)
         pieces = _pieces(positions, matrices, dict(zip(names, columns, strict=True)))
-        return _batches(pieces, records, plan, batch_size, preprocessing, masks)
+        return _batches(pieces, records, plan, share.batch_size(batch_size), preprocessing, masks)
 
     epochs = tf.data.Dataset.counter(first_epoch, dtype=tf.int64).flat_map(one_epoch)
     return epochs.prefetch(tf.data.AUTOTUNE)

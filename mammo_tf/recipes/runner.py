@@ -5,31 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import keras
-
-from mammo_tf.data.sampling import Cases
 from mammo_tf.errors import MammoError
 from mammo_tf.files import LOCK, digest, locked
-from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.models import rebuild, started_as
+from mammo_tf.models import rebuild
 from mammo_tf.recipes.before import compare_with_start, prove
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
 from mammo_tf.recipes.matching import digests_of_matching, left_unmatched, other_machines
 from mammo_tf.recipes.proof import known_patients
-from mammo_tf.recipes.recipe import Phase, Recipe
+from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.results import RunResult, Trained
 from mammo_tf.recipes.run_folder import claim
 from mammo_tf.recipes.scores import measured, trained_card
-from mammo_tf.recipes.start import check_channels, check_start, fitting, load_start
+from mammo_tf.recipes.start import check_channels, check_start, load_start
+from mammo_tf.recipes.together import check_together
+from mammo_tf.recipes.trainer import Trainer, cases_of
 from mammo_tf.recipes.training_domain import with_domain
 from mammo_tf.records import Records, open_records
-from mammo_tf.study import SPLITS, UNLABELLED
-from mammo_tf.training import Material, ModelCard, ModelFile, Stage, fit_stage, make_strategy, save_model, write_log
-from mammo_tf.training.devices import check_shared, replicas
+from mammo_tf.study import SPLITS
+from mammo_tf.training import ModelCard, ModelFile, make_strategy, save_model
 from mammo_tf.training.model_file import is_whole, read_card
-from mammo_tf.training.stages import better_when
 
 Say = Callable[[str], None]
 
@@ -63,9 +58,25 @@ def run(
     Raises:
         MammoError: see `train`.
     """
+    make_strategy()  # of several machines it comes before all else
     folder, origin, asked = _begun(recipe, folder, data, start)
     with claim(folder, recipe, asked, overwrite):
-        return measure(_trained(recipe, folder, data, origin, workers, say, root), recipe, say)
+        return measure(_trained(recipe, folder, data, origin, asked, workers, say, root), recipe, say)
+
+
+def follow(recipe: Recipe, folder: str | Path, data: str | Path, start: str | Path | None = None) -> None:
+    """Trains along, as another machine than the first, which claims the run folder, logs, keeps, measures and exports.
+
+    Args:
+        recipe, data, start: as for `run`, the same as there.
+        folder: the run folder of the first machine; checkpoints are read there after a pause, nothing is written.
+
+    Raises:
+        MammoError: `worker_differs`, and what `train` raises.
+    """
+    make_strategy()
+    folder, origin, asked = _begun(recipe, folder, data, start)
+    _trained(recipe, folder, data, origin, asked, 1, lambda line: None, None)
 
 
 def train(
@@ -87,9 +98,10 @@ def train(
             `size_too_small`, `batch_undivided`, `precision_unsafe`, `outputs_wrong` where the network's outputs are
             not the task's, and what the rooms on the way raise.
     """
+    make_strategy()
     folder, origin, asked = _begun(recipe, folder, data, start)
     with claim(folder, recipe, asked, overwrite):
-        return _trained(recipe, folder, data, origin, workers, say, root)
+        return _trained(recipe, folder, data, origin, asked, workers, say, root)
 
 
 def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> RunResult:
@@ -151,11 +163,13 @@ def _trained(
     folder: Path,
     data: str | Path | Records,
     origin: ModelFile | None,
+    asked: dict[str, str],
     workers: int,
     say: Say,
     root: str | Path | None,
 ) -> Trained:
     """The training itself, in a folder that is its own."""
+    check_together(recipe, data, asked)
     records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
     start_patients = "" if origin is None else known_patients(origin.card, records)
     steps = network_input(recipe, records, origin, geometry)
@@ -164,7 +178,7 @@ def _trained(
     for remark in filter(None, (left_unmatched(origin, steps), other_machines(recipe, records))):
         say(remark)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
-    model = _Trainer(recipe, folder, records, steps, say).all_phases(origin)
+    model = Trainer(recipe, folder, records, steps, say).all_phases(origin)
     finished = rebuild(model, dtype="float32", synchronized=False)  # for serving: no optimiser, one device
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)
     card = trained_card(recipe, records, final, origin)
@@ -188,13 +202,6 @@ def digest_of_input(path: Path) -> str:
     return digest(path)
 
 
-def cases_of(records: Records, recipe: Recipe, split: str) -> Cases:
-    """The labelled pictures of a split."""
-    positions = records.positions(split)
-    labels = recipe.task.truth(records.rows.iloc[positions])
-    return Cases(positions[labels != UNLABELLED], labels[labels != UNLABELLED], recipe.task.wanted)
-
-
 def _counts(records: Records, recipe: Recipe) -> str:
     parts = []
     for split in SPLITS:
@@ -203,92 +210,6 @@ def _counts(records: Records, recipe: Recipe) -> str:
         more = f", {unlabelled} unlabelled" if unlabelled else ""
         parts.append(f"{split} {len(labels)} ({int(labels.sum())} positive{more})")
     return ", ".join(parts)
-
-
-class _Trainer:
-    """The phases of one run: their material, their folders, and the curve of all of them."""
-
-    def __init__(self, recipe: Recipe, folder: Path, records: Records, steps: Preprocessing, say: Say) -> None:
-        self.recipe, self.folder, self.records, self.steps, self.say = recipe, folder, records, steps, say
-        self.strategy = make_strategy()
-        for phase in recipe.phases:
-            batch_size = phase.batch_size or recipe.training.batch_size
-            clipped = any(stage.clip_norm is not None for stage in phase.stages)
-            check_shared(batch_size, recipe.training.precision, replicas(self.strategy), clipped)
-        self.history: list[dict[str, Any]] = []
-        self.stages = 0
-
-    def all_phases(self, origin: ModelFile | None) -> keras.Model:
-        """The network after its last phase."""
-        model = None if origin is None else self._started(origin)
-        network = None if origin is None else started_as(self.recipe.network, origin.model)
-        for number, phase in enumerate(self.recipe.phases):
-            wanted = phase.network or self.recipe.network
-            if model is None or wanted != network:
-                keras.utils.set_random_seed(self.recipe.training.seed + number)
-                shape = (*phase.plan.size(self.records.size), self.steps.channels)
-                with self.strategy.scope():
-                    model = wanted.build(shape) if model is None else wanted.grow(model, shape)
-                network = wanted
-            model = _of_size(model, phase.plan.size(self.records.size))
-            self.recipe.task.check_network(model, f"the network {wanted.kind}", phase.plan.class_count)
-            material = self._material(phase)
-            for stage in phase.stages:
-                model = self._stage(model, stage, material)
-        if model is None:
-            keras.utils.set_random_seed(self.recipe.training.seed)
-            model = self.recipe.network.build((*self.recipe.scoring.size(self.records.size), self.steps.channels))
-        model = _of_size(model, self.recipe.scoring.size(self.records.size))
-        self.recipe.task.check_network(model, f"the network {self.recipe.network.kind}")
-        return model
-
-    def _started(self, origin: ModelFile) -> keras.Model:
-        keras.utils.set_random_seed(self.recipe.training.seed)
-        plans = [phase.plan for phase in self.recipe.phases] or [self.recipe.scoring]
-        size = plans[0].size(self.records.size)
-        if fitting(origin.model, size, self.steps.channels):
-            return origin.model
-        return rebuild(origin.model, input_shape=(*size, self.steps.channels))
-
-    def _material(self, phase: Phase) -> Material:
-        training = self.recipe.training
-        cases = {split: cases_of(self.records, self.recipe, split) for split in ("train", "validation")}
-        augmentation = phase.augmentation or training.augmentation
-        balanced = training.class_balance == "balanced_sampling"
-        plans = phase.plan.plans(self.records, cases, augmentation, balanced, training.seed)
-        return Material(
-            self.records, self.steps, *plans, phase.batch_size or training.batch_size,
-            training.class_balance == "batch_weights", self.recipe.task,
-        )  # fmt: skip
-
-    def _stage(self, model: keras.Model, stage: Stage, material: Material) -> keras.Model:
-        """Runs one stage, or reads it if it is finished."""
-        before = list(self.history)
-
-        def on_epoch(history: list[dict[str, Any]]) -> None:
-            write_log([*before, *history], self.folder / "log.csv")
-
-        folder = self.folder / "checkpoints" / stage.name
-        precision = self.recipe.training.precision
-        model, history = fit_stage(model, stage, material, folder, self.strategy, precision, on_epoch, self.stages)
-        self.stages += 1
-        self.history = [*before, *history]
-        write_log(self.history, self.folder / "log.csv")
-        sign = 1 if better_when(stage.kept) == "min" else -1
-        best = min(history, key=lambda row: sign * row[stage.kept])
-        monitors = self.recipe.task.monitors
-        figures = [f"{word} {best[name]:.3f}" for name, word in monitors.items() if name in best]
-        figures += [f"of the loss {best['penalty']:.3f} weight penalty"] if best.get("penalty") else []
-        self.say(f"stage {stage.name}: {len(history)} epochs, best {best['epoch']}: validation {', '.join(figures)}")
-        return model
-
-
-def _of_size(model: keras.Model, size: tuple[int, int]) -> keras.Model:
-    """The same network for pictures of another size, where it was built for one."""
-    taken = tuple(model.inputs[0].shape[1:])
-    if taken[:2] in (size, (None, None)):
-        return model
-    return rebuild(model, input_shape=(*size, taken[2]))
 
 
 def _holds(path: Path, card: ModelCard) -> bool:

@@ -7,11 +7,15 @@ from functools import cache
 import tensorflow as tf
 
 from mammo_tf.errors import MammoError
+from mammo_tf.training.cluster import cluster_strategy, in_cluster
 
 
 @cache  # two strategies in a process share TensorFlow's collective groups, and the second one's shapes may not fit
 def make_strategy() -> tf.distribute.Strategy:
-    """`MirroredStrategy` over all GPUs, or over all logical CPU devices, if there are several; else the default one."""
+    """The strategy of all machines of a cluster, where this is one of them; else `MirroredStrategy` over all GPUs, or
+    over all logical CPU devices, if there are several; else the default one."""
+    if in_cluster():
+        return cluster_strategy()
     for kind in ("GPU", "CPU"):
         devices = tf.config.list_logical_devices(kind)
         if len(devices) > 1:

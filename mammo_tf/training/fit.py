@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -17,8 +19,9 @@ import tensorflow as tf
 from mammo_tf.data import draws_of_batch, inference_stream, steps_per_epoch, stream_errors, training_stream
 from mammo_tf.data.plans import Plan
 from mammo_tf.errors import MammoError
-from mammo_tf.files import write_text
+from mammo_tf.files import digest, write_text
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.models import rebuild
 from mammo_tf.records import Records
 from mammo_tf.training.callbacks import Averages, BranchStatistics, FiniteLoss, Progress, Validation, WarmUp
 from mammo_tf.training.checkpoints import (
@@ -29,7 +32,9 @@ from mammo_tf.training.checkpoints import (
     restore_variables,
     save_state,
 )
+from mammo_tf.training.cluster import Beats, OfFirst, check_same, is_first, over_machines, share_of
 from mammo_tf.training.devices import check_shared, replicas
+from mammo_tf.training.joint_fit import joint_fit
 from mammo_tf.training.stages import Stage, better_when, prepare_stage
 from mammo_tf.training.tasks import Classification, Task
 
@@ -92,8 +97,8 @@ def fit_stage(
 
     Raises:
         MammoError: `part_unknown`, `nothing_to_train`, `stream_failed`, `checkpoint_differs`, `checkpoint_damaged`,
-            `monitor_missing`, `monitor_unknown`, `monitor_not_finite`, `loss_not_finite`, `weights_not_finite`; and
-            those of `check_shared`.
+            `monitor_missing`, `monitor_unknown`, `monitor_not_finite`, `loss_not_finite`, `weights_not_finite`,
+            `worker_differs`; and those of `check_shared`.
     """
     folder = Path(folder)
     for watched in (stage.monitor, stage.kept):
@@ -107,13 +112,38 @@ def fit_stage(
     with strategy.scope():
         synchronized = True if devices > 1 else None
         prepared = prepare_stage(model, stage, synchronized, precision, material.task)
+    if is_first(strategy):
+        return _resumed(prepared, stage, number, material, folder, strategy, on_epoch)
+    with TemporaryDirectory() as own:  # the other machines of several leave nothing, and go on from what the first left
+        _copy_checkpoint(folder, Path(own))
+        return _resumed(prepared, stage, number, material, Path(own), strategy, None)
+
+
+def _copy_checkpoint(folder: Path, own: Path) -> None:
+    for path in filter(Path.is_file, (folder / STATE, folder / BEST)):
+        shutil.copy(path, own)
+
+
+def _resumed(
+    prepared: keras.Model,
+    stage: Stage,
+    number: int,
+    material: Material,
+    folder: Path,
+    strategy: tf.distribute.Strategy,
+    on_epoch: Callable[[History], None] | None,
+) -> tuple[keras.Model, History]:
+    """The stage from where its folder stands to its end."""
+    if over_machines(strategy):
+        stands = digest(folder / STATE) if (folder / STATE).is_file() else ""
+        check_same(strategy, {"checkpoint": stands})
     best = BestWeights(folder / BEST, stage.kept, better_when(stage.kept))
     state: dict[str, Any] = {"epoch": -1, "history": [], "finished": False, "counters": []}
     if (folder / STATE).is_file():
         state = read_state(folder / STATE)
         restore_variables(folder / STATE, prepared)
     if not state["finished"] and state["epoch"] + 1 < stage.epochs:
-        _run(prepared, stage, number, material, folder, devices, best, state, on_epoch)
+        _run(prepared, stage, number, material, folder, strategy, best, state, on_epoch)
         state = read_state(folder / STATE)
     best.restore(prepared)
     return prepared, list(state["history"])
@@ -125,7 +155,7 @@ def _run(
     number: int,
     material: Material,
     folder: Path,
-    devices: int,
+    strategy: tf.distribute.Strategy,
     best: BestWeights,
     state: dict[str, Any],
     on_epoch: Callable[[History], None] | None,
@@ -136,12 +166,12 @@ def _run(
         raise MammoError("nothing_to_train", f"stage {stage.name!r} has no picture to train on", "Look at the split")
     stream = training_stream(
         material.records, material.training, material.batch_size, material.preprocessing, first, number,
-        material.task.masks(material.records),
+        material.task.masks(material.records), share_of(strategy),
     ).map(lambda batch: material.task.pair(batch, model, material.batch_weights))  # fmt: skip
     averages = [Averages()] if stage.average is not None else []
     callbacks = [
         *averages,
-        _validation(material, devices),
+        _validation(material, strategy, model),
         FiniteLoss(stage.name, partial(_image_names, material, number)),
         BranchStatistics(stage.statistics == "last_batch"),
         *_patience(stage),
@@ -151,12 +181,15 @@ def _run(
         keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
         Progress(stage.name, stage.epochs, steps, (*material.task.monitors, "penalty")),
     ]
-    keeper = _Keeper(folder / STATE, stage, callbacks, state, on_epoch)
+    callbacks.append(_Keeper(folder / STATE, stage, callbacks, state, on_epoch))
     with stream_errors():
-        model.fit(
-            stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps,
-            callbacks=[*callbacks, keeper], shuffle=False, verbose=0,
-        )  # fmt: skip
+        if over_machines(strategy):
+            joint_fit(model, stream, strategy, [*callbacks, Beats()], stage.epochs, first, steps)
+        else:
+            model.fit(
+                stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps, callbacks=callbacks,
+                shuffle=False, verbose=0,
+            )  # fmt: skip
 
 
 def _image_names(material: Material, stage: int, epoch: int, batch: int) -> list[str]:
@@ -165,8 +198,10 @@ def _image_names(material: Material, stage: int, epoch: int, batch: int) -> list
     return [str(name) for name in material.records.rows["image_id"].iloc[positions]]
 
 
-def _validation(material: Material, devices: int) -> Validation:
-    """The stream of validation pictures is built once and run at the end of each epoch."""
+def _validation(material: Material, strategy: tf.distribute.Strategy, model: keras.Model) -> keras.callbacks.Callback:
+    """The stream of validation pictures is built once and run at the end of each epoch, by the first machine alone."""
+    together = over_machines(strategy)
+    devices = 1 if together else replicas(strategy)
     stream = inference_stream(
         material.records, material.validation, material.batch_size, material.preprocessing, padded=devices > 1,
         masks=material.task.masks(material.records),
@@ -177,7 +212,10 @@ def _validation(material: Material, devices: int) -> Validation:
         penalty = float(sum(float(loss) for loss in model.losses))
         return material.task.validate(model, stream, draws) | {"penalty": penalty}
 
-    return Validation(validate)
+    if not together:
+        return Validation(validate)
+    copy = rebuild(model, synchronized=False) if is_first(strategy) else None
+    return OfFirst(strategy, copy, validate)
 
 
 def _patience(stage: Stage) -> list[keras.callbacks.Callback]:
