@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from mammo_tf.training.over_devices import over_devices
+
 POSITIVE_WEIGHT = 10.0  # of a pixel of a finding, in `weighed_cross_entropy`
 
 
@@ -193,6 +195,8 @@ def sums_of_pictures(truth: Any, probability: Any) -> PixelSums:
 def branches_loss(of: str, sums: PixelSums, pictures: Any | None, shares: Any) -> Any:
     """Sum over branches of the loss of each one's pictures; a branch without a picture adds 0.
 
+    Pictures are those of the whole batch, on whatever devices they are.
+
     Source: Wang et al. (see `dice_loss`), equations 14 and 15.
 
     Args:
@@ -202,12 +206,14 @@ def branches_loss(of: str, sums: PixelSums, pictures: Any | None, shares: Any) -
         shares: `[batch, branches]`, 1 where a picture is of a branch.
     """
     parts, total = PIXEL_LOSSES[of], 0.0
-    counts = ops.sum(shares, axis=0)
+    ones = ops.ones_like(sums.both)
+    columns = [ones, ones * 0 if pictures is None else pictures, *sums]
+    found = over_devices(ops.stack([ops.sum(column[:, None] * shares, axis=0) for column in columns]))
+    counts, of_pictures, *of_sums = (found[number] for number in range(len(columns)))
     if parts.of_sums is not None:
-        by_branch = PixelSums(*(ops.sum(part[:, None] * shares, axis=0) for part in sums))
-        total += ops.sum(ops.where(counts > 0, parts.of_sums(by_branch), 0.0))
+        total += ops.sum(ops.where(counts > 0, parts.of_sums(PixelSums(*of_sums)), 0.0))
     if pictures is not None:
-        total += ops.sum(_share(ops.sum(pictures[:, None] * shares, axis=0), counts))
+        total += ops.sum(_share(of_pictures, counts))
     return total
 
 
@@ -218,8 +224,7 @@ class PixelLoss(keras.losses.Loss):
     One whose `LossParts.every_class` is set is of the probabilities of all classes.
 
     Args:
-        of: a name in `PIXEL_LOSSES`. Where there are several devices, what is a ratio of sums over all pictures is
-            taken on each one's share of the batch.
+        of: a name in `PIXEL_LOSSES`.
         branches: of the network; the loss is the sum over them.
         output_weights: of the network's maps, see `weighed_maps`; the loss is their weighed sum.
     """

