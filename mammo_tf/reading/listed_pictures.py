@@ -16,7 +16,8 @@ from mammo_tf.study import Reject
 from mammo_tf.study.cells import in_range
 
 WORKERS = min(4, os.cpu_count() or 1)
-PICTURES = (".dcm", ".dicom", "", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".pgm")
+DICOM = (".dcm", ".dicom", "")
+PICTURES = (*DICOM, ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".pgm")
 TABLE = "a table of the collection: read, but not an image"
 ABSENT = "named in the table, and not there"
 Key = TypeVar("Key", bound=Hashable)
@@ -49,6 +50,11 @@ class Look(NamedTuple):
     view: str
 
 
+def dicom_first(files: Sequence[Path]) -> list[Path]:
+    """The files in their order, those first whose names are those of DICOM files: a re-pack counts only alone."""
+    return sorted(files, key=lambda path: path.suffix.lower() not in DICOM)
+
+
 def placed(
     files: Sequence[Path],
     root: Path,
@@ -56,10 +62,10 @@ def placed(
     key_of: Callable[[Path], Key | None],
     known: Container[Key],
 ) -> Placed:
-    """Which file is which picture. Of two files of one picture, as of a download and a re-pack of it, the first counts.
+    """Which file is which picture. Of two files of one picture the DICOM file counts, else the first.
 
     Args:
-        files: below the root, sorted: `a.dcm` comes before `a.png`.
+        files: below the root, sorted.
         root: data root.
         tables: the files that were read as tables.
         key_of: what a file is called as the tables name it; None for what is not called like a picture.
@@ -67,7 +73,7 @@ def placed(
     """
     found: dict[Key, Path] = {}
     rejects = []
-    for path in files:
+    for path in dicom_first(files):
         place = relative(path, root)
         key = key_of(path) if path.suffix.lower() in PICTURES else None
         if path in tables:

@@ -20,7 +20,8 @@ RELATIONS = """<Relationships xmlns="http://schemas.openxmlformats.org/package/2
 </Relationships>"""
 TEXTS = f"""<sst {MAIN}><si><t>name</t></si><si><r><t>two </t></r><r><t>runs</t></r><rPh><t>no</t></rPh></si></sst>"""
 SHEET = f"""<worksheet {MAIN}><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1" t="inlineStr"><is>
-<t>age</t></is></c></row><row r="2"/><row r="4"><c r="B4" t="s"><v>1</v></c><c r="C4"><v>61</v></c><c r="AA4" t="str"><v>far</v></c>
+<t>age</t></is></c></row><row r="2"/><row r="4">
+<c r="B4" t="s"><v>1</v></c><c r="C4"><v>61</v></c><c r="AA4" t="str"><v>far</v></c>
 </row></sheetData></worksheet>"""
 
 

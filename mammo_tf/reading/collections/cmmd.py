@@ -28,7 +28,7 @@ from mammo_tf.reading.collection_tables import FETCH, age_of, meant, rows_of, wi
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import CMMD, table_missing
-from mammo_tf.reading.listed_pictures import PICTURES, TABLE, WORKERS, facts_cells
+from mammo_tf.reading.listed_pictures import PICTURES, TABLE, WORKERS, dicom_first, facts_cells
 from mammo_tf.reading.read import file_kind, inspect_file
 from mammo_tf.reading.tree import files_of, listed, relative
 from mammo_tf.study import Reject
@@ -88,7 +88,7 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     series = [one for path in lists for one in _series(path)]
     yield from rejects
     asked = []
-    for path in files:
+    for path in dicom_first(files):
         place = relative(path, root)
         if path in tables or path in lists:
             yield Reject(place, "table", TABLE)
@@ -119,8 +119,7 @@ def _looked_at(asked: Sequence[Asked], breasts: Mapping[Side, Breast], root: Pat
     seen: dict[tuple[str, str, str], str] = {}
     women = {woman for woman, _ in breasts}
     ages = {woman: breast.age for (woman, _), breast in breasts.items()}
-    whole_first = sorted(asked, key=lambda one: one.path.suffix.lower() not in PICTURES[:3])
-    for one, found in each_file(inspect_picture, whole_first, WORKERS, "reading headers", "picture"):
+    for one, found in each_file(inspect_picture, asked, WORKERS, "reading headers", "picture"):
         place = relative(one.path, root)
         if isinstance(found, MammoError):
             yield Reject.of(place, found, one.path)
