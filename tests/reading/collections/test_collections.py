@@ -29,13 +29,14 @@ EXPECTED = [
 # collection, folder with its real tables (or invented rows in exact form) and no picture, rejects by code
 EXPECTED_OF_TABLES = [
     ("cbis-ddsm", "tables", {"table": 4, "file_missing": 3103, "not_in_table": 11}),
+    ("bmcd", "tables", {"table": 1, "file_missing": 400, "not_in_table": 14}),
     ("cmmd", "tables", {"table": 2, "file_missing": 1872, "not_in_table": 13}),
     ("inbreast", "tables/examples", {"table": 1, "file_missing": 4, "not_in_table": 3}),
     ("rsna-2022", "tables/examples", {"table": 1, "file_missing": 8, "not_in_table": 3}),
     ("vindr-mammo", "tables/examples", {"table": 2, "file_missing": 6, "not_in_table": 2}),
 ]
 
-OF_A_TABLE = ("bcs-dbt", "cbis-ddsm", "cmmd", "inbreast", "mini-mias", "rsna-2022", "vindr-mammo")
+OF_A_TABLE = ("bcs-dbt", "bmcd", "cbis-ddsm", "cmmd", "inbreast", "mini-mias", "rsna-2022", "vindr-mammo")
 
 
 def check_whole(table: pd.DataFrame, rejects: list[Reject], root: Path) -> None:
