@@ -24,13 +24,13 @@ def is_table(path: Path) -> bool:
 
 
 def header_of(path: Path) -> list[str]:
-    """The names in a table's first row, without blanks around them; none where it cannot be read."""
+    """The names in a table's first row, blanks and line breaks in them as one blank; none where it cannot be read."""
     try:
         if path.suffix.lower() == ".xlsx":
-            return [cell.strip() for cell in next(iter(sheet_rows(path)), (0, []))[1]]
+            return [_one_line(cell) for cell in next(iter(sheet_rows(path)), (0, []))[1]]
         packed = path.suffix.lower() == ".gz"
         with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            return [cell.strip() for cell in next(csv.reader([stream.readline(_HEADER_CHARACTERS)]), [])]
+            return [_one_line(cell) for cell in next(csv.reader([stream.readline(_HEADER_CHARACTERS)]), [])]
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error, MammoError):
         return []
 
@@ -41,7 +41,7 @@ def with_header(files: Sequence[Path], columns: Sequence[str]) -> list[Path]:
 
 
 def rows_of(path: Path, columns: Sequence[str], sheet: str = "") -> Iterator[tuple[str, dict[str, str]]]:
-    """Where each row stands (for messages), and its cells by column, without blanks around them.
+    """Where each row stands (for messages), and its cells by column (as `header_of` names them), without blanks around.
 
     Args:
         path: of the table.
@@ -54,13 +54,13 @@ def rows_of(path: Path, columns: Sequence[str], sheet: str = "") -> Iterator[tup
     """
     if path.suffix.lower() == ".xlsx":
         (_, first), *rest = sheet_rows(path, sheet) or [(0, [])]
-        header = [name.strip() for name in first]
+        header = [_one_line(name) for name in first]
         doubled = next((name for name in header if name and header.count(name) > 1), "")
         if doubled:
             raise MammoError("table_broken", f"{path} has the column {doubled!r} twice: another release?", FETCH)
     else:
         table, numbers = read_table(path, f"the table {path} is not there")
-        header = [str(name) for name in table]
+        header = [_one_line(str(name)) for name in table]
         rest = list(zip(numbers, table.to_numpy().tolist(), strict=True))
     missing = [name for name in columns if name not in header]
     if missing:
@@ -70,6 +70,10 @@ def rows_of(path: Path, columns: Sequence[str], sheet: str = "") -> Iterator[tup
     for number, cells in rest:
         named = {name: str(cell).strip() for name, cell in zip(header, cells, strict=True) if name}
         yield f"{path}, row {number}", named
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split())
 
 
 def meant(cell: str, words: Mapping[str, Meant], where: str, column: str) -> Meant:

@@ -3,7 +3,7 @@
 Jeong et al. 2023, "The EMory BrEast imaging Dataset (EMBED): A Racially Diverse, Granular Dataset of 3.4 Million
 Screening and Diagnostic Mammographic Images". The clinical table (a row a finding) and that of the files lie anywhere
 below the root or in the folder that is named by `labels`; they are known by their headers, and of a table and its
-`_reduced` copy the copy is read. The code book (`AWS_Open_Data_Clinical_Legend.csv`) is read if it is there. To be known:
+`_reduced` copy the copy is read. The code book (`AWS_Open_Data_Clinical_Legend.csv`) is read if it is there. Beware:
 
 - A file is named by the last part of `anon_dicom_path`, which no other file has; its folders differ from disk to disk.
 - Findings are of a side of an exam, not of a picture: `side` L, R, or B and nothing for both; pathology is of `bside`.
