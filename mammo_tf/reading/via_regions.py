@@ -17,7 +17,7 @@ Shape = Mapping[str, Any]  # what `Finding` takes: a box, a circle or a contour
 
 
 def read_regions(path: Path) -> dict[str, list[Shape]]:
-    """The shapes by the file's name, in small letters and without blanks and suffix (`P1_L_DM_MLO .jpg`: `p1_l_dm_mlo`).
+    """The shapes by the name of their picture, as `picture_name` writes it.
 
     Polygons and lines are contours, ellipses contours of `CORNERS` points; fewer than three points are the box around
     their pixels. A file without a region has none.
@@ -39,7 +39,7 @@ def read_regions(path: Path) -> dict[str, list[Shape]]:
 
 
 def picture_name(name: str) -> str:
-    """A picture's name as tables and files write it: in small letters, without blanks and suffix."""
+    """A picture's name in small letters, without blanks and suffix: `p1_l_dm_mlo` of `P1_L_DM_MLO .jpg`."""
     return Path("".join(name.split()).lower()).stem
 
 

@@ -7,10 +7,10 @@ pictures are called `P1_L_DM_MLO.jpg`. What has to be known:
 
 - DM is the exposure at low energy, which looks like an ordinary mammogram, and is listed. CM (or CESM) is what is left
   after subtraction, which shows the contrast medium: it is refused (`subtracted`).
-- A picture may have several rows, one a finding. Labels: Normal, Benign and Malignant ("Pathology Classification/ Follow
-  up": biopsy or follow-up) are normal, benign and malignant; the worst of its rows counts.
-- Outlines were drawn with the VGG Image Annotator in pixels of the picture as it was published. Where one of them leaves
-  the picture, it has another size, and no finding of it has a place. They do not say which row they are of: kind
+- A picture may have several rows, one a finding. Labels: Normal, Benign and Malignant (by pathology, else by follow-up)
+  are normal, benign and malignant; the worst of its rows counts.
+- Outlines were drawn with the VGG Image Annotator in pixels of the picture as it was published. Where one of them
+  leaves the picture, it has another size, and no finding of it has a place. They do not say which row they are of: kind
   `finding`, with the label of the picture, benign where that is normal. Names in both tables have stray blanks.
 - Several BI-RADS of a picture stand in one cell, as `2$4`. Density, age and machine are unknown where they are no such
   thing.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -35,23 +35,8 @@ P4_R_DM_CC.jpg,1,"{""name"":""rect"",""x"":1,""y"":1,""width"":9,""height"":9}"
 """
 
 
-def _sheet(rows: tuple[tuple[str, ...], ...]) -> str:
-    cells = ("".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row) for row in rows)
-    return f"<worksheet><sheetData>{''.join(f'<row>{row}</row>' for row in cells)}</sheetData></worksheet>"
-
-
-def _write(path: Path, rows: tuple[tuple[str, ...], ...]) -> None:
-    link = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("xl/workbook.xml", f'<workbook {link}><sheets><sheet name="mass" r:id="a"/>'
-                         '<sheet name="all" r:id="b"/></sheets></workbook>')  # fmt: skip
-        archive.writestr("xl/_rels/workbook.xml.rels", '<R><S Id="a" Target="a.xml"/><S Id="b" Target="b.xml"/></R>')
-        archive.writestr("xl/a.xml", _sheet((("Image_name",),)))
-        archive.writestr("xl/b.xml", _sheet((COLUMNS, *rows)))
-
-
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(write_workbook: Callable[..., None], tmp_path: Path) -> Path:
     """Five of six pictures and both tables, one of them a workbook whose second sheet counts."""
     base = tmp_path / "cesm"
     for folder, names in (("Low energy images of CDD-CESM", ("P1_L_DM_MLO", "P2_R_DM_CC", "P3_R_DM_CC", "P4_R_DM_CC")),
@@ -59,7 +44,7 @@ def root(tmp_path: Path) -> Path:
         (base / folder).mkdir(parents=True)
         for name in names:
             cv2.imwrite(str(base / folder / f"{name}.jpg"), np.full((128, 100), 99, np.uint8))
-    _write(base / "Radiology-manual-annotations.xlsx", ROWS)
+    write_workbook(base / "Radiology-manual-annotations.xlsx", {"mass": [["Image_name"]], "all": [COLUMNS, *ROWS]})
     (base / "Radiology_hand_drawn_segmentations_v2.csv").write_text(OUTLINES)
     return base
 
@@ -108,10 +93,12 @@ def test_without_outlines_the_pictures_stay_and_it_is_told(root: Path) -> None:
         (1, 4, "US", "row 3: Type 'US' is unknown"),
     ],
 )
-def test_a_table_of_another_form_is_one_line(row: int, column: int, cell: str, message: str, root: Path) -> None:
+def test_a_table_of_another_form_is_one_line(
+    row: int, column: int, cell: str, message: str, root: Path, write_workbook: Callable[..., None]
+) -> None:
     rows = [list(one) for one in ROWS]
     rows[row][column] = cell
-    _write(root / "Radiology-manual-annotations.xlsx", tuple(map(tuple, rows)))
+    write_workbook(root / "Radiology-manual-annotations.xlsx", {"all": [COLUMNS, *rows]})
     with pytest.raises(MammoError, match=message) as caught:
         collections.collect("cdd-cesm", root)
     assert caught.value.code == "table_broken"
