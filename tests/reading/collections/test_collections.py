@@ -42,6 +42,7 @@ OF_A_TABLE = (
     "cbis-ddsm",
     "cdd-cesm",
     "cmmd",
+    "ddsm",
     "dmid",
     "embed",
     "inbreast",
