@@ -35,10 +35,19 @@ class Told(Protocol):
 Row = TypeVar("Row", bound=Told)
 
 
+class Copy(NamedTuple):
+    """A second file of a picture, as of a download and a re-pack of it."""
+
+    key: Any
+    first: Path
+    path: Path
+
+
 class Placed(NamedTuple):
-    """The file of each picture, and the rejects of the other files."""
+    """The file of each picture, further files of them, and the rejects of all other files."""
 
     pictures: dict[Any, Path]
+    copies: list[Copy]
     rejects: list[Reject]
 
 
@@ -62,7 +71,7 @@ def placed(
     key_of: Callable[[Path], Key | None],
     known: Container[Key],
 ) -> Placed:
-    """Which file is which picture. Of two files of one picture the DICOM file counts, else the first.
+    """Which file is which picture. Of two files of one picture the DICOM file comes first, and the other is a copy.
 
     Args:
         files: below the root, sorted.
@@ -71,8 +80,8 @@ def placed(
         key_of: what a file is called as the tables name it; None for what is not called like a picture.
         known: the pictures that the tables name.
     """
-    found: dict[Key, Path] = {}
-    rejects = []
+    found: dict[Any, Path] = {}
+    copies, rejects = [], []
     for path in dicom_first(files):
         place = relative(path, root)
         key = key_of(path) if path.suffix.lower() in PICTURES else None
@@ -81,24 +90,47 @@ def placed(
         elif key is None or key not in known:
             rejects.append(Reject(place, "not_in_table", "no table of the collection names it"))
         elif key in found:
-            rejects.append(Reject(place, "duplicate", f"the same picture as {relative(found[key], root)}"))
+            copies.append(Copy(key, found[key], path))
         else:
             found[key] = path
-    return Placed(found, rejects)
+    return Placed(found, copies, rejects)
 
 
-def looked_at(
-    pictures: Mapping[Key, Path], table: Mapping[Key, Row], root: Path
-) -> Iterator[tuple[Key, str, Row, Facts] | Reject]:
-    """Each picture with its place and its facts, or why it cannot be used; looked at in worker processes."""
-    names = {path: key for key, path in pictures.items()}
-    asked = [Look(path, table[key].side, table[key].view) for key, path in pictures.items()]
-    for look, facts in each_file(inspect, asked, WORKERS, "reading headers", "picture"):
-        place, key = relative(look.path, root), names[look.path]
-        if isinstance(facts, MammoError):
-            yield Reject.of(place, facts, look.path)
-        else:
-            yield key, place, table[key], facts
+def looked_at(found: Placed, table: Mapping[Key, Row], root: Path) -> Iterator[tuple[Key, str, Row, Facts] | Reject]:
+    """Each picture with its place and its facts, or why it cannot be used; looked at in worker processes.
+
+    A copy counts where the file before it cannot be used, as after a download that stopped half-way; else it is a
+    reject.
+    """
+    refused = set()
+    for key, one in _inspected(list(found.pictures.items()), table, root):
+        if isinstance(one, Reject):
+            refused.add(key)
+        yield one
+    wanted = [copy for copy in found.copies if copy.key in refused]
+    yield from (_duplicate(copy, root) for copy in found.copies if copy.key not in refused)
+    again = _inspected([(copy.key, copy.path) for copy in wanted], table, root)
+    for copy, (key, one) in zip(wanted, again, strict=True):
+        if key not in refused:  # a copy before this one could be used
+            yield _duplicate(copy, root)
+            continue
+        yield one
+        if not isinstance(one, Reject):
+            refused.remove(key)
+
+
+def _duplicate(copy: Copy, root: Path) -> Reject:
+    return Reject(relative(copy.path, root), "duplicate", f"the same picture as {relative(copy.first, root)}")
+
+
+def _inspected(
+    pictures: Sequence[tuple[Key, Path]], table: Mapping[Key, Row], root: Path
+) -> Iterator[tuple[Key, tuple[Key, str, Row, Facts] | Reject]]:
+    asked = [Look(path, table[key].side, table[key].view) for key, path in pictures]
+    outcomes = each_file(inspect, asked, WORKERS, "reading headers", "picture")
+    for (key, path), (_, facts) in zip(pictures, outcomes, strict=True):
+        place = relative(path, root)
+        yield key, Reject.of(place, facts, path) if isinstance(facts, MammoError) else (key, place, table[key], facts)
 
 
 def inspect(look: Look) -> Facts:

@@ -108,16 +108,16 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
             yield Reject(place, "roi_mask", "the drawing of a picture, not a picture of its own")
         else:
             no_drawings.add(path)
-    pictures, others = placed(
+    found = placed(
         [path for path in files if path not in drawn or path in no_drawings], root, tables,
         lambda path: _name(path, root), table,
     )  # fmt: skip
-    yield from others
+    yield from found.rejects
     for name, told in table.items():
-        if name not in pictures:
+        if name not in found.pictures:
             why = "; not every woman has prior pictures" if told.round == "prior" else ""
             yield Reject(f"{name[0]}/{name[1]}/{name[2]}_{name[3]}.dcm", "file_missing", f"{ABSENT}{why}")
-    for one in looked_at(pictures, table, root):
+    for one in looked_at(found, table, root):
         yield one if isinstance(one, Reject) else _row(*one, marks.get(one[0], ()))
 
 

@@ -82,15 +82,15 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     yield from rejects
     if not drawn:
         yield Reject(OUTLINES, "file_missing", "the outlines of findings are not there, so no picture has any")
-    pictures, others = placed(files, root, [*tables, *drawn], lambda path: picture_name(path.name), table)
-    yield from others
+    found = placed(files, root, [*tables, *drawn], lambda path: picture_name(path.name), table)
+    yield from found.rejects
     for name, told in table.items():
-        if name not in pictures:
+        if name not in found.pictures:
             yield Reject(f"{name.upper()}.jpg", "file_missing", ABSENT)
         elif not told.low_energy:
-            place = relative(pictures.pop(name), root)
+            place = relative(found.pictures.pop(name), root)
             yield Reject(place, "subtracted", "a subtracted picture of contrast medium, not a mammogram")
-    for one in looked_at(pictures, table, root):
+    for one in looked_at(found, table, root):
         yield one if isinstance(one, Reject) else _row(*one, outlines.get(one[0], ()))
 
 

@@ -88,12 +88,12 @@ def rows(root: Path) -> Iterator[dict[str, Any] | Reject]:
     for path in compressed.values():
         yield Reject(relative(path, root), "ljpeg", "DDSM's own lossless JPEG, which is not read here", CONVERT)
     own = {*texts, *compressed.values()}
-    pictures, others = placed([path for path in files if path not in own], root, (), _converted, table)
-    yield from others
+    found = placed([path for path in files if path not in own], root, (), _converted, table)
+    yield from found.rejects
     for name in table:
-        if name not in pictures and name not in compressed:
+        if name not in found.pictures and name not in compressed:
             yield Reject(f"{_written(name)}.LJPEG", "file_missing", ABSENT)
-    for row in looked_at(pictures, table, root):
+    for row in looked_at(found, table, root):
         yield row if isinstance(row, Reject) else _row(*row)
 
 

@@ -88,12 +88,12 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
             yield Reject(place, "roi_mask", "the mask of a finding, or a part of a picture: not a picture of its own")
             if part.is_mask:
                 masks.setdefault(drawn[path], (place, part))
-    pictures, others = placed([path for path in files if path not in drawn], root, tables, _image, table)
-    yield from others
+    found = placed([path for path in files if path not in drawn], root, tables, _image, table)
+    yield from found.rejects
     for name in table:
-        if name not in pictures:
+        if name not in found.pictures:
             yield Reject(f"{name}.dcm", "file_missing", ABSENT)
-    for one in looked_at(pictures, table, root):
+    for one in looked_at(found, table, root):
         yield one if isinstance(one, Reject) else _row(*one, masks.get(one[0]))
 
 

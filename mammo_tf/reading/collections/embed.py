@@ -106,15 +106,15 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     breasts = _breasts(clinical[0], read_code_book(book[0]) if book else {})
     table = _files(metadata[0])
     yield from rejects
-    pictures, others = placed(files, root, [*clinical, *metadata, *book], lambda path: path.stem.lower(), table)
-    yield from others
+    found = placed(files, root, [*clinical, *metadata, *book], lambda path: path.stem.lower(), table)
+    yield from found.rejects
     for name, told in table.items():
-        if name in pictures and (told.kind in _REFUSED or told.spot):
+        if name in found.pictures and (told.kind in _REFUSED or told.spot):
             code, what = _REFUSED.get(told.kind, ("spot", "a spot compression or magnification view by the table"))
-            yield Reject(relative(pictures.pop(name), root), code, what, "Leave it out")
-        elif name not in pictures and told.kind not in _REFUSED:
+            yield Reject(relative(found.pictures.pop(name), root), code, what, "Leave it out")
+        elif name not in found.pictures and told.kind not in _REFUSED:
             yield Reject(f"{told.patient}/{told.exam}/{name}.dcm", "file_missing", ABSENT)
-    for one in looked_at(pictures, table, root):
+    for one in looked_at(found, table, root):
         yield one if isinstance(one, Reject) else _row(*one, breasts)
 
 

@@ -71,14 +71,16 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
         raise table_missing(root if labels is None else labels, searched, "kau-bcmd", remedy)
     table, doubtful, places = _read(tables[0])
     yield from rejects
-    pictures, others = placed(files, root, tables, lambda path: _end(relative(path, root)), table)
-    yield from others
+    found = placed(files, root, tables, lambda path: _end(relative(path, root)), table)
+    yield from found.rejects
     for name in table:
-        if name not in pictures:
+        if name not in found.pictures:
             yield Reject(places[name], "file_missing", ABSENT)
         elif name in doubtful:
-            yield Reject(relative(pictures.pop(name), root), "row_twice", "rows of the sheet differ on this picture")
-    for one in looked_at(pictures, table, root):
+            yield Reject(
+                relative(found.pictures.pop(name), root), "row_twice", "rows of the sheet differ on this picture"
+            )
+    for one in looked_at(found, table, root):
         yield one if isinstance(one, Reject) else _row(*one)
 
 

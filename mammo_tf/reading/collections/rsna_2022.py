@@ -88,15 +88,15 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
             return None
         return match[2]
 
-    pictures, others = placed(files, root, tables, image_of, table)
-    yield from others
+    found = placed(files, root, tables, image_of, table)
+    yield from found.rejects
     for name, told in table.items():
-        if name not in pictures:
+        if name not in found.pictures:
             yield Reject(f"train_images/{told.patient}/{name}.dcm", "file_missing", ABSENT)
         elif told.implant == "1":
-            place = relative(pictures.pop(name), root)
+            place = relative(found.pictures.pop(name), root)
             yield Reject(place, "implant", "the table says that there is an implant", "Leave it out")
-    for one in looked_at(pictures, table, root):
+    for one in looked_at(found, table, root):
         yield one if isinstance(one, Reject) else _row(*one)
 
 
