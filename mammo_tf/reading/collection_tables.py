@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mammo_tf.errors import MammoError
-from mammo_tf.study.table import read_table
+from mammo_tf.study.table import each_csv_row
 from mammo_tf.study.workbook import sheet_rows
 
 FETCH = "Fetch the table again"
@@ -30,7 +30,10 @@ def header_of(path: Path) -> list[str]:
             return [_one_line(cell) for cell in next(iter(sheet_rows(path)), (0, []))[1]]
         packed = path.suffix.lower() == ".gz"
         with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            return [_one_line(cell) for cell in next(csv.reader([stream.readline(_HEADER_CHARACTERS)]), [])]
+            lines = iter(
+                lambda: stream.readline(_HEADER_CHARACTERS), ""
+            )  # a file without a line break is not read whole
+            return [_one_line(cell) for cell in next(csv.reader(lines), [])]
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error, MammoError):
         return []
 
@@ -50,26 +53,22 @@ def rows_of(path: Path, columns: Sequence[str], sheet: str = "") -> Iterator[tup
 
     Raises:
         MammoError: `table_broken` without one of the columns, without a row, or with a column twice; those of
-            `read_table` and `sheet_rows`.
+            `each_csv_row` and `sheet_rows`.
     """
-    if path.suffix.lower() == ".xlsx":
-        (_, first), *rest = sheet_rows(path, sheet) or [(0, [])]
-        header = [_one_line(name) for name in first]
-        doubled = next((name for name in header if name and header.count(name) > 1), "")
-        if doubled:
-            raise MammoError("table_broken", f"{path} has the column {doubled!r} twice: another release?", FETCH)
-    else:
-        table, numbers = read_table(path, f"the table {path} is not there")
-        header = [_one_line(str(name)) for name in table]
-        rest = list(zip(numbers, table.to_numpy().tolist(), strict=True))
+    rows = iter(sheet_rows(path, sheet)) if path.suffix.lower() == ".xlsx" else each_csv_row(path, f"no table {path}")
+    header = [_one_line(name) for name in next(rows, (0, []))[1]]
+    doubled = next((name for name in header if name and header.count(name) > 1), "")
+    if doubled:
+        raise MammoError("table_broken", f"{path} has the column {doubled!r} twice: another release?", FETCH)
     missing = [name for name in columns if name not in header]
     if missing:
         raise MammoError("table_broken", f"{path} has no column {missing[0]!r}: another release?", FETCH)
-    if not rest:
+    wanted = [place for place, name in enumerate(header) if name]
+    number = 0
+    for number, cells in rows:
+        yield f"{path}, row {number}", {header[place]: cells[place].strip() for place in wanted}
+    if not number:
         raise MammoError("table_broken", f"{path} has no rows", FETCH)
-    for number, cells in rest:
-        named = {name: str(cell).strip() for name, cell in zip(header, cells, strict=True) if name}
-        yield f"{path}, row {number}", named
 
 
 def _one_line(name: str) -> str:
