@@ -7,7 +7,9 @@ days.
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +21,11 @@ from mammo_tf.errors import MammoError
 
 LARGEST_BYTES = 200_000_000  # of a part, unpacked
 MOST_COLUMNS = 1000
+# What damaged archives and XML raise.
+BROKEN = (
+    OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, OverflowError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ElementTree.ParseError, ExpatError,
+)  # fmt: skip
 _CELL = re.compile(r"([A-Z]{1,3})[0-9]+")
 _SAVE = "Save it as CSV with commas, UTF-8"
 
@@ -39,8 +46,7 @@ def sheet_rows(path: str | Path, sheet: str = "") -> list[tuple[int, list[str]]]
             part = _sheet_part(archive, sheet)
             texts = _texts(archive)
             rows = list(_rows(_xml(archive, part), texts))
-    except (OSError, zipfile.BadZipFile, zlib.error, ElementTree.ParseError, ExpatError, KeyError, ValueError,
-            IndexError, EOFError, NotImplementedError, RuntimeError) as error:  # fmt: skip
+    except BROKEN as error:
         sentence = f"{path} cannot be read as a workbook: {error}"
         raise MammoError("workbook_broken", sentence, f"Fetch it again, or {_SAVE[0].lower()}{_SAVE[1:]}") from error
     width = max((len(cells) for _, cells in rows), default=0)
@@ -68,9 +74,9 @@ def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
     """The part of a sheet by its name, else that of the first."""
     sheets = list(_children(_xml(archive, "xl/workbook.xml"), "sheet"))
     named = [one for one in sheets if sheet and one.get("name", "").strip().lower() == sheet.lower()] or sheets[:1]
-    identifier = next(value for key, value in named[0].attrib.items() if key.rpartition("}")[2] == "id" and "}" in key)
-    relations = _xml(archive, "xl/_rels/workbook.xml.rels")
-    target = next(one.attrib["Target"] for one in relations if one.get("Id") == identifier)
+    links = [value for key, value in named[0].attrib.items() if "}" in key and key.rpartition("}")[2] == "id"]
+    targets = {one.get("Id"): one.attrib["Target"] for one in _xml(archive, "xl/_rels/workbook.xml.rels")}
+    target = targets[links[0]]
     return target.lstrip("/") if target.startswith("/") else f"xl/{target}"
 
 

@@ -60,6 +60,12 @@ def test_what_is_no_workbook_is_one_line(sheet: str, message: str, tmp_path: Pat
     assert caught.value.code == "workbook_broken"
 
 
+def test_a_sheet_that_is_not_linked_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "BOOK", BOOK.replace("rId1", "rId9"))
+    with pytest.raises(MammoError, match="rId9"):
+        sheet_rows(_write(tmp_path / "a.xlsx"))
+
+
 def test_a_part_that_unpacks_to_too_much_and_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _write(tmp_path / "a.xlsx")
     (tmp_path / "half.xlsx").write_bytes(path.read_bytes()[:-100])
