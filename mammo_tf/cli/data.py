@@ -138,7 +138,8 @@ def _listed(
     )  # fmt: skip
     write_origin(origin, path)
     found = doubts(text.split("; ") for text in table["warnings"]) if "warnings" in table else []
-    return [*remarks, *filter(None, [identity_line(table)]), *found]
+    terms = sorted({text for text in table["terms"] if text}) if "terms" in table else []
+    return [*remarks, *filter(None, [identity_line(table)]), *found, *(f"terms of the data: {text}" for text in terms)]
 
 
 def _parsed_values(texts: list[str]) -> dict[str, dict[str, str]]:

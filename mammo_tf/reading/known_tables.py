@@ -1,4 +1,4 @@
-"""The names of the tables of public collections, so that a folder of another one can be told by what it looks like."""
+"""What the tables of public collections are called, and their headers, so that a folder of another one is told."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.collection_tables import header_of, is_table
 
 # Collection, and what a file of it is called; the first that fits counts.
 _TELLTALES = (
@@ -15,10 +16,23 @@ _TELLTALES = (
     ("vindr-mammo", r".*(finding_annotations|breast-level_annotations)\.csv(\.gz)?"),
     ("bcs-dbt", r"BCS[-_ ]?DBT.*\.csv(\.gz)?"),
     ("cmmd", r"CMMD_clinicaldata.*\.(csv|xlsx)"),
-    ("cdd-cesm", r"Radiology[-_ ]manual[-_ ]annotations.*\.(csv|xlsx)"),
-    ("embed", r"EMBED_.*\.csv(\.gz)?"),
+    ("cdd-cesm", r"Radiology[-_ ](manual[-_ ]annotations|hand[-_ ]drawn[-_ ]segmentations).*\.(csv|xlsx)"),
+    ("embed", r"EMBED_OpenData.*\.csv(\.gz)?"),
+    ("ddsm", r"[A-D]-\d{4}-\d\.ics"),
     ("mini-mias", r"mdb\d{3}\.(pgm|png)"),
 )
+# What tables are recognised by whose names tell nothing.
+CMMD = ("ID1", "LeftRight", "classification")
+RSNA = ("site_id", "patient_id", "image_id", "laterality", "view", "machine_id")
+BMCD = ("dir", "biopsy_result", "folder_type")
+EMBED_CLINICAL = ("empi_anon", "acc_anon", "side", "asses")
+EMBED_METADATA = ("empi_anon", "acc_anon", "anon_dicom_path")
+CDD_CESM = ("Image_name", "Patient_ID", "Pathology Classification/ Follow up")
+KAU_BCMD = ("PatientID", "Breast view", "Assesment", "Image path")
+_HEADERS = (
+    ("cmmd", CMMD), ("rsna-2022", RSNA), ("bmcd", BMCD), ("embed", EMBED_METADATA), ("embed", EMBED_CLINICAL),
+    ("cdd-cesm", CDD_CESM), ("kau-bcmd", KAU_BCMD),
+)  # fmt: skip
 
 
 def table_missing(root: str | Path, files: Sequence[Path], collection: str, remedy: str) -> MammoError:
@@ -38,9 +52,10 @@ def table_missing(root: str | Path, files: Sequence[Path], collection: str, reme
 
 
 def looks_like(files: Sequence[Path]) -> str:
-    """The collection whose files these seem to be, by their names; "" where nothing tells."""
+    """The collection whose files these seem to be, by their names, else by headers; "" where nothing tells."""
     names = {path.name for path in files}
     for collection, pattern in _TELLTALES:
         if any(re.fullmatch(pattern, name, re.IGNORECASE) for name in names):
             return collection
-    return ""
+    headers = [set(header_of(path)) for path in files if is_table(path)]
+    return next((one for one, columns in _HEADERS if any(set(columns) <= header for header in headers)), "")

@@ -28,7 +28,7 @@ from mammo_tf.records import Records
 from mammo_tf.serving.score_source import write_source
 from mammo_tf.study import UNLABELLED
 from mammo_tf.training import CardCalibration, ModelCard, ModelFile, Threshold, TrainingDomain
-from mammo_tf.training.model_card import KnownPatients, PatchInput
+from mammo_tf.training.model_card import TERMS_NOT_TOLD, KnownPatients, PatchInput
 from mammo_tf.training.tasks import Scoring
 from mammo_tf.training.tasks.pieces import BRANCH, DISTANCE
 
@@ -160,14 +160,25 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         tiling=recipe.scoring.tiling if isinstance(recipe.scoring, TileSampling) else None,
         training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
         patients=(*(() if before is None else before.patients or (NOT_TOLD,)), _known_patients(records)),
-        terms=tuple(sorted({*(() if before is None else before.terms), *_terms(trained)})),
+        terms=terms_of([] if before is None else [before.terms], trained),
         records=records.digest,
     )
 
 
-def _terms(rows: pd.DataFrame) -> set[str]:
-    """Of use, that the manifest's own column of that name tells of some pictures."""
-    return set() if "terms" not in rows else {str(one) for one in rows["terms"] if one}
+def terms_of(before: Sequence[tuple[str, ...]], trained: pd.DataFrame) -> tuple[str, ...]:
+    """Of use of all data that a model was made from; `TERMS_NOT_TOLD` stands for those that do not tell theirs.
+
+    Args:
+        before: those of the models that it was made from.
+        trained: the manifest's rows that it was trained on; their column `terms` tells, if it is there.
+
+    Returns:
+        Sorted; none where nothing tells any.
+    """
+    own = trained["terms"] if "terms" in trained else [""] * len(trained)
+    told = {str(one) or TERMS_NOT_TOLD for one in own}
+    told |= {text for terms in before for text in terms or (TERMS_NOT_TOLD,)}
+    return () if told <= {TERMS_NOT_TOLD} else tuple(sorted(told))
 
 
 def patch_input(recipe: Recipe) -> PatchInput | None:

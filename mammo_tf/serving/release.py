@@ -14,6 +14,7 @@ from mammo_tf.serving import bill_of_materials, gate, onnx_twin, warm_up
 from mammo_tf.serving.model_card_page import ModelCardPage
 from mammo_tf.serving.parts import Made, Part
 from mammo_tf.training import ModelCard
+from mammo_tf.training.model_card import TERMS_NOT_TOLD
 
 NEEDED = {
     "tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime", "tensorflow_serving": "tensorflow-serving-api",
@@ -73,12 +74,13 @@ def check_commercial(card: ModelCard) -> None:
     """Refuses to call a model fit for commercial use where the terms of its training data do not allow it.
 
     Raises:
-        MammoError: `terms_forbid`; `terms_unknown` where the card tells none.
+        MammoError: `terms_forbid`; `terms_unknown` where the card tells none, or not those of all data.
     """
-    if not card.terms:
-        remedy = "Say in the manifest's column terms under what its pictures may be used, train again"
-        raise MammoError("terms_unknown", "the model does not tell the terms of the data it was trained on", remedy)
     against = [one for one in card.terms if NOT_COMMERCIAL.search(one)]
     if against:
         sentence = f"the model was trained on data whose terms forbid commercial use: {'; '.join(against)}"
         raise MammoError("terms_forbid", sentence, "Leave --commercial out, or train without these data")
+    if not card.terms or TERMS_NOT_TOLD in card.terms:
+        what = "the terms of a part of the data" if card.terms else "the terms of the data"
+        remedy = "Say in the manifest's column terms under what its pictures may be used, train again"
+        raise MammoError("terms_unknown", f"the model does not tell {what} it was trained on", remedy)

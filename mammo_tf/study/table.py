@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,65 +46,72 @@ def read_table(
         separator: of its fields.
 
     Raises:
-        MammoError: as `csv_rows`.
+        MammoError: as `each_csv_row`.
     """
-    header, lines, rows = _read_rows(path, missing, remedy, separator)
-    return pd.DataFrame(rows, columns=header, dtype="str"), lines
+    (_, header), *rows = each_csv_row(path, missing, remedy, separator)
+    return pd.DataFrame([row for _, row in rows], columns=header, dtype="str"), [line for line, _ in rows]
 
 
 def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header of a CSV file with commas in UTF-8, and its rows with their numbers in the file; empty lines count.
 
+    Arguments and errors as `each_csv_row`.
+    """
+    (_, header), *rows = each_csv_row(path, missing, remedy)
+    return header, rows
+
+
+def each_csv_row(
+    path: str | Path, missing: str, remedy: str = "", separator: str = ","
+) -> Iterator[tuple[int, list[str]]]:
+    """The header of a CSV file in UTF-8, then its rows, with their numbers in the file; empty lines count.
+
+    Rows come as they are read, so that the largest table needs no memory. Columns that have neither a name nor a cell,
+    as spreadsheets leave them, are left out.
+
     Args:
         path: of the file; one that ends in `.gz` is unpacked as it is read.
         missing, remedy: what is said where it is not there.
+        separator: of its fields.
 
     Raises:
         MammoError: `file_missing`, `csv_broken` for another encoding or separator, a broken quote, or a row with more
             or fewer fields than the header (a decimal comma makes one more); `column_twice`; `column_unnamed`.
     """
-    header, lines, rows = _read_rows(path, missing, remedy)
-    return header, list(zip(lines, rows, strict=True))
-
-
-def _read_rows(
-    path: str | Path, missing: str, remedy: str, separator: str = ","
-) -> tuple[list[str], list[int], list[list[str]]]:
-    """The header, the number of each row in the file, and the rows; arguments and errors as `csv_rows`."""
     path = Path(path)
     if not path.is_file():
         raise MammoError("file_missing", missing, remedy)
     try:
         packed = path.suffix.lower() == ".gz"
         with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            header, *rows = list(csv.reader(stream, strict=True, delimiter=separator)) or [[]]
+            rows = csv.reader(stream, strict=True, delimiter=separator)
+            header = _header(next(rows, []), path)
+            named = [place for place, name in enumerate(header) if name]
+            yield 1, [header[place] for place in named]
+            for line, row in enumerate(rows, 2):
+                if row:
+                    _check_row(row, header, f"{path}, row {line}")
+                    yield line, row if len(named) == len(header) else [row[place] for place in named]
     except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
         sentence = f"{path} is not a CSV file in UTF-8: {error}"
         raise MammoError("csv_broken", sentence, "Save it as CSV with commas, UTF-8") from error
-    header = [name.strip() for name in header]
+
+
+def _header(row: list[str], path: Path) -> list[str]:
+    header = [name.strip() for name in row]
     if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
         raise MammoError("csv_broken", f"{path} has another separator than the comma", "Save it with commas")
     doubled = sorted({column for column in header if column and header.count(column) > 1})
     if doubled:
         raise MammoError("column_twice", f"{path} has the column {doubled[0]!r} twice", "Leave one of them out")
-    lines = [line for line, row in enumerate(rows, 2) if row]
-    rows = [row for row in rows if row]
-    if set(map(len, rows)) - {len(header)}:
-        line, row = next((line, row) for line, row in zip(lines, rows, strict=True) if len(row) != len(header))
-        sentence = f"{path}, row {line}: {len(row)} fields, the header has {len(header)}"
+    return header
+
+
+def _check_row(row: list[str], header: list[str], where: str) -> None:
+    if len(row) != len(header):
+        sentence = f"{where}: {len(row)} fields, the header has {len(header)}"
         raise MammoError("csv_broken", sentence, "Numbers have a decimal point; text with a comma stands in quotes")
-    if not all(header):
-        header, rows = _named(header, lines, rows, path)
-    return header, lines, rows
-
-
-def _named(header: list[str], lines: list[int], rows: list[list[str]], path: Path) -> tuple[list[str], list[list[str]]]:
-    """Without columns that have neither a name nor a cell, as spreadsheets leave them."""
-    unnamed = {place for place, name in enumerate(header) if not name}
-    for line, row in zip(lines, rows, strict=True):
-        told = [place for place in unnamed if row[place].strip()]
-        if told:
-            sentence = f"{path}, row {line}: column {min(told) + 1} has a value and no name"
-            raise MammoError("column_unnamed", sentence, "Name it in the first row, or remove it")
-    named = [place for place in range(len(header)) if place not in unnamed]
-    return [header[place] for place in named], [[row[place] for place in named] for row in rows]
+    told = [place for place, name in enumerate(header) if not name and row[place].strip()]
+    if told:
+        sentence = f"{where}: column {min(told) + 1} has a value and no name"
+        raise MammoError("column_unnamed", sentence, "Name it in the first row, or remove it")

@@ -22,6 +22,7 @@ from mammo_tf.training.training_domain import TrainingDomain
 FORMAT = 1
 WORDING = Wording("the model card")
 ANY_SIGNATURE = "any"
+TERMS_NOT_TOLD = "not told of a part of the data"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class ModelCard:
         calibration: of image scores.
         training_domain: where it was trained.
         patients: whom it was trained and validated on, over all models that it was made from.
-        terms: of use of the data that it was trained on.
+        terms: of use of the data that it was trained on; `TERMS_NOT_TOLD` among them where a part does not tell.
         records: digest of the records.
         weights, architecture, identity: digests of the weights, of the layers, and of both with the preprocessing and
             the flips: two models are the same where `identity` is.

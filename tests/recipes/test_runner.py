@@ -39,7 +39,7 @@ from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.inputs import training_mean, with_auto_levels
 from mammo_tf.recipes.proof import known_patients, read_proof
 from mammo_tf.recipes.report import finish_run, report_run
-from mammo_tf.recipes.scores import trained_card
+from mammo_tf.recipes.scores import terms_of, trained_card
 from mammo_tf.recipes.smoke_study import smoke_material
 from mammo_tf.records import Records, prepare
 from mammo_tf.records.ledger import entries
@@ -53,6 +53,7 @@ from mammo_tf.training import (
     load_model,
     save_model,
 )
+from mammo_tf.training.model_card import TERMS_NOT_TOLD
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from stump import STUMP  # noqa: E402 - it lies above this file
@@ -553,3 +554,21 @@ def test_a_smoke_run_goes_on_from_the_start_model_that_it_made(tmp_path: Path) -
 def _smoke_run(recipe: Recipe, tmp_path: Path) -> None:
     data, start = smoke_material(recipe, tmp_path / "material", None)
     assert finish_run(run(recipe, tmp_path / "run", data, start)).is_file()
+
+
+@pytest.mark.parametrize(
+    ("before", "rows", "terms"),
+    [
+        ([], {"label": ["normal"]}, ()),
+        ([()], {"terms": [""]}, ()),
+        ([], {"terms": ["CC BY 4.0", "CC BY 4.0"]}, ("CC BY 4.0",)),
+        ([], {"terms": ["CC BY 4.0", ""]}, ("CC BY 4.0", TERMS_NOT_TOLD)),
+        ([()], {"terms": ["CC BY 4.0"]}, ("CC BY 4.0", TERMS_NOT_TOLD)),
+        ([("CC BY-NC 4.0",)], {"label": ["normal"]}, ("CC BY-NC 4.0", TERMS_NOT_TOLD)),
+        ([("CC BY-NC 4.0",)], {"terms": ["CC BY 4.0"]}, ("CC BY 4.0", "CC BY-NC 4.0")),
+    ],
+)
+def test_terms_that_a_part_of_the_data_does_not_tell_are_not_forgotten(
+    before: list[tuple[str, ...]], rows: dict[str, list[str]], terms: tuple[str, ...]
+) -> None:
+    assert terms_of(before, pd.DataFrame(rows)) == terms

@@ -206,6 +206,8 @@ def test_a_network_with_branches_is_released(tmp_path):
         (("CC BY 4.0", "CC BY-NC 4.0"), "terms_forbid"),
         (("for non-commercial use",), "terms_forbid"),
         (("Research use only",), "terms_forbid"),
+        (("CC BY 4.0", "not told of a part of the data"), "terms_unknown"),
+        (("CC BY-NC 4.0", "not told of a part of the data"), "terms_forbid"),
         (("CC BY 4.0",), None),
     ],
 )

@@ -39,6 +39,7 @@ from mammo_tf.guard import each_file
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.frames import frame_order, volume_facts
+from mammo_tf.reading.known_tables import table_missing
 from mammo_tf.reading.layout import layout
 from mammo_tf.reading.stored import stored_frames
 from mammo_tf.reading.tree import files_of, listed, relative
@@ -46,6 +47,7 @@ from mammo_tf.study import Finding, Reject, findings_to_json
 from mammo_tf.study.cells import in_range
 from mammo_tf.study.table import read_table
 
+TERMS = "BCS-DBT (TCIA): CC BY-NC 4.0, non-commercial"
 WORKERS = min(4, os.cpu_count() or 1)
 LABELS = {"Normal": "normal", "Actionable": "benign", "Benign": "benign", "Cancer": "malignant"}
 KEY = ("PatientID", "StudyUID", "View")
@@ -91,12 +93,11 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
             with file and row; those of `read_table`.
     """
     files, rejects = listed(root)
-    tables = _tables(files if labels is None else files_of(labels))
+    searched = files if labels is None else files_of(labels)
+    tables = _tables(searched)
     if not tables["file-paths"]:
-        where = root if labels is None else labels
-        raise MammoError(
-            "table_missing", f"{where} has no table 'BCS-DBT file-paths-....csv'", "It comes with BCS-DBT; --labels DIR"
-        )
+        remedy = "It is 'BCS-DBT file-paths-train-v2.csv' or its like, and needed to find the volumes; --labels DIR"
+        raise table_missing(root if labels is None else labels, searched, "bcs-dbt", remedy)
     parts = _volumes(tables["file-paths"])
     words = _labels(tables["labels"])
     boxes = _boxes(tables["boxes"])
@@ -173,6 +174,7 @@ def _row(place: str, volume: Volume, word: str, part: str, facts: Facts, finding
         "model": facts.model,
         "frames": str(facts.frames),
         "collection_label": word,
+        "terms": TERMS,
         "warnings": "; ".join(facts.warnings),
     }
 

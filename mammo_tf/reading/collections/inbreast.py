@@ -32,6 +32,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import table_missing
+from mammo_tf.reading.listed_pictures import dicom_first
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Finding, Reject, findings_to_json
@@ -99,8 +100,8 @@ def rows(root: Path) -> Iterator[dict[str, Any] | Reject]:
     table = _read(tables[0])
     yield from rejects
     outlines = {match[1]: path for path in files if (match := _OUTLINES.fullmatch(path.name))}
-    pictures: dict[str, Path] = {}
-    for path in files:
+    pictures: list[tuple[str, Path]] = []
+    for path in dicom_first(files):
         place, picture = relative(path, root), _PICTURE.fullmatch(path.name)
         if path == tables[0]:
             yield Reject(place, "table", "the table of the collection: read, but not an image")
@@ -110,28 +111,30 @@ def rows(root: Path) -> Iterator[dict[str, Any] | Reject]:
             yield Reject(place, "not_in_table", "not named as a picture of INbreast")
         elif picture[1] not in table:
             yield Reject(place, "not_in_table", f"{tables[0].name} does not name this picture")
-        elif picture[1] in pictures:
-            yield Reject(place, "duplicate", f"the same picture as {relative(pictures[picture[1]], root)}")
         else:
-            pictures[picture[1]] = path
+            pictures.append((picture[1], path))
     yield from _rows(pictures, table, outlines, root)
 
 
 def _rows(
-    pictures: Mapping[str, Path], table: Mapping[str, Told], outlines: Mapping[str, Path], root: Path
+    pictures: Sequence[tuple[str, Path]], table: Mapping[str, Told], outlines: Mapping[str, Path], root: Path
 ) -> Iterator[dict[str, Any] | Reject]:
-    asked = [Asked(path, table[number], outlines.get(number)) for number, path in pictures.items()]
+    asked = [Asked(path, table[number], outlines.get(number)) for number, path in pictures]
+    used: dict[str, str] = {}
     for one, seen in each_file(inspect_picture, asked, WORKERS, "reading headers", "picture"):
-        place = relative(one.path, root)
+        place, number = relative(one.path, root), _name(one.path)[0]
         if isinstance(seen, MammoError):
             yield Reject.of(place, seen, one.path)
             continue
+        if number in used:
+            yield Reject(place, "duplicate", f"the same picture as {used[number]}")
+            continue
+        used[number] = place
         yield _row(place, one, seen)
         if one.outlines is None and one.told.word != "1":
-            yield Reject(f"{_name(one.path)[0]}.xml", "file_missing", f"outlines of {place}, which is not BI-RADS 1")
-    for number in table:
-        if number not in pictures:
-            yield Reject(number, "file_missing", "named in the table, and not there")
+            yield Reject(f"{number}.xml", "file_missing", f"outlines of {place}, which is not BI-RADS 1")
+    for number in sorted(table.keys() - {number for number, _ in pictures}):
+        yield Reject(number, "file_missing", "named in the table, and not there")
 
 
 def inspect_picture(asked: Asked) -> Seen:

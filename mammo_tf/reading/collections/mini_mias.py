@@ -29,11 +29,13 @@ from typing import Any, NamedTuple
 from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.known_tables import table_missing
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import LABELS, Finding, Reject, findings_to_json
 
 TABLE = "info.txt"
+TERMS = "mini-MIAS: by its licence agreement, research use only"
 WORKERS = min(4, os.cpu_count() or 1)
 SIZE_PIXELS = 1024
 SPACING_MM = 0.2
@@ -67,7 +69,7 @@ def rows(root: Path) -> Iterator[dict[str, Any] | Reject]:
     files, rejects = listed(root)
     tables = [path for path in files if path.name.lower() == TABLE]
     if not tables:
-        raise MammoError("table_missing", f"{root} has no Info.txt", "It comes with the films of mini-MIAS")
+        raise table_missing(root, files, "mini-mias", "It is Info.txt, and comes with the films")
     table = read_info(tables[0])
     yield from rejects
     films = []
@@ -123,6 +125,7 @@ def _row(place: str, number: int, film_rows: list[FilmRow]) -> dict[str, Any]:
         "findings": findings_to_json(findings),
         "tissue": film_rows[0].tissue,
         "abnormality": " ".join(dict.fromkeys(row.abnormality for row in film_rows)),
+        "terms": TERMS,
     }
 
 

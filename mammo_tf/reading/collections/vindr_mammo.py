@@ -20,23 +20,20 @@ from __future__ import annotations
 
 import ast
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
-from mammo_tf.guard import each_file
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import table_missing
-from mammo_tf.reading.read import inspect_file
-from mammo_tf.reading.tree import files_of, listed, relative
+from mammo_tf.reading.listed_pictures import ABSENT, facts_cells, looked_at, placed
+from mammo_tf.reading.tree import files_of, listed
 from mammo_tf.study import Finding, Reject, findings_to_json
 from mammo_tf.study.cells import in_range
 from mammo_tf.study.table import read_table
 
-WORKERS = min(4, os.cpu_count() or 1)
 TERMS = "VinDr-Mammo: PhysioNet Restricted Health Data License 1.5.0, research use only"
 BREASTS, FINDINGS = "breast-level_annotations", "finding_annotations"
 _KEY = ("study_id", "image_id", "laterality", "view_position", "height", "width", "breast_birads", "breast_density")
@@ -46,7 +43,6 @@ _LABELS = {"1": "normal", "2": "benign", "3": "", "4": "malignant", "5": "malign
 _PARTS = {"training": "train", "test": "test"}
 _SIDES, _VIEWS, _DENSITIES = ("L", "R"), ("CC", "MLO"), ("A", "B", "C", "D")
 _NO_FINDING = "No Finding"
-_SUFFIXES = (".dicom", ".dcm", ".png", ".tif", ".tiff", ".jpg", ".jpeg")
 _FETCH = "Fetch the table again"
 
 
@@ -87,41 +83,21 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     table = _breasts(tables[BREASTS])
     findings = _findings(tables[FINDINGS], table)
     yield from rejects
-    pictures: dict[str, Path] = {}
-    for path in files:
-        place, name = relative(path, root), path.stem.lower()
-        if path in tables.values():
-            yield Reject(place, "table", "a table of the collection: read, but not an image")
-        elif name not in table or path.suffix.lower() not in _SUFFIXES:
-            yield Reject(place, "not_in_table", f"{tables[BREASTS].name} does not name this picture")
-        elif name in pictures:
-            yield Reject(place, "duplicate", f"the same picture as {relative(pictures[name], root)}")
-        else:
-            pictures[name] = path
-    asked = [(path, table[name]) for name, path in pictures.items()]
-    for (path, told), facts in each_file(inspect_picture, asked, WORKERS, "reading headers", "picture"):
-        if isinstance(facts, MammoError):
-            yield Reject.of(relative(path, root), facts, path)
-        else:
-            yield _row(relative(path, root), path.stem.lower(), told, facts, findings.get(path.stem.lower(), ()))
+    found = placed(files, root, list(tables.values()), lambda path: path.stem.lower(), table)
+    yield from found.rejects
     for name, told in table.items():
-        if name not in pictures:
-            yield Reject(f"images/{told.exam}/{name}.dicom", "file_missing", "named in the table, and not there")
+        if name not in found.pictures:
+            yield Reject(f"images/{told.exam}/{name}.dicom", "file_missing", ABSENT)
+    for one in looked_at(found, table, root):
+        yield one if isinstance(one, Reject) else _row(*one, findings.get(one[0], ()))
 
 
-def inspect_picture(asked: tuple[Path, Told]) -> Facts:
-    """Facts of a picture; runs in a worker process. Errors as `inspect_file`."""
-    path, told = asked
-    return inspect_file(path, laterality=told.side, view=told.view)
-
-
-def _row(place: str, name: str, told: Told, facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
+def _row(name: str, place: str, told: Told, facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
     warnings = list(facts.warnings)
     if (facts.rows, facts.columns) != (told.rows, told.columns) and findings:
         findings = [replace(one, box=None) for one in findings]
         sizes = f"{facts.rows} x {facts.columns} pixels, the table counts in {told.rows} x {told.columns}"
         warnings.append(f"{sizes}: its findings have no place")
-    spacing = facts.spacing_mm or (None, None)
     return {
         "image_id": name,
         "patient_id": told.exam,
@@ -132,13 +108,9 @@ def _row(place: str, name: str, told: Told, facts: Facts, findings: Sequence[Fin
         "label": _LABELS[told.birads],
         "age": in_range("age", facts.age),
         "density": told.density,
-        "manufacturer": facts.manufacturer,
-        "spacing_row_mm": in_range("spacing_row_mm", spacing[0]),
-        "spacing_column_mm": in_range("spacing_column_mm", spacing[1]),
-        "path": place,
+        **facts_cells(facts, place),
         "split": told.part,
         "findings": findings_to_json(findings),
-        "model": facts.model,
         "collection_label": f"BI-RADS {told.birads}",
         "terms": TERMS,
         "warnings": "; ".join(warnings),

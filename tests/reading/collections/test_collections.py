@@ -29,9 +29,28 @@ EXPECTED = [
 # collection, folder with its real tables (or invented rows in exact form) and no picture, rejects by code
 EXPECTED_OF_TABLES = [
     ("cbis-ddsm", "tables", {"table": 4, "file_missing": 3103, "not_in_table": 11}),
+    ("bmcd", "tables", {"table": 1, "file_missing": 400, "not_in_table": 14}),
+    ("cmmd", "tables", {"table": 2, "file_missing": 1872, "not_in_table": 13}),
     ("inbreast", "tables/examples", {"table": 1, "file_missing": 4, "not_in_table": 3}),
+    ("rsna-2022", "tables/examples", {"table": 1, "file_missing": 8, "not_in_table": 3}),
     ("vindr-mammo", "tables/examples", {"table": 2, "file_missing": 6, "not_in_table": 2}),
 ]
+
+OF_A_TABLE = (
+    "bcs-dbt",
+    "bmcd",
+    "cbis-ddsm",
+    "cdd-cesm",
+    "cmmd",
+    "ddsm",
+    "dmid",
+    "embed",
+    "inbreast",
+    "kau-bcmd",
+    "mini-mias",
+    "rsna-2022",
+    "vindr-mammo",
+)
 
 
 def check_whole(table: pd.DataFrame, rejects: list[Reject], root: Path) -> None:
@@ -66,7 +85,7 @@ def test_every_row_of_real_tables_without_a_file_is_listed(
 
 
 def test_the_collections_that_there_are() -> None:
-    assert set(collections.names()) >= {"folder", "mini-mias", "bcs-dbt", "cbis-ddsm", "inbreast", "vindr-mammo"}
+    assert {*OF_A_TABLE, "folder"} == set(collections.names())
 
 
 @pytest.mark.parametrize(
@@ -86,9 +105,31 @@ def test_unknown_names_and_options_are_refused(
     assert remedy in caught.value.remedy
 
 
-@pytest.mark.parametrize("name", ["folder", "mini-mias", "cbis-ddsm", "inbreast", "vindr-mammo"])
+@pytest.mark.parametrize("name", [*OF_A_TABLE, "folder"])
 def test_no_folder_and_an_empty_one_are_one_clear_line(name: str, tmp_path: Path) -> None:
     for root, code in ((tmp_path / "nothing", "folder_missing"), (tmp_path, "folder_empty")):
         with pytest.raises(MammoError) as caught:
             collections.collect(name, root)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("name", OF_A_TABLE)
+def test_the_folder_of_another_collection_is_refused_with_its_name(name: str, tmp_path: Path) -> None:
+    other, file, text = ("cmmd", "a.csv", "ID1,LeftRight,classification\n")
+    if name == other:
+        other, file, text = ("inbreast", "INbreast.csv", "x\n")
+    (tmp_path / file).write_text(text)
+    with pytest.raises(MammoError, match=f"the folder looks like {other}") as caught:
+        collections.collect(name, tmp_path)
+    assert caught.value.code == "table_missing"
+    assert f"mammo-tf manifest {other} {tmp_path}" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", OF_A_TABLE)
+def test_a_folder_of_nothing_known_says_what_is_looked_for(name: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(MammoError) as caught:
+        collections.collect(name, tmp_path)
+    assert caught.value.code == "table_missing"
+    assert "looks like" not in caught.value.sentence
+    assert caught.value.remedy
