@@ -108,6 +108,8 @@ NOT_HERE = {
     "'(printf' '{\"instances\": [{\"b64\": \";' base64 '<' film.png '|' tr -d '\\n;' printf '\"}]})' '>' "
     "request.json": "run by tests/serving/test_deploy.py",
     "curl -s -d @request.json http://127.0.0.1:8501/v1/models/config2:predict": "run by tests/serving/test_deploy.py",
+    "mammo-tf run end2end_baseline --data /data/prepared -o /runs/joint --workers-file workers.txt --worker 0": "on "
+    "several machines: tests/training/test_cluster.py runs two on this one",
     "docker compose -f deploy/compose.yaml --profile cpu up": "no Docker here; tests/serving/test_deploy.py reads it",
     "mammo-tf node saved_models/config2 --ae-title MAMMO_TF --from PACS --to PACS@10.0.0.7:104 "
     "--spool /var/spool/mammo_tf --views 4": "as a process of its own by tests/serving/test_node_load.py",

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mammo_tf.models.device_noise import uniform_noise
+
 DRAWN, EXPECTATION, ARGMAX = "drawn", "expectation", "argmax"
 TEST_POLICIES = (DRAWN, EXPECTATION, ARGMAX)
 TINY = 1e-20
@@ -58,7 +60,7 @@ class GumbelPolicy(layers.Layer):
     def call(self, logits: Any, training: bool | None = None) -> Any:
         logits = ops.cast(logits, "float32")
         if training or self.random_at_inference:
-            uniform = keras.random.uniform(ops.shape(logits), dtype="float32", seed=self.seed_generator)
+            uniform = uniform_noise(ops.shape(logits), self.seed_generator)
             return gumbel_softmax(logits, uniform, self.temperature)[0][..., 1]
         if self.test_policy == EXPECTATION:
             return ops.softmax(logits, axis=-1)[..., 1]

@@ -15,6 +15,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from mammo_tf.models.device_noise import uniform_noise
+
 MASKED = -100.0  # what attention between parts of a picture that are no neighbours gets
 
 
@@ -182,7 +184,7 @@ class DropPath(layers.Layer):
         if not training or not self.rate:
             return tensor
         shape = (ops.shape(tensor)[0], *[1] * (len(tensor.shape) - 1))
-        drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        drawn = uniform_noise(shape, self.seed_generator)
         kept = ops.cast(drawn >= self.rate, tensor.dtype)
         return tensor * kept / (1.0 - self.rate)
 

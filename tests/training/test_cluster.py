@@ -39,7 +39,7 @@ material = test_fit.make_material(records, batch_size=6)
 model, history = fit_stage(model, stage, material, {folder!r}, strategy)
 curves = [[row[key] for key in ("loss", "val_loss", "val_auc", "rate")] for row in history]
 weights = [values.tolist() for values in model.get_weights()]
-material = test_branches.make_material(records, Segmentation(loss="cross_entropy"), batch_size=6)
+material = test_branches.make_material(records, Segmentation(loss="dice_and_cross_entropy"), batch_size=6)
 with strategy.scope():
     model = test_branches.make_model()
 stage = Stage("pixels", ("all",), 1e-2, 2, optimizer="sgd", monitor="val_dice")
