@@ -15,6 +15,7 @@ from keras import layers
 from mammo_tf.errors import MammoError
 from mammo_tf.models.backbones import BACKBONES, BATCH_NORM, RESIDUAL_BACKBONES, resnet50_blocks, scaled
 from mammo_tf.models.networks import NETWORKS, Shape, described, description_of
+from mammo_tf.models.replacements import Replacement, kept, with_replacements
 from mammo_tf.models.residual import ResidualBlock
 
 TOPS = ("512x1", "512-512-1024x2")
@@ -34,6 +35,7 @@ class End2End:
         width: fraction of all numbers of filters.
         dropout: rate of every dropout layer when it is built.
         weight_decay: L2 factor of the head's kernels when it is built.
+        replaced: layers in the place of its own, such as `GroupNormalised(("batch_normalization_1",), groups=8)`.
     """
 
     kind: ClassVar[str] = "end2end"
@@ -42,13 +44,19 @@ class End2End:
     width: float = 1.0
     dropout: float = 0.0
     weight_decay: float = 0.001
+    replaced: tuple[Replacement, ...] = ()
 
     def build(self, shape: Shape) -> keras.Model:
-        """The network, its weights drawn again; errors as `end2end`."""
-        return end2end(self.backbone, self.top, shape, self.width, self.dropout, self.weight_decay)
+        """The network, its weights drawn again; errors as `end2end` and `with_replacements`."""
+        plain = end2end(self.backbone, self.top, shape, self.width, self.dropout, self.weight_decay)
+        return with_replacements(plain, self.replaced)
 
     def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
-        """The network whose body is that of a patch classifier; errors as `end2end_from_patch`."""
+        """The network whose body is that of a patch classifier, with what is replaced in it.
+
+        Raises:
+            MammoError: as `end2end_from_patch` and `with_replacements`.
+        """
         patch = description_of(before)
         if isinstance(patch, PatchClassifier) and (patch.backbone, patch.width) != (self.backbone, self.width):
             raise MammoError(
@@ -57,11 +65,12 @@ class End2End:
                 f"{self.backbone} at width {self.width:g}",
                 "Give both the same backbone and width",
             )
-        return end2end_from_patch(before, self.top, shape, self.dropout, self.weight_decay)
+        grown = end2end_from_patch(before, self.top, shape, self.dropout, self.weight_decay)
+        return with_replacements(grown, kept(self.replaced, lambda path: None if path.startswith(f"{BODY}/") else path))
 
     def small(self) -> Self:
         """The same at 1/32 of the filters."""
-        return replace(self, width=SMOKE_WIDTH)
+        return replace(self, width=SMOKE_WIDTH, replaced=tuple(one.small() for one in self.replaced))
 
     def residual_stages(self) -> tuple[tuple[ResidualBlock, ...], ...]:
         """The blocks of a ResNet50 body, `res2a` to `res5c`; none of VGG16, and none of the top's."""
@@ -81,6 +90,7 @@ class PatchClassifier:
         backbone, width: as for `End2End`.
         classes: number of classes, background included.
         dropout, weight_decay: of the output layer when it is built.
+        replaced: layers in the place of its own, as for `End2End`.
     """
 
     kind: ClassVar[str] = "patch_classifier"
@@ -89,10 +99,12 @@ class PatchClassifier:
     width: float = 1.0
     dropout: float = 0.0
     weight_decay: float = 0.0
+    replaced: tuple[Replacement, ...] = ()
 
     def build(self, shape: Shape) -> keras.Model:
-        """The network, its weights drawn again; errors as `patch_classifier`."""
-        return patch_classifier(self.backbone, shape, self.classes, self.width, self.dropout, self.weight_decay)
+        """The network, its weights drawn again; errors as `patch_classifier` and `with_replacements`."""
+        plain = patch_classifier(self.backbone, shape, self.classes, self.width, self.dropout, self.weight_decay)
+        return with_replacements(plain, self.replaced)
 
     def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
         """Raises `cannot_grow`: a patch classifier starts from nothing."""
@@ -100,7 +112,7 @@ class PatchClassifier:
 
     def small(self) -> Self:
         """The same at 1/32 of the filters."""
-        return replace(self, width=SMOKE_WIDTH)
+        return replace(self, width=SMOKE_WIDTH, replaced=tuple(one.small() for one in self.replaced))
 
     def residual_stages(self) -> tuple[tuple[ResidualBlock, ...], ...]:
         """The blocks of a ResNet50 body, `res2a` to `res5c`; none of VGG16."""
@@ -153,8 +165,10 @@ def end2end_from_patch(
     The width of the head follows the body's. Arguments and errors as `end2end`; the patch model keeps its weights.
     """
     patch = _patch_description(patch_model)
-    model = _classifier(patch_body(patch_model), top, input_shape, patch.width, dropout, weight_decay)
-    return described(model, End2End(patch.backbone, top, patch.width, dropout, weight_decay))
+    converted = patch_body(patch_model)
+    model = _classifier(converted, top, input_shape, patch.width, dropout, weight_decay)
+    replaced = kept(_in_body(patch, converted), lambda path: f"{BODY}/{path}")
+    return described(model, End2End(patch.backbone, top, patch.width, dropout, weight_decay, replaced))
 
 
 def patch_classifier(
@@ -201,11 +215,18 @@ def patch_body(patch_model: keras.Model) -> keras.Model:
         MammoError: `not_a_patch_model` if the model does not say that `patch_classifier` built it.
     """
     patch = _patch_description(patch_model)
-    converted = body(patch.backbone, patch_model.input.shape[-1], patch.width)
+    plain = body(patch.backbone, patch_model.input.shape[-1], patch.width)
+    converted = with_replacements(plain, _in_body(patch, plain))
     for layer in converted.layers:
         if layer.weights:
             layer.set_weights(patch_model.get_layer(layer.name).get_weights())
     return converted
+
+
+def _in_body(patch: PatchClassifier, converted: keras.Model) -> tuple[Replacement, ...]:
+    """What of a patch classifier is replaced in its body, without its output."""
+    names = {layer.name for layer in converted.layers}
+    return kept(patch.replaced, lambda path: path if path in names else None)
 
 
 def _patch_description(model: keras.Model) -> PatchClassifier:
