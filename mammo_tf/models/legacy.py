@@ -182,7 +182,7 @@ def _rate(outer: list[dict[str, Any]], path: Path) -> float:
 
 def _decay(outer: list[dict[str, Any]], path: Path) -> float:
     """Weight decay of the top, by its first convolution; 0 where the file tells none."""
-    first = next((layer["config"] for layer in outer if "filters" in layer["config"]), {})
+    first: dict[str, Any] = next((layer["config"] for layer in outer if "filters" in layer["config"]), {})
     regularizer = first.get("kernel_regularizer")
     if regularizer is None:
         return 0.0

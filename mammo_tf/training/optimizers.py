@@ -1,7 +1,7 @@
 """Optimisers whose weight decay stands elsewhere than Keras puts it.
 
-Keras' own `weight_decay` is decoupled (AdamW), and its regularisers act on the kernels that carry them. Here it is added
-to the gradient, as Adam of other frameworks has it, or stands inside the update that LAMB scales.
+Keras' own `weight_decay` is decoupled (AdamW), and its regularisers act on the kernels that carry them. Here it is
+added to the gradient, as Adam of other frameworks has it, or stands inside the update that LAMB scales.
 """
 
 from __future__ import annotations

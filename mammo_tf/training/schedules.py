@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import keras
@@ -19,8 +19,8 @@ COUNTS = ("cycles", "steps")
 class CyclicRate:
     """The rate rises from the stage's `rate` in a line, falls back in a line, and begins again.
 
-    Source: Smith, *Cyclical Learning Rates for Training Neural Networks*, WACV 2017; answers of tensorflow-addons, which
-    had three classes for it, in `tests/golden/addons`.
+    Source: Smith, *Cyclical Learning Rates for Training Neural Networks*, WACV 2017; answers of tensorflow-addons,
+    which had a class for each height, in `tests/golden/addons`.
 
     Attributes:
         highest: rate at the top of the first cycle; of later ones, see `height`.
@@ -52,33 +52,27 @@ class CyclicRate:
 
     def of(self, lowest: float) -> keras.optimizers.schedules.LearningRateSchedule:
         """The schedule for Keras, from the lowest rate on."""
-        return Cyclic(lowest, self.highest, self.half_cycle, self.height, self.factor, self.counted)
+        return Cyclic(lowest, **asdict(self))
 
 
 @keras.saving.register_keras_serializable("mammo_tf")
 class Cyclic(keras.optimizers.schedules.LearningRateSchedule):
     """`CyclicRate` as Keras wants it: from the number of steps done to the rate of the next."""
 
-    def __init__(
-        self, lowest: float, highest: float, half_cycle: float, height: str, factor: float, counted: str
-    ) -> None:
-        self.settings = {
-            "lowest": lowest, "highest": highest, "half_cycle": half_cycle, "height": height, "factor": factor,
-            "counted": counted,
-        }  # fmt: skip
+    def __init__(self, lowest: float, **settings: Any) -> None:
+        self.lowest, self.rate = lowest, CyclicRate(**settings)
 
     def __call__(self, step: Any) -> Any:
-        said = self.settings
-        step = ops.cast(step, "float32")
-        cycle = ops.floor(1.0 + step / (2.0 * said["half_cycle"]))
-        share = ops.maximum(0.0, 1.0 - ops.abs(step / said["half_cycle"] - 2.0 * cycle + 1.0))
-        number = cycle if said["counted"] == "cycles" else step
+        rate, step = self.rate, ops.cast(step, "float32")
+        cycle = ops.floor(1.0 + step / (2.0 * rate.half_cycle))
+        share = ops.maximum(0.0, 1.0 - ops.abs(step / rate.half_cycle - 2.0 * cycle + 1.0))
+        number = cycle if rate.counted == "cycles" else step
         base, power = {
             "triangular": (1.0, 0.0),
             "triangular2": (0.5, number - 1.0),
-            "exponential": (said["factor"], number),
-        }[said["height"]]
-        return said["lowest"] + (said["highest"] - said["lowest"]) * share * ops.power(base, power)
+            "exponential": (rate.factor, number),
+        }[rate.height]
+        return self.lowest + (rate.highest - self.lowest) * share * ops.power(base, power)
 
     def get_config(self) -> dict[str, Any]:
-        return dict(self.settings)
+        return {"lowest": self.lowest, **asdict(self.rate)}

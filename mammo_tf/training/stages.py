@@ -38,9 +38,10 @@ class Stage:
         weight_decay: factor; None keeps the model's own.
         dropout: rate of every dropout layer; None keeps the model's own.
         decay: "l2", loss + factor x sum of squares of the kernels that carry decay; "decoupled", every weight but
-            biases and normalisation shrinks by rate x factor a step (AdamW; of "lamb" inside its update); or "coupled", factor x weight is
-            added to the gradient of every weight that is trained (Adam of other frameworks, methods A and B).
-        optimizer: "adam", "nadam", "sgd" (momentum 0.9, Nesterov) or "lamb" (rates by layer, for large batches).
+            biases and normalisation shrinks by rate x factor a step (AdamW; of "lamb" inside its update); or "coupled",
+            factor x weight is added to the gradient of every weight that is trained (Adam of other frameworks, methods
+            A and B).
+        optimizer: "adam", "nadam", "sgd" (momentum 0.9, Nesterov) or "lamb" (a rate a layer, large batches).
         rate_patience: epochs without gain before the rate falls; 0 switches it off.
         rate_factor: what the rate is multiplied by then.
         rate_floor: no lower than this.

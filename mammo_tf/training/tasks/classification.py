@@ -101,7 +101,7 @@ class Classification:
         return Compiled(keras.losses.CategoricalCrossentropy(), metrics)
 
     def validate(self, model: keras.Model, stream: tf.data.Dataset, draws: Draws) -> dict[str, float]:
-        """`val_loss` (mean cross entropy plus the regularisation, as Keras has it), `val_accuracy`, `val_auc`, `val_f1`.
+        """`val_loss` (mean cross entropy plus the regularisation, as Keras has it), `val_accuracy`, AUC and F1.
 
         The AUC is exact: of class 0 against the rest. F1 is that of the rest, where the likeliest class is called. Both
         are left out if validation holds one class only.

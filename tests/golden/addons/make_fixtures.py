@@ -1,4 +1,4 @@
-"""Models of End2End's form trained a few steps on Keras 2.15 with tensorflow-addons 0.23, saved as `.h5`; answers beside.
+"""Models of End2End's form, trained a few steps on Keras 2.15 with tensorflow-addons 0.23 and saved as `.h5`.
 
 Runs in an environment of its own, which `make legacy-fixtures` makes; reads nothing of mammo_tf:
 
@@ -21,7 +21,7 @@ import tensorflow_addons as tfa
 
 layers, L2 = tf.keras.layers, tf.keras.regularizers.L2
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # of VGG16: filters, convolutions
-WIDTH, SIZE, DECAY, MEAN, SEED = 32, (160, 128, 3), 1e-4, 52.18, 20
+WIDTH, SIZE, DECAY, MEAN, SEED = 64, (160, 128, 3), 1e-4, 52.18, 20
 STEPS = 40  # of the optimisers' ways
 Normalise = Callable[[int], Any]
 Wrap = Callable[[Any], Any]
@@ -119,8 +119,20 @@ def batch_norm(number: int) -> Any:
 
 
 def weight_norm(layer: Any) -> Any:
-    """Its length begins as the norm of the kernel."""
-    return tfa.layers.WeightNormalization(layer, data_init=False)
+    """The length begins as the norm of the kernel; that of one layer by its first batch."""
+    return tfa.layers.WeightNormalization(layer, data_init=layer.name == "conv2d_1")
+
+
+def halved(cycle: Any) -> Any:
+    """A function of a user's own, which Keras stores as its name."""
+    return 1 / 2 ** (cycle - 1)
+
+
+def unnamed() -> Any:
+    """One without a name, which Keras stores as its code; the path of this file is taken out of it."""
+    function = lambda cycle: 1 / 2 ** (cycle - 1)  # noqa: E731
+    function.__code__ = function.__code__.replace(co_filename="fixture")
+    return function
 
 
 def as_it_is(layer: Any) -> Any:
@@ -155,7 +167,7 @@ def models() -> dict[str, tuple[Any, Any, list[Any]]]:
         "own_function": (
             lambda: plain_top(group_norm(4), as_it_is, True),
             lambda: tf.keras.optimizers.legacy.Adam(
-                tfa.optimizers.CyclicalLearningRate(1e-4, 1e-3, step_size=5, scale_fn=lambda cycle: 1 / 2 ** (cycle - 1))
+                tfa.optimizers.CyclicalLearningRate(1e-4, 1e-3, step_size=5, scale_fn=unnamed())
             ),
             ["accuracy"],
         ),
@@ -177,7 +189,10 @@ def make_model(name: str, folder: Path) -> None:
     model.compile(optimizer(), "categorical_crossentropy", metrics=metrics)
     model.fit(taken, classes, batch_size=2, epochs=3, shuffle=False, verbose=0)
     model.save(folder / f"{name}.h5", save_format="h5")
-    np.savez_compressed(folder / f"{name}.npz", y=model.predict(taken, verbose=0))
+    pooling = next(layer for layer in model.layers if isinstance(layer, layers.GlobalAveragePooling2D))
+    both = tf.keras.Model(model.input, [model.output, pooling.output])
+    answers, pooled = both.predict(taken, verbose=0)
+    np.savez_compressed(folder / f"{name}.npz", y=answers, pooled=pooled)
     print(name, model.count_params(), (folder / f"{name}.h5").stat().st_size)
 
 
@@ -190,6 +205,7 @@ def optimizers() -> dict[str, Any]:
         "lamb_decay": lamb(learning_rate=1e-2, weight_decay=0.05),
         "lamb_triangular": lamb(learning_rate=cyclic("Triangular"), weight_decay=0.05),
         "adamw_triangular": adamw(weight_decay=1e-5, learning_rate=cyclic("Triangular")),
+        "adam_own": tf.keras.optimizers.legacy.Adam(tfa.optimizers.CyclicalLearningRate(1e-4, 1e-3, 5, halved)),
         "adam_triangular": tf.keras.optimizers.legacy.Adam(cyclic("Triangular")),
         "adam_triangular2": tf.keras.optimizers.legacy.Adam(cyclic("Triangular2")),
         "adam_exponential": tf.keras.optimizers.legacy.Adam(cyclic("Exponential", gamma=0.97)),
