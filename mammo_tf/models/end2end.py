@@ -6,20 +6,18 @@ Layers are named, ordered and counted as in `tests/golden/end2end/models_1152x89
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any, ClassVar, Self
 
 import keras
 from keras import layers
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models.backbones import BACKBONES, BATCH_NORM, RESIDUAL_BACKBONES, resnet50_blocks, scaled
+from mammo_tf.models.backbones import BACKBONES, RESIDUAL_BACKBONES, resnet50_blocks, scaled
 from mammo_tf.models.networks import NETWORKS, Shape, described, description_of
 from mammo_tf.models.replacements import Replacement, kept, with_replacements
 from mammo_tf.models.residual import ResidualBlock
+from mammo_tf.models.tops import TOPS
 
-TOPS = ("512x1", "512-512-1024x2")
-SMALLEST = {"512x1": 128, "512-512-1024x2": 32}  # pixels that leave one after all poolings
 BODY = "model_1"
 SMOKE_WIDTH = 1 / 32
 
@@ -261,7 +259,7 @@ def _classifier(
 ) -> keras.Model:
     if top not in TOPS:
         raise MammoError("top_unknown", f"top {top!r} is unknown", f"Known are {', '.join(TOPS)}")
-    smallest = SMALLEST[top]
+    head, smallest = TOPS[top]
     if min(size or smallest for size in input_shape[:2]) < smallest:
         raise MammoError(
             "size_too_small",
@@ -269,7 +267,6 @@ def _classifier(
             f"Rows and columns must be {smallest} or more",
         )
     inputs = keras.Input(input_shape, name="input_1")
-    head = _plain_top if top == "512x1" else _residual_top
     tensor, dropouts = head(converted(inputs), width, dropout, weight_decay)
     tensor = layers.GlobalAveragePooling2D(name="global_average_pooling2d_1")(tensor)
     tensor = layers.Dropout(dropout, name=f"dropout_{dropouts + 1}")(tensor)
@@ -278,43 +275,3 @@ def _classifier(
         kernel_regularizer=keras.regularizers.L2(weight_decay), dtype=_output_dtype(), name="dense_1",
     )(tensor)  # fmt: skip
     return keras.Model(inputs, tensor, name="end2end")
-
-
-def _plain_top(tensor: Any, width: float, dropout: float, weight_decay: float) -> tuple[Any, int]:
-    for block in (1, 2):
-        tensor = layers.Conv2D(
-            scaled(512, width), 3, padding="same", kernel_initializer="he_normal",
-            kernel_regularizer=keras.regularizers.L2(weight_decay), name=f"conv2d_{block}",
-        )(tensor)  # fmt: skip
-        tensor = layers.BatchNormalization(**BATCH_NORM, name=f"batch_normalization_{block}")(tensor)
-        tensor = layers.Activation("relu", name=f"activation_{block}")(tensor)
-        tensor = layers.Dropout(dropout, name=f"dropout_{block}")(tensor)
-        tensor = layers.MaxPooling2D(2, name=f"max_pooling2d_{block}")(tensor)
-    return tensor, 2
-
-
-def _residual_top(tensor: Any, width: float, dropout: float, weight_decay: float) -> tuple[Any, int]:
-    convolutions, activations, additions = count(1), count(1), count(1)
-
-    def convolved(tensor: Any, number: int, filters: int, size: int, stride: int = 1, padding: str = "same") -> Any:
-        tensor = layers.Conv2D(
-            scaled(filters, width), size, strides=stride, padding=padding, kernel_initializer="he_normal",
-            kernel_regularizer=keras.regularizers.L2(weight_decay), name=f"conv2d_{number}",
-        )(tensor)  # fmt: skip
-        return layers.BatchNormalization(**BATCH_NORM, name=f"batch_normalization_{number}")(tensor)
-
-    def activated(tensor: Any) -> Any:
-        number = next(activations)
-        tensor = layers.Activation("relu", name=f"activation_{number}")(tensor)
-        return layers.Dropout(dropout, name=f"dropout_{number}")(tensor)
-
-    for _ in range(2):
-        for stride in (2, 1):
-            inputs = tensor
-            tensor = activated(convolved(inputs, next(convolutions), 512, 1, stride))
-            tensor = activated(convolved(tensor, next(convolutions), 512, 3))
-            tensor = convolved(tensor, next(convolutions), 1024, 1)
-            if stride == 2:
-                inputs = convolved(inputs, next(convolutions), 1024, 1, stride, "valid")
-            tensor = activated(layers.Add(name=f"add_{next(additions)}")([inputs, tensor]))
-    return tensor, 12

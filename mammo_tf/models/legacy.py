@@ -135,6 +135,8 @@ def _build(config: Any, path: Path, version: str) -> keras.Model:
         outer = stored_layers(config)
         nested = [layer for layer in outer if layer["class_name"] in MODELS]
         body = stored_layers(nested[0]) if nested else outer
+        if not all(isinstance(layer["config"], dict) and layer["config"]["name"] for layer in (*outer, *body)):
+            raise TypeError("a layer without settings or a name")
         inner = {layer.get(WRAPPED) or layer["config"]["name"]: layer for layer in body}
         backbone = _backbone(inner)
         filters = inner["block1_conv1" if backbone == "vgg16" else "conv1"]["config"]["filters"]

@@ -54,7 +54,7 @@ def _one(layer: Any, path: Path) -> Any:
     wrapped = inner.get("config") if isinstance(inner, dict) else None
     if not isinstance(config, dict) or not isinstance(inner, dict) or not isinstance(wrapped, dict):
         raise unexpected(path, f"holds a layer {WEIGHT} around nothing")
-    if inner.get("class_name") not in NORMALISED:
+    if inner.get("class_name") not in tuple(NORMALISED):
         known = " and ".join(NORMALISED)
         told = (
             f"holds the layer {config.get('name')} ({WEIGHT} around {inner.get('class_name')}), where {known} are known"

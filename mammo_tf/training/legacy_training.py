@@ -128,7 +128,7 @@ def _rate(stored: Any) -> tuple[float, CyclicRate | None, tuple[str, ...]]:
     if plain not in HEIGHTS:
         _refuse("schedule", name)
     counted = settings.get("scale_mode", "cycle")
-    if counted not in COUNTED:
+    if counted not in tuple(COUNTED):  # of a file of anyone, it may be of any kind
         _refuse("schedule", f"{name} with scale_mode {counted!r}")
     lowest = _number(settings.get("initial_learning_rate"), "initial_learning_rate")
     highest = _number(settings.get("maximal_learning_rate"), "maximal_learning_rate")

@@ -141,6 +141,15 @@ def test_what_is_not_known_of_a_known_layer_is_refused(
     assert caught.value.code == "layer_unexpected"
 
 
+@pytest.mark.parametrize("settings", [True, [[]], None, {}, "x"])
+def test_settings_that_are_none_are_refused(settings: Any, golden: Path, tmp_path: Path) -> None:
+    def change(layers: list[dict[str, Any]]) -> None:
+        layers[5]["config"] = settings
+
+    with pytest.raises(MammoError, match="holds a network that is not End2End"):
+        import_legacy(changed(golden, tmp_path, "group_norm", change))
+
+
 def _never_run(path: Path, wrapper: str) -> None:
     """As a file is whose model was built and never asked."""
     with h5py.File(path, "r+") as file:

@@ -123,6 +123,7 @@ SPAN = {"initial_learning_rate": 1e-4, "maximal_learning_rate": 1e-3, "step_size
         (schedule("Addons>Warmup"), "the schedule Addons>Warmup,"),
         (schedule("CosineDecay"), "the schedule CosineDecay,"),
         (schedule("Addons>CyclicalLearningRate", **SPAN, scale_mode="days"), "with scale_mode 'days'"),
+        (schedule("Addons>CyclicalLearningRate", **SPAN, scale_mode=[]), "with scale_mode []"),
         (schedule("Addons>CyclicalLearningRate", **{**SPAN, "step_size": None}), "step_size is None, not a number"),
         (schedule("Addons>CyclicalLearningRate", **{**SPAN, "step_size": 0}), "half_cycle is above 0"),
         (schedule("Addons>CyclicalLearningRate", **{**SPAN, "initial_learning_rate": 1}), "from 1 to 0.001"),
