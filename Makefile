@@ -6,8 +6,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_LONG := $(VENV)/.ready-long
 DICOM_TOOLS := dicom3tools dcmtk
+LEGACY_PYTHON ?= python3.11
+LEGACY_VENV ?= .venv-legacy
+LEGACY_GOLDEN := tests/golden/addons
+READY_LEGACY := $(LEGACY_VENV)/.ready
 
-.PHONY: help setup setup-long test test-long lint demo demo-long real-sheets api clean
+.PHONY: help setup setup-long test test-long lint demo demo-long real-sheets api legacy-fixtures clean
 
 help:
 	@echo "make demo         a synthetic two-site study, adapted and proven, in about ten minutes"
@@ -16,6 +20,7 @@ help:
 	@echo "make test-long    the tests that take minutes"
 	@echo "make real-sheets  picture sheets of the real films named by MAMMO_TF_REAL_DATA"
 	@echo "make api          pages of all public names, from their docstrings"
+	@echo "make legacy-fixtures  the golden models of tensorflow-addons, anew, in an environment of their own (Python 3.11)"
 	@echo "make setup-long   what the long tests need beside it"
 	@echo "make setup        the virtual environment, and nothing else"
 
@@ -31,6 +36,15 @@ $(READY_LONG): $(READY)
 		&& apt-get install --yes --quiet --no-install-recommends $(DICOM_TOOLS) > /dev/null \
 		|| echo "not installed: $(DICOM_TOOLS) (needs apt-get and root); long tests that ask them are skipped"
 	@touch $(READY_LONG)
+
+# TensorFlow 2.15 has no wheels for a later Python than 3.11, and tensorflow-addons does not import beside Keras 3
+$(READY_LEGACY): $(LEGACY_GOLDEN)/requirements.txt
+	$(LEGACY_PYTHON) -m venv --clear $(LEGACY_VENV)
+	$(LEGACY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LEGACY_GOLDEN)/requirements.txt
+	@touch $(READY_LEGACY)
+
+legacy-fixtures: $(READY_LEGACY)
+	CUDA_VISIBLE_DEVICES= TF_CPP_MIN_LOG_LEVEL=3 $(LEGACY_VENV)/bin/python $(LEGACY_GOLDEN)/make_fixtures.py $(LEGACY_GOLDEN)
 
 setup: $(READY)
 
@@ -62,4 +76,4 @@ api: $(READY)
 	  | sed -e 's|/__init__\.py$$||' -e 's|\.py$$||' -e 's|/|.|g')
 
 clean:
-	rm -rf $(VENV) demo demo-long real-sheets api build *.egg-info
+	rm -rf $(VENV) $(LEGACY_VENV) demo demo-long real-sheets api build *.egg-info

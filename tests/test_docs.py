@@ -37,6 +37,7 @@ SHORT = (
     "mammo-tf inspect study/manifest.csv",
     "mammo-tf prepare study/manifest.csv --root /archive -o prepared/target --size 1152x896 --workers 8",
     "mammo-tf import-legacy inbreast_vgg16_512x1.h5 --mean 44.33 -o start.keras",
+    "mammo-tf import-legacy site.h5 --mean 44.33 -o start.keras --recipe site.py",
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman",
     "mammo-tf evaluate theirs.csv --columns label=cancer,score=p,patient=woman --rule specificity --target 0.9 "
     "--images-too",
@@ -164,6 +165,7 @@ def workplace(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     export = pd.DataFrame({"file": paths, "pathology": sick.map({True: "M", False: "B"})})
     export.to_csv(tmp_path / "export.csv", index=False)
     shutil.copy(golden / "end2end" / "vgg16_512x1_w16.h5", tmp_path / "inbreast_vgg16_512x1.h5")
+    shutil.copy(golden / "addons" / "group_norm.h5", tmp_path / "site.h5")
     (tmp_path / "pipelines").symlink_to(ROOT / "pipelines")
     scores = {"cancer": [0, 0, 1, 1] * 5, "p": [number % 7 / 7 for number in range(20)], "woman": range(20)}
     pd.DataFrame(scores).to_csv(tmp_path / "theirs.csv", index=False)
@@ -336,3 +338,15 @@ def test_the_docs_name_options_that_exist() -> None:
     for page in DOCS:
         for span in re.findall(r"`(--[a-z-]+)[^`\n]*`", page.read_text(encoding="utf-8")):
             assert span in options, f"{page.name} names the option {span}"
+
+
+def test_names_of_keras_in_the_table_of_replacements_exist() -> None:
+    import keras
+
+    page = (ROOT / "docs" / "migration.md").read_text()
+    names = set(re.findall(r"`(keras\.[A-Za-z0-9_.]+)`", page))
+    assert len(names) > 10
+    for name in names:
+        place: Any = keras
+        for part in name.split(".")[1:]:
+            place = getattr(place, part)

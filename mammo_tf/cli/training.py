@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     _report_options(commands.add("report", "the HTML report of a run", report))
     _import_legacy_options(
         commands.add(
-            "import-legacy", "a published Keras 2 .h5 file to .keras; nothing in it is executed", import_legacy
+            "import-legacy", "a Keras 2 .h5 file of End2End to .keras; nothing in it is executed", import_legacy
         )
     )
 
@@ -142,35 +142,66 @@ def report(options: Namespace) -> None:
 
 
 def _import_legacy_options(one: ArgumentParser) -> None:
-    one.add_argument("file", metavar="FILE.h5", help="as it was published")
+    one.add_argument("file", metavar="FILE.h5", help="as Keras 2 wrote it")
     one.add_argument("-o", "--output", required=True, metavar="FILE.keras", help="the model")
     one.add_argument(
         "--mean", type=float, metavar="MEAN",
         help="what its training subtracted on 0 to 255 (DDSM: 52.18, INbreast: 44.33; default: DDSM's)",
     )  # fmt: skip
+    one.add_argument("--recipe", metavar="FILE.py", help="its optimiser, schedule and metric as a recipe to be changed")
+    one.add_argument("--without-training", action="store_true", help="do not look at what it was trained with")
 
 
 def import_legacy(options: Namespace) -> None:
-    """Converts a published Keras 2 file."""
+    """Converts a Keras 2 file."""
     with tensorflow_loaded():
         from mammo_tf.imaging import Preprocessing
         from mammo_tf.imaging.preprocessing import LEGACY_MEAN
         from mammo_tf.models import read_legacy
-        from mammo_tf.training import ModelCard, save_model
+        from mammo_tf.recipes.legacy_recipe import recipe_page, settings_of
+        from mammo_tf.training import ModelCard, legacy_training, save_model
 
-    found = read_legacy(options.file)
     if Path(options.output).suffix != ".keras":
         raise MammoError("option_wrong", f"-o {options.output} does not end in .keras")
+    _check_recipe_option(options)
+    found = read_legacy(options.file)
+    training = None if options.without_training or found.training is None else legacy_training(found.training)
+    if options.recipe and training is None:
+        raise MammoError(
+            "training_missing", f"{options.file} does not say what it was trained with", "Leave --recipe out"
+        )
     for row in found.table:
         print(f"{row.stored:44s} -> {row.layer + ' ' + row.variable:44s} {'x'.join(map(str, row.shape))}")
+    for one in found.replaced:
+        print(f"{one.kind} in {', '.join(one.layers)}")
     preprocessing = None
     rows, columns, channels = found.model.inputs[0].shape[1:]
     if rows is not None:
         mean = LEGACY_MEAN if options.mean is None else options.mean
         preprocessing = Preprocessing.preset("legacy", (rows, columns), mean, channels)
-    origin = f"{Path(options.file).name}, written by Keras {found.keras_version}"
-    save_model(options.output, found.model, ModelCard(origin=origin, preprocessing=preprocessing))
+    written = f"written by Keras {found.keras_version}"
+    card = ModelCard(origin=f"{Path(options.file).name}, {written}", preprocessing=preprocessing)
+    save_model(options.output, found.model, card)
     left = f"; left out: {', '.join(found.left_out)}" if found.left_out else ""
     print(f"{len(found.table)} arrays, {found.model.count_params():,} parameters in {options.output}{left}")
     if rows is not None and options.mean is None:
         print(f"{LEGACY_MEAN} is subtracted, the mean of DDSM: name another with --mean (INbreast: 44.33)")
+    if training is None:
+        return
+    print(f"trained with {', '.join(settings_of(training.stage))}; the state of its optimiser is not taken")
+    for remark in training.remarks:
+        print(f"  {remark}")
+    if options.recipe:
+        write_text(options.recipe, recipe_page(training, options.file, written, options.recipe, options.output))
+        print(f"this training is the recipe {options.recipe}")
+
+
+def _check_recipe_option(options: Namespace) -> None:
+    if not options.recipe:
+        return
+    if Path(options.recipe).suffix != ".py":
+        raise MammoError("option_wrong", f"--recipe {options.recipe} does not end in .py")
+    if options.without_training:
+        raise MammoError("option_wrong", "--recipe asks for the training that --without-training leaves out")
+    if Path(options.recipe).exists():
+        raise MammoError("file_exists", f"{options.recipe} is there already", "Name another file for --recipe")

@@ -19,6 +19,7 @@ from mammo_tf.models.mnet import MNet, mnet
 from mammo_tf.models.networks import NETWORKS, Description, Network, described, description_of, started_as
 from mammo_tf.models.normalization import MultiBatchNormalization, MultiLayerNormalization
 from mammo_tf.models.rebuild import named_layers, rebuild
+from mammo_tf.models.replacements import GroupNormalised, WeightNormalised, with_replacements
 from mammo_tf.models.residual import Residual, ResidualBlock
 from mammo_tf.models.resnet_patch import ResNetPatch, resnet_patch
 from mammo_tf.models.resnet_unet import ResNetUNet, resnet_unet
@@ -35,6 +36,8 @@ __all__ = [
     "NETWORKS",
     "Description",
     "End2End",
+    "GroupNormalised",
+    "WeightNormalised",
     "Network",
     "PatchClassifier",
     "ResNetPatch",
@@ -80,6 +83,7 @@ __all__ = [
     "load_torch_weights",
     "swin_unet",
     "unet",
+    "with_replacements",
     "with_test_policy",
     "with_winograd",
 ]

@@ -6,19 +6,18 @@ Layers are named, ordered and counted as in `tests/golden/end2end/models_1152x89
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any, ClassVar, Self
 
 import keras
 from keras import layers
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models.backbones import BACKBONES, BATCH_NORM, RESIDUAL_BACKBONES, resnet50_blocks, scaled
+from mammo_tf.models.backbones import BACKBONES, RESIDUAL_BACKBONES, resnet50_blocks, scaled
 from mammo_tf.models.networks import NETWORKS, Shape, described, description_of
+from mammo_tf.models.replacements import Replacement, kept, with_replacements
 from mammo_tf.models.residual import ResidualBlock
+from mammo_tf.models.tops import TOPS
 
-TOPS = ("512x1", "512-512-1024x2")
-SMALLEST = {"512x1": 128, "512-512-1024x2": 32}  # pixels that leave one after all poolings
 BODY = "model_1"
 SMOKE_WIDTH = 1 / 32
 
@@ -34,6 +33,7 @@ class End2End:
         width: fraction of all numbers of filters.
         dropout: rate of every dropout layer when it is built.
         weight_decay: L2 factor of the head's kernels when it is built.
+        replaced: layers in the place of its own, such as `GroupNormalised(("batch_normalization_1",), groups=8)`.
     """
 
     kind: ClassVar[str] = "end2end"
@@ -42,13 +42,19 @@ class End2End:
     width: float = 1.0
     dropout: float = 0.0
     weight_decay: float = 0.001
+    replaced: tuple[Replacement, ...] = ()
 
     def build(self, shape: Shape) -> keras.Model:
-        """The network, its weights drawn again; errors as `end2end`."""
-        return end2end(self.backbone, self.top, shape, self.width, self.dropout, self.weight_decay)
+        """The network, its weights drawn again; errors as `end2end` and `with_replacements`."""
+        plain = end2end(self.backbone, self.top, shape, self.width, self.dropout, self.weight_decay)
+        return with_replacements(plain, self.replaced)
 
     def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
-        """The network whose body is that of a patch classifier; errors as `end2end_from_patch`."""
+        """The network whose body is that of a patch classifier, with what is replaced in it.
+
+        Raises:
+            MammoError: as `end2end_from_patch` and `with_replacements`.
+        """
         patch = description_of(before)
         if isinstance(patch, PatchClassifier) and (patch.backbone, patch.width) != (self.backbone, self.width):
             raise MammoError(
@@ -57,11 +63,12 @@ class End2End:
                 f"{self.backbone} at width {self.width:g}",
                 "Give both the same backbone and width",
             )
-        return end2end_from_patch(before, self.top, shape, self.dropout, self.weight_decay)
+        grown = end2end_from_patch(before, self.top, shape, self.dropout, self.weight_decay)
+        return with_replacements(grown, kept(self.replaced, lambda path: None if path.startswith(f"{BODY}/") else path))
 
     def small(self) -> Self:
         """The same at 1/32 of the filters."""
-        return replace(self, width=SMOKE_WIDTH)
+        return replace(self, width=SMOKE_WIDTH, replaced=tuple(one.small() for one in self.replaced))
 
     def residual_stages(self) -> tuple[tuple[ResidualBlock, ...], ...]:
         """The blocks of a ResNet50 body, `res2a` to `res5c`; none of VGG16, and none of the top's."""
@@ -81,6 +88,7 @@ class PatchClassifier:
         backbone, width: as for `End2End`.
         classes: number of classes, background included.
         dropout, weight_decay: of the output layer when it is built.
+        replaced: layers in the place of its own, as for `End2End`.
     """
 
     kind: ClassVar[str] = "patch_classifier"
@@ -89,10 +97,12 @@ class PatchClassifier:
     width: float = 1.0
     dropout: float = 0.0
     weight_decay: float = 0.0
+    replaced: tuple[Replacement, ...] = ()
 
     def build(self, shape: Shape) -> keras.Model:
-        """The network, its weights drawn again; errors as `patch_classifier`."""
-        return patch_classifier(self.backbone, shape, self.classes, self.width, self.dropout, self.weight_decay)
+        """The network, its weights drawn again; errors as `patch_classifier` and `with_replacements`."""
+        plain = patch_classifier(self.backbone, shape, self.classes, self.width, self.dropout, self.weight_decay)
+        return with_replacements(plain, self.replaced)
 
     def grow(self, before: keras.Model, shape: Shape) -> keras.Model:
         """Raises `cannot_grow`: a patch classifier starts from nothing."""
@@ -100,7 +110,7 @@ class PatchClassifier:
 
     def small(self) -> Self:
         """The same at 1/32 of the filters."""
-        return replace(self, width=SMOKE_WIDTH)
+        return replace(self, width=SMOKE_WIDTH, replaced=tuple(one.small() for one in self.replaced))
 
     def residual_stages(self) -> tuple[tuple[ResidualBlock, ...], ...]:
         """The blocks of a ResNet50 body, `res2a` to `res5c`; none of VGG16."""
@@ -153,8 +163,10 @@ def end2end_from_patch(
     The width of the head follows the body's. Arguments and errors as `end2end`; the patch model keeps its weights.
     """
     patch = _patch_description(patch_model)
-    model = _classifier(patch_body(patch_model), top, input_shape, patch.width, dropout, weight_decay)
-    return described(model, End2End(patch.backbone, top, patch.width, dropout, weight_decay))
+    converted = patch_body(patch_model)
+    model = _classifier(converted, top, input_shape, patch.width, dropout, weight_decay)
+    replaced = kept(_in_body(patch, converted), lambda path: f"{BODY}/{path}")
+    return described(model, End2End(patch.backbone, top, patch.width, dropout, weight_decay, replaced))
 
 
 def patch_classifier(
@@ -201,11 +213,18 @@ def patch_body(patch_model: keras.Model) -> keras.Model:
         MammoError: `not_a_patch_model` if the model does not say that `patch_classifier` built it.
     """
     patch = _patch_description(patch_model)
-    converted = body(patch.backbone, patch_model.input.shape[-1], patch.width)
+    plain = body(patch.backbone, patch_model.input.shape[-1], patch.width)
+    converted = with_replacements(plain, _in_body(patch, plain))
     for layer in converted.layers:
         if layer.weights:
             layer.set_weights(patch_model.get_layer(layer.name).get_weights())
     return converted
+
+
+def _in_body(patch: PatchClassifier, converted: keras.Model) -> tuple[Replacement, ...]:
+    """What of a patch classifier is replaced in its body, without its output."""
+    names = {layer.name for layer in converted.layers}
+    return kept(patch.replaced, lambda path: path if path in names else None)
 
 
 def _patch_description(model: keras.Model) -> PatchClassifier:
@@ -240,7 +259,7 @@ def _classifier(
 ) -> keras.Model:
     if top not in TOPS:
         raise MammoError("top_unknown", f"top {top!r} is unknown", f"Known are {', '.join(TOPS)}")
-    smallest = SMALLEST[top]
+    head, smallest = TOPS[top]
     if min(size or smallest for size in input_shape[:2]) < smallest:
         raise MammoError(
             "size_too_small",
@@ -248,7 +267,6 @@ def _classifier(
             f"Rows and columns must be {smallest} or more",
         )
     inputs = keras.Input(input_shape, name="input_1")
-    head = _plain_top if top == "512x1" else _residual_top
     tensor, dropouts = head(converted(inputs), width, dropout, weight_decay)
     tensor = layers.GlobalAveragePooling2D(name="global_average_pooling2d_1")(tensor)
     tensor = layers.Dropout(dropout, name=f"dropout_{dropouts + 1}")(tensor)
@@ -257,43 +275,3 @@ def _classifier(
         kernel_regularizer=keras.regularizers.L2(weight_decay), dtype=_output_dtype(), name="dense_1",
     )(tensor)  # fmt: skip
     return keras.Model(inputs, tensor, name="end2end")
-
-
-def _plain_top(tensor: Any, width: float, dropout: float, weight_decay: float) -> tuple[Any, int]:
-    for block in (1, 2):
-        tensor = layers.Conv2D(
-            scaled(512, width), 3, padding="same", kernel_initializer="he_normal",
-            kernel_regularizer=keras.regularizers.L2(weight_decay), name=f"conv2d_{block}",
-        )(tensor)  # fmt: skip
-        tensor = layers.BatchNormalization(**BATCH_NORM, name=f"batch_normalization_{block}")(tensor)
-        tensor = layers.Activation("relu", name=f"activation_{block}")(tensor)
-        tensor = layers.Dropout(dropout, name=f"dropout_{block}")(tensor)
-        tensor = layers.MaxPooling2D(2, name=f"max_pooling2d_{block}")(tensor)
-    return tensor, 2
-
-
-def _residual_top(tensor: Any, width: float, dropout: float, weight_decay: float) -> tuple[Any, int]:
-    convolutions, activations, additions = count(1), count(1), count(1)
-
-    def convolved(tensor: Any, number: int, filters: int, size: int, stride: int = 1, padding: str = "same") -> Any:
-        tensor = layers.Conv2D(
-            scaled(filters, width), size, strides=stride, padding=padding, kernel_initializer="he_normal",
-            kernel_regularizer=keras.regularizers.L2(weight_decay), name=f"conv2d_{number}",
-        )(tensor)  # fmt: skip
-        return layers.BatchNormalization(**BATCH_NORM, name=f"batch_normalization_{number}")(tensor)
-
-    def activated(tensor: Any) -> Any:
-        number = next(activations)
-        tensor = layers.Activation("relu", name=f"activation_{number}")(tensor)
-        return layers.Dropout(dropout, name=f"dropout_{number}")(tensor)
-
-    for _ in range(2):
-        for stride in (2, 1):
-            inputs = tensor
-            tensor = activated(convolved(inputs, next(convolutions), 512, 1, stride))
-            tensor = activated(convolved(tensor, next(convolutions), 512, 3))
-            tensor = convolved(tensor, next(convolutions), 1024, 1)
-            if stride == 2:
-                inputs = convolved(inputs, next(convolutions), 1024, 1, stride, "valid")
-            tensor = activated(layers.Add(name=f"add_{next(additions)}")([inputs, tensor]))
-    return tensor, 12

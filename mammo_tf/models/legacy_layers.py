@@ -19,6 +19,8 @@ COMPUTING = (  # keys of a configuration that change what comes out
 WRITERS = ("keras", "tf_keras", "tensorflow")  # first words of the modules of layers that are Keras' own
 MODELS = ("Model", "Functional")
 REMEDY = "It is another network than the published ones; load it with Keras, and save it as .keras"
+ADDONS = "Addons>"  # in front of the classes of tensorflow-addons
+ADDONS_REMEDY = "Of tensorflow-addons GroupNormalization and WeightNormalization are known (docs/migration.md)"
 
 
 def stored_layers(config: Any) -> list[dict[str, Any]]:
@@ -27,7 +29,7 @@ def stored_layers(config: Any) -> list[dict[str, Any]]:
     return list(inner.get("layers", [])) if isinstance(inner, dict) else []
 
 
-def check_network(config: dict[str, Any], model: keras.Model, path: Path) -> None:
+def check_network(config: dict[str, Any], model: keras.Model, path: Path) -> dict[str, str]:
     """Refuses a configuration whose layers, settings or connections are not those of the network that we built.
 
     A setting that the file does not tell is Keras' default, as Keras itself would take it.
@@ -37,9 +39,14 @@ def check_network(config: dict[str, Any], model: keras.Model, path: Path) -> Non
         model: what the file is taken for.
         path: for the message.
 
+    Returns:
+        The path of each of our layers, nested ones included, to that of the stored one: layers are known by where they
+        stand, not by their names.
+
     Raises:
         MammoError: `layer_unexpected`.
     """
+    places: dict[str, str] = {}
     sources: dict[str, str] = {}  # stored name -> ours
     for there, ours in zip_longest(stored_layers(config), model.layers):
         if there is None:
@@ -48,9 +55,10 @@ def check_network(config: dict[str, Any], model: keras.Model, path: Path) -> Non
         known = "" if ours is None else f", where {ours.name} ({type(ours).__name__}) is known"
         if ours is None or (type(ours).__name__ != kind and not (kind in MODELS and isinstance(ours, keras.Model))):
             raise unexpected(path, f"holds the layer {name} ({kind}){known}")
-        sources[name] = ours.name
+        sources[name], places[ours.name] = ours.name, name
         if isinstance(ours, keras.Model):
-            check_network(there, ours, path)
+            inner = check_network(there, ours, path)
+            places |= {f"{ours.name}/{place}": f"{name}/{stored}" for place, stored in inner.items()}
         else:
             _check_settings(there["config"], ours, path)
         found = [sources.get(source, source) for source in _sources(there.get("inbound_nodes", []))]
@@ -62,6 +70,7 @@ def check_network(config: dict[str, Any], model: keras.Model, path: Path) -> Non
         wanted = [tensor._keras_history.operation.name for tensor in tensors]
         if found != wanted:
             raise unexpected(path, f"has the {key} {_told(found)}, where {_told(wanted)} is known")
+    return places
 
 
 def _name_and_kind(layer: Any, path: Path) -> tuple[str, str]:
@@ -146,4 +155,4 @@ def _parents(layer: keras.Layer, model: keras.Model) -> list[str]:
 
 def unexpected(path: Path, sentence: str) -> MammoError:
     """The refusal of a network that is another one than those that are known."""
-    return MammoError("layer_unexpected", f"{path} {sentence}", REMEDY)
+    return MammoError("layer_unexpected", f"{path} {sentence}", ADDONS_REMEDY if ADDONS in sentence else REMEDY)

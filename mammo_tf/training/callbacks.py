@@ -279,7 +279,8 @@ def apply_in_place(model: keras.Model, stage: Stage) -> None:
             layer.rate = stage.dropout
         if stage.weight_decay is not None and getattr(layer, "kernel_regularizer", None) is not None:
             layer.kernel_regularizer = keras.regularizers.L2(stage.weight_decay if stage.decay == "l2" else 0.0)
-            layer.kernel.regularizer = layer.kernel_regularizer
+            kernel = getattr(layer, "direction", layer.kernel)  # of a weight normalisation, the weight itself
+            kernel.regularizer = layer.kernel_regularizer
     if not getattr(model, "compiled", False):
         raise MammoError("not_compiled", f"the model {model.name} is not compiled", "Call compile before fit")
     model.optimizer = _renewed(model, stage)

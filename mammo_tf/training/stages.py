@@ -10,15 +10,17 @@ import keras
 from mammo_tf.errors import MammoError
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.models.rebuild import rebuild
-from mammo_tf.training.optimizers import CoupledAdam, CoupledNadam, CoupledSGD
+from mammo_tf.training.optimizers import CoupledAdam, CoupledLamb, CoupledNadam, CoupledSGD, Lamb
+from mammo_tf.training.schedules import CyclicRate
 from mammo_tf.training.tasks import Classification, Task
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "nadam": keras.optimizers.Nadam,
     "sgd": keras.optimizers.SGD,
+    "lamb": Lamb,
 }
-COUPLED = {"adam": CoupledAdam, "nadam": CoupledNadam, "sgd": CoupledSGD}
+COUPLED = {"adam": CoupledAdam, "nadam": CoupledNadam, "sgd": CoupledSGD, "lamb": CoupledLamb}
 DECAYS = ("l2", "decoupled", "coupled")
 STATISTICS = ("epoch", "last_batch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -36,9 +38,10 @@ class Stage:
         weight_decay: factor; None keeps the model's own.
         dropout: rate of every dropout layer; None keeps the model's own.
         decay: "l2", loss + factor x sum of squares of the kernels that carry decay; "decoupled", every weight but
-            biases and batch normalisation shrinks by rate x factor a step (AdamW); or "coupled", factor x weight is
-            added to the gradient of every weight that is trained (Adam of other frameworks, methods A and B).
-        optimizer: "adam", "nadam" or "sgd" (momentum 0.9, Nesterov).
+            biases and normalisation shrinks by rate x factor a step (AdamW; of "lamb" inside its update); or "coupled",
+            factor x weight is added to the gradient of every weight that is trained (Adam of other frameworks, methods
+            A and B).
+        optimizer: "adam", "nadam", "sgd" (momentum 0.9, Nesterov) or "lamb" (a rate a layer, large batches).
         rate_patience: epochs without gain before the rate falls; 0 switches it off.
         rate_factor: what the rate is multiplied by then.
         rate_floor: no lower than this.
@@ -54,6 +57,8 @@ class Stage:
             normalisations have moving statistics.
         average: momentum of a moving average of all trained weights over the steps; it is the average that is validated
             and kept, while training goes on from the weights themselves. None keeps no average.
+        schedule: how the rate goes from step to step, from `rate` on; then `rate_patience` and `warm_up` are 0. None
+            leaves it at `rate`, or where patience takes it.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Stage:
     clip_norm: float | None = None
     statistics: str = "epoch"
     average: float | None = None
+    schedule: CyclicRate | None = None
 
     def __post_init__(self) -> None:
         rules = (
@@ -92,6 +98,9 @@ class Stage:
             (self.clip_norm is None or self.clip_norm > 0, "clip_norm is above 0"),
             (self.average is None or 0 < self.average < 1, "average lies between 0 and 1"),
             (self.statistics in STATISTICS, f"statistics is one of {', '.join(STATISTICS)}"),
+            (self.schedule is None or self.rate_patience == 0, "rate_patience is 0 where there is a schedule"),
+            (self.schedule is None or self.warm_up == 0, "warm_up is 0 where there is a schedule"),
+            (self.schedule is None or self.rate <= self.schedule.highest, "rate is at most that of the schedule's top"),
         )
         for right, rule in rules:
             if not right:
@@ -148,10 +157,11 @@ def make_optimizer(stage: Stage, **more: Any) -> keras.optimizers.Optimizer:
         settings["global_clipnorm"] = stage.clip_norm
     if stage.average is not None:
         settings |= {"use_ema": True, "ema_momentum": stage.average, "ema_overwrite_frequency": None}
+    rate = stage.rate if stage.schedule is None else stage.schedule.of(stage.rate)
     if stage.decay == "coupled" and stage.weight_decay:
-        return COUPLED[stage.optimizer](stage.rate, coupled_decay=stage.weight_decay, **(more | settings))
+        return COUPLED[stage.optimizer](rate, coupled_decay=stage.weight_decay, **(more | settings))
     decay = stage.weight_decay if stage.decay == "decoupled" and stage.weight_decay else None
-    optimizer = OPTIMIZERS[stage.optimizer](stage.rate, weight_decay=decay, **(more | settings))
+    optimizer = OPTIMIZERS[stage.optimizer](rate, weight_decay=decay, **(more | settings))
     if decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

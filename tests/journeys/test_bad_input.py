@@ -11,10 +11,12 @@ import time
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from mammo_tf.cli.main import main
+from mammo_tf.recipes import load_recipe
 from mammo_tf.records import Records
 from mammo_tf.study import read_manifest, write_manifest
 
@@ -194,6 +196,36 @@ def test_legacy_files(golden: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert "dense_1/dense_1/kernel" in said
     assert "left out: optimizer_weights" in said
+    assert "rate=0.0001" in said
+    assert "the state of its optimiser is not taken" in said
+
+
+def test_legacy_files_of_tensorflow_addons(golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored, model, page = golden / "addons" / "group_norm.h5", tmp_path / "out" / "x.keras", tmp_path / "out" / "x.py"
+    command = partial(fails, capsys, "import-legacy")
+    assert "(Addons>InstanceNormalization)" in command(golden / "addons" / "unknown.h5", "-o", model)
+    changed = tmp_path / "x.h5"
+    changed.write_bytes(stored.read_bytes())
+    with h5py.File(changed, "r+") as file:
+        told = str(file.attrs["training_config"])
+        file.attrs["training_config"] = told.replace("Addons>AdamW", "Addons>Yogi")
+    assert "trained with the optimiser Addons>Yogi, which is not known" in command(changed, "-o", model)
+    with h5py.File(changed, "r+") as file:
+        file.attrs["training_config"] = told.replace("Addons>F1Score", "Addons>RSquare")
+    assert "the metric Addons>RSquare" in command(changed, "-o", model, "--recipe", page)
+    assert "does not end in .py" in command(stored, "-o", model, "--recipe", tmp_path / "x.json")
+    assert "that --without-training leaves out" in command(stored, "-o", model, "--recipe", page, "--without-training")
+    untold = golden / "end2end" / "vgg16_512x1_w16.h5"
+    assert "does not say what it was trained with" in command(untold, "-o", model, "--recipe", page)
+    assert not (tmp_path / "out").exists()
+    assert main(["import-legacy", str(changed), "-o", str(model), "--without-training"]) == 0
+    assert not page.exists()
+    assert main(["import-legacy", str(stored), "-o", str(model), "--recipe", str(page)]) == 0
+    said = capsys.readouterr().out
+    assert "group_normalization in batch_normalization_1, batch_normalization_2" in said
+    assert "weight_decay 1e-05 a step is 0.01 x the rate: divided by 0.001, the rate" in said
+    assert (load_recipe(page).stages[0].weight_decay, load_recipe(page).stages[0].decay) == (0.01, "decoupled")
+    assert "is there already" in command(stored, "-o", model, "--recipe", page)
 
 
 def test_ctrl_c_leaves_a_state_that_can_go_on(films: Path, tmp_path: Path) -> None:

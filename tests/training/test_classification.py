@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from mammo_tf.data import WholeImages, training_stream
+from mammo_tf.data import Draws, WholeImages, training_stream
 from mammo_tf.errors import MammoError
 from mammo_tf.models import end2end
 from mammo_tf.records import Records
@@ -55,3 +55,26 @@ def test_bad_positives_are_told() -> None:
         Classification("density", ("C", "D")).check_rows(rows, ["train"])
     with pytest.raises(MammoError, match="label is empty for all 1 images of split train"):
         Classification().check_rows(rows.assign(label=""), ["train"])
+
+
+class _Answers:
+    """A model that gives what it is told."""
+
+    losses = ()
+
+    def __init__(self, scores: list[float]) -> None:
+        self.given = np.array([[1 - score, score] for score in scores])
+
+    def predict(self, stream: tf.data.Dataset, verbose: int) -> np.ndarray:
+        return self.given
+
+
+def test_f1_is_that_of_the_positive_class_where_it_is_the_likelier() -> None:
+    labels = np.array([1, 1, 1, 0, 0, 0])
+    stream = tf.data.Dataset.from_tensors({"image": tf.zeros([6, 4, 4, 1])})
+    draws = Draws(np.arange(6), np.zeros((6, 2, 3), np.float32), {"label": labels})
+    found = Classification().validate(_Answers([0.9, 0.6, 0.4, 0.7, 0.2, 0.1]), stream, draws)
+    assert found["val_f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert Classification().validate(_Answers([0.1] * 6), stream, draws)["val_f1"] == 0.0
+    one = Draws(draws.positions, draws.matrices, {"label": np.zeros(6, np.int64)})
+    assert not {"val_f1", "val_auc"} & set(Classification().validate(_Answers([0.1] * 6), stream, one))

@@ -43,7 +43,7 @@ class Classification:
     """
 
     kind: ClassVar[str] = "classification"
-    monitors: ClassVar[Mapping[str, str]] = {"val_loss": "loss", "val_auc": "AUC"}
+    monitors: ClassVar[Mapping[str, str]] = {"val_loss": "loss", "val_auc": "AUC", "val_f1": "F1"}
     balances: ClassVar[tuple[str, ...]] = BALANCES
     column: str = "label"
     positives: tuple[str, ...] = ("malignant", "high_risk")
@@ -101,9 +101,10 @@ class Classification:
         return Compiled(keras.losses.CategoricalCrossentropy(), metrics)
 
     def validate(self, model: keras.Model, stream: tf.data.Dataset, draws: Draws) -> dict[str, float]:
-        """`val_loss` (mean cross entropy plus the regularisation, as Keras has it), `val_accuracy`, and `val_auc`.
+        """`val_loss` (mean cross entropy plus the regularisation, as Keras has it), `val_accuracy`, AUC and F1.
 
-        The AUC is exact: of class 0 against the rest; it is left out if validation holds one class only.
+        The AUC is exact: of class 0 against the rest. F1 is that of the rest, where the likeliest class is called. Both
+        are left out if validation holds one class only.
         """
         labels = draws.columns["label"]
         given = np.asarray(model.predict(stream.map(_image), verbose=0), np.float64)[: len(labels)]
@@ -116,6 +117,8 @@ class Classification:
         positive = (labels > 0).astype(np.int64)
         if 0 < positive.sum() < len(positive):
             values["val_auc"] = auc(positive, 1.0 - given[:, 0])
+            called = (given.argmax(axis=1) > 0).astype(np.int64)
+            values["val_f1"] = float(2 * np.sum(positive * called) / (positive.sum() + called.sum()))
         return values
 
     def serving_network(self, model: keras.Model) -> keras.Model:
