@@ -16,8 +16,8 @@ from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import ResNetPatch, SpotTune, described, description_of, named_layers, resnet_patch
 from mammo_tf.models.policy import GumbelPolicy
 from mammo_tf.recipes import Phase, Preparation, Recipe, Training, smoke
-from mammo_tf.recipes.runner import _Trainer
 from mammo_tf.recipes.smoke_study import smoke_material
+from mammo_tf.recipes.trainer import Trainer
 from mammo_tf.records import Records
 from mammo_tf.serving import export_bundle
 from mammo_tf.training import ModelCard, ModelFile, Stage, load_model
@@ -70,7 +70,7 @@ def test_a_network_that_is_made_out_of_another_grows_from_a_start_model(records:
 
 
 def _trained(recipe: Recipe, start: keras.Model, records: Records, folder: Path) -> keras.Model:
-    trainer = _Trainer(recipe, folder, records, STEPS, lambda line: None)
+    trainer = Trainer(recipe, folder, records, STEPS, lambda line: None)
     return trainer.all_phases(ModelFile(start, ModelCard(preprocessing=STEPS)))
 
 
