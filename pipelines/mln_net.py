@@ -30,8 +30,8 @@ pictures that were carried to the look of the source without a label (docs/harmo
 
     mammo-tf tune mln_net --data prepared/source
 
-searches its loss and its rates (docs/search.md). The paper names no learning rate; 1e-4 is ours. It does not say how any of the others was trained; here every row has
-the budget of MLN-net.
+searches its loss and its rates (docs/search.md). The paper names no learning rate; 1e-4 is ours. It does not say how
+any of the others was trained; here every row has the budget of MLN-net.
 """
 
 from mammo_tf.experiments.mln_net import rows

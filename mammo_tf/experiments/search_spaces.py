@@ -1,13 +1,14 @@
-"""Search spaces that several recipes share: Tables 6 and 7 of the thesis around their values, and the ladder's rungs."""
+"""Search spaces that recipes share: Tables 6 and 7 of the thesis around their values, and the ladder's rungs."""
 
 from __future__ import annotations
 
 from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.rungs import FITTED
 from mammo_tf.recipes.search import Number, OneOf, Space, When
+from mammo_tf.recipes.search.space import Dimension
 
 RUNG = "phases.0.stages"  # of a recipe: what is trained, in which order
-TABLE_7 = {
+TABLE_7: dict[str, Dimension] = {
     "training.augmentation.rotation": Number(0.0, 20.0),
     "training.augmentation.shift": Number(0.0, 0.1),
     "training.augmentation.zoom": Number(0.0, 0.2),

@@ -1,4 +1,4 @@
-"""Search over the fields of a recipe: what is searched stands next to the recipe, as a function that gives a `Space`."""
+"""Search over the fields of a recipe; what is searched stands next to it, as a function that gives a `Space`."""
 
 from mammo_tf.recipes.search.space import Number, OneOf, Space, When, Whole
 

@@ -113,7 +113,9 @@ def _columns(space: Space, trials: Sequence[Trial]) -> tuple[list[str], list[lis
 
     A choice is a column for each of its values; a field that a trial does not have is at its middle there.
     """
-    names, groups, columns = [], [], []
+    names: list[str] = []
+    groups: list[list[int]] = []
+    columns: list[list[float]] = []
     for name, dimension in space.fields.items():
         labels = [trial.begun.labels.get(name) for trial in trials]
         if isinstance(dimension, OneOf):

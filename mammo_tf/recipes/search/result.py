@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -157,7 +156,7 @@ def _rows(ground: Ground, trials: Sequence[Trial]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": trial.name, "score": trial.score, "rank": rank, "labels": dict(trial.begun.labels),
-                "places": places, "after": trial.begun.after, "epochs_asked": trial.begun.epochs,
+                "places": places, "after": trial.begun.after,
                 "epochs": 0 if ended is None else ended.epochs, "seconds": 0.0 if ended is None else ended.seconds,
                 "why": "" if ended is None else ended.why,
             }

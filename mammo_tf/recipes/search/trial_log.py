@@ -40,10 +40,10 @@ class Begun:
 
     kind: ClassVar[str] = "begun"
     trial: str
-    labels: dict[str, str | int | float]
+    labels: dict[str, Label]
     epochs: int | None = None
     after: str = ""
-    proposed: dict[str, str | int | float] | None = None
+    proposed: dict[str, Label] | None = None
 
 
 @EVENTS.register
@@ -124,10 +124,7 @@ class TrialLog:
         Raises:
             MammoError: `log_damaged`, naming the line.
         """
-        if not self.path.is_file():
-            data = b""
-        else:
-            data = self.path.read_bytes()
+        data = self.path.read_bytes() if self.path.is_file() else b""
         if len(data) < self._bytes:
             raise self._damaged(len(self.events), "it is shorter than it was")
         new: list[Event] = []
