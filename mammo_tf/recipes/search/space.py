@@ -10,7 +10,7 @@ from itertools import product
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from mammo_tf.errors import MammoError
-from mammo_tf.fields import Kinds, set_fields, to_json
+from mammo_tf.fields import Kinds, set_fields, spelled, to_json
 
 DIMENSIONS = Kinds()
 Json = str | int | float | bool | None | list[Any] | dict[str, Any]
@@ -203,7 +203,7 @@ class Space:
                     changed = self.changed(recipe, given | {name: label})
                 except MammoError as error:
                     raise _wrong(f"{name} cannot be searched: {error.sentence}", error.remedy) from error
-            place = changed.path(name)
+            place = spelled(changed, changed.path(name))
             if place in places:
                 raise _wrong(f"{places[place]} and {name} are one field")
             places[place] = name
