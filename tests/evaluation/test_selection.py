@@ -21,7 +21,7 @@ def study(generator: np.random.Generator, apart: np.ndarray, shared: float = 0.7
     return labels, common + own + labels[:, None] * apart
 
 
-def simulated(apart: np.ndarray, studies: int = 120) -> tuple[float, float, float]:
+def simulated(apart: np.ndarray, studies: int = 80) -> tuple[float, float, float]:
     """Mean over studies: true optimism of the best trial, reported selection, and Efron's optimism."""
     truth = ndtr(apart / np.sqrt(2))
     true, reported, plain = [], [], []
