@@ -15,18 +15,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.recipes.search.settings import BAYESIAN, HYPERBAND, Search
+from mammo_tf.recipes.search.settings import BAYESIAN, HYPERBAND, MOST, Search
 from mammo_tf.recipes.search.space import Number, Space, Whole
 from mammo_tf.recipes.search.trial_log import Begun, Ended, Event, Over, Waits
 
 OWN = "tuner/"  # what keras-tuner calls its own values of a trial
 EPOCHS, AFTER = f"{OWN}epochs", f"{OWN}trial_id"
 NEVER = 10**9  # failures in a row are counted by the search
-BEYOND_CONSOLE = 0
 
 
 class Proposals:
-    """Proposes trials.
+    """Proposes trials, without end but for a space that is tried through and for hyperband.
 
     Args:
         space: what is searched.
@@ -52,11 +51,11 @@ class Proposals:
         if search.method == HYPERBAND:
             made = tuner.oracles.HyperbandOracle(max_epochs=epochs, factor=search.factor, **settings)
         elif search.method == BAYESIAN:
-            made = tuner.oracles.BayesianOptimizationOracle(max_trials=search.trials, **settings)
+            made = tuner.oracles.BayesianOptimizationOracle(max_trials=MOST, **settings)
         else:
-            made = tuner.oracles.RandomSearchOracle(max_trials=search.trials, **settings)
+            made = tuner.oracles.RandomSearchOracle(max_trials=MOST, **settings)
         self.oracle = made
-        self.oracle.verbose = BEYOND_CONSOLE
+        self.oracle.verbose = 0
         self._place = tempfile.TemporaryDirectory(prefix="mammo_tf_tune_")  # keras-tuner insists on writing
         self.oracle._set_project_dir(self._place.name, "search")
 

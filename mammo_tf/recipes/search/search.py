@@ -83,6 +83,7 @@ def search_trials(
         "recipe": recipe.to_json(), "space": to_json(space), "search": to_json(search), "asked": asked,
         "versions": versions(),
     }  # fmt: skip
+    del wanted["search"]["trials"]  # which may be raised
     _waiting(lambda: _claimed(folder, wanted), LONGEST_SECONDS)
     with waited(folder, folder / DATA_LOCK, DAY):
         records, _ = open_data(data, folder, origin, recipe, workers, say, root)
@@ -180,7 +181,7 @@ class _Worker:
                 if self._lock(begun, held):
                     self.say(f"trial {begun.trial} goes on")
                     return begun
-            if any(isinstance(event, Over) for event in self.log.events) or self._waits():
+            if self._is_over() or self._waits():
                 return None
             self._check_failures()
             event = self.proposals.propose()
@@ -193,6 +194,11 @@ class _Worker:
             on = f", from trial {event.after}" if event.after else ""
             self.say(f"trial {event.trial}: {values}{far}{on}")
             return event
+
+    def _is_over(self) -> bool:
+        """Whether no further trial is asked for."""
+        enough = self.search.method != HYPERBAND and len(self.log.trials) >= self.search.trials
+        return enough or any(isinstance(event, Over) for event in self.log.events)
 
     def _waits(self) -> bool:
         """Whether nothing has happened since no trial could be proposed."""
@@ -240,8 +246,7 @@ class _Worker:
 
     def _prune(self) -> None:
         """Removes checkpoints that nobody will go on from; those of the best trial stay."""
-        over = any(isinstance(event, Over) for event in self.log.events)
-        if self.search.method == HYPERBAND and not (over and not self.log.running):
+        if self.search.method == HYPERBAND and not (self._is_over() and not self.log.running):
             return
         trials = list(self.log.trials.values())
         best = best_of(trials)

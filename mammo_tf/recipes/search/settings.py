@@ -8,7 +8,7 @@ from mammo_tf.errors import MammoError
 
 RANDOM, HYPERBAND, BAYESIAN = "random", "hyperband", "bayesian"
 METHODS = (RANDOM, HYPERBAND, BAYESIAN)
-TRIALS = 20
+TRIALS, MOST = 20, 9999
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Search:
     Attributes:
         method: "random"; "bayesian", by a Gaussian process over the trials so far; or "hyperband", many trials of few
             epochs, the best of which are trained on.
-        trials: at most; 0 for hyperband, which counts them by its epochs.
+        trials: at most; may be raised later. 0 for hyperband, which counts them by its epochs.
         seed: of the proposals.
         factor: of hyperband: of so many trials one is trained on, for so many times the epochs.
 
@@ -34,7 +34,10 @@ class Search:
     def __post_init__(self) -> None:
         rules = (
             (self.method in METHODS, f"the method of a search is one of {', '.join(METHODS)}, not {self.method!r}"),
-            (self.method == HYPERBAND or self.trials >= 1, f"a search has 1 trial or more, not {self.trials}"),
+            (
+                self.method == HYPERBAND or 1 <= self.trials <= MOST,
+                f"a search has 1 to {MOST} trials, not {self.trials}",
+            ),
             (self.method != HYPERBAND or self.trials == 0, "hyperband counts its trials by its epochs"),
             (self.seed >= 0, f"the seed of a search is 0 or more, not {self.seed}"),
             (self.factor >= 2, f"the factor of hyperband is 2 or more, not {self.factor}"),

@@ -34,8 +34,9 @@ def searched(search: Search, space: Space = SPACE, busy: int = 2) -> list[Event]
     log: list[Event] = []
     running: list[str] = []
     while True:
-        event = proposals.propose()
-        log.append(event)
+        begun = sum(isinstance(event, Begun) for event in log)
+        event = Over() if search.trials and begun >= search.trials else proposals.propose()
+        log += [] if search.trials and begun >= search.trials else [event]
         if isinstance(event, Begun):
             running.append(event.trial)
         elif isinstance(event, Over) and not running:
@@ -102,10 +103,10 @@ def test_a_trial_that_no_longer_waits_is_proposed() -> None:
 
 def test_the_log_counts_and_one_of_another_search_is_told() -> None:
     proposals = made(SEARCHES[0])
-    changed = Begun("0", {"rate": 2e-3, "size": 1, "kind": "a"})
+    changed = Begun("0000", {"rate": 2e-3, "size": 1, "kind": "a"})
     proposals.replay(changed)
-    proposals.replay(Ended("0", 0.5))
-    assert proposals.oracle.trials["0"].hyperparameters.values == changed.labels
+    proposals.replay(Ended("0000", 0.5))
+    assert proposals.oracle.trials["0000"].hyperparameters.values == changed.labels
     with pytest.raises(MammoError, match="trial 7 was proposed"):
         proposals.replay(Begun("7", {"rate": 2e-3}))
 
@@ -118,7 +119,7 @@ def test_without_keras_tuner_a_line_says_how_to_get_it(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [(("grid", 3), "one of random"), (("random", 0), "1 trial or more"), (("hyperband", 5), "by its epochs"),
+    [(("grid", 3), "one of random"), (("random", 0), "1 to 9999 trials"), (("hyperband", 5), "by its epochs"),
      (("random", 1, -1), "0 or more"), (("hyperband", 0, 0, 1), "2 or more")],
 )  # fmt: skip
 def test_a_search_that_cannot_be_is_refused(settings: tuple, words: str) -> None:

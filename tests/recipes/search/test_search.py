@@ -1,4 +1,4 @@
-"""A search is one search however often it is stopped: no finished trial is lost or repeated, the running one goes on."""
+"""A search is one search however often it is stopped: no trial is lost or repeated, and the running one goes on."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def whole(recipe, space: Space, records: Records, tmp_path_factory) -> Iterator[
 
 def test_every_trial_is_scored_on_validation_alone(whole, records: Records) -> None:
     ground, trials = whole
-    assert [trial.name for trial in trials] == ["0", "1"]
+    assert [trial.name for trial in trials] == ["0000", "0001"]
     for trial in trials:
         table = validation_of(ground.place(trial.name))
         assert set(table["split"]) == {"validation"}
@@ -109,7 +109,7 @@ def test_a_search_that_was_stopped_ends_as_one_that_was_not(
         with pytest.raises(Stop):
             search_trials(recipe, space, SEARCH, tmp_path, records.folder)
     log = tmp_path / "trials.jsonl"
-    log.write_bytes(log.read_bytes() + b'{"kind": "ended", "trial": "1", "sco')  # a line that a kill cut off
+    log.write_bytes(log.read_bytes() + b'{"kind": "ended", "trial": "0001", "sco')  # a line that a kill cut off
     with monkeypatch.context() as patch:
         epochs = Epochs(patch)
         again, trials = search_trials(recipe, space, SEARCH, tmp_path, records.folder)
@@ -119,9 +119,13 @@ def test_a_search_that_was_stopped_ends_as_one_that_was_not(
         for name in ("predictions_validation.csv", "recipe.json"):
             mine, theirs = (one.place(trial.name) / name for one in (again, ground))
             assert mine.read_bytes() == theirs.read_bytes(), name
-    with monkeypatch.context() as patch:
-        patch.setattr(searching, "run_trial", None)
-        assert results(search_trials(recipe, space, SEARCH, tmp_path, records.folder)[1]) == results(wanted)
+    begun: list[str] = []
+    monkeypatch.setattr(searching, "run_trial", lambda _, one, __: begun.append(one.trial) or Ended(one.trial, 0.5))
+    assert results(search_trials(recipe, space, SEARCH, tmp_path, records.folder)[1]) == results(wanted)
+    assert not begun
+    more = search_trials(recipe, space, replace(SEARCH, trials=4), tmp_path, records.folder)[1]
+    assert begun == ["0002", "0003"], "more trials may be asked for later"
+    assert results(more)[:2] == results(wanted)
 
 
 def test_a_longer_rung_goes_on_exactly_where_the_shorter_one_was(
@@ -191,7 +195,7 @@ def test_the_result_tells_what_was_found(whole) -> None:
     lines = (ground.folder / "trials.csv").read_text().splitlines()
     assert len(lines) == 3 and lines[0].startswith("trial,score,stages.one.rate,")
     with pytest.raises(MammoError, match="none of 1 trials has a score"):
-        write_result(ground, SEARCH, [Trial(trials[0].begun, Ended("0", None, why="it burst"))])
+        write_result(ground, SEARCH, [Trial(trials[0].begun, Ended("0000", None, why="it burst"))])
 
 
 def test_another_recipe_space_or_version_is_refused_and_what_differs_is_named(
@@ -199,12 +203,14 @@ def test_another_recipe_space_or_version_is_refused_and_what_differs_is_named(
 ) -> None:
     folder = whole[0].folder
     before = sorted(path.name for path in folder.iterdir())
-    wider = Space({**space.fields, "training.augmentation.shift": replace(space.fields["training.augmentation.shift"], high=0.2)})  # type: ignore[arg-type]  # noqa: E501
+    wider = Space(
+        {**space.fields, "training.augmentation.shift": replace(space.fields["training.augmentation.shift"], high=0.2)}
+    )  # type: ignore[arg-type]  # noqa: E501
     another = replace(recipe, training=replace(recipe.training, seed=7))
     for wrong, words in (
         ((another, space, SEARCH), r"another search \(training.seed differs\)"),
         ((recipe, wider, SEARCH), r"another search \(space.fields.training.augmentation.shift.high differs\)"),
-        ((recipe, space, Search("random", 4, seed=1)), r"another search \(search.trials differs\)"),
+        ((recipe, space, replace(SEARCH, seed=2)), r"another search \(search.seed differs\)"),
     ):
         with pytest.raises(MammoError, match=words) as caught:
             search_trials(*wrong, folder, records.folder)
@@ -233,7 +239,7 @@ def test_trials_that_fail_are_told_and_three_in_a_row_end_the_search(
         search_trials(recipe, space, SEARCH, tmp_path / "b", records.folder)
     log = TrialLog(tmp_path / "b" / "trials.jsonl")
     log.read()
-    assert [one.trial for one in log.running] == ["0"], "what is not the trial's fault leaves it running"
+    assert [one.trial for one in log.running] == ["0000"], "what is not the trial's fault leaves it running"
 
 
 HOLD = """
@@ -260,20 +266,20 @@ def test_a_trial_that_another_process_works_at_is_left_to_it(
     with pytest.raises(Stop):
         search_trials(recipe, space, SEARCH, tmp_path, records.folder)
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "trials" / "0" / LOCK)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path / "trials" / "0000" / LOCK)], stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     told: list[str] = []
 
     def say(line: str) -> None:
         told.append(line)
-        if line.startswith("waits for 0"):
+        if line.startswith("waits for 0000"):
             holder.kill()
             holder.wait()
 
     done = search_trials(recipe, space, SEARCH, tmp_path, records.folder, say=say)[1]
-    assert begun == ["0", "1", "0"], "others first; then its process died, and it is taken up"
-    assert "trial 0 goes on" in told
+    assert begun == ["0000", "0001", "0000"], "others first; then its process died, and it is taken up"
+    assert "trial 0000 goes on" in told
     assert [trial.score for trial in done] == [0.5] * 2
 
 
