@@ -58,6 +58,11 @@ def test_where_one_trial_is_far_better_little_is_selection() -> None:
     assert abs(reported) < 0.015
 
 
+def test_where_trials_differ_a_little_it_tells_rather_more_than_less() -> None:
+    true, reported, plain = simulated(np.linspace(0.6, 1.4, TRIALS))
+    assert plain < true < reported < true + 0.025
+
+
 def test_of_equal_trials_the_best_stands_as_far_above_the_mean_as_chance_puts_it() -> None:
     found = []
     for seed in range(60):
