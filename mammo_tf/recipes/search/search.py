@@ -85,6 +85,9 @@ def search_trials(
     }  # fmt: skip
     del wanted["search"]["trials"]  # which may be raised
     _waiting(lambda: _claimed(folder, wanted), LONGEST_SECONDS)
+    with waited(folder):
+        if not (folder / LOCK).exists():
+            say(f"the file system of {folder} has no locks: one process at a time may search there")
     with waited(folder, folder / DATA_LOCK, DAY):
         records, _ = open_data(data, folder, origin, recipe, workers, say, root)
     ground = Ground(recipe, space, objective, records, start or recipe.start, folder)
@@ -132,10 +135,7 @@ def _waiting(attempt: Callable[[], Any], seconds: float) -> None:
 
 
 def _claimed(folder: Path, wanted: dict[str, Any]) -> None:
-    """Makes the folder this search's, or finds that it is.
-
-    What lies there is found again by its log, so a lost `search.json` is written anew.
-    """
+    """Makes the folder this search's, or finds that it is."""
     with claim(folder, SEARCH, wanted):
         pass
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from mammo_tf import files
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc
@@ -283,12 +287,48 @@ def test_a_trial_that_another_process_works_at_is_left_to_it(
     assert [trial.score for trial in done] == [0.5] * 2
 
 
+def test_a_file_system_without_locks_is_told(
+    whole, recipe, space: Space, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_take_lock", lambda *_: None)
+    told: list[str] = []
+    search_trials(recipe, space, SEARCH, whole[0].folder, records.folder, say=told.append)
+    assert [line for line in told if "has no locks: one process at a time" in line]
+
+
 def test_epochs_are_counted_through_the_stages(recipe, file: RecipeFile) -> None:
     two = load_recipe(LITTLE, "two-stages")
     counted = [[(one.name, one.epochs) for one in shortened(two, epochs).stages] for epochs in (1, 3, 9)]
     assert counted == [[("one", 1)], [("one", 2), ("two", 1)], [("one", 2), ("two", 2)]]
     with pytest.raises(MammoError, match="other has 2"):
         shortened(file.made("other", type(recipe), "variant"), 3)
+
+
+def test_dice_is_the_mean_of_what_counts_and_trials_of_other_rows_are_not_compared() -> None:
+    rows = {"image_id": list("abcd"), "patient_id": list("ppqq"), "label": [1, 0, 1, 1], "split": ["validation"] * 4}
+    first = pd.DataFrame({**rows, "dsc": [0.5, np.nan, 0.7, 0.9]})
+    second = pd.DataFrame({**rows, "dsc": [0.4, 0.0, 0.5, 0.9]})
+    dice = OBJECTIVES["val_dice"]
+    assert dice.score(first) == pytest.approx(0.7)
+    assert dice.score(second) == pytest.approx(0.45)
+    with pytest.raises(MammoError, match="validation gives no Dice"):
+        dice.score(first.assign(dsc=np.nan))
+    with pytest.raises(MammoError, match="different patches or pictures"):
+        dice.selection([first, second.assign(image_id=list("abdc"))])
+    assert dice.selection([first, second], 50).best == pytest.approx(0.7)
+
+
+def test_a_damaged_request_or_log_is_one_line(whole, recipe, space: Space, records: Records, tmp_path: Path) -> None:
+    for name, code in (("search.json", "json_broken"), ("trials.jsonl", "log_damaged")):
+        folder = tmp_path / name
+        folder.mkdir()
+        for kept in ("search.json", "trials.jsonl"):
+            shutil.copy(whole[0].folder / kept, folder)
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content.replace(b'"', b"'", 3))
+        with pytest.raises(MammoError) as caught:
+            search_trials(recipe, space, SEARCH, folder, records.folder)
+        assert caught.value.code == code
 
 
 def fails(capsys, *words: object) -> str:
