@@ -29,6 +29,7 @@ from mammo_tf.recipes.search.settings import HYPERBAND, Search
 from mammo_tf.recipes.search.space import Space
 from mammo_tf.recipes.search.trial_log import Begun, Ended, Over, Trial, TrialLog, Waits
 from mammo_tf.recipes.search.trials import CHECKPOINTS, TRIALS, Ground, run_trial, shortened
+from mammo_tf.training.cluster import in_cluster
 
 Say = Callable[[str], None]
 LOG, DATA_LOCK = "trials.jsonl", ".data.lock"
@@ -72,6 +73,9 @@ def search_trials(
             another; and what `runner.train` raises.
     """
     keras_tuner()
+    if in_cluster():
+        sentence = "machines share a search by its folder, each with trials of its own, and this is one of a cluster"
+        raise MammoError("search_wrong", sentence, "Unset TF_CONFIG, and give the same command on each machine")
     objective = objective_of(space, recipe.task)
     space.check(recipe)
     if search.method == HYPERBAND:

@@ -296,6 +296,15 @@ def test_a_file_system_without_locks_is_told(
     assert [line for line in told if "has no locks: one process at a time" in line]
 
 
+def test_machines_of_a_cluster_are_told_how_to_share_a_search(
+    recipe, space: Space, records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "in_cluster", lambda: True)
+    with pytest.raises(MammoError, match="Unset TF_CONFIG, and give the same command on each machine"):
+        search_trials(recipe, space, SEARCH, tmp_path / "out", records.folder)
+    assert not (tmp_path / "out").exists()
+
+
 def test_epochs_are_counted_through_the_stages(recipe, file: RecipeFile) -> None:
     two = load_recipe(LITTLE, "two-stages")
     counted = [[(one.name, one.epochs) for one in shortened(two, epochs).stages] for epochs in (1, 3, 9)]
