@@ -58,30 +58,46 @@ def found(folder: Path) -> dict[str, tuple[Begun, Ended]]:
     return {name: (one.begun, replace(one.ended, seconds=0.0)) for name, one in log.trials.items() if one.ended}
 
 
+METHODS = {
+    "random": ("--trials", "4"),
+    "bayesian": ("--method", "bayesian", "--trials", "11"),  # nine of them random
+    "hyperband": ("--method", "hyperband", "--factor", "2"),
+}
+
+
 @pytest.fixture(scope="module")
-def whole(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("tune") / "whole"
-    said = ended(started(records, folder, "--trials", "4"))
-    assert "the best as a recipe" in said
-    return folder
+def undisturbed(records: Records, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By method, a search that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("tune")
+    for name, words in METHODS.items():
+        assert "the best as a recipe" in ended(started(records, folder / name, *words))
+    return {name: folder / name for name in METHODS}
 
 
-def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(whole: Path, records: Records, tmp_path: Path) -> None:
-    folder, chance = tmp_path / "killed", random.Random(3)
-    for count in (1, 3, 5):  # behind the beginning of each of three trials
-        process = started(records, folder, "--trials", "4")
+@pytest.fixture
+def whole(undisturbed: dict[str, Path]) -> Path:
+    """The random one."""
+    return undisturbed["random"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
+    method: str, undisturbed: dict[str, Path], records: Records, tmp_path: Path
+) -> None:
+    folder, chance, other = tmp_path / method, random.Random(3), undisturbed[method]
+    last = lines(other)
+    for count in (1, last // 2 - 1, last - 3):
+        process = started(records, folder, *METHODS[method])
         wait_for(folder, count, process)
-        time.sleep(chance.uniform(0.0, 1.5))
+        time.sleep(chance.uniform(0.0, 1.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
-    said = ended(started(records, folder, "--trials", "4"))
-    assert "goes on" in said or lines(folder) > 6
-    assert found(folder) == found(whole)
-    for name in found(whole):
-        mine, theirs = (one / "trials" / name / "predictions_validation.csv" for one in (folder, whole))
+    ended(started(records, folder, *METHODS[method]))
+    assert found(folder) == found(other)
+    for name in found(other):
+        mine, theirs = (one / "trials" / name / "predictions_validation.csv" for one in (folder, other))
         assert mine.read_bytes() == theirs.read_bytes()
-    assert (folder / "best.py").read_bytes() == (whole / "best.py").read_bytes()
+    assert (folder / "best.py").read_bytes() == (other / "best.py").read_bytes()
 
 
 def test_two_processes_share_a_search_and_one_takes_up_what_the_other_left(
