@@ -35,7 +35,7 @@ def parallel_figure(
     if not trials:
         raise MammoError("nothing_to_draw", "no trial has a score")
     names = [str(axis["name"]) for axis in axes_of_fields]
-    with drawing(ROW * len(names) + EDGE, WIDTH * 1.6) as figure:
+    with drawing(ROW * len(names) + EDGE, WIDTH * 1.25) as figure:
         axes = figure.add_subplot()
         axes.set(xlim=(-0.02, 1.02), ylim=(len(names) - 0.55, -0.55), xticks=[], yticks=[])
         axes.grid(visible=False)
