@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mammo_tf.recipes.search import Number, OneOf, Space, When
+from mammo_tf.recipes.search import Number, OneOf, Space, When, importance
 from mammo_tf.recipes.search.importance import EPOCHS, importances
 from mammo_tf.recipes.search.trial_log import Begun, Ended, Trial
 
@@ -30,6 +30,12 @@ def trials(count: int, of_rate: float, of_kind: float, noise: float, epochs: tup
         begun = Begun(str(number), labels, epochs[number % len(epochs)])
         made.append(Trial(begun, Ended(str(number), float(score))))
     return made
+
+
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough for these trials, and quicker."""
+    monkeypatch.setattr(importance, "TREES", 25)
 
 
 def test_the_field_that_makes_the_score_comes_first() -> None:

@@ -50,7 +50,7 @@ def searched(search: Search, space: Space = SPACE, busy: int = 2) -> list[Event]
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda one: one.method)
 def test_made_anew_from_any_part_of_the_log_it_proposes_the_same(search: Search) -> None:
     log = searched(search)
-    for cut in range(3, len(log), 12):
+    for cut in range(4, len(log), 17):
         proposals = made(search)
         for event in log[:cut]:
             proposals.replay(event)
