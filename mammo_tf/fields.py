@@ -341,6 +341,27 @@ def set_field(recipe: Value, path: str, text: str) -> Value:
     return set_fields(recipe, [(path, text)])
 
 
+def spelled(recipe: Any, path: str) -> str:
+    """The path of a field in one spelling: elements of a tuple by their field `name`, where they have one.
+
+    Args:
+        recipe: a dataclass.
+        path: as for `set_fields`.
+
+    Raises:
+        MammoError: `field_unknown` with the nearest path.
+    """
+    place, parts = to_json(recipe), []
+    for part in path.split("."):
+        key = _key(place, part)
+        if key is None:
+            raise unknown_field(path, _paths(to_json(recipe)))
+        place = place[key]
+        named = isinstance(key, int) and isinstance(place, dict) and "name" in place
+        parts.append(str(place["name"] if named else key))
+    return ".".join(parts)
+
+
 def _key(place: Any, part: str) -> Any:
     if isinstance(place, dict):
         return part if part in place else None

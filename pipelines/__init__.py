@@ -23,12 +23,14 @@ class Shipped:
         name: as `mammo-tf run` takes it.
         about: the first sentence of its docstring.
         variants: what `--variant` takes.
+        spaces: what `mammo-tf tune --space` takes; none where it has no search space.
         path: of the file.
     """
 
     name: str
     about: str
     variants: tuple[str, ...]
+    spaces: tuple[str, ...]
     path: Path
 
 
@@ -60,10 +62,11 @@ def _read(path: Path) -> Shipped:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     about = " ".join((ast.get_docstring(tree) or "").split("\n\n")[0].split())
     functions = [one for one in tree.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
-    variants = tuple(
-        one.name.replace("_", "-") for one in functions if not one.args.args and _named(one.returns) == "Recipe"
+    variants, spaces = (
+        tuple(one.name.replace("_", "-") for one in functions if not one.args.args and _named(one.returns) == kind)
+        for kind in ("Recipe", "Space")
     )
-    return Shipped(path.stem, about, variants, path)
+    return Shipped(path.stem, about, variants, spaces, path)
 
 
 def _named(returns: ast.expr | None) -> str:

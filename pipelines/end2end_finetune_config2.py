@@ -14,12 +14,18 @@
 
 The seed's row: AUC 0.809 (0.746-0.864) on 78 patients of a private cohort. What the synthetic study gives is in
 docs/results.md.
+
+    mammo-tf tune end2end_finetune_config2 --data prepared/target --start runs/baseline
+
+searches around both tables; `--space rungs` over what is trained, the rungs of the ladder (docs/search.md).
 """
 
 from dataclasses import replace
 
 from mammo_tf.data import Augmentation
+from mammo_tf.experiments import search_spaces
 from mammo_tf.recipes import Evaluation, Phase, Preparation, Recipe, Training
+from mammo_tf.recipes.search import Space
 from mammo_tf.training import Stage
 
 TABLE_7 = Augmentation(rotation=10, shift=0.05, zoom=0.1, horizontal_flip=True)
@@ -71,3 +77,13 @@ def as_run() -> Recipe:
             Stage("stage_2", ("all",), 2e-7, 30, dropout=0.5, **shared),
         )),),
     )  # fmt: skip
+
+
+def space() -> Space:
+    """Tables 6 and 7 around their values."""
+    return search_spaces.fine_tuning()
+
+
+def rungs() -> Space:
+    """What is trained: the rungs of the ladder."""
+    return search_spaces.rungs()

@@ -21,10 +21,15 @@ label, batch statistics, normalisation and output, everything, and thresholds.
 
 Mean and standard deviation over three draws of the patches, on test patients who have both. The text adapts by the
 augmentation and Adam's rate of the base training (5e-5) and a decay of 1e-4, and names no number of epochs.
+
+    mammo-tf tune ffdm_to_dbt --data prepared/dbt --start runs/base
+
+searches the settings of SpotTune (docs/search.md).
 """
 
 from mammo_tf.experiments.ffdm_to_dbt.recipes import PAPER, base_recipe, last_layer_recipe, spottune_recipe
 from mammo_tf.recipes import Recipe
+from mammo_tf.recipes.search import Number, Space
 
 
 def recipe() -> Recipe:
@@ -45,3 +50,16 @@ def last_layer() -> Recipe:
 def spottune() -> Recipe:
     """Every residual block twice, chosen for each patch."""
     return spottune_recipe(PAPER)
+
+
+def space() -> Space:
+    """SpotTune's rates, its temperature, and the warp, around the text's values."""
+    return Space(
+        {
+            "stages.spottune.rate": Number(5e-6, 1e-3, log=True),
+            "stages.spottune.weight_decay": Number(1e-5, 1e-2, log=True),
+            "network.temperature": Number(0.5, 10.0, log=True),
+            "training.augmentation.rotation": Number(0.0, 45.0),
+            "training.augmentation.shift_pixels": Number(0.0, 40.0),
+        }
+    )

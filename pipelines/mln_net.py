@@ -28,13 +28,16 @@ slice by slice, `preparation.projection=slice`): `--variant` names a row (`mln-n
 Two rows of the tables the paper lacks, `swin_unet_harmonised` and `mln_net_harmonised`: the same trainings, measured on
 pictures that were carried to the look of the source without a label (docs/harmonising.md).
 
-The paper names no learning rate; 1e-4 is ours. It does not say how any of the others was trained; here every row has
-the budget of MLN-net.
+    mammo-tf tune mln_net --data prepared/source
+
+searches its loss and its rates (docs/search.md). The paper names no learning rate; 1e-4 is ours. It does not say how
+any of the others was trained; here every row has the budget of MLN-net.
 """
 
 from mammo_tf.experiments.mln_net import rows
 from mammo_tf.experiments.mln_net.sizes import PAPER
 from mammo_tf.recipes import Recipe
+from mammo_tf.recipes.search import Number, OneOf, Space, Whole
 
 
 def recipe() -> Recipe:
@@ -85,3 +88,16 @@ def sadn() -> Recipe:
 def unet_branches() -> Recipe:
     """U-Net with a layer normalisation for each branch."""
     return rows.unet_branches.recipe(PAPER)
+
+
+def space() -> Space:
+    """The loss, and how fast it is followed; of any of the rows."""
+    return Space(
+        {
+            "task.loss": OneOf(("dice", "smooth_dice", "dice_and_cross_entropy", "focal_tversky")),
+            "stages.source.rate": Number(1e-5, 2e-3, log=True),
+            "stages.source.weight_decay": Number(1e-5, 1e-2, log=True),
+            "stages.source.warm_up": Whole(0, 400, 50),
+        },
+        objective="val_dice",
+    )

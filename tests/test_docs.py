@@ -75,6 +75,7 @@ LONG = (
     "mammo-tf run pipelines/end2end_baseline.py --smoke -o runs/smoke",
     "mammo-tf run pipelines/end2end_finetune_config1.py --smoke --set training.batch_size=4 -o runs/smoke1",
     "mammo-tf run pipelines/end2end_finetune_config2.py --smoke --variant as-run -o runs/smoke2",
+    "mammo-tf tune end2end_finetune_config1 --smoke --trials 3 -o tuned/smoke",
     "make demo",
 )
 NOT_HERE = {
@@ -100,6 +101,13 @@ NOT_HERE = {
     "--source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
     "mammo-tf adapt runs/baseline prepared/site_2 -o ladder --old prepared/site_1": "run by "
     "tests/adaptation/test_ladder.py",
+    "mammo-tf tune end2end_finetune_config2 --data prepared/target --start runs/baseline --trials 20": "run, small, "
+    "by tests/journeys/test_tune.py",
+    "mammo-tf tune end2end_finetune_config2 --data prepared/target --start runs/baseline --space rungs "
+    "-o tuned/rungs": "the same, and the space by tests/recipes/search/test_space.py",
+    "mammo-tf tune mln_net --data prepared/source --method hyperband": "the same",
+    "mammo-tf run tuned/end2end_finetune_config2/best.py --data prepared/target --start runs/baseline "
+    "-o runs/tuned": "the same",
     "mammo-tf serve saved_models/config2": "serves until it is ended: run by tests/cli/test_services.py",
     "mammo-tf serve --models-config deploy/models.config --models-root saved_models "
     "--batching-config deploy/batching.config --monitoring-config deploy/monitoring.config": "the same, and the files "

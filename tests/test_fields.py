@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.fields import Wording, from_json, one_of, set_field, set_fields, to_json, within
+from mammo_tf.fields import Wording, from_json, one_of, set_field, set_fields, spelled, to_json, within
 
 
 @dataclass(frozen=True)
@@ -145,3 +145,21 @@ def test_a_group_that_was_null_begins_where_a_field_of_it_is_set() -> None:
     for path, words in (("beam.blurr", "no field 'beam.blurr'"), ("network.width", "kind"), ("rows.x", "rows is")):
         with pytest.raises(MammoError, match=words):
             set_field(Outer(), path, "2")
+
+
+def test_a_path_has_one_spelling() -> None:
+    @dataclass(frozen=True)
+    class Row:
+        name: str
+        rate: float = 0.5
+
+    @dataclass(frozen=True)
+    class Table:
+        rows: tuple[Row, ...] = (Row("a"), Row("b"))
+        sizes: tuple[int, ...] = (3, 4)
+
+    assert spelled(Table(), "rows.1.rate") == spelled(Table(), "rows.b.rate") == "rows.b.rate"
+    assert spelled(Table(), "sizes.1") == "sizes.1"
+    assert spelled(Table(), "rows") == "rows"
+    with pytest.raises(MammoError, match="there is no field 'rows.c.rate'"):
+        spelled(Table(), "rows.c.rate")

@@ -26,6 +26,7 @@ def test_every_recipe_is_listed_with_the_variants_that_it_has(capsys):
     assert max(map(len, listed.splitlines())) <= 100
     for one in pipelines.shipped():
         assert "recipe" in one.variants and one.about.endswith(".")
+        assert not one.spaces or f"tune --space {', '.join(one.spaces)}" in listed
         for variant in one.variants:
             load_recipe(one.path, variant)
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 WITHOUT = """
 import importlib.abc, importlib.util, sys
 GONE = set("highdicom pynetdicom dicomweb_client tensorflow_serving grpc_health starlette uvicorn prometheus_client "
-           "httpx tf2onnx onnx onnxruntime cyclonedx_py".split())
+           "httpx tf2onnx onnx onnxruntime cyclonedx_py keras_tuner kt_legacy".split())
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] in GONE else find(name, package)
 class Gone(importlib.abc.MetaPathFinder):
@@ -68,6 +68,7 @@ def test_what_needs_no_extra_works_without(place: Path, words: str) -> None:
         ("client grpc://127.0.0.1:1 study/exams -o c.csv --model a", "serving"),
         ("node model.keras --ae-title A --from B --to C@h:1 --spool s", "dicom-out"),
         ("predict model.keras study/exams -o d.csv --dicom-out d", "dicom-out"),
+        ("tune end2end_finetune_config1 --smoke -o tuned", "tune"),
     ],
 )
 def test_what_needs_one_names_it(place: Path, words: str, extra: str) -> None:
@@ -77,3 +78,4 @@ def test_what_needs_one_names_it(place: Path, words: str, extra: str) -> None:
     assert f"pip install 'mammo_tf[{extra}]'" in line
     assert not (place / "whole").exists()
     assert not (place / "d.csv").exists()
+    assert not (place / "tuned").exists()

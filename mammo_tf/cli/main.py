@@ -26,6 +26,7 @@ from mammo_tf.cli import (
     measuring,
     nodes,
     patients,
+    searching,
     services,
     serving,
     training,
@@ -36,7 +37,19 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import nearest
 
 INTERRUPTED = 130
-FAMILIES = (data, training, serving, services, nodes, adapting, measuring, patients, experiments, installation)
+FAMILIES = (
+    data,
+    training,
+    searching,
+    serving,
+    services,
+    nodes,
+    adapting,
+    measuring,
+    patients,
+    experiments,
+    installation,
+)
 LOG = logging.getLogger("mammo_tf")
 
 

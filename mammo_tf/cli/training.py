@@ -124,7 +124,8 @@ def recipes(options: Namespace) -> None:
         return
     for one in shipped():
         others = ", ".join(variant for variant in one.variants if variant != "recipe")
-        for name, told in ((one.name, one.about), ("", f"--variant {others}" if others else "")):
+        spaces = f"tune --space {', '.join(one.spaces)}" if one.spaces else ""
+        for name, told in ((one.name, one.about), ("", f"--variant {others}" if others else ""), ("", spaces)):
             for number, line in enumerate(wrap(told, WIDTH - INDENT)):
                 print(f"{'' if number else name:{INDENT}s}{line}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,14 +19,13 @@ from mammo_tf.fields import from_json, to_json
 from mammo_tf.imaging.histogram import RULES
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
-from mammo_tf.pipelines import find_recipe
+from mammo_tf.recipes.recipe_file import RecipeFile
 from mammo_tf.study import Projection
 from mammo_tf.training import PRECISIONS, AnyTask, Classification, Segmentation, Stage
 
 FORMAT = 2
 SMOKE_SIZE, SMOKE_BATCH = (128, 128), 8
 SMOKE_CANVAS = (192, 160)  # where pictures keep their pixels
-MODULE = "mammo_tf_recipe"
 FROM_START, FROM_TRAINING = "start", "training"
 
 
@@ -383,28 +381,4 @@ def load_recipe(path: str | Path, variant: str = "recipe") -> Recipe:
     Raises:
         MammoError: `file_missing`, `not_a_recipe`, `variant_unknown`.
     """
-    path = find_recipe(path)
-    specification = importlib.util.spec_from_file_location(MODULE, path)
-    if specification is None or specification.loader is None:
-        raise MammoError("not_a_recipe", f"{path} is not a Python file", "mammo-tf recipes lists the package's own")
-    module = importlib.util.module_from_spec(specification)
-    try:
-        specification.loader.exec_module(module)
-    except MammoError:
-        raise
-    except Exception as error:  # a recipe is the user's own code, and may raise anything
-        raise MammoError("not_a_recipe", f"{path} cannot be run as a recipe: {error}") from error
-    functions = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == MODULE}
-    function = functions.get(variant.replace("-", "_"))
-    if not callable(function):
-        known = ", ".join(name for name in functions if not name.startswith("_")) or "none"
-        raise MammoError("variant_unknown", f"{path} has no variant {variant!r}", f"It has {known}")
-    try:
-        made = function()
-    except MammoError:
-        raise
-    except Exception as error:  # as above
-        raise MammoError("not_a_recipe", f"{path}: {variant} fails: {error}") from error
-    if not isinstance(made, Recipe):
-        raise MammoError("not_a_recipe", f"{path}: {variant} gives no Recipe")
-    return made
+    return RecipeFile(path).made(variant, Recipe, "variant")

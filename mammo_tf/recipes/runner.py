@@ -59,7 +59,8 @@ def run(
         MammoError: see `train`.
     """
     make_strategy()  # of several machines it comes before all else
-    folder, origin, asked = _begun(recipe, folder, data, start)
+    folder = Path(folder)
+    origin, asked = begun_with(recipe, data, start)
     with claim(folder, recipe, asked, overwrite):
         return measure(_trained(recipe, folder, data, origin, asked, workers, say, root), recipe, say)
 
@@ -75,8 +76,8 @@ def follow(recipe: Recipe, folder: str | Path, data: str | Path, start: str | Pa
         MammoError: `worker_differs`, and what `train` raises.
     """
     make_strategy()
-    folder, origin, asked = _begun(recipe, folder, data, start)
-    _trained(recipe, folder, data, origin, asked, 1, lambda line: None, None)
+    origin, asked = begun_with(recipe, data, start)
+    _trained(recipe, Path(folder), data, origin, asked, 1, lambda line: None, None)
 
 
 def train(
@@ -99,7 +100,8 @@ def train(
             not the task's, and what the rooms on the way raise.
     """
     make_strategy()
-    folder, origin, asked = _begun(recipe, folder, data, start)
+    folder = Path(folder)
+    origin, asked = begun_with(recipe, data, start)
     with claim(folder, recipe, asked, overwrite):
         return _trained(recipe, folder, data, origin, asked, workers, say, root)
 
@@ -132,10 +134,14 @@ def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> R
     )
 
 
-def _begun(
-    recipe: Recipe, folder: str | Path, data: str | Path | Records, start: str | Path | None
-) -> tuple[Path, ModelFile | None, dict[str, str]]:
-    """The run folder, the start model, and what decides the result next to the recipe; refusals before any work."""
+def begun_with(
+    recipe: Recipe, data: str | Path | Records, start: str | Path | None
+) -> tuple[ModelFile | None, dict[str, str]]:
+    """The start model, and digests of what decides the result next to the recipe; refusals before any work.
+
+    Raises:
+        MammoError: `start_missing`, `start_unwanted`, `start_unfit`, `file_missing`; those of `load_start`.
+    """
     start = start or recipe.start
     if start is None and recipe.needs_start:
         raise MammoError(
@@ -155,7 +161,7 @@ def _begun(
         "start": "" if origin is None else origin.card.sealed(origin.model).identity,
         **digests_of_matching(recipe),
     }
-    return Path(folder), origin, asked
+    return origin, asked
 
 
 def _trained(

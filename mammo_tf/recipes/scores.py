@@ -57,10 +57,13 @@ def score_splits(
     records: Records,
     steps: Preprocessing,
     recipe: Recipe,
-    folder: Path,
+    folder: Path | None,
     splits: Sequence[str] = EVALUATED,
 ) -> pd.DataFrame:
-    """Scores of the labelled pictures of the splits that are there, with the columns of the recipe's task."""
+    """Scores of the labelled pictures of the splits that are there, with the columns of the recipe's task.
+
+    Masks go to the folder; None writes none.
+    """
     devices = tf.distribute.get_strategy().num_replicas_in_sync
     scoring = Scoring(steps, recipe.training.batch_size, recipe.evaluation.flips, devices > 1, recipe.scoring)
     tables = []

@@ -259,7 +259,7 @@ class _Keeper(keras.callbacks.Callback):
             check_first(self.stage.monitor, values[self.stage.monitor])
         row = {"stage": self.stage.name, "epoch": epoch + 1, **values, "rate": self.rate, "seconds": self._seconds()}
         history = [*self.state["history"], row]
-        finished = bool(self.model.stop_training) or epoch + 1 >= self.stage.epochs
+        finished = bool(self.model.stop_training)  # a stage whose epochs are used up goes on where it is given more
         self.state = {"epoch": epoch, "history": history, "finished": finished}
         save_state(self.path, self.model, self.others, self.state)
         if self.told is not None:

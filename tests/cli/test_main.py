@@ -13,7 +13,7 @@ import pytest
 import mammo_tf
 from mammo_tf.cli.main import FAMILIES, main, parser
 
-HEAVY = ("tensorflow", "keras", "numpy", "pandas", "cv2")
+HEAVY = ("tensorflow", "keras", "keras_tuner", "numpy", "pandas", "cv2")
 
 
 def ended(capsys: pytest.CaptureFixture, *words: str) -> tuple[int, str, str]:

@@ -26,4 +26,4 @@ RUNGS: tuple[Rung, ...] = (
     *(one for rung in FITTED for one in (rung, on_harmonised(rung))),
 )
 
-__all__ = ["RUNGS", "Climbed", "Rung", "Site"]
+__all__ = ["FITTED", "RUNGS", "Climbed", "Rung", "Site"]

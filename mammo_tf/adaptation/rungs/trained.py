@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.rungs.harmonised import harmonising_of, unfit_to_harmonise
 from mammo_tf.adaptation.rungs.rung import FROM_VALIDATION, LABELS, Climbed, Say, Site
 from mammo_tf.errors import MammoError
@@ -20,7 +21,7 @@ from mammo_tf.recipes.scores import plan_of
 from mammo_tf.training import ModelFile, Stage
 
 Unfit = Callable[[ModelFile, Sequence[Stage]], str]
-Stages = Callable[[Site], tuple[Stage, ...]]
+Stages = Callable[[LadderSettings], tuple[Stage, ...]]
 
 
 def parts_missing(model: ModelFile, stages: Sequence[Stage]) -> str:
@@ -48,7 +49,7 @@ class Fitted:
 
     Attributes:
         name, title: see `Rung`.
-        stages: of the training, given the site.
+        stages: of the training, given the ladder's settings.
         lacking: why a model cannot be trained so.
         spottune: whether residual blocks are doubled first.
         on_harmonised: whether it trains on, and is served, harmonised pictures.
@@ -69,7 +70,9 @@ class Fitted:
             return "a network of several branches trains on looks of its own making: train it by its recipe"
         if not site.both_classes_in_training:
             return "training patients of the site with labels of both classes are wanted"
-        return self.lacking(site.model, self.stages(site)) or (unfit_to_harmonise(site) if self.on_harmonised else "")
+        return self.lacking(site.model, self.stages(site.settings)) or (
+            unfit_to_harmonise(site) if self.on_harmonised else ""
+        )
 
     def climb(self, site: Site, folder: Path, say: Say) -> Climbed:
         """See `Rung`."""
@@ -88,7 +91,9 @@ class Fitted:
             needs_start=True,
             preparation=preparation,
             training=site.settings.training,
-            phases=(Phase(self.stages(site), plan_of(site.model.card, site.settings.samples, site.settings.draws)),),
+            phases=(
+                Phase(self.stages(site.settings), plan_of(site.model.card, site.settings.samples, site.settings.draws)),
+            ),
         )
         said = description_of(site.model.model)
         return replace(recipe, network=SpotTune(said)) if self.spottune and said is not None else recipe
@@ -96,20 +101,20 @@ class Fitted:
 
 def first(*parts: str, **changed: bool) -> Stages:
     """One stage as `settings.first`, of these parts."""
-    return lambda site: (replace(site.settings.first, trainable=parts, **changed),)  # type: ignore[arg-type]
+    return lambda settings: (replace(settings.first, trainable=parts, **changed),)  # type: ignore[arg-type]
 
 
 def staged(*parts: str) -> Stages:
     """The parts first, then everything."""
-    return lambda site: (
-        replace(site.settings.first, trainable=parts),
-        replace(site.settings.second, trainable=("all",)),
+    return lambda settings: (
+        replace(settings.first, trainable=parts),
+        replace(settings.second, trainable=("all",)),
     )
 
 
-def everything(site: Site) -> tuple[Stage, ...]:
+def everything(settings: LadderSettings) -> tuple[Stage, ...]:
     """All weights at once."""
-    return (replace(site.settings.second, trainable=("all",)),)
+    return (replace(settings.second, trainable=("all",)),)
 
 
 def on_harmonised(rung: Fitted) -> Fitted:
