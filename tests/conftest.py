@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +124,13 @@ def records(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     preprocessing = Preprocessing.preset("legacy", (128, 128))
     prepare(read_manifest(films), films.parent, folder, preprocessing, examples_per_shard=20)
     return open_records(folder)
+
+
+@pytest.fixture(scope="session")
+def interruptible() -> Callable[[Sequence[str]], list[str]]:
+    """Makes of a command one that heeds Ctrl-C even where the tests are a shell's background process, which does not.
+
+    Nothing of Python runs between fork and exec: where another test of the process has used gRPC that may hang.
+    """
+    code = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    return lambda command: [sys.executable, "-c", code, *command]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,11 +30,6 @@ while time.monotonic() < end:
 
 def press() -> None:
     signal.raise_signal(signal.SIGINT)
-
-
-def restored() -> None:
-    """A shell's background process, such as this test may be, ignores Ctrl-C; the command under test does not."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +135,9 @@ def test_both_together_and_a_process_that_ignores_it() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_prepare_stops_where_tensorflow_would_swallow_it(films: Path, tmp_path: Path) -> None:
+def test_prepare_stops_where_tensorflow_would_swallow_it(
+    films: Path, tmp_path: Path, interruptible: Callable[[Sequence[str]], list[str]]
+) -> None:
     """A TensorFlow whose import drops every KeyboardInterrupt, as the real one drops some."""
     flag = tmp_path / "loading"
     (tmp_path / "fake" / "tensorflow").mkdir(parents=True)
@@ -147,7 +145,7 @@ def test_prepare_stops_where_tensorflow_would_swallow_it(films: Path, tmp_path: 
     command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(films), "-o", str(tmp_path / "out")]
     command += ["--size", "64x64", "--preset", "legacy"]
     environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'fake'}:{Path(__file__).parents[2]}"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=restored)
+    process = subprocess.Popen(interruptible(command), env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
     while not flag.exists():
         assert time.monotonic() < deadline
@@ -162,12 +160,14 @@ def test_prepare_stops_where_tensorflow_would_swallow_it(films: Path, tmp_path: 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_prepare_stops_whenever_it_is_interrupted(films: Path, tmp_path: Path) -> None:
+def test_prepare_stops_whenever_it_is_interrupted(
+    films: Path, tmp_path: Path, interruptible: Callable[[Sequence[str]], list[str]]
+) -> None:
     """With the real libraries: 0 only where the records are complete, else 130, and the next run completes them."""
     command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(films), "--size", "64x64", "-o"]
     for number in range(40):
         out = tmp_path / str(number)
-        process = subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True, preexec_fn=restored)
+        process = subprocess.Popen(interruptible([*command, str(out)]), stderr=subprocess.PIPE, text=True)
         time.sleep(0.4 + number * 0.15)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -228,7 +229,9 @@ def test_legacy_files_of_tensorflow_addons(golden: Path, tmp_path: Path, capsys:
     assert "is there already" in command(stored, "-o", model, "--recipe", page)
 
 
-def test_ctrl_c_leaves_a_state_that_can_go_on(films: Path, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_state_that_can_go_on(
+    films: Path, tmp_path: Path, interruptible: Callable[[Sequence[str]], list[str]]
+) -> None:
     table = read_manifest(films)[:20]
     generator = np.random.default_rng(0)
     import cv2
@@ -239,9 +242,7 @@ def test_ctrl_c_leaves_a_state_that_can_go_on(films: Path, tmp_path: Path) -> No
     write_manifest(table, tmp_path / "manifest.csv")
     command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(tmp_path / "manifest.csv")]
     command += ["-o", str(tmp_path / "out"), "--size", "1024x1024", "--preset", "legacy"]
-    # a shell's background process, such as this test may be, ignores Ctrl-C; the command does not
-    restored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=restored)
+    process = subprocess.Popen(interruptible(command), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in (tmp_path / "out").glob(".part-*")):  # pictures are being written
         assert time.monotonic() < deadline
