@@ -132,6 +132,18 @@ def test_bad_input_is_one_line(
     assert says in error and error.count("\n") == 1
 
 
+def test_only_what_is_watched_waits_for_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command than `run`, in a pod whose operator set TF_CONFIG, would wait for ever."""
+    from mammo_tf.training.cluster import in_cluster
+
+    monkeypatch.setenv("TF_CONFIG", TWO.environment)
+    assert not in_cluster()
+    monkeypatch.setenv("MAMMO_TF_HEARTBEAT", "file")
+    assert in_cluster()
+    monkeypatch.delenv("TF_CONFIG")
+    assert not in_cluster()
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from mammo_tf.data.shares import Share
 from mammo_tf.errors import MammoError
-from mammo_tf.launcher import HEARTBEAT, LOST, cluster_of_environment
+from mammo_tf.launcher import HEARTBEAT, LOST, cluster_of_environment, launched
 
 SPOKEN = 16384  # bytes that the first machine can say at once
 OF_PEERS = (
@@ -30,8 +30,11 @@ OF_PEERS = (
 
 
 def in_cluster() -> bool:
-    """Whether this process is one of several machines, as `TF_CONFIG` says."""
-    return cluster_of_environment(os.environ) is not None
+    """Whether this process is one of several machines: `TF_CONFIG` says so, and a launcher watches it.
+
+    A process that nobody watches would wait for its peers for ever; commands other than `run` train by themselves.
+    """
+    return launched(os.environ) and cluster_of_environment(os.environ) is not None
 
 
 def cluster_strategy() -> tf.distribute.Strategy:

@@ -74,6 +74,7 @@ def _stages(records: Records, folder: Path, machines: int, devices: int = 1) -> 
         if machines > 1:
             task = {"type": "worker", "index": number}
             environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+            environment["MAMMO_TF_HEARTBEAT"] = str(folder / f"heartbeat_{number}")
         processes.append(subprocess.Popen([sys.executable, "-c", code], env=environment))
     try:
         assert [process.wait(240) for process in processes] == [0] * machines
