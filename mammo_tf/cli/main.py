@@ -131,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parsed(words)
     options.words = words
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else the first process has all of a GPU's memory
     handler = _log_to_standard_error() if options.verbose else None
     try:
         LOG.info(version())

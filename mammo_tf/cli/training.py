@@ -42,6 +42,9 @@ def _run_options(one: ArgumentParser) -> None:
     one.add_argument("--smoke", action="store_true", help="the same in about twenty seconds on synthetic data")
     one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest")
     one.add_argument("--overwrite", action="store_true", help="remove another recipe's run from the folder")
+    one.add_argument(
+        "--devices", type=whole_number, metavar="N", help="train on N GPUs, or N parts of the processor (all GPUs)"
+    )
     several = one.add_argument_group("several machines (TF_CONFIG, where it is set, says the first two)")
     several.add_argument("--workers-file", metavar="FILE", help="host:port of each machine, a line each")
     several.add_argument("--worker", type=int, metavar="N", help="which line is this machine, from 0")
@@ -80,7 +83,10 @@ def _run(options: Namespace, first: bool) -> None:
         from mammo_tf.recipes.smoke_study import smoke_material
         from mammo_tf.reporting.lines import number_lines
         from mammo_tf.training import make_strategy
+        from mammo_tf.training.devices import DEVICES
 
+    if options.devices:
+        os.environ[DEVICES] = str(options.devices)
     make_strategy()  # of several machines it comes before all else
     recipe = load_recipe(options.recipe, options.variant)
     if options.smoke:

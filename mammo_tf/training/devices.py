@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 import tensorflow as tf
@@ -9,20 +10,41 @@ import tensorflow as tf
 from mammo_tf.errors import MammoError
 from mammo_tf.training.cluster import cluster_strategy, in_cluster
 
+DEVICES = "MAMMO_TF_DEVICES"
+
 
 @cache  # two strategies in a process share TensorFlow's collective groups, and the second one's shapes may not fit
 def make_strategy() -> tf.distribute.Strategy:
     """The strategy of all machines of a cluster, where this is one of them; else `MirroredStrategy` over all GPUs, or
-    over all logical CPU devices, if there are several; else the default one."""
+    over all logical CPU devices, if there are several; else the default one.
+
+    The environment's `MAMMO_TF_DEVICES` asks for so many devices: the first GPUs, or parts of the processor.
+
+    Raises:
+        MammoError: `devices_missing`, `devices_late`.
+    """
     if in_cluster():
         return cluster_strategy()
-    for kind in ("GPU", "CPU"):
-        devices = tf.config.list_logical_devices(kind)
-        if len(devices) > 1:
-            return tf.distribute.MirroredStrategy([device.name for device in devices])
-        if devices and kind == "GPU":
-            break
-    return tf.distribute.get_strategy()
+    devices = _devices(int(os.environ.get(DEVICES) or 0))
+    return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+
+
+def _devices(wanted: int) -> list[str]:
+    """Names of the devices that train, all that there are where 0 are wanted."""
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if kind == "CPU" and wanted > 1:
+        parts = [tf.config.LogicalDeviceConfiguration()] * wanted
+        try:
+            tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
+        except RuntimeError as error:
+            sentence = f"TensorFlow has begun, and the processor cannot be made {wanted} devices any more"
+            raise MammoError("devices_late", sentence, f"Set {DEVICES} before anything is built") from error
+    found = [device.name for device in tf.config.list_logical_devices(kind)]
+    if wanted > len(found):
+        raise MammoError(
+            "devices_missing", f"{wanted} devices are asked for, and there are {len(found)}: {', '.join(found)}"
+        )
+    return found[:wanted] if wanted else found
 
 
 def replicas(strategy: tf.distribute.Strategy) -> int:

@@ -172,3 +172,57 @@ def test_batches_that_cannot_be_shared_out_are_told(size: int, devices: int, nea
     assert caught.value.remedy == f"Take batches of {nearest}"
     check_shared(size, "mixed_float16", 1)
     check_shared(devices * 2, "mixed_bfloat16", devices)
+
+
+RESUMED = """
+import json, sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from mammo_tf.training import fit_stage, make_strategy, replicas
+strategy = make_strategy()
+assert replicas(strategy) == {devices}
+import pytest, test_fit
+from mammo_tf.data import Augmentation
+from mammo_tf.records import open_records
+stage = test_fit._stage(epochs=3, rate=1e-3, trainable=("all",), optimizer="sgd", rate_patience=1, average=0.8)
+with strategy.scope():
+    model = test_fit.make_model()
+material = test_fit.make_material(open_records({records!r}), Augmentation(), batch_size=4)
+def told(history):
+    if len(history) == {until}:
+        json.dump([[row["loss"], row["val_loss"]] for row in history], open({out!r}, "w"))
+        raise SystemExit
+fit_stage(model, stage, material, {folder!r}, strategy, on_epoch=told)
+"""
+
+
+@pytest.mark.long
+def test_a_run_goes_on_with_another_number_of_devices(records: Records, tmp_path: Path) -> None:
+    def epochs(folder: str, devices: int, until: int) -> list[list[float]]:
+        out = tmp_path / f"{folder}.json"
+        code = RESUMED.format(
+            tests=str(Path(__file__).parent), root=str(Path(__file__).parents[2]), records=str(records.folder),
+            devices=devices, until=until, folder=str(tmp_path / folder), out=str(out),
+        )  # fmt: skip
+        asked = {"TF_CPP_MIN_LOG_LEVEL": "3", "MAMMO_TF_DEVICES": str(devices)}
+        subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **asked})
+        return json.loads(out.read_text())
+
+    for until, devices in ((1, 2), (2, 4), (3, 1)):
+        found = epochs("changing", devices, until)
+    np.testing.assert_allclose(found, epochs("alone", 1, 3), rtol=1e-4)
+
+
+def test_the_number_of_devices_is_asked_for() -> None:
+    code = """
+from mammo_tf.errors import MammoError
+from mammo_tf.training import make_strategy, replicas
+from mammo_tf.training.devices import _devices
+assert replicas(make_strategy()) == 2
+for wanted, code in ((3, "devices_late"), (1, "")):
+    try:
+        assert len(_devices(wanted)) == 1
+    except MammoError as error:
+        assert error.code == code, error
+"""
+    asked = {"TF_CPP_MIN_LOG_LEVEL": "3", "MAMMO_TF_DEVICES": "2"}
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **asked})
