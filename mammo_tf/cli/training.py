@@ -45,6 +45,7 @@ def _run_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--devices", type=whole_number, metavar="N", help="train on N GPUs, or N parts of the processor (all GPUs)"
     )
+    one.add_argument("--deterministic", action="store_true", help="the same run twice gives the same bytes")
     several = one.add_argument_group("several machines (TF_CONFIG, where it is set, says the first two)")
     several.add_argument("--workers-file", metavar="FILE", help="host:port of each machine, a line each")
     several.add_argument("--worker", type=int, metavar="N", help="which line is this machine, from 0")
@@ -83,8 +84,10 @@ def _run(options: Namespace, first: bool) -> None:
         from mammo_tf.recipes.smoke_study import smoke_material
         from mammo_tf.reporting.lines import number_lines
         from mammo_tf.training import make_strategy
-        from mammo_tf.training.devices import DEVICES
+        from mammo_tf.training.devices import DEVICES, keep_determinism
 
+    if options.deterministic:
+        keep_determinism()
     if options.devices:
         os.environ[DEVICES] = str(options.devices)
     make_strategy()  # of several machines it comes before all else

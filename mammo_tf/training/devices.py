@@ -47,6 +47,14 @@ def _devices(wanted: int) -> list[str]:
     return found[:wanted] if wanted else found
 
 
+def keep_determinism() -> None:
+    """Every operation gives the same bytes for the same input, on one kind of device and one number of threads.
+
+    Call it before TensorFlow does anything else. docs/determinism.md has what it costs, and what it does not promise.
+    """
+    tf.config.experimental.enable_op_determinism()
+
+
 def replicas(strategy: tf.distribute.Strategy) -> int:
     """Number of devices that share a batch."""
     return int(strategy.num_replicas_in_sync)
