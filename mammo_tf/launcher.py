@@ -23,6 +23,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.json_text import parsed_json
 
 CLUSTER, HEARTBEAT = "TF_CONFIG", "MAMMO_TF_HEARTBEAT"
+ALONE = "alone"  # said by a process that waits for no peer any more
 LOST = 75  # the exit code of a process whose peers have gone
 FINAL = (0, 2, 130)  # done, bad input, interrupted: not begun again
 POLL, ASKED, PAUSE = 0.2, 2.0, 2.0  # seconds
@@ -128,7 +129,7 @@ def launch(
     Args:
         command: of the process, which tells that it is getting on by writing to the file `HEARTBEAT`.
         cluster: of which it is a part.
-        deadline: seconds without a sign of life after which it is ended.
+        deadline: seconds without a sign of life after which it is ended; none once it has said `ALONE`.
         restarts: how often it is begun again, when it, or one of its peers, was lost; it resumes after the last whole
             epoch.
         say: is told in a line what happens.
@@ -161,7 +162,7 @@ def _watched(command: Sequence[str], cluster: Cluster, deadline: float, heartbea
     ended = _ending(process)
     try:
         while process.poll() is None:
-            if time.time() - heartbeat.stat().st_mtime > deadline:
+            if time.time() - heartbeat.stat().st_mtime > deadline and heartbeat.read_text() != ALONE:
                 raise _hangs(cluster, deadline)
             time.sleep(POLL)
         return process.returncode

@@ -84,6 +84,19 @@ def test_signs_of_life_hold_the_deadline_off() -> None:
     assert launch(_process(program), TWO, deadline=1.2) == 0
 
 
+def test_what_waits_for_nobody_has_no_deadline() -> None:
+    """The first machine measures after training, for as long as it takes."""
+    program = "import os, pathlib, time; pathlib.Path(os.environ['MAMMO_TF_HEARTBEAT']).write_text('alone')\n"
+    assert launch(_process(program + "time.sleep(1.2)"), TWO, deadline=0.5) == 0
+
+
+def test_devices_are_of_one_machine(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "workers.txt").write_text("a:1\nb:2")
+    words = ("--workers-file", str(tmp_path / "workers.txt"), "--worker", "0", "--devices", "2")
+    assert main(["run", "end2end_baseline", "--data", "nowhere", *words]) == 2
+    assert "--devices is of one machine" in capsys.readouterr().err
+
+
 def test_a_launcher_that_is_told_to_end_ends_its_process(tmp_path: Path) -> None:
     child = tmp_path / "child"
     program = f"import os, time; open({str(child)!r}, 'w').write(str(os.getpid())); time.sleep(60)"

@@ -64,6 +64,9 @@ def run(options: Namespace) -> int | None:
     if cluster is not None and not launched(os.environ):
         if options.smoke and not options.data:
             raise MammoError("data_missing", "several machines share their records", "Name them with --data")
+        if options.devices:
+            sentence = "--devices is of one machine; each of several trains on all of its GPUs"
+            raise MammoError("option_wrong", sentence, "Hide GPUs with CUDA_VISIBLE_DEVICES")
         command = (sys.executable, "-m", "mammo_tf", *options.words)
         return launch(command, cluster, options.deadline, options.restarts, partial(print, file=sys.stderr, flush=True))
     with tensorflow_loaded():

@@ -24,6 +24,7 @@ from mammo_tf.recipes.training_domain import with_domain
 from mammo_tf.records import Records, open_records
 from mammo_tf.study import SPLITS
 from mammo_tf.training import ModelCard, ModelFile, make_strategy, save_model
+from mammo_tf.training.cluster import wait_no_more
 from mammo_tf.training.model_file import is_whole, read_card
 
 Say = Callable[[str], None]
@@ -185,6 +186,7 @@ def _trained(
         say(remark)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
     model = Trainer(recipe, folder, records, steps, say).all_phases(origin)
+    wait_no_more()
     finished = rebuild(model, dtype="float32", synchronized=False)  # for serving: no optimiser, one device
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)
     card = trained_card(recipe, records, final, origin)

@@ -29,7 +29,8 @@ def check_together(recipe: Recipe, data: str | Path | Records, asked: dict[str, 
         sentence = "batch_weights on several machines would weigh each machine's part of a batch by itself"
         raise MammoError("balance_unsafe", sentence, "Take balanced_sampling, or one machine")
     own = {"recipe": recipe_digest(recipe), **{f"digest of {name}": value for name, value in asked.items()}}
-    check_same(strategy, {"version of mammo_tf": __version__, **own})
+    devices = str(len(strategy.extended.worker_devices))
+    check_same(strategy, {"version of mammo_tf": __version__, "number of devices": devices, **own})
 
 
 def recipe_digest(recipe: Recipe) -> str:

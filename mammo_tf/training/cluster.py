@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from mammo_tf.data.shares import Share
 from mammo_tf.errors import MammoError
-from mammo_tf.launcher import HEARTBEAT, LOST, cluster_of_environment, launched
+from mammo_tf.launcher import ALONE, HEARTBEAT, LOST, cluster_of_environment, launched
 
 SPOKEN = 16384  # bytes that the first machine can say at once
 OF_PEERS = (
@@ -148,6 +148,13 @@ def beat() -> None:
         Path(path).write_text(str(time.time()))
 
 
+def wait_no_more() -> None:
+    """Tells the launcher that training is over: what the first machine measures takes as long as it takes."""
+    path = os.environ.get(HEARTBEAT)
+    if path:
+        Path(path).write_text(ALONE)
+
+
 class Beats(keras.callbacks.Callback):
     """Tells the launcher of every batch."""
 
@@ -160,7 +167,7 @@ class OfFirst(keras.callbacks.Callback):
 
     Args:
         strategy: of the machines.
-        model: what is validated: a copy for one device.
+        copy: what is validated, a network for one device, which gets the weights; None on other machines.
         validate: gives the figures of a model.
     """
 
