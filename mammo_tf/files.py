@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from mammo_tf.errors import MammoError
 from mammo_tf.json_text import parsed_json
 
-LOCK = ".lock"
+LOCK, HALF = ".lock", ".half-"
 DAMAGED = (  # what readers of NumPy's and Keras' archives raise for files that lost their end or were changed
     OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError, MemoryError,
     SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
@@ -54,27 +54,24 @@ def disk_errors(path: str | Path) -> Iterator[None]:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A path next to `path` to write a file to; renamed to `path` at the end, removed if the body fails.
 
-    Folders on the way are made. The file is on disk before it gets its name.
+    Folders on the way are made. The file is on disk before it gets its name, and the name when this returns.
     """
     path = Path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-        os.close(handle)
-        beside = Path(name)
-        try:
+        with _half(lambda: tempfile.mkstemp(path.suffix, f".{path.stem}{HALF}", path.parent)) as beside:
             yield beside
-            with beside.open("rb+") as stream:
-                os.fsync(stream.fileno())
+            sync(beside)
             beside.chmod(0o666 & ~_umask())
             beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+            sync(path.parent)
 
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """A folder next to `path` to fill; renamed to `path` at the end, removed if the body fails.
+
+    All that it holds is on disk before it gets its name, and the name when this returns.
 
     Raises:
         MammoError: `folder_exists` if `path` is there already and is not an empty folder.
@@ -84,13 +81,77 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise MammoError("folder_exists", f"{path} exists already", "Name another folder or remove it")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        try:
+        with _half(lambda: _folder_beside(path)) as beside:
             yield beside
             beside.chmod(0o777 & ~_umask())
+            for inside in (beside, *beside.rglob("*")):
+                sync(inside)
             beside.replace(path)
+            sync(path.parent)
+
+
+def _folder_beside(path: Path) -> tuple[int, str]:
+    name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{HALF}")
+    return os.open(name, os.O_RDONLY), name
+
+
+@contextmanager
+def _half(make: Callable[[], tuple[int, str]]) -> Iterator[Path]:
+    """What `make` opens and names, removed at the end where it still has that name.
+
+    It is locked as long as the body runs, so that who looks for what the dead have left lets it be.
+    """
+    while True:
+        handle, name = make()
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if Path(name).exists():
+            break
+        os.close(handle)  # who looked for halves was quicker
+    try:
+        yield Path(name)
+    finally:
+        os.close(handle)
+        _remove(Path(name))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_halves(folder: str | Path, of: str = "**/.*") -> None:
+    """Removes what `atomic_path` and `atomic_folder` of killed processes left in a folder, `of` some names or below all."""
+    for path in list(Path(folder).glob(f"{of}{HALF}*")):
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path)
+        except OSError:  # its writer lives, or the file system has no locks
+            continue
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            os.close(handle)
+
+
+def sync(path: str | Path) -> None:
+    """Waits until the disk has a file's content, or the names in a folder: a power cut loses neither.
+
+    Raises:
+        OSError: what the disk says; not that of a file system that knows no such thing for folders.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
 
 
 class Kind(NamedTuple):
@@ -165,6 +226,7 @@ def claim(
             told = f" ({differs} differs)" if differs else ""
             raise MammoError(kind.code, f"{folder} holds {kind.other}{told}", kind.remedy)
         LOG.info("%s: %s", folder, "continues with what is there" if again else "begins")
+        remove_halves(folder)
         if not again:
             write_json(path, wanted | dict(more or {}))
         yield again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import LOCK, Kind, claim, locked, read_json
+from mammo_tf.files import HALF, LOCK, Kind, atomic_folder, atomic_path, claim, locked, read_json
 
 KIND = Kind("asked.json", "thing", "another thing", "other_thing", "Take another", beside=("prepared",))
 
@@ -206,3 +207,44 @@ def test_json_that_cannot_be_read_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(MammoError, match="is not readable JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_halves_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom mammo_tf.files import atomic_folder, atomic_path\n"
+        "with atomic_path(sys.argv[1] + '/deep/a.csv') as one, atomic_folder(sys.argv[1] + '/b') as other:\n"
+        "    (other / 'c').write_text('x')\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with claim(tmp_path, KIND, {}, begin_anew=lambda: True):
+            living = sorted(path.name for path in tmp_path.rglob(".*") if HALF in path.name)
+        process.kill()
+    assert [name.partition(HALF)[0] for name in living] == [".a", ".b"]
+    assert all(next(tmp_path.rglob(name)) for name in living)
+    (tmp_path / ".half-a.mine.txt").write_text("a user's")
+    with claim(tmp_path, KIND, {}):
+        left = sorted(path.name for path in tmp_path.rglob("*"))
+    assert left == [".half-a.mine.txt", LOCK, "asked.json", "deep"]
+
+
+def test_a_file_gets_its_name_when_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: synced.append((Path(f"/proc/self/fd/{handle}").readlink().name, there()))
+    )
+
+    def there() -> bool:
+        return (tmp_path / "a").exists() or (tmp_path / "b").exists()
+
+    with atomic_path(tmp_path / "a") as beside:
+        beside.write_text("x")
+    assert [(name == tmp_path.name, named) for name, named in synced] == [(False, False), (True, True)]
+    (tmp_path / "a").unlink()
+    synced.clear()
+    with atomic_folder(tmp_path / "b") as beside:
+        (beside / "c").write_text("x")
+    assert [named for _, named in synced] == [False, False, True]
+    assert synced[1][0] == "c"
+    assert synced[2][0] == tmp_path.name

@@ -89,7 +89,7 @@ def _manifest_options(one: ArgumentParser) -> None:
 def manifest(options: Namespace) -> None:
     """Lists a collection into manifest.csv and rejects.csv."""
     with held():
-        from mammo_tf.files import LOCK, locked
+        from mammo_tf.files import LOCK, locked, remove_halves
         from mammo_tf.reading.collections import collect
         from mammo_tf.study import check_origin_output, read_manifest, write_rejects
 
@@ -105,6 +105,7 @@ def manifest(options: Namespace) -> None:
     with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     with locked(output / LOCK, output):
+        remove_halves(output, ".*")
         rejected = write_rejects(rejects, output / "rejects.csv")
         if not len(table):
             files, where = counted(rejected, "file"), output / "rejects.csv"

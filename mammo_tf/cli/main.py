@@ -123,7 +123,11 @@ def _log_to_standard_error() -> logging.Handler:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit code: 0, 2 for bad input (one line on standard error), 130 on Ctrl-C."""
+    """Runs one command and returns the exit code.
+
+    Returns:
+        0; 2 for bad input, with one line on standard error; 130 on Ctrl-C and SIGTERM.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the screen's encoding lacks are escaped
             stream.reconfigure(errors="backslashreplace")

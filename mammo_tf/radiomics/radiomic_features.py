@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import from_json, to_json
-from mammo_tf.files import atomic_path, disk_errors, locked, read_json, text_digest, write_json
+from mammo_tf.files import atomic_path, disk_errors, locked, read_json, remove_halves, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.breast import segment
 from mammo_tf.imaging.levels import WHITE, as_uint16
@@ -200,6 +200,7 @@ def extract_features(
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     with locked(output.with_name(f".{output.name}.lock"), output):
+        remove_halves(output.parent, f".{output.stem}*")
         return _extracted(rows, root, output, extraction, workers, asked)
 
 

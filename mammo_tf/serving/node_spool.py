@@ -23,7 +23,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import disk_errors
+from mammo_tf.files import disk_errors, sync
 from mammo_tf.serving.dicom_exams import write_objects
 
 PARTS = INCOMING, WORKING, OUTGOING, FAILED = ("incoming", "working", "outgoing", "failed")
@@ -72,8 +72,8 @@ class Spool:
                 for file in exam.iterdir():
                     if not (target / file.name).exists():  # sent again meanwhile: the newer one counts
                         file.rename(target / file.name)
-                _synced(target)
-                _synced(target.parent)
+                sync(target)
+                sync(target.parent)
                 shutil.rmtree(exam)
                 self._arrived[exam.name] = time.monotonic()
 
@@ -99,9 +99,9 @@ class Spool:
                 folder = self.folder / INCOMING / exam
                 if not folder.exists():
                     folder.mkdir(mode=0o700)
-                    _synced(folder.parent)
+                    sync(folder.parent)
                 Path(beside).rename(folder / name)
-                _synced(folder)
+                sync(folder)
                 self._arrived[exam] = time.monotonic()
         finally:
             Path(beside).unlink(missing_ok=True)
@@ -134,7 +134,7 @@ class Spool:
             write_objects(beside / exam, dict(objects))
             target = self.folder / OUTGOING / f"{exam}_{time.time_ns():x}"
             (beside / exam).rename(target)
-            _synced(target.parent)
+            sync(target.parent)
             beside.rmdir()
         shutil.rmtree(self.folder / WORKING / exam)
 
@@ -151,7 +151,7 @@ class Spool:
     def mark_sent(self, results: Path, peer: str) -> None:
         """Remembers that a peer has all of them."""
         (results / f"{SENT}{peer}").touch(mode=0o600)
-        _synced(results)
+        sync(results)
 
     def is_sent(self, results: Path, peer: str) -> bool:
         """Whether a peer has all of them."""
@@ -164,12 +164,3 @@ class Spool:
     def waiting(self) -> dict[str, int]:
         """How many exams lie in each part."""
         return {part: len(list((self.folder / part).iterdir())) for part in PARTS}
-
-
-def _synced(folder: Path) -> None:
-    """Waits until the disk has a folder's entries."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import Kinds, convert, to_json
-from mammo_tf.files import disk_errors
+from mammo_tf.files import disk_errors, sync
 from mammo_tf.json_text import parsed_json
 from mammo_tf.recipes.search.space import Label
 
@@ -151,8 +151,8 @@ class TrialLog:
             stream.write(line)
             stream.flush()
             os.fsync(stream.fileno())
-        if new:
-            _sync_folder(self.path.parent)
+            if new:
+                sync(self.path.parent)
         self.events.append(event)
         self._bytes += len(line)
         self._digest = digest
@@ -195,13 +195,3 @@ class TrialLog:
 def _digest(before: str, content: Any) -> str:
     text = before + json.dumps(content, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:LETTERS]
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that the name of a new file survives a power cut."""
-    with disk_errors(folder):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
