@@ -123,7 +123,7 @@ def _remove(path: Path) -> None:
 
 
 def remove_halves(folder: str | Path, of: str = "**/.*") -> None:
-    """Removes what `atomic_path` and `atomic_folder` of killed processes left in a folder, `of` some names or below all."""
+    """Removes what killed processes left of `atomic_path` and `atomic_folder`: below a folder, or in it `of` a name."""
     for path in list(Path(folder).glob(f"{of}{HALF}*")):
         try:
             handle = os.open(path, os.O_RDONLY)

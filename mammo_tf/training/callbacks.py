@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -71,6 +74,51 @@ class FiniteLoss(keras.callbacks.Callback):
             f"of the images {', '.join(names[:SHOWN])}{more}"
         )
         raise MammoError("loss_not_finite", sentence, "Lower the learning rate, or look at these images")
+
+
+class Waiting(keras.callbacks.Callback):
+    """The share of an epoch's steps that went by before their batch was there, as `waiting` in the logs.
+
+    0 where the input keeps ahead of the network; 0.3 says that a faster input would save three tenths of the time.
+    It stands first, so that what other callbacks do before a step is not taken for a wait.
+
+    Args:
+        batches: of the stream that a step takes.
+    """
+
+    def __init__(self, batches: int = 1) -> None:
+        super().__init__()
+        self.batches = batches
+        self.arrivals: deque[float] = deque()  # of batches whose step has not ended
+
+    def watched(self, stream: tf.data.Dataset) -> tf.data.Dataset:
+        """The stream, whose batches tell when they have come."""
+
+        def note() -> np.ndarray:
+            self.arrivals.append(time.perf_counter())
+            return np.zeros((), np.int64)
+
+        def passed_on(*batch: Any) -> Any:
+            with tf.control_dependencies([tf.numpy_function(note, [], tf.int64)]):
+                return tf.nest.map_structure(tf.identity, batch)
+
+        return stream.map(passed_on)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self.started = self.waited = 0.0
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self.begun = time.perf_counter()
+        self.started = self.started or self.begun
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        last = [self.arrivals.popleft() for _ in range(self.batches)][-1]
+        self.waited += max(last - self.begun, 0.0)
+        self.ended = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            logs["waiting"] = round(self.waited / (self.ended - self.started), 4)
 
 
 class WarmUp(keras.callbacks.Callback):

@@ -23,7 +23,7 @@ from mammo_tf.files import digest, write_text
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import rebuild
 from mammo_tf.records import Records
-from mammo_tf.training.callbacks import Averages, BranchStatistics, FiniteLoss, Progress, Validation, WarmUp
+from mammo_tf.training.callbacks import Averages, BranchStatistics, FiniteLoss, Progress, Validation, Waiting, WarmUp
 from mammo_tf.training.checkpoints import (
     BestWeights,
     check_first,
@@ -93,7 +93,8 @@ def fit_stage(
     Returns:
         The model (compiled, float32 or mixed as asked) and one row an epoch: `stage`, `epoch`, `loss`, the task's
         running metrics, `val_loss` and the task's other figures of validation, `penalty` (the weight
-        penalty at the end of the epoch, which `val_loss` holds and `loss` held on its way), `rate`, `seconds`.
+        penalty at the end of the epoch, which `val_loss` holds and `loss` held on its way), `rate`, `waiting` (the
+        share of the time of its steps in which their batch was not there yet), `seconds`.
 
     Raises:
         MammoError: `part_unknown`, `nothing_to_train`, `stream_failed`, `checkpoint_differs`, `checkpoint_damaged`,
@@ -164,12 +165,16 @@ def _run(
     steps = steps_per_epoch(material.training, material.batch_size)
     if not len(material.training) or not steps:
         raise MammoError("nothing_to_train", f"stage {stage.name!r} has no picture to train on", "Look at the split")
+    share = share_of(strategy)
     stream = training_stream(
         material.records, material.training, material.batch_size, material.preprocessing, first, number,
-        material.task.masks(material.records), share_of(strategy),
+        material.task.masks(material.records), share,
     ).map(lambda batch: material.task.pair(batch, model, material.batch_weights))  # fmt: skip
+    waiting = Waiting(share.devices)
+    stream = waiting.watched(stream)
     averages = [Averages()] if stage.average is not None else []
     callbacks = [
+        waiting,
         *averages,
         _validation(material, strategy, model),
         FiniteLoss(stage.name, partial(_image_names, material, number)),
@@ -257,7 +262,8 @@ class _Keeper(keras.callbacks.Callback):
         values = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
         if not self.state["history"]:
             check_first(self.stage.monitor, values[self.stage.monitor])
-        row = {"stage": self.stage.name, "epoch": epoch + 1, **values, "rate": self.rate, "seconds": self._seconds()}
+        clocks = {"waiting": values.pop("waiting"), "seconds": self._seconds()}
+        row = {"stage": self.stage.name, "epoch": epoch + 1, **values, "rate": self.rate, **clocks}
         history = [*self.state["history"], row]
         finished = bool(self.model.stop_training)  # a stage whose epochs are used up goes on where it is given more
         self.state = {"epoch": epoch, "history": history, "finished": finished}

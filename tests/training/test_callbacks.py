@@ -1,7 +1,8 @@
-"""`StagedUnfreezing` in anyone's own fit."""
+"""`StagedUnfreezing` in anyone's own fit; how long a step waits for its batch."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mammo_tf.errors import MammoError
 from mammo_tf.training import Stage, StagedUnfreezing, save_model
-from mammo_tf.training.callbacks import apply_in_place
+from mammo_tf.training.callbacks import Waiting, apply_in_place
 from mammo_tf.training.checkpoints import BestWeights
 
 GENERATOR = np.random.default_rng(0)
@@ -186,3 +188,24 @@ def test_an_average_is_not_kept_silently() -> None:
         StagedUnfreezing([*STAGES, Stage("averaged", ("all",), 0.5, 2, average=0.9)])
     assert caught.value.code == "stage_unfit"
     assert "averaged" in caught.value.sentence
+
+
+@pytest.mark.parametrize(("seconds", "least", "most"), [(0.0, 0.0, 0.5), (0.1, 0.6, 1.0)])
+def test_a_slow_input_is_seen_and_a_quick_one_is_not_blamed(seconds: float, least: float, most: float) -> None:
+    def slow() -> np.ndarray:
+        time.sleep(seconds)
+        return np.zeros(2, np.float32)
+
+    class Steps(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+            time.sleep(0.02)  # of the step, before Keras asks for the batch
+
+    model, waiting = _model(), Waiting()
+    pictures = tf.data.Dataset.from_tensor_slices((PICTURES, TRUTH)).repeat().batch(2)
+    stream = pictures.map(lambda x, y: (x, y + tf.reshape(tf.numpy_function(slow, [], tf.float32), [1, 2]))).prefetch(1)
+    history = model.fit(
+        waiting.watched(stream), epochs=3, steps_per_epoch=5, callbacks=[waiting, Steps()], verbose=0
+    ).history["waiting"]
+    assert len(history) == 3
+    assert least <= np.median(history) <= most
+    assert not len(waiting.arrivals) > 2, "what was prefetched beyond the last step"
