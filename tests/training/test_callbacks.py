@@ -192,17 +192,18 @@ def test_an_average_is_not_kept_silently() -> None:
 
 @pytest.mark.parametrize(("seconds", "least", "most"), [(0.0, 0.0, 0.5), (0.1, 0.6, 1.0)])
 def test_a_slow_input_is_seen_and_a_quick_one_is_not_blamed(seconds: float, least: float, most: float) -> None:
-    def slow() -> np.ndarray:
+    def slow(truth: np.ndarray) -> np.ndarray:
         time.sleep(seconds)
-        return np.zeros(2, np.float32)
+        return truth
 
     class Steps(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             time.sleep(0.02)  # of the step, before Keras asks for the batch
 
     model, waiting = _model(), Waiting()
-    pictures = tf.data.Dataset.from_tensor_slices((PICTURES, TRUTH)).repeat().batch(2)
-    stream = pictures.map(lambda x, y: (x, y + tf.reshape(tf.numpy_function(slow, [], tf.float32), [1, 2]))).prefetch(1)
+    truth = TRUTH.astype(np.float32)
+    stream = tf.data.Dataset.from_tensor_slices((PICTURES, truth)).repeat().batch(2)
+    stream = stream.map(lambda x, y: (x, tf.ensure_shape(tf.numpy_function(slow, [y], tf.float32), (2, 2)))).prefetch(1)
     history = model.fit(
         waiting.watched(stream), epochs=3, steps_per_epoch=5, callbacks=[waiting, Steps()], verbose=0
     ).history["waiting"]
