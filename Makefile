@@ -11,13 +11,14 @@ LEGACY_VENV ?= .venv-legacy
 LEGACY_GOLDEN := tests/golden/addons
 READY_LEGACY := $(LEGACY_VENV)/.ready
 
-.PHONY: help setup setup-long test test-long lint demo demo-long real-sheets api legacy-fixtures clean
+.PHONY: help setup setup-long test test-long test-kill lint demo demo-long real-sheets api legacy-fixtures clean
 
 help:
 	@echo "make demo         a synthetic two-site study, adapted and proven, in about ten minutes"
 	@echo "make demo-long    the same, larger: about an hour"
 	@echo "make test         linters, types, import rules and the fast tests"
 	@echo "make test-long    the tests that take minutes"
+	@echo "make test-kill    commands that are killed at random moments and given again: up to an hour"
 	@echo "make real-sheets  picture sheets of the real films named by MAMMO_TF_REAL_DATA"
 	@echo "make api          pages of all public names, from their docstrings"
 	@echo "make legacy-fixtures  the golden models of tensorflow-addons, anew, in an environment of their own (Python 3.11)"
@@ -60,7 +61,11 @@ test: $(READY) lint
 	$(BIN)/python -m pytest -m "not long" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-long: $(READY_LONG)
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m "long and not kill"
+
+# KILLS=20 of each command, KILL_SEED=1
+test-kill: $(READY)
+	$(BIN)/python -m pytest -m kill -s
 
 demo: $(READY)
 	$(BIN)/mammo-tf demo -o demo

@@ -21,7 +21,7 @@ from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
 from mammo_tf.recipes.recipe_file import RecipeFile
 from mammo_tf.study import Projection
-from mammo_tf.training import PRECISIONS, AnyTask, Classification, Segmentation, Stage
+from mammo_tf.training import PRECISIONS, AnyTask, Classification, Computation, Segmentation, Stage
 
 FORMAT = 2
 SMOKE_SIZE, SMOKE_BATCH = (128, 128), 8
@@ -131,7 +131,7 @@ class Training:
         batch_size: images in a batch, over all devices.
         augmentation: one warp an image, then its grey values.
         class_balance: "none", "batch_weights" (as the thesis ran it) or "balanced_sampling".
-        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        precision, accumulate, xla: how a step is computed, as of `training.Computation`.
         seed: decides weights, order, augmentation and dropout.
     """
 
@@ -139,6 +139,8 @@ class Training:
     augmentation: Augmentation = field(default_factory=Augmentation)
     class_balance: str = "none"
     precision: str = "float32"
+    accumulate: int = 1
+    xla: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -146,6 +148,12 @@ class Training:
         _check(self.seed >= 0, "training.seed is 0 or more")
         _check(self.class_balance in BALANCES, f"training.class_balance is one of {', '.join(BALANCES)}")
         _check(self.precision in PRECISIONS, f"training.precision is one of {', '.join(PRECISIONS)}")
+        _check(self.accumulate >= 1, "training.accumulate is 1 or more")
+
+    @property
+    def computation(self) -> Computation:
+        """How a step is computed."""
+        return Computation(self.precision, self.accumulate, self.xla)
 
 
 @dataclass(frozen=True)

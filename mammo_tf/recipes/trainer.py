@@ -32,7 +32,8 @@ class Trainer:
         for phase in recipe.phases:
             batch_size = phase.batch_size or recipe.training.batch_size
             clipped = any(stage.clip_norm is not None for stage in phase.stages)
-            check_shared(batch_size, recipe.training.precision, replicas(self.strategy), clipped)
+            averaged = any(stage.average is not None for stage in phase.stages)
+            check_shared(batch_size, recipe.training.computation, replicas(self.strategy), clipped, averaged)
         self.history: list[dict[str, Any]] = []
         self.stages = 0
 
@@ -87,8 +88,8 @@ class Trainer:
             write_log([*before, *history], self.folder / "log.csv")
 
         folder = self.folder / "checkpoints" / stage.name
-        precision = self.recipe.training.precision
-        model, history = fit_stage(model, stage, material, folder, self.strategy, precision, on_epoch, self.stages)
+        computation = self.recipe.training.computation
+        model, history = fit_stage(model, stage, material, folder, self.strategy, computation, on_epoch, self.stages)
         self.stages += 1
         self.history = [*before, *history]
         if is_first(self.strategy):

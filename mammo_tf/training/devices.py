@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from mammo_tf.errors import MammoError
 from mammo_tf.training.cluster import cluster_strategy, in_cluster
+from mammo_tf.training.computation import Computation
 
 DEVICES = "MAMMO_TF_DEVICES"
 
@@ -60,17 +61,20 @@ def replicas(strategy: tf.distribute.Strategy) -> int:
     return int(strategy.num_replicas_in_sync)
 
 
-def check_shared(batch_size: int, precision: str, devices: int, clipped: bool = False) -> None:
-    """Refuses a batch or a precision that several devices cannot share.
+def check_shared(
+    batch_size: int, computation: Computation, devices: int, clipped: bool = False, averaged: bool = False
+) -> None:
+    """Refuses what Keras does not do, or does wrong: of a step on several devices, and of updates by several batches.
 
     Args:
         batch_size: images in a batch, over all devices; Keras' reductions want as many on each device.
-        precision: dtype policy.
+        computation: how a step is computed.
         devices: number of devices that share a batch.
         clipped: whether the norm of all gradients is limited; Keras does so on each device before they are added up.
+        averaged: whether a moving average of the weights is kept; Keras takes it at every batch.
 
     Raises:
-        MammoError: `batch_undivided`, `clipping_unsafe`; those of `check_scaling`.
+        MammoError: `batch_undivided`, `clipping_unsafe`, `accumulation_unsafe`, `xla_unsafe`; those of `check_scaling`.
     """
     if batch_size % devices:
         below = batch_size // devices * devices
@@ -82,8 +86,24 @@ def check_shared(batch_size: int, precision: str, devices: int, clipped: bool = 
     if clipped and devices > 1:
         sentence = f"clip_norm on {devices} devices would shorten each one's gradient by itself"
         raise MammoError("clipping_unsafe", sentence, "Leave clip_norm out, or train on one device")
-    if precision == "mixed_float16":
+    if computation.precision == "mixed_float16":
         check_scaling(devices)
+    if computation.accumulate > 1:
+        _check_accumulation(computation, devices, averaged)
+    if computation.xla and devices > 1:
+        raise MammoError("xla_unsafe", f"XLA compiles no step of {devices} devices", "Leave training.xla out")
+
+
+def _check_accumulation(computation: Computation, devices: int, averaged: bool) -> None:
+    if devices > 1:
+        sentence = f"gradients of {computation.accumulate} batches cannot be added up on {devices} devices"
+        raise MammoError("accumulation_unsafe", sentence, "Take larger batches, which the devices share")
+    if averaged:
+        sentence = "Keras averages the weights at every batch, also where several make one update"
+        raise MammoError("accumulation_unsafe", sentence, "Leave the stage's average out, or training.accumulate")
+    if computation.precision == "mixed_float16":
+        sentence = "an overflow of one batch would be added to the gradients of the others"
+        raise MammoError("accumulation_unsafe", sentence, "Take mixed_bfloat16 or float32 with training.accumulate")
 
 
 def check_scaling(devices: int) -> None:

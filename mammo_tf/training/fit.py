@@ -33,6 +33,7 @@ from mammo_tf.training.checkpoints import (
     save_state,
 )
 from mammo_tf.training.cluster import Beats, OfFirst, check_same, is_first, over_machines, share_of
+from mammo_tf.training.computation import Computation
 from mammo_tf.training.devices import check_shared, replicas
 from mammo_tf.training.joint_fit import joint_fit
 from mammo_tf.training.stages import Stage, better_when, prepare_stage
@@ -70,7 +71,7 @@ def fit_stage(
     material: Material,
     folder: str | Path,
     strategy: tf.distribute.Strategy | None = None,
-    precision: str = "float32",
+    computation: Computation = Computation(),  # noqa: B008 - frozen
     on_epoch: Callable[[History], None] | None = None,
     number: int = 0,
 ) -> tuple[keras.Model, History]:
@@ -86,7 +87,7 @@ def fit_stage(
         material: pictures.
         folder: for the stage's checkpoint, its best weights and its TensorBoard log.
         strategy: devices; by default the current strategy.
-        precision: dtype policy.
+        computation: how a step is computed.
         on_epoch: told the curve so far after each epoch, once it is on disk.
         number: of the stage, counted through a recipe: with seed and epoch it decides order and augmentation.
 
@@ -109,10 +110,10 @@ def fit_stage(
             raise MammoError("monitor_unknown", sentence, f"Watch one of {known}")
     strategy = strategy or tf.distribute.get_strategy()
     devices = replicas(strategy)
-    check_shared(material.batch_size, precision, devices, stage.clip_norm is not None)
+    check_shared(material.batch_size, computation, devices, stage.clip_norm is not None, stage.average is not None)
     with strategy.scope():
         synchronized = True if devices > 1 else None
-        prepared = prepare_stage(model, stage, synchronized, precision, material.task)
+        prepared = prepare_stage(model, stage, synchronized, computation, material.task)
     if is_first(strategy):
         return _resumed(prepared, stage, number, material, folder, strategy, on_epoch)
     with TemporaryDirectory() as own:  # the other machines of several leave nothing, and go on from what the first left

@@ -10,6 +10,7 @@ import keras
 from mammo_tf.errors import MammoError
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.models.rebuild import rebuild
+from mammo_tf.training.computation import Computation
 from mammo_tf.training.optimizers import CoupledAdam, CoupledLamb, CoupledNadam, CoupledSGD, Lamb
 from mammo_tf.training.schedules import CyclicRate
 from mammo_tf.training.tasks import Classification, Task
@@ -23,7 +24,6 @@ OPTIMIZERS = {
 COUPLED = {"adam": CoupledAdam, "nadam": CoupledNadam, "sgd": CoupledSGD, "lamb": CoupledLamb}
 DECAYS = ("l2", "decoupled", "coupled")
 STATISTICS = ("epoch", "last_batch")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def prepare_stage(
     model: keras.Model,
     stage: Stage,
     synchronized: bool | None = None,
-    precision: str | None = None,
+    computation: Computation | None = None,
     task: Task = Classification(),  # noqa: B008 - frozen
 ) -> keras.Model:
     """A new model with the weights of `model`, compiled so that every setting of the stage is in force.
@@ -127,20 +127,24 @@ def prepare_stage(
         model: the model to continue with.
         stage: what to do.
         synchronized: batch statistics over all devices.
-        precision: dtype policy, or None to keep the model's.
+        computation: how a step is computed; None keeps the model's precision.
         task: gives the loss and the running metrics.
 
     Raises:
         MammoError: `part_unknown`.
     """
     l2 = stage.weight_decay if stage.decay == "l2" else (0.0 if stage.weight_decay is not None else None)
-    renewed = rebuild(model, stage.dropout, l2, synchronized, precision)
+    computed = computation or Computation()
+    renewed = rebuild(model, stage.dropout, l2, synchronized, computation.precision if computation else None)
     set_trainable(renewed, stage.trainable, stage.batch_norm)
-    optimizer = make_optimizer(stage)
-    if precision == "mixed_float16":  # Keras wraps it by itself only where the global policy says so
+    batches = {"gradient_accumulation_steps": computed.accumulate} if computed.accumulate > 1 else {}
+    optimizer = make_optimizer(stage, **batches)
+    if computed.precision == "mixed_float16":  # Keras wraps it by itself only where the global policy says so
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     asked = task.compiled(renewed)
-    renewed.compile(optimizer=optimizer, loss=asked.loss, weighted_metrics=asked.weighted_metrics, jit_compile=False)
+    renewed.compile(
+        optimizer=optimizer, loss=asked.loss, weighted_metrics=asked.weighted_metrics, jit_compile=computed.xla
+    )
     renewed.optimizer.build(renewed.trainable_variables)
     return renewed
 

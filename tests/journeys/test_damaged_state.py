@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import pytest
 
 from mammo_tf.cli.main import main
@@ -35,13 +36,19 @@ def one_byte_flipped(content: bytes, chance: random.Random) -> bytes:
     return content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :]
 
 
+def commanded(name: str, work: Path, out: Path) -> int:
+    """A command's exit code; layers are named as in a process of its own."""
+    keras.utils.clear_session()
+    return main(words_of(name, work, out))
+
+
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A little study, its records, and a run."""
     folder = tmp_path_factory.mktemp("damaged")
     write_films(folder / "films", patients=12)
     for name, out in (("prepare", "prepared"), ("run", "run")):
-        assert main(words_of(name, folder, folder / out)) == 0
+        assert commanded(name, folder, folder / out) == 0
     return folder
 
 
@@ -51,8 +58,10 @@ def test_a_damaged_file_is_told_or_made_again(
     name: str, damage: Callable[[bytes, random.Random], bytes], work: Path, tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    undisturbed, chance, wrong = tmp_path / "undisturbed", random.Random(f"{name} {damage.__name__}"), []
-    assert main(words_of(name, work, undisturbed)) == 0
+    undisturbed, chance = tmp_path / "undisturbed", random.Random(f"{name} {damage.__name__}")
+    wrong: list[str] = []
+    said: list[str] = []
+    assert commanded(name, work, undisturbed) == 0
     for file in sorted(path.relative_to(undisturbed) for path in undisturbed.rglob("*") if path.is_file()):
         content = (undisturbed / file).read_bytes()
         if not content or file.suffix in SHOWN or any(part in file.as_posix() for part in LEFT_OUT):
@@ -62,11 +71,12 @@ def test_a_damaged_file_is_told_or_made_again(
         shutil.copytree(undisturbed, out)
         (out / file).write_bytes(damage(content, chance))
         capfd.readouterr()
-        code = main(words_of(name, work, out))
+        code = commanded(name, work, out)
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("mammo-tf: ")]
         if code == 2:
             wrong += [] if len(lines) == 1 and "Traceback" not in lines[0] else [f"{file}: {lines}"]
         else:
             wrong += [f"{file}: {text}" for text in differences(out, undisturbed)]
-        print(f"{name}, {damage.__name__}, {file}: {lines[0] if code == 2 else 'made again'}")
+        said.append(f"{name}, {damage.__name__}, {file}: {lines[0] if code == 2 else 'made again'}")
+    print("\n".join(said))
     assert not wrong, "\n".join(wrong)

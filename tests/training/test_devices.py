@@ -13,6 +13,7 @@ import pytest
 
 from mammo_tf.errors import MammoError
 from mammo_tf.records import Records
+from mammo_tf.training import Computation
 from mammo_tf.training.devices import check_shared
 
 CODE = """
@@ -24,7 +25,7 @@ tf.config.set_logical_device_configuration(
 import pytest, test_branches, test_fit, test_segmentation
 from mammo_tf.errors import MammoError
 from mammo_tf.records import open_records
-from mammo_tf.training import Segmentation, Stage, fit_stage, make_strategy, replicas
+from mammo_tf.training import Computation, Segmentation, Stage, fit_stage, make_strategy, replicas
 records, found = open_records({records!r}), []
 stage = test_fit._stage(
     epochs=3, rate=1e-3, trainable=("all",), weight_decay=1e-3, rate_patience=1, optimizer={optimizer!r},
@@ -37,7 +38,8 @@ for count, strategy in ((1, tf.distribute.get_strategy()), (2, make_strategy()))
     if count > 1:
         for size, precision, code in ((5, "float32", "batch_undivided"), (6, "mixed_float16", "precision_unsafe")):
             with pytest.raises(MammoError) as caught:
-                fit_stage(model, stage, test_fit.make_material(records, batch_size=size), out, strategy, precision)
+                material = test_fit.make_material(records, batch_size=size)
+                fit_stage(model, stage, material, out, strategy, Computation(precision))
             assert caught.value.code == code
     model, history = fit_stage(model, stage, test_fit.make_material(records, batch_size=6), out, strategy)
     curves = [[row[key] for row in history] for key in ("loss", "val_loss", "val_auc")]
@@ -168,10 +170,10 @@ def test_every_network_trains_on_two_and_four_devices_as_on_one(records: Records
 @pytest.mark.parametrize(("size", "devices", "nearest"), [(16, 3, "15 or 18"), (10, 8, "8 or 16"), (3, 4, "4")])
 def test_batches_that_cannot_be_shared_out_are_told(size: int, devices: int, nearest: str) -> None:
     with pytest.raises(MammoError, match=f"{size} images .* {devices} devices") as caught:
-        check_shared(size, "float32", devices)
+        check_shared(size, Computation(), devices)
     assert caught.value.remedy == f"Take batches of {nearest}"
-    check_shared(size, "mixed_float16", 1)
-    check_shared(devices * 2, "mixed_bfloat16", devices)
+    check_shared(size, Computation("mixed_float16"), 1)
+    check_shared(devices * 2, Computation("mixed_bfloat16"), devices)
 
 
 RESUMED = """

@@ -21,7 +21,7 @@ from mammo_tf.evaluation import auc
 from mammo_tf.models import end2end, named_layers
 from mammo_tf.records import Records
 from mammo_tf.study import truth
-from mammo_tf.training import Material, Stage, fit_stage, predict_probabilities, prepare_stage, write_log
+from mammo_tf.training import Computation, Material, Stage, fit_stage, predict_probabilities, prepare_stage, write_log
 from mammo_tf.training.checkpoints import read_state, restore_variables, save_state
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -225,7 +225,8 @@ def test_a_killed_process_resumes(records: Records, tmp_path: Path) -> None:
 
 def test_mixed_precision_and_weights_in_the_batch(records: Records, tmp_path: Path) -> None:
     material = make_material(records, batch_weights=True)
-    model, history = fit_stage(make_model(), _stage(epochs=1), material, tmp_path, precision="mixed_bfloat16")
+    computation = Computation("mixed_bfloat16")
+    model, history = fit_stage(make_model(), _stage(epochs=1), material, tmp_path, computation=computation)
     assert model.get_layer("conv2d_1").compute_dtype == "bfloat16"
     assert np.isfinite(history[0]["val_loss"])
     write_log(history, tmp_path / "log.csv")
@@ -275,9 +276,10 @@ def test_no_change_of_a_byte_is_a_traceback(tmp_path: Path) -> None:
 
 
 def test_half_precision_scales_its_loss(records: Records, tmp_path: Path) -> None:
-    model = prepare_stage(make_model(), _stage(), precision="mixed_float16")
+    model = prepare_stage(make_model(), _stage(), computation=Computation("mixed_float16"))
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     stage = _stage(epochs=2, rate_patience=1)
-    _, history = fit_stage(make_model(), stage, make_material(records), tmp_path, precision="mixed_float16")
+    computation = Computation("mixed_float16")
+    _, history = fit_stage(make_model(), stage, make_material(records), tmp_path, computation=computation)
     assert history[0]["rate"] == pytest.approx(1e-2)
     assert all(np.isfinite(row["loss"]) for row in history)

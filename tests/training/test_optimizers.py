@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mammo_tf.errors import MammoError
+from mammo_tf.training import Computation
 from mammo_tf.training.callbacks import WarmUp
 from mammo_tf.training.devices import check_shared
 from mammo_tf.training.stages import OPTIMIZERS, Stage, make_optimizer, prepare_stage
@@ -79,7 +80,7 @@ def test_the_norm_of_all_gradients_is_limited() -> None:
 
 def test_clipping_on_several_devices_is_refused() -> None:
     with pytest.raises(MammoError, match="clip_norm on 2 devices") as raised:
-        check_shared(4, "float32", 2, clipped=True)
+        check_shared(4, Computation(), 2, clipped=True)
     assert raised.value.code == "clipping_unsafe"
     for wrong in ({"clip_norm": 0.0}, {"warm_up": -1}, {"statistics": "last"}):
         with pytest.raises(MammoError, match=next(iter(wrong))):
