@@ -45,6 +45,9 @@ def _run_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--devices", type=whole_number, metavar="N", help="train on N GPUs, or N parts of the processor (all GPUs)"
     )
+    one.add_argument(
+        "--scale", choices=("linear", "square_root"), help="the recipe's batch on each device, and rates raised with it"
+    )
     one.add_argument("--deterministic", action="store_true", help="the same run twice gives the same bytes")
     several = one.add_argument_group("several machines (TF_CONFIG, where it is set, says the first two)")
     several.add_argument("--workers-file", metavar="FILE", help="host:port of each machine, a line each")
@@ -84,20 +87,23 @@ def _run(options: Namespace, first: bool) -> None:
         from mammo_tf.recipes.report import finish_run
         from mammo_tf.recipes.runner import follow
         from mammo_tf.recipes.runner import run as run_recipe
+        from mammo_tf.recipes.scaling import with_batches_of
         from mammo_tf.recipes.smoke_study import smoke_material
         from mammo_tf.reporting.lines import number_lines
-        from mammo_tf.training import make_strategy
+        from mammo_tf.training import make_strategy, replicas
         from mammo_tf.training.devices import DEVICES, keep_determinism
 
     if options.deterministic:
         keep_determinism()
     if options.devices:
         os.environ[DEVICES] = str(options.devices)
-    make_strategy()  # of several machines it comes before all else
+    devices = replicas(make_strategy())  # of several machines it comes before all else
     recipe = load_recipe(options.recipe, options.variant)
     if options.smoke:
         recipe = smoke(recipe)
     recipe = set_fields(recipe, [(recipe.path(name), value) for name, value in settings(options.set)])
+    if options.scale:
+        recipe = with_batches_of(recipe, devices, options.scale)
     folder = Path(options.output or Path("runs") / recipe.name)
     data, start = options.data, options.start or recipe.start
     if options.smoke and not data:
