@@ -90,6 +90,16 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             sync(path.parent)
 
 
+@contextmanager
+def half_folder(path: str | Path) -> Iterator[Path]:
+    """A folder next to `path`, made, and removed at the end; that of a killed process by `remove_halves`."""
+    path = Path(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _half(lambda: _folder_beside(path)) as beside:
+            yield beside
+
+
 def _folder_beside(path: Path) -> tuple[int, str]:
     name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{HALF}")
     return os.open(name, os.O_RDONLY), name

@@ -12,7 +12,14 @@ from mammo_tf.data.plans import BALANCES, Draws, WholeImages
 from mammo_tf.data.sampling import ImagePatchSampling, PatchSampling, WholeImageSampling
 from mammo_tf.data.sheets import patch_sheets
 from mammo_tf.data.stacked import StackedTransformations, big_aug
-from mammo_tf.data.streams import draws_of_batch, inference_stream, steps_per_epoch, stream_errors, training_stream
+from mammo_tf.data.streams import (
+    draws_of_batch,
+    draws_of_epoch,
+    inference_stream,
+    steps_per_epoch,
+    stream_errors,
+    training_stream,
+)
 
 __all__ = [
     "BALANCES",
@@ -40,6 +47,7 @@ __all__ = [
     "WholeImages",
     "big_aug",
     "draws_of_batch",
+    "draws_of_epoch",
     "inference_stream",
     "patch_sheets",
     "steps_per_epoch",

@@ -90,9 +90,14 @@ def steps_per_epoch(plan: Plan, batch_size: int) -> int:
     return -(-len(plan) // batch_size)
 
 
+def draws_of_epoch(plan: Plan, batch_size: int, epoch: int, stage: int = 0) -> Draws:
+    """What `training_stream` shows in an epoch, counted from 0, whole batches."""
+    return _filled(plan, epoch, stage, steps_per_epoch(plan, batch_size) * batch_size)
+
+
 def draws_of_batch(plan: Plan, batch_size: int, batch: int, epoch: int, stage: int = 0) -> Draws:
     """What `training_stream` shows in one batch of an epoch, counted from 0."""
-    draws = _filled(plan, epoch, stage, steps_per_epoch(plan, batch_size) * batch_size)
+    draws = draws_of_epoch(plan, batch_size, epoch, stage)
     part = slice(batch * batch_size, (batch + 1) * batch_size)
     columns = {name: values[part] for name, values in draws.columns.items()}
     return Draws(draws.positions[part], draws.matrices[part], columns)

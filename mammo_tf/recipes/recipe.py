@@ -131,7 +131,7 @@ class Training:
         batch_size: images in a batch, over all devices.
         augmentation: one warp an image, then its grey values.
         class_balance: "none", "batch_weights" (as the thesis ran it) or "balanced_sampling".
-        precision, accumulate, xla: how a step is computed, as of `training.Computation`.
+        precision, accumulate, xla, cache_features: how a step is computed, as of `training.Computation`.
         seed: decides weights, order, augmentation and dropout.
     """
 
@@ -141,6 +141,7 @@ class Training:
     precision: str = "float32"
     accumulate: int = 1
     xla: bool = False
+    cache_features: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -153,7 +154,7 @@ class Training:
     @property
     def computation(self) -> Computation:
         """How a step is computed."""
-        return Computation(self.precision, self.accumulate, self.xla)
+        return Computation(self.precision, self.accumulate, self.xla, self.cache_features)
 
 
 @dataclass(frozen=True)

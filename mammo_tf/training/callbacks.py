@@ -95,7 +95,7 @@ class Waiting(keras.callbacks.Callback):
         """The stream, whose batches tell when they have come."""
 
         def note() -> np.ndarray:
-            self.arrivals.append(time.perf_counter())
+            self.arrived()
             return np.zeros((), np.int64)
 
         def passed_on(*batch: Any) -> Any:
@@ -103,6 +103,10 @@ class Waiting(keras.callbacks.Callback):
                 return tf.nest.map_structure(tf.identity, batch)
 
         return stream.map(passed_on)
+
+    def arrived(self) -> None:
+        """Tells that a batch has come."""
+        self.arrivals.append(time.perf_counter())
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.started = self.waited = 0.0

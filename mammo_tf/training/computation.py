@@ -18,7 +18,12 @@ class Computation:
         accumulate: batches whose mean gradient makes one update: that of a batch so many times as large, in the memory
             of one. Batch statistics, and what a loss takes over a whole batch, stay those of each batch. An update
             that the batches of an epoch do not fill goes on in the next. On one device alone.
-        xla: the step is compiled by XLA, on one device alone. docs/benchmarks.md has what that brings where.
+        xla: the step is compiled by XLA, on one device alone.
+        cache_features: what the frozen layers in front make of a picture is computed once a stage, where no
+            augmentation changes the picture; elsewhere the stage is trained as ever. On one device alone. The features
+            lie in a file in the stage's folder as long as it runs.
+
+    docs/benchmarks.md has what each brings where.
 
     Raises:
         MammoError: `computation_wrong`.
@@ -27,6 +32,7 @@ class Computation:
     precision: str = "float32"
     accumulate: int = 1
     xla: bool = False
+    cache_features: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

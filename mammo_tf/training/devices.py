@@ -74,7 +74,8 @@ def check_shared(
         averaged: whether a moving average of the weights is kept; Keras takes it at every batch.
 
     Raises:
-        MammoError: `batch_undivided`, `clipping_unsafe`, `accumulation_unsafe`, `xla_unsafe`; those of `check_scaling`.
+        MammoError: `batch_undivided`, `clipping_unsafe`, `accumulation_unsafe`, `xla_unsafe`, `cache_unsafe`; those of
+            `check_scaling`.
     """
     if batch_size % devices:
         below = batch_size // devices * devices
@@ -90,6 +91,9 @@ def check_shared(
         check_scaling(devices)
     if computation.accumulate > 1:
         _check_accumulation(computation, devices, averaged)
+    if computation.cache_features and devices > 1:
+        sentence = f"features of a frozen body are not shared out to {devices} devices"
+        raise MammoError("cache_unsafe", sentence, "Leave training.cache_features out")
     if computation.xla and devices > 1:
         raise MammoError("xla_unsafe", f"XLA compiles no step of {devices} devices", "Leave training.xla out")
 

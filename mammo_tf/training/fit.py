@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,12 +17,10 @@ import keras
 import tensorflow as tf
 
 from mammo_tf.data import draws_of_batch, inference_stream, steps_per_epoch, stream_errors, training_stream
-from mammo_tf.data.plans import Plan
 from mammo_tf.errors import MammoError
-from mammo_tf.files import digest, write_text
-from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.files import digest, half_folder, write_text
 from mammo_tf.models import rebuild
-from mammo_tf.records import Records
+from mammo_tf.training.cached_body import CachedBody
 from mammo_tf.training.callbacks import Averages, BranchStatistics, FiniteLoss, Progress, Validation, Waiting, WarmUp
 from mammo_tf.training.checkpoints import (
     BestWeights,
@@ -35,34 +33,13 @@ from mammo_tf.training.checkpoints import (
 from mammo_tf.training.cluster import Beats, OfFirst, check_same, is_first, over_machines, share_of
 from mammo_tf.training.computation import Computation
 from mammo_tf.training.devices import check_shared, replicas
-from mammo_tf.training.joint_fit import joint_fit
+from mammo_tf.training.material import Material
 from mammo_tf.training.stages import Stage, better_when, prepare_stage
-from mammo_tf.training.tasks import Classification, Task
+from mammo_tf.training.step_fit import joint_fit
 
 STATE, BEST = "state.npz", "best.npz"
+LOG = logging.getLogger("mammo_tf")
 History = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a stage is trained and validated on.
-
-    Attributes:
-        records: prepared images.
-        preprocessing: from prepared pictures to network input.
-        training, validation: plans; validation is taken once an epoch, in order.
-        batch_size: images in a batch, over all devices.
-        batch_weights: weigh the classes of each batch alike.
-        task: what the network is asked.
-    """
-
-    records: Records
-    preprocessing: Preprocessing
-    training: Plan
-    validation: Plan
-    batch_size: int
-    batch_weights: bool = False
-    task: Task = Classification()
 
 
 def fit_stage(
@@ -115,10 +92,10 @@ def fit_stage(
         synchronized = True if devices > 1 else None
         prepared = prepare_stage(model, stage, synchronized, computation, material.task)
     if is_first(strategy):
-        return _resumed(prepared, stage, number, material, folder, strategy, on_epoch)
+        return _resumed(prepared, stage, number, material, folder, strategy, on_epoch, computation.cache_features)
     with TemporaryDirectory() as own:  # the other machines of several leave nothing, and go on from what the first left
         _copy_checkpoint(folder, Path(own))
-        return _resumed(prepared, stage, number, material, Path(own), strategy, None)
+        return _resumed(prepared, stage, number, material, Path(own), strategy, None, False)
 
 
 def _copy_checkpoint(folder: Path, own: Path) -> None:
@@ -134,6 +111,7 @@ def _resumed(
     folder: Path,
     strategy: tf.distribute.Strategy,
     on_epoch: Callable[[History], None] | None,
+    cached: bool,
 ) -> tuple[keras.Model, History]:
     """The stage from where its folder stands to its end."""
     if over_machines(strategy):
@@ -145,7 +123,7 @@ def _resumed(
         state = read_state(folder / STATE)
         restore_variables(folder / STATE, prepared)
     if not state["finished"] and state["epoch"] + 1 < stage.epochs:
-        _run(prepared, stage, number, material, folder, strategy, best, state, on_epoch)
+        _run(prepared, stage, number, material, folder, strategy, best, state, on_epoch, cached)
         state = read_state(folder / STATE)
     best.restore(prepared)
     return prepared, list(state["history"])
@@ -161,6 +139,7 @@ def _run(
     best: BestWeights,
     state: dict[str, Any],
     on_epoch: Callable[[History], None] | None,
+    cached: bool,
 ) -> None:
     first = int(state["epoch"]) + 1
     steps = steps_per_epoch(material.training, material.batch_size)
@@ -188,14 +167,28 @@ def _run(
         Progress(stage.name, stage.epochs, steps, (*material.task.monitors, "penalty")),
     ]
     callbacks.append(_Keeper(folder / STATE, stage, callbacks, state, on_epoch))
-    with stream_errors():
-        if over_machines(strategy):
+    with stream_errors(), half_folder(folder / "features") as room:
+        body = _cached(model, material, Path(room)) if cached else None
+        if body is not None:
+            body.fit(model, number, waiting, callbacks, stage.epochs, first, steps)
+        elif over_machines(strategy):
             joint_fit(model, stream, strategy, [*callbacks, Beats()], stage.epochs, first, steps)
         else:
             model.fit(
                 stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps, callbacks=callbacks,
                 shuffle=False, verbose=0,
             )  # fmt: skip
+
+
+def _cached(model: keras.Model, material: Material, room: Path) -> CachedBody | None:
+    """The network in two, or None, with a word, where the features of its body cannot be kept."""
+    try:
+        return CachedBody(model, material, room)
+    except MammoError as error:
+        if error.code != "body_uncached":
+            raise
+        LOG.info("no features are kept: %s", error.sentence)
+        return None
 
 
 def _image_names(material: Material, stage: int, epoch: int, batch: int) -> list[str]:

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,12 @@ LEFT_OUT = ("tensorboard", ".lock")  # TensorBoard begins a file each time it is
 MAY_SAY_TWICE = {"test_ledger.jsonl"}  # an answer that was seen and lost has been seen
 
 
-def differences(mine: Path, theirs: Path) -> list[str]:
+def differences(mine: Path, theirs: Path, but: Collection[str] = ()) -> list[str]:
     """What a folder lacks, has beside, or says otherwise than the one that was not disturbed; file by file."""
     first, second = (set(_files(folder)) for folder in (mine, theirs))
     found = [f"{name}: is not there" for name in sorted(second - first)]
     found += [f"{name}: is there too" for name in sorted(first - second)]
-    for name in sorted(first & second):
+    for name in sorted((first & second) - set(but)):
         found += [f"{name}: {text}" for text in _differs(mine / name, theirs / name, (str(mine), str(theirs)))]
     return found
 
