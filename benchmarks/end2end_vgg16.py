@@ -13,6 +13,8 @@ resident set, its libraries included. A way of ours is KIND[:NAME=VALUE...], NAM
 - `step`: as a run trains (`model.train_on_batch` after `prepare_stage`); `step_winograd`: with Winograd's convolutions;
 - `stage1`: the step with a frozen backbone; `stage1_winograd`, `stage1_constants`, `stage1_xla`, `stage1_apart`: its
   frozen part by Winograd, with weights frozen into a graph, by XLA, as a graph of its own before the step;
+- `stage1_features`: on features that are kept (`training.cache_features`), as from a stage's second epoch on;
+- `step_xla`, `step_accumulate`: `training.xla`, and `training.accumulate=2` (one step of two adds up, the other updates);
 - `bfloat16`, `step_bfloat16`: mixed precision, to be held against the peer's `bfloat16`.
 """
 
@@ -45,6 +47,9 @@ RATE = 1e-4
 GOALS = {"predict": 0.75, "train": 0.85}
 WAYS = {"predict": ("predict", "predict_plain", "bundle"), "train": ("step", "stage1")}
 PEER_WAYS = {"predict": ("channels_last", "contiguous", "frozen"), "train": ("channels_last", "contiguous")}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "step_bfloat16": {"precision": "mixed_bfloat16"}, "step_xla": {"xla": True}, "step_accumulate": {"accumulate": 2},
+}  # fmt: skip
 SAME = 1e-4
 MODEL, WEIGHTS = "model.keras", "weights.npz"
 
@@ -98,12 +103,12 @@ def trained(kind: str, model: Any, pictures: np.ndarray, labels: np.ndarray) -> 
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     from mammo_tf.models import with_winograd
-    from mammo_tf.training import Stage, prepare_stage
+    from mammo_tf.training import Computation, Stage, prepare_stage
 
     parts = ("block_1", "block_2", "output") if kind.startswith("stage1") else ("all",)
     stage = Stage(kind, parts, rate=RATE, epochs=1)
-    prepared = prepare_stage(model, stage, precision="mixed_bfloat16" if kind == "step_bfloat16" else None)
-    if kind in ("step", "step_bfloat16", "stage1"):
+    prepared = prepare_stage(model, stage, computation=Computation(**OPTIONS.get(kind, {})))
+    if kind == "stage1" or kind.startswith("step") and not kind.endswith("winograd"):
         return lambda: first(prepared.train_on_batch(pictures, labels))
     body = prepared.layers[1]
     if kind.endswith("winograd"):
@@ -118,6 +123,9 @@ def trained(kind: str, model: Any, pictures: np.ndarray, labels: np.ndarray) -> 
     compiled_as(head, prepared)
     frozen = tf.function(lambda batch: body(batch, training=False), jit_compile=kind == "stage1_xla")
     batch = tf.constant(pictures)
+    if kind == "stage1_features":  # from the second epoch on
+        features = frozen(batch)
+        return lambda: first(head.train_on_batch(features, labels))
     if kind == "stage1_constants":
         constant = convert_variables_to_constants_v2(frozen.get_concrete_function(batch))
         return lambda: first(head.train_on_batch(constant(batch)[0], labels))
