@@ -14,7 +14,7 @@ resident set, its libraries included. A way of ours is KIND[:NAME=VALUE...], NAM
 - `stage1`: the step with a frozen backbone; `stage1_winograd`, `stage1_constants`, `stage1_xla`, `stage1_apart`: its
   frozen part by Winograd, with weights frozen into a graph, by XLA, as a graph of its own before the step;
 - `stage1_features`: on features that are kept (`training.cache_features`), as from a stage's second epoch on;
-- `step_xla`, `step_accumulate`: `training.xla`, and `training.accumulate=2` (one step of two adds up, the other updates);
+- `step_xla`, `step_accumulate`: `training.xla`, `training.accumulate=2` (of two steps one adds up, the other updates);
 - `bfloat16`, `step_bfloat16`: mixed precision, to be held against the peer's `bfloat16`.
 """
 
