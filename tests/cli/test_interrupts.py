@@ -1,4 +1,4 @@
-"""Ctrl-C is never lost, also where a library that is being loaded swallows it."""
+"""Ctrl-C and SIGTERM are never lost, also where a library that is being loaded swallows them."""
 
 from __future__ import annotations
 
@@ -175,3 +175,33 @@ def test_prepare_stops_whenever_it_is_interrupted(
         assert process.returncode in ((0, 130, -signal.SIGINT) if complete else (130,)), (number, said)
         if number % 8 == 0:
             assert subprocess.run([*command, str(out)], capture_output=True).returncode == 0
+
+
+def test_sigterm_is_heeded_as_ctrl_c_is_also_where_ctrl_c_is_ignored() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reached = False
+    with pytest.raises(KeyboardInterrupt), noticed():
+        with held():
+            signal.raise_signal(signal.SIGTERM)
+            reached = True
+        pytest.fail("the end of the inner block raises")
+    assert reached
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_command_that_gets_sigterm_says_how_to_go_on(films: Path, tmp_path: Path) -> None:
+    flag = tmp_path / "loading"
+    (tmp_path / "fake" / "tensorflow").mkdir(parents=True)
+    (tmp_path / "fake" / "tensorflow" / "__init__.py").write_text(SWALLOWS.format(flag=str(flag)))
+    command = [sys.executable, "-m", "mammo_tf.cli.main", "prepare", str(films), "-o", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'fake'}:{Path(__file__).parents[2]}"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not flag.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said == "mammo-tf: stopped; run the same command again to resume\n"
