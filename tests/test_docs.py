@@ -125,6 +125,7 @@ NOT_HERE = {
     "make setup": "made the environment that this test runs in",
     "make test": "runs this test",
     "make test-long": "runs this test's long part",
+    "make test-kill": "an hour",
     ". .venv/bin/activate": "a shell's own business",
 }
 DOCKERS = {"--gpus", "--user", "--profile"}  # Docker's own options
