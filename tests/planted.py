@@ -82,7 +82,7 @@ def unfolded(data: bytes, depth: int = 0) -> Iterator[bytes]:
             continue
         if len(inner) >= SHORTEST:
             yield from unfolded(inner, depth + 1)
-    for match in BASE64.finditer(data):
+    for match in () if b"\0" in data else BASE64.finditer(data):  # it stands in texts
         try:
             inner = base64.b64decode(match.group(), validate=True)
         except ValueError:

@@ -145,6 +145,7 @@ def damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:Unknown encoding")  # by what makes the damaged files
 def test_a_name_where_something_else_should_stand_is_told_nobody(
     tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_name_where_something_else_should_stand_is_told_nobody(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # every byte of a release is looked at
 def test_no_run_report_or_release_tells_who_it_is(
     archive: Path, uids: tuple[str, ...], tmp_path: Path, heard: Heard
 ) -> None:
