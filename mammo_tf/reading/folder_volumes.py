@@ -10,6 +10,7 @@ from typing import NamedTuple
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.for_processing import is_told_raw
 from mammo_tf.reading.frames import volume_facts
 from mammo_tf.reading.grey_scale import stored_bits_of
 from mammo_tf.reading.layout import layout
@@ -30,6 +31,7 @@ class Asked(NamedTuple):
         keep_identifiers: as for `inspect_file`.
         slices: files of the volume, sorted by name; none for a file.
         alone: whether the folder holds nothing else.
+        for_processing: as for `inspect_file`.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Asked(NamedTuple):
     keep_identifiers: bool
     slices: tuple[Path, ...] = ()
     alone: bool = True
+    for_processing: bool = False
 
 
 class Seen(NamedTuple):
@@ -65,11 +68,12 @@ def inspect_asked(asked: Asked) -> Seen:
 
 
 def _inspect_file(asked: Asked) -> Seen:
-    path, told, keep, *_ = asked
+    path, told, keep = asked.path, asked.told, asked.keep_identifiers
+    raw = asked.for_processing or is_told_raw(told)
     side, view, modality = told.get("laterality"), told.get("view"), told.get("modality")
     bits, unless = stored_bits_of(told), None
     try:
-        facts = inspect_file(path, "default", side, view, keep, bits, modality)
+        facts = inspect_file(path, "default", side, view, keep, bits, modality, raw)
     except MammoError as error:
         if error.code != "wrong_modality" or not _is_breast_by_study(path):
             raise

@@ -26,7 +26,8 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
     """Reads the row's file, runs the geometry half and carries the findings over; a reject where it cannot be used.
 
     Args:
-        row: of a manifest; its laterality, view, modality and stored_bits count before what the file says.
+        row: of a manifest; its laterality, view, modality, stored_bits and presentation_intent count before what
+            the file says.
         root: the data root that the row's `path` is relative to.
         preprocessing: its projection and its geometry half are used.
 

@@ -37,9 +37,10 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "label": LABELS,
     "laterality": ("L", "R"),
     "view": VIEWS,
-    "modality": ("FFDM", "DBT", "FILM"),
+    "modality": ("FFDM", "S2D", "FILM", "DBT"),
     "density": ("A", "B", "C", "D"),
     "split": SPLITS,
+    "presentation_intent": ("for_presentation", "for_processing"),
 }
 RANGES: Mapping[str, tuple[float, float]] = {
     "age": (0, 130),
