@@ -84,17 +84,28 @@ def _manifest_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--keep-identifiers", action="store_true", help="identifiers of a folder's files as they are, not hashed"
     )
+    one.add_argument(
+        "--keep-all", action="store_true",
+        help="of a folder every picture, not one an exam, side and view (default: FFDM before one computed from "
+        "tomosynthesis before film, processed before raw, the larger matrix, the latest)",
+    )  # fmt: skip
+    one.add_argument(
+        "--for-processing", action="store_true",
+        help="of a folder raw pictures too, shown by logarithm and inversion alone (default: they are refused)",
+    )  # fmt: skip
 
 
 def manifest(options: Namespace) -> None:
     """Lists a collection into manifest.csv and rejects.csv."""
     with held():
         from mammo_tf.files import LOCK, locked
+        from mammo_tf.reading.archive_lines import archive_lines, refuse_if_gone
         from mammo_tf.reading.collections import collect
         from mammo_tf.study import check_origin_output, read_manifest, write_rejects
 
     settings = {"labels": options.labels} if options.labels else {}
     settings |= {"keep_identifiers": True} if options.keep_identifiers else {}
+    settings |= {name: True for name in ("keep_all", "for_processing") if getattr(options, name)}
     settings |= {"columns": parsed_pairs(",".join(options.columns), "--columns")} if options.columns else {}
     settings |= {"values": _parsed_values(options.values)} if options.values else {}
     output = Path(options.output)
@@ -102,6 +113,7 @@ def manifest(options: Namespace) -> None:
     check_origin_output(path)
     before = read_manifest(path) if path.exists() else None
     table, rejects = collect(options.collection, options.root, **settings)
+    gone = refuse_if_gone(options.root, rejects, before is not None)
     with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     with locked(output / LOCK, output):
@@ -109,7 +121,9 @@ def manifest(options: Namespace) -> None:
         if not len(table):
             files, where = counted(rejected, "file"), output / "rejects.csv"
             raise MammoError("nothing_usable", f"none of {files} of {options.root} can be used", f"See {where}")
-        remarks = _listed(table, path, before, options, settings)
+        remarks = [*_listed(table, path, before, options, settings), *gone]
+    if options.collection == "folder":
+        remarks += archive_lines(table, rejects, options.root)
     if options.keep_identifiers:
         print(f"identifiers stand in {path} as the archive has them: keep it as safe as the archive")
     print_all(remarks)

@@ -1,15 +1,17 @@
-"""Raw pictures, For Processing, on request: a plain way from a detector's values to a picture, and no maker's processing.
+"""Raw pictures (For Processing) on request: a plain way from a detector's values to a picture.
 
-A detector's value x is proportional to the exposure that came through (Pixel Intensity Relationship LIN, or not said). With
-I0 the 99th percentile of x, which is the exposure beside the breast wherever a hundredth of the picture or more shows it,
+A detector's value x is proportional to the exposure that came through (Pixel Intensity Relationship LIN, or not
+said). With I0 the 99th percentile of x, which is the exposure beside the breast wherever a hundredth of the picture
+or more shows it,
 
     y = max(0, ln(I0 / max(x, 1))),   picture = min(1, y / Y),   Y = the 99.9th percentile of y,
 
-so that bright is dense (the law of Beer and Lambert: y is the attenuation along the ray), 0 is air, and few dead pixels do
-not set the scale. Where the values are logarithms already (LOG), y = max(0, L0 - x) with L0 the 99th percentile of x; where
-higher values are less exposure (Pixel Intensity Relationship Sign -1), y = max(0, x - L0) with L0 the 1st percentile. Values
-are those behind Rescale Slope and Intercept. Padding is 0, and not counted. Polarity is that of the sign (1 where it is not
-said): Photometric Interpretation says how raw data are to be shown, not what they are.
+so that bright is dense (the law of Beer and Lambert: y is the attenuation along the ray), 0 is air, and few dead
+pixels do not set the scale. Where the values are logarithms already (LOG), y = max(0, L0 - x) with L0 the 99th
+percentile of x; where higher values are less exposure (Pixel Intensity Relationship Sign -1), y = max(0, x - L0) with
+L0 the 1st percentile. Values are those behind Rescale Slope and Intercept. Padding is 0, and not counted. Polarity is
+that of the sign (1 where it is not said): Photometric Interpretation says how raw data are to be shown, not what they
+are.
 
 What a maker does next (equalising the edge, sharpening, grey scale) is not done here, so a model that was trained on
 pictures for presentation meets another look.

@@ -23,7 +23,8 @@ from mammo_tf.reading.object_kind import (
     refuse_unusual,
     synthetic_evidence,
 )
-from mammo_tf.reading.side_and_view import side_and_view
+from mammo_tf.reading.side_and_view import TEXTS, side_and_view
+from mammo_tf.reading.vendor_words import modifiers_in
 
 # Contact views have 1.0 to 1.1, magnification views 1.5 and more.
 MAGNIFIED_FROM = 1.3
@@ -69,6 +70,7 @@ def header_facts(
     modifiers = _modifiers(header)
     magnification = _magnification(header)
     _refuse_diagnostic(header, tuple(modifiers), magnification)
+    _refuse_described(header, magnification, warnings)
     told = side_and_view(header, laterality, view, warnings)
     synthetic = synthetic_evidence(header, warnings) if modality == "FFDM" else ""
     spacing, source = _spacing(header, magnification, warnings)
@@ -150,6 +152,19 @@ def _refuse_diagnostic(header: DataSet, modifiers: tuple[str, ...], magnificatio
         raise MammoError("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
     if _yes(header, "BreastImplantPresent"):
         raise MammoError("implant", "the header says that there is an implant", _NOT_SCREENING)
+
+
+def _refuse_described(header: DataSet, magnification: float | None, warnings: list[str]) -> None:
+    """Refuses a diagnostic view or a specimen by free text; a magnification that is told as a number counts."""
+    for name in ("ViewPosition", *TEXTS):
+        for word, piece in modifiers_in(" ".join(header.texts(name))).items():
+            if word == "magnification" and magnification is not None:
+                warnings.append(f"{name} '{piece}' is a magnification view; the factor {magnification:g} counts")
+            elif word == codes.SPECIMEN:
+                raise MammoError(word, f"a tissue specimen, by its {name} ('{piece}')", "Leave it out")
+            else:
+                sentence = f"a diagnostic view, by its {name} ('{piece}'): {word.replace('_', ' ')}"
+                raise MammoError(word, sentence, _NOT_SCREENING)
 
 
 def _modifiers(header: DataSet) -> dict[str, str]:

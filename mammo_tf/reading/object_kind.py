@@ -88,7 +88,7 @@ def object_modality(file: DicomFile, frames: int, told: str | None = None) -> st
 
 
 def _refuse_projection(header: DataSet, image_type: list[str], told: str | None) -> None:
-    """Refuses one projection of a tomosynthesis, which has a small part of the dose, unless a table gives the modality."""
+    """Refuses one projection of a tomosynthesis, of a small part of the dose, unless a table gives the modality."""
     if "TOMO_PROJ" in image_type:
         where = "by its image type (TOMO_PROJ)"
     else:

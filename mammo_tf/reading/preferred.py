@@ -1,8 +1,8 @@
 """Which of several two-dimensional pictures of one exam, side and view counts; `RULE` says it in words.
 
-Archives hold a view more than once: the mammogram and the picture computed from its tomosynthesis, raw and processed, an
-export at half the size, an exposure that was repeated. Counted twice, a woman weighs more than others, and a view has two
-scores of which nobody knows which is its own.
+Archives hold a view more than once: the mammogram and the picture computed from its tomosynthesis, raw and processed,
+an export at half the size, an exposure that was repeated. Counted twice, a woman weighs more than others, and a view
+has two scores of which nobody knows which is its own.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.listed_pictures import PICTURES
 from mammo_tf.study import Reject
 
 RULE = (
-    "of one exam, side, view and modifiers one picture: a digital mammogram (FFDM) before one computed from tomosynthesis "
-    "(S2D) before a scanned film (FILM), processed before raw, the larger matrix, the latest, the first path"
+    "of one exam, side, view and modifiers one picture: a digital mammogram (FFDM) before one computed from "
+    "tomosynthesis (S2D) before a scanned film (FILM), processed before raw, the larger matrix, the latest, the first "
+    "path"
 )
 NOT_PREFERRED = "not_preferred"
 _KINDS = ("FFDM", "S2D", "FILM")
@@ -91,6 +93,22 @@ def _still_in(places: list[int], step: _Step, lost: dict[int, str]) -> list[int]
     best = min(step.keys[place] for place in places)
     lost |= {place: step.words for place in places if step.keys[place] != best}
     return [place for place in places if step.keys[place] == best]
+
+
+def repacks_of(found: Iterable[tuple[Path, Facts, bool]]) -> dict[Path, Path]:
+    """Pictures without a header that are called like a DICOM file of their folder, but for the ending, and that file.
+
+    Args:
+        found: each file with its facts, and whether a table names it; one that a table names is no re-pack.
+    """
+    files = sorted(found, key=lambda one: one[0])
+    named = {_without_ending(path): path for path, facts, _ in files if facts.modality}
+    pictures = [path for path, facts, is_told in files if not facts.modality and not is_told]
+    return {path: named[_without_ending(path)] for path in pictures if _without_ending(path) in named}
+
+
+def _without_ending(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix.lower() in PICTURES else path  # 1.2.840 has no ending
 
 
 def when_taken(path: Path) -> str:

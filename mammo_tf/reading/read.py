@@ -38,6 +38,8 @@ def file_kind(path: str | Path) -> str:
             raise MammoError("not_a_file", f"{path} is {what}", "A folder of slices is read by reading.frames")
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
+        if not head:
+            raise MammoError("not_dicom", "the file is empty: a download that stopped?", "Fetch it again")
         if is_dicom(head):
             return "dicom"
         # A file that calls itself DICOM and is not was renamed by mistake: golden/dicom/hostile, picture.png.dcm.
@@ -129,8 +131,9 @@ def read(
                 raise MammoError("volume", f"a volume of {shape.frames} frames", "Read it with reading.frames")
             rules = display_rules(file.header, shape, [])
             (stored,) = stored_frames(file, shape, [0])
+            doubt: list[str] = []
             if facts.for_processing:
-                doubt, pixels = [], attenuation(stored, file.header, shape, rules)
+                pixels = attenuation(stored, file.header, shape, rules)
             else:
                 scale, doubt = white_of(stored, shape, rules, facts.voi, stored_bits)
                 pixels = show(stored, scale, rules, facts.voi)

@@ -70,7 +70,8 @@ def _sides(header: DataSet) -> list[_Element]:
     anatomy = [item for group in frames for item in group.sequence("FrameAnatomySequence")]
     words = [(name, header.text(name)) for name in ("ImageLaterality", "Laterality")]
     words += [("FrameLaterality", word) for word in dict.fromkeys(item.text("FrameLaterality") for item in anatomy)]
-    return [_Element(name, word.upper(), Said(side=SIDES[word.upper()])) for name, word in words if word.upper() in SIDES]
+    known = [(name, word.upper()) for name, word in words if word.upper() in SIDES]
+    return [_Element(name, word, Said(side=SIDES[word])) for name, word in known]
 
 
 def _position(header: DataSet) -> list[_Element]:

@@ -1,12 +1,12 @@
 """Side, view and kind of a picture in free text, as makers and hospitals write it into a header.
 
-Series Description, Protocol Name and View Name are free text: `L CC`, `RMLO`, `ROUTINE3D_VOL_0000_LCC`, `V-Preview RCC`,
-`L MLO Tomosynthesis Projection`, `R MLO C-View`. What is taken from them is a piece that is a code (a side, a view, the
-name of a maker's synthetic picture); nothing else of them leaves this room, as the rest may be a name.
+Series Description, Protocol Name and View Name are free text: `L CC`, `RMLO`, `ROUTINE3D_VOL_0000_LCC`, `V-Preview
+RCC`, `L MLO Tomosynthesis Projection`, `R MLO C-View`. What is taken from them is a piece that is a code (a side, a
+view, the name of a maker's synthetic picture); nothing else of them leaves this room, as the rest may be a name.
 
-Sources of the spellings: headers quoted in public code (medcognetics/dicom-utils, tests of its types; scripts that choose
-series of Hologic and GE archives by their description), the makers' product names (C-View, Intelligent 2D: Hologic; V-Preview:
-GE; S-View: Fujifilm; Insight 2D: Siemens).
+Sources of the spellings: headers quoted in public code (medcognetics/dicom-utils, tests of its types; scripts that
+choose series of Hologic and GE archives by their description), the makers' product names (C-View, Intelligent 2D:
+Hologic; V-Preview: GE; S-View: Fujifilm; Insight 2D: Siemens).
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ _SYNTHETIC = re.compile(
     r"|SYNTH(?:ETIC|ESI[SZ]ED) (?:VIEW|MAMMO(?:GRAM|GRAPHY)?)|GENERATED[ -]2D)(?![A-Z0-9])"
 )
 _PROJECTION = re.compile(r"(?<![A-Z0-9])TOMO(?:S[IY]NTHESIS)?[ -]?PROJ(?:ECTIONS?)?(?![A-Z0-9])")
+# View modifiers, as words of the ACR's labels and in full; of `codes.REFUSED_MODIFIERS`, and specimens.
+_MODIFIERS = {
+    "magnification": re.compile(r"MAG|MAGNIFICATION|MAGNIFIED"),
+    "spot": re.compile(r"SPOT"),
+    "implant_displaced": re.compile(rf"(?:L|R)?(?:{_VIEW})ID|EKLUND"),
+    "tangential": re.compile(r"TAN|TANGENTIAL"),
+    codes.SPECIMEN: re.compile(r"[LR]?SPEC|SPECIMEN"),
+}
 
 
 class Said(NamedTuple):
@@ -97,13 +105,29 @@ def _joined(tokens: list[str]) -> list[Piece]:
 
 
 def _pairs(tokens: list[str]) -> list[Piece]:
-    """Neighbours of which one is a side and the other a view."""
-    pieces = []
-    for first, second in zip(tokens, tokens[1:], strict=False):
-        for side, view in ((first, second), (second, first)):
-            if side in _SIDE_WORDS and view in _VIEWS_IN_TEXT:
-                pieces.append(Piece(Said(_SIDE_WORDS[side], view), f"{first} {second}"))
-    return pieces
+    """Neighbours of which the first is a side and the second a view; where there are none, the other way round."""
+    neighbours = list(zip(tokens, tokens[1:], strict=False))
+    return [_pair(side, view, f"{side} {view}") for side, view in neighbours if _is_pair(side, view)] or [
+        _pair(side, view, f"{view} {side}") for view, side in neighbours if _is_pair(side, view)
+    ]
+
+
+def _is_pair(side: str, view: str) -> bool:
+    return side in _SIDE_WORDS and view in _VIEWS_IN_TEXT
+
+
+def _pair(side: str, view: str, written: str) -> Piece:
+    return Piece(Said(_SIDE_WORDS[side], view), written)
+
+
+def modifiers_in(text: str) -> dict[str, str]:
+    """The refused view modifiers, and `specimen`, that words of a text name (`MAG`, `SPOT`, `CC ID`), with the word."""
+    tokens = [token for token in _BETWEEN.split(text.upper()) if token]
+    pairs = [first + second for first, second in zip(tokens, tokens[1:], strict=False) if second == "ID"]
+    found = (
+        (word, token) for word, pattern in _MODIFIERS.items() for token in (*tokens, *pairs) if pattern.fullmatch(token)
+    )
+    return dict(found)
 
 
 def synthetic_name(text: str) -> str:

@@ -59,8 +59,9 @@ class Inputs:
 def find_inputs(inputs: str | Path | Sequence[str | Path], root: str | Path | None = None) -> Inputs:
     """Candidates in the order in which they were given, those of a folder by path.
 
-    A folder is read as the collection `folder` reads it, its `labels.csv` included, with every picture of a view; documents in it (`README.md`,
-    tables, hidden files) are passed over, not refused. A file named one by one is never passed over.
+    A folder is read as the collection `folder` reads it, its `labels.csv` included, with every picture of a view;
+    documents in it (`README.md`, tables, hidden files) are passed over, not refused. A file named one by one is never
+    passed over.
 
     Args:
         inputs: files and folders, or one manifest (`.csv`).

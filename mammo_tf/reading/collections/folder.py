@@ -14,7 +14,7 @@ images that do not name the breast are taken where their study holds mammograms.
 volume, whatever the headers of its files say of the modality.
 
 Of several two-dimensional pictures of one exam, side and view one is a row (`reading.preferred`), unless all are kept.
-A picture that is called like a DICOM file next to it, but for the ending, is a re-pack of it, unless the table names it.
+A picture that is called like a DICOM file next to it, but for the ending, is a re-pack, unless the table names it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
 from mammo_tf.reading.facts import Facts
-from mammo_tf.reading.for_processing import FOR_PROCESSING, INTENT
 from mammo_tf.reading.folder_volumes import Asked, Seen, grouped, inspect_asked, seen_in
+from mammo_tf.reading.for_processing import FOR_PROCESSING, INTENT
 from mammo_tf.reading.grey_scale import small_doubt
 from mammo_tf.reading.label_table import IDENTIFIERS, Values, read_labels
-from mammo_tf.reading.preferred import Listed, not_preferred
+from mammo_tf.reading.preferred import Listed, not_preferred, repacks_of
 from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Reject
 from mammo_tf.study.cells import in_range
@@ -88,11 +88,16 @@ def rows(
     like = Asked(root, {}, keep_identifiers, for_processing=for_processing)
     found, refused = _looked_at([path for path in files if path not in tables], table, root, like)
     yield from refused
+    repacks = {} if keep_all else repacks_of([(asked.path, one.facts, bool(asked.told)) for asked, one in found])
     kept: dict[str, str] = {}
     seen: list[tuple[Listed, str]] = []
     for asked, one in sorted(found, key=lambda pair: pair[0].path):
         place = relative(asked.path, root)
         row = manifest_row(one.facts, place, dict(asked.told), keep_identifiers)
+        if asked.path in repacks:
+            reason = f"called like {relative(repacks[asked.path], root)}: a re-pack of it?"
+            yield Reject(place, "duplicate", reason, "Name it in the table of labels, or --keep-all")
+            continue
         first = kept.get(row["image_id"]) or kept.get(one.digest)
         if first is not None:
             yield Reject(place, "duplicate", f"the same identifier or the same pixels as {first}")
