@@ -36,9 +36,7 @@ SIZE = (32, 24)
 FLOODED = "reading it takes more than"
 HARM = ("unforeseen", "decoder_hangs", "decoder_crashed")
 # What a look at the header cannot know: it shows where pixels are decoded, or where frames are put in order.
-DECODED = ("bad_pixels", "truncated", "bad_value", "rescale_differs", "frames_missing", "laterality_picture",
-           "too_small", "no_breast", "too_large")  # fmt: skip
-LISTED_ELSEWHERE = "duplicate"
+DECODED = ("bad_pixels", "bad_structure", "bad_value", "laterality_picture", "rescale_differs", "truncated")
 
 
 class Outcome(NamedTuple):
