@@ -1,4 +1,4 @@
-"""Damaged files (`mutations`) through `manifest` and `prepare`, in chunks: each is listed or refused once, none does harm.
+"""Damaged files (`mutations`) through `manifest` and `prepare`: each is listed or refused once, and none does harm.
 
     python tests/fuzzing.py --files 100000 --folder fuzz      # begins, or goes on where it was stopped
     python tests/fuzzing.py --make 4711 --folder fuzz         # makes file 4711 again
@@ -70,7 +70,9 @@ def look(places: dict[str, int], root: Path, out: Path, workers: int = 2) -> Out
     """
     table, rejects = collect("folder", root)
     faults = once(places, table["path"], rejects, "manifest")
-    rows = [{"image_id": place, "patient_id": place, "path": place, "laterality": "L", "view": "CC"} for place in places]
+    rows = [
+        {"image_id": place, "patient_id": place, "path": place, "laterality": "L", "view": "CC"} for place in places
+    ]
     preprocessing = Preprocessing.preset("legacy", SIZE)
     try:
         later = prepare(make_manifest(rows), root, out, preprocessing, workers).rejects

@@ -23,14 +23,15 @@ NUMBERS = (0, 1, 2, 3, 7, 8, 16, 127, 128, 255, 256, 4095, 32767, 32768, 65534, 
 LENGTHS = (*NUMBERS, (1 << 32) - 2, (1 << 32) - 1)
 WORDS = (
     b"", b"\0", b" ", b"0", b"-1", b"1e999", b"nan", b"inf", b"1\\2\\3", b"99999999999999999999", b"1e-320", b"YES",
-    b"MONOCHROME1", b"PALETTE COLOR", b"RGB", b"\xff\xfe\xfd", b"L", b"R", b"MLO", b"A\\F", b"DERIVED\\PRIMARY", b"000Y",
-    b"1.2.840.10008.5.1.4.1.1.13.1.3", b"1.2.840.10008.5.1.4.1.1.7.2", b"x" * 300, b"\x1b$B", b"../../etc", b"'\",\n\r=",
+    b"MONOCHROME1", b"PALETTE COLOR", b"RGB", b"\xff\xfe\xfd", b"L", b"R", b"MLO", b"A\\F", b"000Y", b"X\\Y",
+    b"1.2.840.10008.5.1.4.1.1.13.1.3", b"1.2.840.10008.5.1.4.1.1.7.2", b"x" * 300, b"\x1b$B", b"../..", b"'\",\n\r=",
 )  # fmt: skip
 SYNTAXES = (
-    "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2",
-    "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57",
-    "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.90",
-    "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203", "1.2.3",
+    "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.1.99",
+    "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.203", "1.2.3",
 )  # fmt: skip
 REPRESENTATIONS = (b"OB", b"OW", b"SQ", b"UN", b"UT", b"US", b"SS", b"DS", b"IS", b"LO", b"UI", b"AT", b"FD", b"\0\0")
 LONG_FORMS = (b"OB", b"OW", b"OD", b"OF", b"OL", b"OV", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV")
@@ -85,11 +86,13 @@ def pictures() -> Iterator[Sample]:
         ("8.png", eight, {"pnginfo": text}), ("16.png", sixteen, {}), ("1.png", eight.convert("1"), {}),
         ("palette.png", eight.convert("P"), {"bits": 4}), ("colour.png", eight.convert("RGB"), {}),
         ("alpha.png", eight.convert("LA"), {}), ("8.tiff", eight, {}), ("16.tiff", sixteen, {}),
-        ("lzw.tiff", sixteen, {"compression": "tiff_lzw"}), ("deflate.tiff", sixteen, {"compression": "tiff_adobe_deflate"}),
-        ("packbits.tiff", eight, {"compression": "packbits"}), ("group4.tiff", eight.convert("1"), {"compression": "group4"}),
+        ("lzw.tiff", sixteen, {"compression": "tiff_lzw"}), ("packbits.tiff", eight, {"compression": "packbits"}),
+        ("deflate.tiff", sixteen, {"compression": "tiff_adobe_deflate"}),
+        ("group4.tiff", eight.convert("1"), {"compression": "group4"}),
         ("jpeg.tiff", eight, {"compression": "jpeg"}), ("big.tiff", sixteen, {"big_tiff": True}),
-        ("tiled.tiff", sixteen, {"tiffinfo": {322: 16, 323: 16}}), ("grey.jpg", eight, {}), ("colour.jpg", eight.convert("RGB"), {}),
-        ("progressive.jpg", eight, {"progressive": True}), ("turned.jpg", eight, {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0"}),
+        ("tiled.tiff", sixteen, {"tiffinfo": {322: 16, 323: 16}}), ("progressive.jpg", eight, {"progressive": True}),
+        ("grey.jpg", eight, {}), ("colour.jpg", eight.convert("RGB"), {}),
+        ("turned.jpg", eight, {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0"}),
         ("8.pgm", eight, {}), ("16.pgm", sixteen, {}), ("colour.ppm", eight.convert("RGB"), {}),
     ):  # fmt: skip
         stream = io.BytesIO()
@@ -395,7 +398,9 @@ def pgm_number(data: bytearray, rng: Rng) -> None:
     if len(words) > 4:
         at = int(rng.integers(1, 4))
         place = data.find(words[at])
-        new = str(LENGTHS[rng.integers(len(LENGTHS))]).encode() if rng.random() < 0.7 else WORDS[rng.integers(len(WORDS))]
+        new = (
+            str(LENGTHS[rng.integers(len(LENGTHS))]).encode() if rng.random() < 0.7 else WORDS[rng.integers(len(WORDS))]
+        )
         data[place : place + len(words[at])] = new
 
 

@@ -46,7 +46,9 @@ def planted(ours: tuple[str, ...] = ()) -> re.Pattern[bytes]:
     dates = {text for text in texts if text.isdigit() and len(text) == len("19130321")}
     dates |= {f"{text[:4]}-{text[4:6]}-{text[6:]}" for text in dates}
     forms = {form for text in texts - dates if len(text.encode()) >= SHORTEST for form in written(text)} | raw - {b""}
-    numbers = rb"(?<![0-9])(?:%s)(?![0-9])" % b"|".join(re.escape(one) for date in sorted(dates) for one in written(date))
+    numbers = rb"(?<![0-9])(?:%s)(?![0-9])" % b"|".join(
+        re.escape(one) for date in sorted(dates) for one in written(date)
+    )
     return re.compile(b"|".join([*map(re.escape, sorted(forms, key=len, reverse=True)), numbers, rb"(?i:canary)"]))
 
 
@@ -61,7 +63,7 @@ def written(text: str) -> set[bytes]:
 
 
 def unfolded(data: bytes, depth: int = 0) -> Iterator[bytes]:
-    """The bytes, and what is packed in them: archives (.keras, .xlsx), zlib and gzip streams (PNG, TFRecord, HDF5), base64."""
+    """The bytes, and what is packed in them: archives, zlib and gzip streams (PNG, TFRecord, HDF5), base64."""
     yield data
     if depth == DEEPEST:
         return

@@ -29,10 +29,19 @@ def test_a_number_makes_the_same_file_again() -> None:
 def test_faults_are_told() -> None:
     """A file that is nowhere, one that is twice, one nobody made, one that crashed, one that flooded memory."""
     places = {f"{number}/a.dcm": number for number in range(5)}
-    rejects = [Reject("1/a.dcm", "bad_pixels", "x"), Reject("2/a.dcm", "decoder_crashed", "x"), Reject("9/b.dcm", "x", "x")]
+    rejects = [
+        Reject("1/a.dcm", "bad_pixels", "x"),
+        Reject("2/a.dcm", "decoder_crashed", "x"),
+        Reject("9/b.dcm", "x", "x"),
+    ]
     rejects.append(Reject("4/a.dcm", "too_large", f"{fuzzing.FLOODED} 2 GiB"))
     found = "\n".join(fuzzing.once(places, ["1/a.dcm"], rejects, "prepare"))
-    for told in ("0: prepare lists 0/a.dcm 0", "1: prepare lists 1/a.dcm 2", "None: prepare lists 9/b.dcm", "2: prepare: decoder"):
+    for told in (
+        "0: prepare lists 0/a.dcm 0",
+        "1: prepare lists 1/a.dcm 2",
+        "None: prepare lists 9/b.dcm",
+        "2: prepare: decoder",
+    ):
         assert told in found
     assert "4: prepare: too_large" in found
 
@@ -40,7 +49,9 @@ def test_faults_are_told() -> None:
 def test_damaged_files_are_listed_or_refused_once_and_do_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "LIMITS", Limits(seconds=60.0, memory_bytes=fuzzing.LIMITS.memory_bytes))  # a busy machine
+    monkeypatch.setattr(
+        guard, "LIMITS", Limits(seconds=60.0, memory_bytes=fuzzing.LIMITS.memory_bytes)
+    )  # a busy machine
     faults, refused, listed = [], set(), 0
     for begin in range(0, FILES, FILES // 2):
         root, records = tmp_path / f"{begin}", tmp_path / f"{begin}-records"

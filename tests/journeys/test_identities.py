@@ -121,7 +121,14 @@ def damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     numbers += ("EstimatedRadiographicMagnificationFactor", "NumberOfFrames", "SeriesNumber", "InstanceNumber")
     words = ("PatientAge", "ViewPosition", "ImageLaterality", "PatientOrientation", "PhotometricInterpretation")
     words += ("ImageType", "Modality", "BodyPartExamined", "PresentationIntentType", "ConversionType", "SOPClassUID")
-    words += (*UIDS, "VOILUTFunction", "SpecificCharacterSet", "PresentationLUTShape", "BurnedInAnnotation", "StudyDate")
+    words += (
+        *UIDS,
+        "VOILUTFunction",
+        "SpecificCharacterSet",
+        "PresentationLUTShape",
+        "BurnedInAnnotation",
+        "StudyDate",
+    )
     words += ("StudyTime", "PatientSex", "PaddleDescription", "ContentDate", "Rows", "BitsStored", "ViewCodeSequence")
     folder.mkdir()
     found = []

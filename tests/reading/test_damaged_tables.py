@@ -1,4 +1,4 @@
-"""Tables, workbooks, outlines and descriptions, damaged by number (`mutations`): read, or refused with a reason, soon."""
+"""Tables, workbooks, outlines and descriptions, damaged by number (`mutations`): read, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -31,23 +31,25 @@ SECONDS = 5.0  # of one file
 MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PARTS = {
-    "xl/workbook.xml": f'<workbook {MAIN} xmlns:r="{LINKS}"><sheets><sheet name="all" r:id="rId1"/></sheets></workbook>',
-    "xl/_rels/workbook.xml.rels": '<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>',
+    "xl/workbook.xml": f'<workbook {MAIN} xmlns:r="{LINKS}"><sheets><sheet name="all" r:id="r1"/></sheets></workbook>',
+    "xl/_rels/workbook.xml.rels": '<Relationships><Relationship Id="r1" Target="worksheets/a.xml"/></Relationships>',
     "xl/sharedStrings.xml": f"<sst {MAIN}><si><t>name</t></si><si><r><t>two </t></r><r><t>runs</t></r></si></sst>",
-    "xl/worksheets/sheet1.xml": f'<worksheet {MAIN}><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1"><v>61</v></c>'
-    '</row><row r="4"><c r="B4" t="inlineStr"><is><t>age</t></is></c></row></sheetData></worksheet>',
+    "xl/worksheets/a.xml": f'<worksheet {MAIN}><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1">'
+    '<v>61</v></c></row><row r="4"><c r="B4" t="inlineStr"><is><t>age</t></is></c></row></sheetData></worksheet>',
 }
 LABELS = (
     "path,label,patient_id,laterality,view,age,density,findings\n"
     'a.png,malignant,P1,L,CC,51,B,"[{""kind"": ""mass"", ""label"": ""malignant"", ""box"": [1, 2, 30, 40]}]"\n'
     "b/c.dcm,normal,P2,R,MLO,62,,\n"
 )
+MANIFEST = "image_id," + LABELS.replace("\na", "\n1,a").replace("\nb", "\n2,b")
 PREDICTIONS = "image_id,patient_id,laterality,view,label,score\n1,a,L,CC,0,0.25\n2,a,R,CC,1,1e-3\n3,b,L,MLO,1,0.75\n"
 ICS = "ics_version 1.0\nfilename B-3024-1\nPATIENT_AGE 42\nFILM\nDENSITY 4\nDIGITIZER LUMISYS\n" + (
     "LEFT_CC LINES 4696 PIXELS_PER_LINE 3024 BITS_PER_PIXEL 12 RESOLUTION 50 OVERLAY\n"
 )
-OVERLAY = "TOTAL_ABNORMALITIES 1\nABNORMALITY 1\nLESION_TYPE MASS SHAPE OVAL MARGINS OBSCURED\nASSESSMENT 2\nSUBTLETY 3\n" + (
-    "PATHOLOGY MALIGNANT\nTOTAL_OUTLINES 2\nBOUNDARY\n10 20 2 2 2 4 4 6 6 6 0 0 #\n\tCORE\n11 21 2 4 6 0 #\n"
+OVERLAY = (
+    "TOTAL_ABNORMALITIES 1\nABNORMALITY 1\nLESION_TYPE MASS SHAPE OVAL MARGINS OBSCURED\nASSESSMENT 2\nSUBTLETY 3\n"
+    + ("PATHOLOGY MALIGNANT\nTOTAL_OUTLINES 2\nBOUNDARY\n10 20 2 2 2 4 4 6 6 6 0 0 #\n\tCORE\n11 21 2 4 6 0 #\n")
 )
 REGIONS = (
     "#filename,file_size,region_shape_attributes,region_attributes\n"
@@ -97,7 +99,7 @@ def damaged_workbook(data: bytes, rng: np.random.Generator) -> bytes:
     ("name", "data", "read", "damage"),
     [
         ("labels.csv", LABELS.encode(), read_labels, damaged),
-        ("manifest.csv", ("image_id," + LABELS.replace("\na", "\n1,a").replace("\nb", "\n2,b")).encode(), read_manifest, damaged),
+        ("manifest.csv", MANIFEST.encode(), read_manifest, damaged),
         ("predictions.csv", PREDICTIONS.encode(), read_predictions, damaged),
         ("sheet.xlsx", packed({name: text.encode() for name, text in PARTS.items()}), sheet_rows, damaged_workbook),
         ("outlines.xml", outlines(), lambda path: read_outlines(path, "malignant"), damaged),

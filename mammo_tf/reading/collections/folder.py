@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.folder_volumes import Asked, Seen, grouped, inspect_asked, seen_in
 from mammo_tf.reading.grey_scale import small_doubt
 from mammo_tf.reading.label_table import IDENTIFIERS, Values, read_labels
+from mammo_tf.reading.seen_before import SeenBefore
 from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Reject
 from mammo_tf.study.cells import in_range
@@ -43,6 +43,7 @@ def rows(
     keep_identifiers: bool = False,
     columns: Mapping[str, str] | None = None,
     values: Values | None = None,
+    seen_before: str | Path | None = None,
 ) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows and rejects of a folder tree, those of its files in the order of their paths.
 
@@ -51,6 +52,8 @@ def rows(
         labels: the table; by default `labels.csv` in the root if it is there.
         keep_identifiers: the identifiers of images, patients, exams and pairs as they are, not as keyed hashes.
         columns, values: as for `read_labels`.
+        seen_before: a file that keeps what is seen, so that the next time only what is new is read (the module of that
+            name); None keeps nothing, and so does `keep_identifiers`.
 
     Files are looked at in worker processes: one that hangs or crashes a decoder is a `Reject` (`guard`).
 
@@ -65,6 +68,8 @@ def rows(
     """
     table_path = root / TABLE if labels is None else Path(labels)
     files, rejects = listed(root)
+    before = SeenBefore(None if seen_before is None or keep_identifiers else Path(seen_before), root)
+    files = [path for path in files if not _same(path, before.path)]
     table = read_labels(table_path, columns, values) if labels is not None or table_path.is_file() else {}
     if (columns or values) and labels is None and not table_path.is_file():
         raise MammoError("labels_missing", f"{root} has no {TABLE} to take columns or values of", "Name it by --labels")
@@ -73,7 +78,8 @@ def rows(
     tables = {path for path in files if _same(path, table_path)}
     for path in sorted(tables):
         yield Reject(relative(path, root), "table", "the table of labels: read, but not an image")
-    found, refused = _looked_at([path for path in files if path not in tables], table, root, keep_identifiers)
+    found, refused = _looked_at([path for path in files if path not in tables], table, root, keep_identifiers, before)
+    before.write()
     yield from refused
     kept: dict[str, str] = {}
     seen: list[tuple[dict[str, Any], str]] = []
@@ -94,7 +100,7 @@ def rows(
 
 
 def _looked_at(
-    files: list[Path], table: dict[str, dict[str, str]], root: Path, keep_identifiers: bool
+    files: list[Path], table: dict[str, dict[str, str]], root: Path, keep_identifiers: bool, before: SeenBefore
 ) -> tuple[list[tuple[Asked, Seen]], list[Reject]]:
     """Files and volumes that can be used, and why not the others; takes out of the table what it says of them."""
     found: list[tuple[Asked, Seen]] = []
@@ -110,7 +116,7 @@ def _looked_at(
         if path.parent not in folders or path.name.startswith(".")
     ]
     slices: list[tuple[Asked, Seen]] = []
-    for asked, one in each_file(inspect_asked, single, WORKERS, "reading headers", "file"):
+    for asked, one in before.each(inspect_asked, single, WORKERS, "reading headers", "file"):
         if isinstance(one, MammoError):
             rejects.append(Reject.of(relative(asked.path, root), one, asked.path))
         else:
@@ -125,7 +131,7 @@ def _looked_at(
     volumes = grouped(((asked, one.slice_of) for asked, one in known), files)
     parts = {path for volume in volumes for path in volume.slices}
     found += [(asked, one) for asked, one in known if asked.path not in parts]
-    for volume, one in each_file(inspect_asked, [*named, *volumes], WORKERS, "reading volumes", "volume"):
+    for volume, one in before.each(inspect_asked, [*named, *volumes], WORKERS, "reading volumes", "volume"):
         if isinstance(one, MammoError):
             path = volume.path if volume.alone else volume.slices[0]
             rejects.append(Reject.of(relative(path, root), one, path))
@@ -145,8 +151,8 @@ def _refuse_unmatched(table: Mapping[str, Any], table_path: Path, files: list[Pa
         )
 
 
-def _same(path: Path, table: Path) -> bool:
-    return path.exists() and table.exists() and path.samefile(table)
+def _same(path: Path, table: Path | None) -> bool:
+    return table is not None and path.exists() and table.exists() and path.samefile(table)
 
 
 def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifiers: bool = False) -> dict[str, Any]:
