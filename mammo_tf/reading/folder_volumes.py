@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
-from mammo_tf.reading.frames import volume_facts
+from mammo_tf.reading.frames import order_is_told, volume_facts
 from mammo_tf.reading.grey_scale import stored_bits_of
 from mammo_tf.reading.layout import layout
 from mammo_tf.reading.object_kind import is_breast_by_study, is_slice
@@ -80,6 +80,8 @@ def _inspect_file(asked: Asked) -> Seen:
     if not facts.modality:
         return Seen(facts, picture_digest(path), told.get("patient_id", ""))
     with refusals(path), open_dicom(path) as file:
+        if facts.frames > 1:
+            order_is_told(file.header, facts.frames)  # refused here, not when pictures are made
         patient = told.get("patient_id") or file.header.text("PatientID")  # weighed, and never written
         series = series_of(file.header) if is_slice(file, facts.modality, facts.frames) else ""
     return Seen(facts, picture_digest(path), patient, series, unless)

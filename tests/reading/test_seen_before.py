@@ -178,7 +178,8 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 facts = st.builds(
     Facts, path=st.just(Path("/r/a")), rows=st.integers(1, 9999), columns=st.integers(1, 9999), modality=words,
     spacing_mm=st.none() | st.tuples(numbers, numbers), windows=st.lists(st.tuples(numbers, numbers)).map(tuple),
-    padding=st.none() | st.tuples(st.integers(), st.integers()), age=st.none() | numbers, implant=st.none() | st.booleans(),
+    padding=st.none() | st.tuples(st.integers(), st.integers()), age=st.none() | numbers,
+    implant=st.none() | st.booleans(),
     warnings=st.lists(words).map(tuple), modifiers=st.lists(words).map(tuple), manufacturer=words,
 )  # fmt: skip
 errors = st.builds(MammoError, words, words, words)
