@@ -131,13 +131,17 @@ def grouped(slices: Iterable[tuple[Asked, str]], files: Sequence[Path]) -> list[
     groups: dict[tuple[Path, str], list[Asked]] = {}
     for asked, series in slices:
         groups.setdefault((asked.path.parent, series), []).append(asked)
+    beside: dict[Path, set[Path]] = {folder: set() for folder, _ in groups}
+    for path in files:
+        if path.parent in beside and not path.name.startswith("."):
+            beside[path.parent].add(path)
     return [
         Asked(
             folder,
             _common([one.told for one in group]),
             group[0].keep_identifiers,
             tuple(one.path for one in group),
-            alone={one.path for one in group} == set(seen_in(folder, files)),
+            alone={one.path for one in group} == beside[folder],
         )
         for (folder, _), group in groups.items()
         if len(group) > 1

@@ -14,7 +14,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -73,27 +73,25 @@ class SeenBefore:
         if self.path is None:
             yield from each_file(look, items, workers, what, unit)
             return
-        stamps = {self._place(asked): _stamps(asked) for asked in items}
-        known = {
-            place: answer for asked in items if (answer := self._known(asked, stamps[place := self._place(asked)]))
-        }
-        patients = self._patients([asked for asked in items if self._place(asked) in known], known, workers)
-        unknown = [asked for asked in items if self._place(asked) not in known]
-        LOG.info("%s: %d of %d are as they were seen before", what, len(known), len(items))
+        places = [self._place(asked) for asked in items]
+        stamps = [_stamps(asked) for asked in items]
+        known = [self._known(*one) for one in zip(items, places, stamps, strict=True)]
+        patients = self._patients(zip(items, known, strict=True), workers)
+        unknown = [asked for asked, answer in zip(items, known, strict=True) if answer is None]
+        LOG.info("%s: %d of %d are as they were seen before", what, len(items) - len(unknown), len(items))
         began_ns = time.time_ns()
         answers = each_file(look, unknown, workers, what, unit)
-        for asked in items:
-            place = self._place(asked)
-            if place in known:
-                answer = known[place]
-                self._new[place] = self._kept[place]
-                if isinstance(answer, Seen):
-                    answer = answer._replace(patient=_told(asked) or patients.get(answer.facts.patient_id, ""))
-            else:
+        for asked, place, stamp, answer in zip(items, places, stamps, known, strict=True):
+            if answer is None:
                 _, answer = next(answers)
                 if isinstance(answer, Seen) and answer.slice_of:
                     answer = answer._replace(slice_of=keyed_hash("series", answer.slice_of))
-                self._keep(asked, stamps[place], answer, began_ns)
+                self._keep(asked, place, stamp, answer, began_ns)
+            else:
+                self._new[place] = self._kept[place]
+                if isinstance(answer, Seen):
+                    told = asked.told.get("patient_id")
+                    answer = answer._replace(patient=told or patients.get(answer.facts.patient_id, ""))
             yield asked, answer
 
     def write(self) -> None:
@@ -109,25 +107,24 @@ class SeenBefore:
         place = asked.path.relative_to(self.root).as_posix()
         return f"{place}//{asked.slices[0].name}" if asked.slices else place
 
-    def _known(self, asked: Asked, stamps: Stamps | None) -> Answer | None:
-        kept = self._kept.get(self._place(asked))
+    def _known(self, asked: Asked, place: str, stamps: Stamps | None) -> Answer | None:
+        kept = self._kept.get(place)
         if kept is None or stamps is None or kept.stamps != stamps or kept.asked != _asked(asked):
             return None
         return _answer(kept.answer, asked.path)
 
-    def _keep(self, asked: Asked, stamps: Stamps | None, answer: Answer, began_ns: int) -> None:
+    def _keep(self, asked: Asked, place: str, stamps: Stamps | None, answer: Answer, began_ns: int) -> None:
         if stamps is None or (isinstance(answer, MammoError) and answer.code in PASSING):
             return
         latest = max(max(changed, moved) for _, _, changed, moved in stamps)
         if latest > began_ns - YOUNG_S * 1e9 or _stamps(asked) != stamps:
             return
-        self._new[self._place(asked)] = Kept(stamps, _asked(asked), _written(answer))
+        self._new[place] = Kept(stamps, _asked(asked), _written(answer))
 
-    def _patients(self, items: Sequence[Asked], known: Mapping[str, Answer], workers: int) -> dict[str, str]:
+    def _patients(self, known: Iterable[tuple[Asked, Answer | None]], workers: int) -> dict[str, str]:
         """The archive's words for patients, by their hash, each from one header."""
         first: dict[str, Path] = {}
-        for asked in items:
-            answer = known[self._place(asked)]
+        for asked, answer in known:
             if isinstance(answer, Seen) and answer.facts.patient_id and not asked.told.get("patient_id"):
                 first.setdefault(answer.facts.patient_id, asked.slices[0] if asked.slices else asked.path)
         outcomes = each_file(patient_of, list(first.values()), workers, "reading patients", "patient")
@@ -168,10 +165,6 @@ def _asked(asked: Asked) -> str:
     return text_digest(json.dumps([sorted(asked.told.items()), slices, rest], default=str))[:16]
 
 
-def _told(asked: Asked) -> str:
-    return asked.told.get("patient_id", "")
-
-
 def _written(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, MammoError):
         return {"refused": [answer.code, answer.sentence, answer.remedy]}
@@ -194,13 +187,22 @@ def _answer(written: Mapping[str, Any], path: Path) -> Answer | None:
         return None
 
 
+def _value(kind: type, name: str, value: Any) -> Any:
+    """What `to_json` made of a field, back: its own kind, but for tuples and what is built of more."""
+    if isinstance(value, list):
+        return (
+            convert(_hints(kind)[name], value, name) if any(isinstance(one, dict) for one in value) else _tuple(value)
+        )
+    return convert(_hints(kind)[name], value, name) if isinstance(value, dict) else value
+
+
+def _tuple(value: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuple(one) if isinstance(one, list) else one for one in value)
+
+
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
-
-
-def _value(kind: type, name: str, value: Any) -> Any:
-    return value if type(value) is str else convert(_hints(kind)[name], value, name)
 
 
 def _read(path: Path, head: Mapping[str, Any]) -> dict[str, Kept]:

@@ -195,9 +195,9 @@ def test_every_answer_comes_back_as_it_was(answer: Seen | MammoError, tmp_path: 
     )
     asked = Asked(path, {}, False)
     first = SeenBefore(tmp_path / "seen.jsonl", tmp_path)
-    first._keep(asked, seen_before._stamps(asked), answer, time.time_ns())
+    first._keep(asked, "a", seen_before._stamps(asked), answer, time.time_ns())
     first.write()
-    again = SeenBefore(tmp_path / "seen.jsonl", tmp_path)._known(asked, seen_before._stamps(asked))
+    again = SeenBefore(tmp_path / "seen.jsonl", tmp_path)._known(asked, "a", seen_before._stamps(asked))
     if isinstance(answer, Seen):
         assert isinstance(again, Seen)
         assert again._replace(unless=None) == answer._replace(unless=None)
