@@ -105,7 +105,7 @@ def records(options: argparse.Namespace) -> None:
     workers = {"ours": Worker("ours", [sys.executable, __file__, "serve"])}
     for name in RESIZERS:
         command = [options.peer_python, str(HERE / "peer_reading.py"), name]
-        if subprocess.run([*command], stdin=subprocess.DEVNULL, capture_output=True).returncode:
+        if subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode:
             print(f"{name} cannot be had from {options.peer_python}, and is left out")
         else:
             workers[name] = Worker(name, command)
@@ -223,7 +223,7 @@ def main() -> None:
     if sys.argv[1:] == ["serve"]:
         serve(prepare_again)
         return
-    one = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    one = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     one.add_argument("part", choices=("records", "decoders", "manifest"))
     one.add_argument("--peer-python", default=sys.executable)
     one.add_argument("--pictures", type=int, default=8)

@@ -129,7 +129,7 @@ def run(files: int, folder: Path, seed: int, workers: int) -> int:
 
 
 def main() -> int:
-    one = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    one = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     one.add_argument("--files", type=int, default=100_000)
     one.add_argument("--folder", type=Path, default=Path("fuzz"))
     one.add_argument("--seed", type=int, default=0)
