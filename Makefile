@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 TEST_PROCESSES ?= 2
+FUZZ_FILES ?= 100000
+FUZZ_SEED ?= 1
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_LONG := $(VENV)/.ready-long
@@ -11,13 +13,14 @@ LEGACY_VENV ?= .venv-legacy
 LEGACY_GOLDEN := tests/golden/addons
 READY_LEGACY := $(LEGACY_VENV)/.ready
 
-.PHONY: help setup setup-long test test-long lint demo demo-long real-sheets api legacy-fixtures clean
+.PHONY: help setup setup-long test test-long test-fuzz lint demo demo-long real-sheets api legacy-fixtures clean
 
 help:
 	@echo "make demo         a synthetic two-site study, adapted and proven, in about ten minutes"
 	@echo "make demo-long    the same, larger: about an hour"
 	@echo "make test         linters, types, import rules and the fast tests"
 	@echo "make test-long    the tests that take minutes"
+	@echo "make test-fuzz    100,000 damaged files, within an hour; goes on where it was stopped"
 	@echo "make real-sheets  picture sheets of the real films named by MAMMO_TF_REAL_DATA"
 	@echo "make api          pages of all public names, from their docstrings"
 	@echo "make legacy-fixtures  the golden models of tensorflow-addons, anew, in an environment of their own (Python 3.11)"
@@ -62,6 +65,10 @@ test: $(READY) lint
 test-long: $(READY_LONG)
 	$(BIN)/python -m pytest -m long
 
+# Another seed, other files: make test-fuzz FUZZ_SEED=7. A file that fails is told by its number.
+test-fuzz: $(READY)
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/fuzzing.py --files $(FUZZ_FILES) --seed $(FUZZ_SEED) --folder fuzz-$(FUZZ_SEED)
+
 demo: $(READY)
 	$(BIN)/mammo-tf demo -o demo
 
@@ -76,4 +83,4 @@ api: $(READY)
 	  | sed -e 's|/__init__\.py$$||' -e 's|\.py$$||' -e 's|/|.|g')
 
 clean:
-	rm -rf $(VENV) $(LEGACY_VENV) demo demo-long real-sheets api build *.egg-info
+	rm -rf $(VENV) $(LEGACY_VENV) demo demo-long real-sheets fuzz-* api build *.egg-info

@@ -1,6 +1,14 @@
-"""The one exception that bad input raises."""
+"""The one exception that bad input raises, and the trace of any other one, which tells nobody's name."""
 
 from __future__ import annotations
+
+import traceback
+from pathlib import PurePath
+
+# Where an exception has passed through one of these, its message may repeat what a header says.
+HEADER_PACKAGES = ("pydicom", "highdicom", "pynetdicom", "dicomweb_client")
+HEADER_PLACES = ("mammo_tf/reading/", "mammo_tf/serving/dicom_", "mammo_tf/serving/node")
+WITHHELD = "its message may name somebody, and is left out"
 
 
 class MammoError(Exception):
@@ -23,3 +31,27 @@ class MammoError(Exception):
 
     def __str__(self) -> str:
         return f"{self.sentence}. {self.remedy}" if self.remedy else self.sentence
+
+
+def trace(error: BaseException) -> str:
+    """The trace of an error and of those before it, as Python prints it, but for messages that may name somebody.
+
+    Of an exception that is not a `MammoError` and that has passed through code that reads headers, only its type and
+    where it was raised are told.
+    """
+    before = error.__cause__ if error.__suppress_context__ else error.__context__
+    lines = [] if before is None else [trace(before), "\nWhich led to:\n\n"]
+    lines += ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+    return "".join([*lines, f"{type(error).__name__}: {said(error)}\n"])
+
+
+def said(error: BaseException) -> str:
+    """The message of an error in one line; `WITHHELD` in its place where it may name somebody."""
+    if isinstance(error, MammoError):
+        return str(error)
+    places = [PurePath(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    told = [place.as_posix() for place in places]
+    private = any(part in HEADER_PACKAGES for place in places for part in place.parts)
+    if private or any(part in place for place in told for part in HEADER_PLACES):
+        return WITHHELD
+    return " ".join(str(error).split())

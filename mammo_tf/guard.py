@@ -21,7 +21,6 @@ import signal
 import socket
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from itertools import count
@@ -29,7 +28,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from mammo_tf.errors import MammoError
+from mammo_tf.errors import MammoError, said, trace
 from mammo_tf.progress import track
 
 Item = TypeVar("Item")
@@ -301,8 +300,6 @@ def _too_large(job: _Job) -> MammoError:
 
 def _unforeseen(error: Exception) -> MammoError:
     """A fault that nobody foresaw in one line: its type and the beginning of its message; the trace is a note."""
-    told = MammoError(
-        UNFORESEEN, f"{type(error).__name__}: {' '.join(str(error).split())[:TOLD]}", "Run it with -v for the trace"
-    )
-    told.add_note("".join(traceback.format_exception(error)))
+    told = MammoError(UNFORESEEN, f"{type(error).__name__}: {said(error)[:TOLD]}", "Run it with -v for the trace")
+    told.add_note(trace(error))
     return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -66,3 +67,16 @@ class Troubled:
             if file in str(item):
                 work(what)
         return self.function(item, *arguments, **settings)
+
+
+def read_measured(path: str) -> tuple[str, float, int]:
+    """Reads a file; the code of its refusal, seconds, and bytes by which the process has grown beyond its peak."""
+    from mammo_tf import reading
+
+    before, began, code = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic(), ""
+    try:
+        reading.read(path)
+    except MammoError as error:
+        code = error.code
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return code, time.monotonic() - began, grown * 1024

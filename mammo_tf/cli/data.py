@@ -101,6 +101,7 @@ def manifest(options: Namespace) -> None:
         from mammo_tf.files import LOCK, locked
         from mammo_tf.reading.archive_lines import archive_lines, refuse_if_gone
         from mammo_tf.reading.collections import collect
+        from mammo_tf.reading.seen_before import SEEN
         from mammo_tf.study import check_origin_output, read_manifest, write_rejects
 
     settings = {"labels": options.labels} if options.labels else {}
@@ -109,6 +110,8 @@ def manifest(options: Namespace) -> None:
     settings |= {"columns": parsed_pairs(",".join(options.columns), "--columns")} if options.columns else {}
     settings |= {"values": _parsed_values(options.values)} if options.values else {}
     output = Path(options.output)
+    if options.collection == "folder" and not options.keep_identifiers:
+        settings["seen_before"] = output / SEEN
     path = output / "manifest.csv"
     check_origin_output(path)
     before = read_manifest(path) if path.exists() else None

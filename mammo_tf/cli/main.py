@@ -12,7 +12,6 @@ import logging
 import os
 import platform
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
@@ -33,7 +32,7 @@ from mammo_tf.cli import (
 )  # fmt: skip
 from mammo_tf.cli.interrupts import noticed
 from mammo_tf.cli.shared import BAD_INPUT, Commands, Parser, printable
-from mammo_tf.errors import MammoError
+from mammo_tf.errors import MammoError, trace
 from mammo_tf.fields import nearest
 
 INTERRUPTED = 130
@@ -140,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except MammoError as error:
         if options.verbose:
-            traceback.print_exc()
+            print(printable(trace(error)), end="", file=sys.stderr)
         print(printable(f"mammo-tf: {error}"), file=sys.stderr)
         return BAD_INPUT
     except PermissionError as error:

@@ -85,7 +85,7 @@ def resize_mask(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.
     """
     row_index = _nearest(mask.shape[0], rows)
     column_index = _nearest(mask.shape[1], columns)
-    return mask[row_index[:, None], column_index[None, :]]
+    return mask.take(row_index, 0).take(column_index, 1)
 
 
 def _nearest(size_in: int, size_out: int) -> NDArray[np.intp]:

@@ -100,7 +100,7 @@ def read_overlay(path: Path) -> tuple[Abnormality, ...]:
         raise MammoError(
             "overlay_broken", f"{path} has {len(starts)} abnormalities and says {total or 'nothing'}", FETCH
         )
-    ends = [*starts[1:], len(lines)]
+    ends = [*starts, len(lines)][1:]
     return tuple(_abnormality(lines[start:end], path) for start, end in zip(starts, ends, strict=True))
 
 

@@ -11,7 +11,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.for_processing import is_told_raw
-from mammo_tf.reading.frames import volume_facts
+from mammo_tf.reading.frames import order_is_told, volume_facts
 from mammo_tf.reading.grey_scale import stored_bits_of
 from mammo_tf.reading.layout import layout
 from mammo_tf.reading.object_kind import is_breast_by_study, is_slice
@@ -84,6 +84,8 @@ def _inspect_file(asked: Asked) -> Seen:
     if not facts.modality:
         return Seen(facts, picture_digest(path), told.get("patient_id", ""))
     with refusals(path), open_dicom(path) as file:
+        if facts.frames > 1:
+            order_is_told(file.header, facts.frames)  # refused here, not when pictures are made
         patient = told.get("patient_id") or file.header.text("PatientID")  # weighed, and never written
         series = series_of(file.header) if is_slice(file, facts.modality, facts.frames) else ""
     return Seen(facts, picture_digest(path), patient, series, unless)
@@ -133,13 +135,17 @@ def grouped(slices: Iterable[tuple[Asked, str]], files: Sequence[Path]) -> list[
     groups: dict[tuple[Path, str], list[Asked]] = {}
     for asked, series in slices:
         groups.setdefault((asked.path.parent, series), []).append(asked)
+    beside: dict[Path, set[Path]] = {folder: set() for folder, _ in groups}
+    for path in files:
+        if path.parent in beside and not path.name.startswith("."):
+            beside[path.parent].add(path)
     return [
         Asked(
             folder,
             _common([one.told for one in group]),
             group[0].keep_identifiers,
             tuple(one.path for one in group),
-            alone={one.path for one in group} == set(seen_in(folder, files)),
+            alone={one.path for one in group} == beside[folder],
         )
         for (folder, _), group in groups.items()
         if len(group) > 1

@@ -92,8 +92,7 @@ def volume_facts(
             shape = layout(file)
             check_pixels(file, shape)
             facts = header_facts(file, shape, voi, laterality, view, keep_identifiers, modality)
-            _refuse_rescales(file.header)
-            _, known = frame_order(file.header, shape.frames)
+            known = order_is_told(file.header, shape.frames)
             doubt = () if known else ("nothing tells the order of the frames: stored order",)
             return replace(facts, warnings=facts.warnings + doubt)
 
@@ -125,6 +124,16 @@ def stored_part(path: Path, first: int, last: int, series: int = 0, quickest: bo
         shape = layout(file)
         order = frame_order(file.header, shape.frames)[0][first - 1 : last]
         yield from stored_frames(file, shape, sorted(order) if quickest else order)
+
+
+def order_is_told(header: DataSet, frame_count: int) -> bool:
+    """Whether the header tells the order of the frames, which have been judged as far as a header can.
+
+    Raises:
+        MammoError: as `frame_order`; `rescale_differs`; those of a header that is broken where frames are told apart.
+    """
+    _refuse_rescales(header)
+    return frame_order(header, frame_count)[1]
 
 
 def frame_order(header: DataSet, frame_count: int) -> tuple[list[int], bool]:

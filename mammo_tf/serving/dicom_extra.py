@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from importlib.util import find_spec
 from mammo_tf.errors import MammoError
 
 PACKAGES = ("highdicom", "pynetdicom", "dicomweb_client")
+for _name in PACKAGES:  # highdicom logs the identifiers of what it copies, pynetdicom what it is sent
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 def check_extra() -> None:

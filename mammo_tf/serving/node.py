@@ -25,7 +25,7 @@ from pydicom.uid import (
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 
-from mammo_tf.errors import MammoError
+from mammo_tf.errors import MammoError, trace
 from mammo_tf.files import locked
 from mammo_tf.guard import start_workers
 from mammo_tf.reading.dicom_file import CODE_STREAMS, EXPLICIT, IMPLICIT, RLE
@@ -206,7 +206,7 @@ class Node:
             self._receipts.reject(_hashed(rejects))
             self._spool.finish(exam, objects)
         except Exception as error:  # noqa: BLE001 - the node lives on
-            LOG.info("an exam could not be scored", exc_info=True)
+            LOG.info("an exam could not be scored:\n%s", trace(error))
             self._receipts.note("failed", exam, len(files), detail=type(error).__name__)
             self._spool.set_aside(exam)
             return

@@ -23,7 +23,7 @@ LARGEST_BYTES = 200_000_000  # of a part, unpacked
 MOST_COLUMNS = 1000
 # What damaged archives and XML raise.
 BROKEN = (
-    OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, OverflowError,
+    OSError, EOFError, RuntimeError, ValueError, LookupError, OverflowError,
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ElementTree.ParseError, ExpatError,
 )  # fmt: skip
 _CELL = re.compile(r"([A-Z]{1,3})[0-9]+")

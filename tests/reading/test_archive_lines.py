@@ -14,7 +14,7 @@ import pytest
 
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
-from mammo_tf.reading import tree
+from mammo_tf.reading import seen_before, tree
 from mammo_tf.reading.collections import folder as folder_collection
 from mammo_tf.reading.tree import files_of, listed
 from mammo_tf.study import read_manifest
@@ -97,7 +97,7 @@ def test_a_folder_that_may_not_be_read_costs_itself_alone(
 
 def gone_after(monkeypatch: pytest.MonkeyPatch, root: Path, kept: tuple[str, ...]) -> None:
     """The share goes away once its files are listed; only those below the folders `kept` were read before."""
-    inspect, look = folder_collection.each_file, folder_collection.inspect_asked
+    inspect, look = seen_before.each_file, folder_collection.inspect_asked
 
     def each(work: Any, items: list[Any], *rest: Any) -> Iterator[Any]:
         if work is look and items and not items[0].slices:
@@ -107,7 +107,7 @@ def gone_after(monkeypatch: pytest.MonkeyPatch, root: Path, kept: tuple[str, ...
         if root.exists():
             shutil.rmtree(root)
 
-    monkeypatch.setattr(folder_collection, "each_file", each)
+    monkeypatch.setattr(seen_before, "each_file", each)
 
 
 def test_a_share_that_goes_away_leaves_what_was_read(

@@ -65,6 +65,12 @@ def test_the_boundary_of_an_abnormality_is_walked_from_its_first_pixel(tmp_path:
     assert second.pathology == "BENIGN_WITHOUT_CALLBACK"
 
 
+def test_an_overlay_without_abnormalities_has_none(tmp_path: Path) -> None:
+    """Found by mutation: an error of Python's."""
+    (tmp_path / "a.OVERLAY").write_text("TOTAL_ABNORMALITIES 0\n")
+    assert read_overlay(tmp_path / "a.OVERLAY") == ()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

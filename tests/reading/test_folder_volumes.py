@@ -127,3 +127,12 @@ def test_the_same_volume_twice_is_one(tmp_path: Path) -> None:
     rows, rejects = _listed(tmp_path)
     assert set(rows) == {"a"}
     assert rejects == {"b": "duplicate"}
+
+
+def test_a_volume_whose_frames_cannot_be_put_in_order_is_not_listed(tmp_path: Path) -> None:
+    """Found by mutation: such a file was listed, and refused when its picture was made."""
+    data = (DBT / "ordered.dcm").read_bytes()
+    place = data.rindex(b"\x20\x00\x57\x90UL")  # In-Stack Position Number of the last frame
+    (tmp_path / "a.dcm").write_bytes(data[: place + 4] + b"\0\0" + data[place + 6 :])
+    table, rejects = collections.collect("folder", tmp_path)
+    assert (len(table), [reject.code for reject in rejects]) == (0, ["bad_structure"])

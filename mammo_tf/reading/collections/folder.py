@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.folder_volumes import Asked, Seen, grouped, inspect_asked, seen_in
@@ -33,6 +32,7 @@ from mammo_tf.reading.for_processing import FOR_PROCESSING, INTENT
 from mammo_tf.reading.grey_scale import small_doubt
 from mammo_tf.reading.label_table import IDENTIFIERS, Values, read_labels
 from mammo_tf.reading.preferred import Listed, not_preferred, repacks_of
+from mammo_tf.reading.seen_before import SeenBefore
 from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Reject
 from mammo_tf.study.cells import in_range
@@ -52,6 +52,7 @@ def rows(
     values: Values | None = None,
     keep_all: bool = False,
     for_processing: bool = False,
+    seen_before: str | Path | None = None,
 ) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows and rejects of a folder tree, those of its files in the order of their paths.
 
@@ -62,6 +63,8 @@ def rows(
         columns, values: as for `read_labels`.
         keep_all: every picture of an exam, side and view, not the preferred one alone (`preferred.RULE`).
         for_processing: raw pictures too, as the module `for_processing` reads them.
+        seen_before: a file that keeps what is seen, so that the next time only what is new is read (the module of that
+            name); None keeps nothing, and so does `keep_identifiers`.
 
     Files are looked at in worker processes: one that hangs or crashes a decoder is a `Reject` (`guard`).
 
@@ -77,6 +80,8 @@ def rows(
     """
     table_path = root / TABLE if labels is None else Path(labels)
     files, rejects = listed(root)
+    before = SeenBefore(None if seen_before is None or keep_identifiers else Path(seen_before), root)
+    files = [path for path in files if not _same(path, before.path)]
     table = read_labels(table_path, columns, values) if labels is not None or table_path.is_file() else {}
     if (columns or values) and labels is None and not table_path.is_file():
         raise MammoError("labels_missing", f"{root} has no {TABLE} to take columns or values of", "Name it by --labels")
@@ -86,7 +91,8 @@ def rows(
     for path in sorted(tables):
         yield Reject(relative(path, root), "table", "the table of labels: read, but not an image")
     like = Asked(root, {}, keep_identifiers, for_processing=for_processing)
-    found, refused = _looked_at([path for path in files if path not in tables], table, root, like)
+    found, refused = _looked_at([path for path in files if path not in tables], table, root, like, before)
+    before.write()
     yield from refused
     repacks = {} if keep_all else repacks_of([(asked.path, one.facts, bool(asked.told)) for asked, one in found])
     kept: dict[str, str] = {}
@@ -117,7 +123,7 @@ def rows(
 
 
 def _looked_at(
-    files: list[Path], table: dict[str, dict[str, str]], root: Path, like: Asked
+    files: list[Path], table: dict[str, dict[str, str]], root: Path, like: Asked, before: SeenBefore
 ) -> tuple[list[tuple[Asked, Seen]], list[Reject]]:
     """Files and volumes that can be used, and why not the others; takes out of the table what it says of them.
 
@@ -136,7 +142,7 @@ def _looked_at(
         if path.parent not in folders or path.name.startswith(".")
     ]
     slices: list[tuple[Asked, Seen]] = []
-    for asked, one in each_file(inspect_asked, single, WORKERS, "reading headers", "file"):
+    for asked, one in before.each(inspect_asked, single, WORKERS, "reading headers", "file"):
         if isinstance(one, MammoError):
             rejects.append(Reject.of(relative(asked.path, root), one, asked.path))
         else:
@@ -151,7 +157,7 @@ def _looked_at(
     volumes = grouped(((asked, one.slice_of) for asked, one in known), files)
     parts = {path for volume in volumes for path in volume.slices}
     found += [(asked, one) for asked, one in known if asked.path not in parts]
-    for volume, one in each_file(inspect_asked, [*named, *volumes], WORKERS, "reading volumes", "volume"):
+    for volume, one in before.each(inspect_asked, [*named, *volumes], WORKERS, "reading volumes", "volume"):
         if isinstance(one, MammoError):
             path = volume.path if volume.alone else volume.slices[0]
             rejects.append(Reject.of(relative(path, root), one, path))
@@ -171,8 +177,8 @@ def _refuse_unmatched(table: Mapping[str, Any], table_path: Path, files: list[Pa
         )
 
 
-def _same(path: Path, table: Path) -> bool:
-    return path.exists() and table.exists() and path.samefile(table)
+def _same(path: Path, table: Path | None) -> bool:
+    return table is not None and path.exists() and table.exists() and path.samefile(table)
 
 
 def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifiers: bool = False) -> dict[str, Any]:

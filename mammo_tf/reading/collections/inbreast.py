@@ -167,7 +167,7 @@ def read_outlines(path: Path, label: str) -> list[Finding]:
     except (
         OSError,
         ValueError,
-        KeyError,
+        LookupError,  # a member that is not there, an encoding that nobody knows
         TypeError,
         AttributeError,
         ExpatError,

@@ -98,6 +98,16 @@ def test_outlines_that_are_not_there_are_told_where_there_must_be_some(root: Pat
     assert missing == {"20586986.xml", "53582541"}
 
 
+def test_outlines_in_an_encoding_that_nobody_knows_are_refused(tmp_path: Path) -> None:
+    """Found by mutation: an error of Python's."""
+    path = tmp_path / "1.xml"
+    _outlines(path)
+    path.write_bytes(path.read_bytes().replace(b"UTF-8", b"QTF-8"))
+    with pytest.raises(MammoError) as caught:
+        inbreast.read_outlines(path, "malignant")
+    assert caught.value.code == "contours_broken"
+
+
 def test_the_spreadsheet_saved_as_csv(root: Path) -> None:
     lines = [HEADER + ";Mass ;Micros", *(f"{row};X;" for row in ROWS), ";;;;;;;;;", ";;;;;;;;108;308"]
     (root / "INbreast.csv").write_text("\n".join(lines).replace("20586908", "20586908.0").replace(";", ","))
