@@ -38,6 +38,7 @@ class Facts:
         for_processing: whether it is raw, and its pixels are those of `for_processing`.
         evidence: which elements said side, view, modifiers and kind.
         image_id, patient_id, exam_id: keyed hashes of the identifiers in the header.
+        accepted: codes of judgements that would have refused it (`study.refusals`), and were told not to.
         warnings: what was doubtful and how it was read.
     """
 
@@ -70,6 +71,7 @@ class Facts:
     image_id: str = ""
     patient_id: str = ""
     exam_id: str = ""
+    accepted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

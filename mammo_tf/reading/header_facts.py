@@ -69,8 +69,8 @@ def header_facts(
     refuse_unusual(file, shape.bits_stored)
     modifiers = _modifiers(header)
     magnification = _magnification(header)
-    _refuse_diagnostic(header, tuple(modifiers), magnification)
-    _refuse_described(header, magnification, warnings)
+    _refuse_diagnostic(file, tuple(modifiers), magnification)
+    _refuse_described(file, magnification)
     told = side_and_view(header, laterality, view, warnings)
     synthetic = synthetic_evidence(header, warnings) if modality == "FFDM" else ""
     spacing, source = _spacing(header, magnification, warnings)
@@ -118,6 +118,7 @@ def header_facts(
         image_id=identified("image", header.text("SOPInstanceUID") or file.meta.text("MediaStorageSOPInstanceUID")),
         patient_id=identified("patient", header.text("PatientID")),
         exam_id=identified("exam", header.text("StudyInstanceUID")),
+        accepted=tuple(file.let_in),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -142,29 +143,31 @@ def _yes(header: DataSet, keyword: str) -> bool | None:
     return {"YES": True, "NO": False}.get(header.text(keyword).upper())
 
 
-def _refuse_diagnostic(header: DataSet, modifiers: tuple[str, ...], magnification: float | None) -> None:
+def _refuse_diagnostic(file: DicomFile, modifiers: tuple[str, ...], magnification: float | None) -> None:
+    header = file.header
     refused = [word for word in codes.REFUSED_MODIFIERS if word in modifiers]
     if magnification is not None and magnification > MAGNIFIED_FROM:
-        raise MammoError("magnification", f"a magnification view (factor {magnification:g})", _NOT_SCREENING)
-    if refused:
-        raise MammoError(refused[0], f"a diagnostic view: {refused[0].replace('_', ' ')}", _NOT_SCREENING)
+        file.judge("magnification", f"a magnification view (factor {magnification:g})", _NOT_SCREENING)
+    for word in refused:
+        file.judge(word, f"a diagnostic view: {word.replace('_', ' ')}", _NOT_SCREENING)
     if any("SPOT" in text.upper() for text in header.texts("PaddleDescription")):
-        raise MammoError("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
+        file.judge("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
     if _yes(header, "BreastImplantPresent"):
-        raise MammoError("implant", "the header says that there is an implant", _NOT_SCREENING)
+        file.judge("implant", "the header says that there is an implant", _NOT_SCREENING)
 
 
-def _refuse_described(header: DataSet, magnification: float | None, warnings: list[str]) -> None:
+def _refuse_described(file: DicomFile, magnification: float | None) -> None:
     """Refuses a diagnostic view or a specimen by free text; a magnification that is told as a number counts."""
+    header = file.header
     for name in ("ViewPosition", *TEXTS):
         for word, piece in modifiers_in(" ".join(header.texts(name))).items():
             if word == "magnification" and magnification is not None:
-                warnings.append(f"{name} '{piece}' is a magnification view; the factor {magnification:g} counts")
+                file.warnings.append(f"{name} '{piece}' is a magnification view; the factor {magnification:g} counts")
             elif word == codes.SPECIMEN:
-                raise MammoError(word, f"a tissue specimen, by its {name} ('{piece}')", "Leave it out")
+                file.judge("specimen", f"a tissue specimen, by its {name} ('{piece}')", "Leave it out")
             else:
                 sentence = f"a diagnostic view, by its {name} ('{piece}'): {word.replace('_', ' ')}"
-                raise MammoError(word, sentence, _NOT_SCREENING)
+                file.judge(word, sentence, _NOT_SCREENING)
 
 
 def _modifiers(header: DataSet) -> dict[str, str]:

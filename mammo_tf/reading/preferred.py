@@ -46,8 +46,8 @@ class _Step(NamedTuple):
 def not_preferred(listed: Sequence[Listed]) -> dict[str, Reject]:
     """The rejects of all pictures that another one is preferred to, by path; the order of `listed` does not matter.
 
-    No picture is a rival of one in another study, of a volume, or of a part of a large breast (Partial View), and one
-    without a study, side or view, such as a picture without a header, has none.
+    No picture is a rival of one in another study, of a volume, of a part of a large breast (Partial View), or of one
+    that was let in against another judgement; one without a study, side or view, as one without a header, has none.
     """
     groups: dict[tuple[Any, ...], list[Listed]] = {}
     for one in listed:
@@ -63,7 +63,8 @@ def _rivals_key(one: Listed) -> tuple[Any, ...] | None:
     if not (whole and facts.exam_id and row["laterality"] and row["view"]):
         return None
     modifiers = tuple(sorted(facts.modifiers))
-    return (facts.exam_id, row["exam_id"], row["patient_id"], row["laterality"], row["view"], modifiers)
+    exam = (facts.exam_id, row["exam_id"], row["patient_id"])
+    return (*exam, row["laterality"], row["view"], modifiers, facts.accepted)
 
 
 def _rejects(rivals: Sequence[Listed]) -> Iterable[Reject]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def inspect_file(
     keep_identifiers: bool = False,
     stored_bits: int | None = None,
     modality: str | None = None,
+    accepted: Sequence[str] = (),
     for_processing: bool = False,
 ) -> Facts:
     """Facts of a picture or volume; of a DICOM file no pixel is decoded.
@@ -68,6 +70,7 @@ def inspect_file(
         keep_identifiers: as for `header_facts`.
         stored_bits: as for `read`.
         modality: what a table says; DBT takes a CT image or a secondary capture whose header does not tell the breast.
+        accepted: codes of judgements that shall not refuse it (`study.refusals.ACCEPTABLE`).
         for_processing: takes raw pictures too, by the way of the module `for_processing`; they are refused else.
 
     Raises:
@@ -77,7 +80,7 @@ def inspect_file(
     with refusals(path):
         if file_kind(path) == "picture":
             return _picture_facts(path, read_picture(path, stored_bits), laterality, view)
-        with open_dicom(path) as file:
+        with open_dicom(path, accepted) as file:
             shape = layout(file)
             check_pixels(file, shape)
             return header_facts(file, shape, voi, laterality, view, keep_identifiers, modality, for_processing)
@@ -90,6 +93,7 @@ def read(
     view: str | None = None,
     stored_bits: int | None = None,
     modality: str | None = None,
+    accepted: Sequence[str] = (),
     for_processing: bool = False,
 ) -> Picture:
     """One picture as a viewer shows it, with its facts.
@@ -102,7 +106,7 @@ def read(
         laterality, view: as for `inspect_file`.
         stored_bits: of how many bits the values are, by a table: white is 2**stored_bits - 1. It counts before what the
             file states, and in a DICOM file where no VOI is applied.
-        modality, for_processing: as for `inspect_file`.
+        modality, accepted, for_processing: as for `inspect_file`.
 
     Returns:
         `pixels` float32 `[rows, columns]` in [0, 1], bright is dense, padding 0; computed in float64
@@ -121,7 +125,7 @@ def read(
             if voi not in ("default", "none"):
                 raise MammoError("voi_unknown", f"there is no VOI {voi!r} in a picture", "There are default, none")
             return Picture(grey.pixels, _picture_facts(path, grey, laterality, view))
-        with open_dicom(path) as file:
+        with open_dicom(path, accepted) as file:
             shape = layout(file)
             check_pixels(file, shape)
             facts = header_facts(

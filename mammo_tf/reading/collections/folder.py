@@ -20,12 +20,13 @@ A picture that is called like a DICOM file next to it, but for the ending, is a 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import identity
+from mammo_tf.reading.accepted import ACCEPTED, with_accepted
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.folder_volumes import Asked, Seen, grouped, inspect_asked, seen_in
 from mammo_tf.reading.for_processing import FOR_PROCESSING, INTENT
@@ -37,6 +38,7 @@ from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Reject
 from mammo_tf.study.cells import in_range
 from mammo_tf.study.identities import FOLDER, NO_PATIENT, doubtful
+from mammo_tf.study.refusals import checked_codes
 
 TABLE = "labels.csv"
 SYNTHETIC = "S2D"  # the manifest's word for a picture computed from tomosynthesis
@@ -53,6 +55,7 @@ def rows(
     keep_all: bool = False,
     for_processing: bool = False,
     seen_before: str | Path | None = None,
+    accept: Sequence[str] = (),
 ) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows and rejects of a folder tree, those of its files in the order of their paths.
 
@@ -65,6 +68,8 @@ def rows(
         for_processing: raw pictures too, as the module `for_processing` reads them.
         seen_before: a file that keeps what is seen, so that the next time only what is new is read (the module of that
             name); None keeps nothing, and so does `keep_identifiers`.
+        accept: codes of judgements that refuse no file (`study.refusals.ACCEPTABLE`); the column `accepted` of the
+            table says so of one. What was accepted of a file stands in its row's `accepted` and `warnings`.
 
     Files are looked at in worker processes: one that hangs or crashes a decoder is a `Reject` (`guard`).
 
@@ -91,10 +96,12 @@ def rows(
     for path in sorted(tables):
         yield Reject(relative(path, root), "table", "the table of labels: read, but not an image")
     like = Asked(root, {}, keep_identifiers, for_processing=for_processing)
-    found, refused = _looked_at([path for path in files if path not in tables], table, root, like, before)
+    codes = checked_codes(accept, "--accept")
+    found, refused = _looked_at([path for path in files if path not in tables], table, root, like, codes, before)
     before.write()
     yield from refused
-    repacks = {} if keep_all else repacks_of([(asked.path, one.facts, bool(asked.told)) for asked, one in found])
+    told = [(asked.path, one.facts, any(name != ACCEPTED for name in asked.told)) for asked, one in found]
+    repacks = {} if keep_all else repacks_of(told)
     kept: dict[str, str] = {}
     seen: list[tuple[Listed, str]] = []
     for asked, one in sorted(found, key=lambda pair: pair[0].path):
@@ -123,7 +130,12 @@ def rows(
 
 
 def _looked_at(
-    files: list[Path], table: dict[str, dict[str, str]], root: Path, like: Asked, before: SeenBefore
+    files: list[Path],
+    table: dict[str, dict[str, str]],
+    root: Path,
+    like: Asked,
+    codes: Sequence[str],
+    before: SeenBefore,
 ) -> tuple[list[tuple[Asked, Seen]], list[Reject]]:
     """Files and volumes that can be used, and why not the others; takes out of the table what it says of them.
 
@@ -133,11 +145,15 @@ def _looked_at(
     rejects: list[Reject] = []
     folders = {path.parent for path in files if relative(path.parent, root) in table}
     named = [
-        like._replace(path=folder, told=table.pop(relative(folder, root)), slices=tuple(seen_in(folder, files)))
+        like._replace(
+            path=folder,
+            told=with_accepted(table.pop(relative(folder, root)), codes),
+            slices=tuple(seen_in(folder, files)),
+        )
         for folder in sorted(folders)
     ]
     single = [
-        like._replace(path=path, told=table.pop(relative(path, root), {}))
+        like._replace(path=path, told=with_accepted(table.pop(relative(path, root), {}), codes))
         for path in files
         if path.parent not in folders or path.name.startswith(".")
     ]
@@ -215,5 +231,6 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifier
         "warnings": "; ".join((*warnings, *small_doubt(facts.rows, facts.columns))),
     }
     given = {name: identified(name.removesuffix("_id"), told[name]) for name in IDENTIFIERS if told.get(name)}
-    theirs = {f"{name}_told" if name in OURS else name: cell for name, cell in told.items()}
-    return row | theirs | given
+    theirs = {f"{name}_told" if name in OURS else name: cell for name, cell in told.items() if name != ACCEPTED}
+    let_in = {ACCEPTED: " ".join(facts.accepted)} if facts.accepted else {}
+    return row | theirs | given | let_in
