@@ -22,7 +22,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "refusals.md"
 # What ends a command, or a call from Python, and never stands in rejects.csv.
 OF_A_COMMAND = {
     "collection_unknown", "column_missing", "column_unknown", "folder_empty", "folder_gone", "folder_missing",
-    "key_unusable", "labels_missing", "labels_unmatched", "option_unknown", "path_twice", "table_broken", "table_missing",
+    "key_unusable", "labels_missing", "labels_unmatched", "option_unknown", "path_twice", "table_broken",
+    "table_missing",
 }  # fmt: skip
 # Codes that are not written where they are raised, and what they may be.
 COMPUTED = {
