@@ -96,18 +96,22 @@ def test_a_folder_that_may_not_be_read_costs_itself_alone(
 
 
 def gone_after(monkeypatch: pytest.MonkeyPatch, root: Path, kept: tuple[str, ...]) -> None:
-    """The share goes away once its files are listed; only those below the folders `kept` were read before."""
-    inspect, look = folder_collection.each_file, folder_collection.inspect_asked
+    """The share goes away once its files are listed; only those below the folders `kept` are read before it is gone."""
+    names, weigh = folder_collection.listed, folder_collection.doubtful
 
-    def each(work: Any, items: list[Any], *rest: Any) -> Iterator[Any]:
-        if work is look and items and not items[0].slices:
-            for name in {path.name for path in root.iterdir()} - set(kept):
-                shutil.rmtree(root / name)
-        yield from inspect(work, items, *rest)
-        if root.exists():
-            shutil.rmtree(root)
+    def list_and_lose(place: Path) -> Any:
+        found = names(place)
+        for path in root.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path)
+        return found
 
-    monkeypatch.setattr(folder_collection, "each_file", each)
+    def lose_all(patients: Any) -> Any:
+        shutil.rmtree(root)
+        return weigh(patients)
+
+    monkeypatch.setattr(folder_collection, "listed", list_and_lose)
+    monkeypatch.setattr(folder_collection, "doubtful", lose_all)
 
 
 def test_a_share_that_goes_away_leaves_what_was_read(
