@@ -14,7 +14,7 @@ import pytest
 
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
-from mammo_tf.reading import seen_before, tree
+from mammo_tf.reading import tree
 from mammo_tf.reading.collections import folder as folder_collection
 from mammo_tf.reading.tree import files_of, listed
 from mammo_tf.study import read_manifest
@@ -96,18 +96,22 @@ def test_a_folder_that_may_not_be_read_costs_itself_alone(
 
 
 def gone_after(monkeypatch: pytest.MonkeyPatch, root: Path, kept: tuple[str, ...]) -> None:
-    """The share goes away once its files are listed; only those below the folders `kept` were read before."""
-    inspect, look = seen_before.each_file, folder_collection.inspect_asked
+    """The share goes away once its files are listed; only those below the folders `kept` are read before it is gone."""
+    names, weigh = folder_collection.listed, folder_collection.doubtful
 
-    def each(work: Any, items: list[Any], *rest: Any) -> Iterator[Any]:
-        if work is look and items and not items[0].slices:
-            for name in {path.name for path in root.iterdir()} - set(kept):
-                shutil.rmtree(root / name)
-        yield from inspect(work, items, *rest)
-        if root.exists():
-            shutil.rmtree(root)
+    def list_and_lose(place: Path) -> Any:
+        found = names(place)
+        for path in root.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path)
+        return found
 
-    monkeypatch.setattr(seen_before, "each_file", each)
+    def lose_all(patients: Any) -> Any:
+        shutil.rmtree(root)
+        return weigh(patients)
+
+    monkeypatch.setattr(folder_collection, "listed", list_and_lose)
+    monkeypatch.setattr(folder_collection, "doubtful", lose_all)
 
 
 def test_a_share_that_goes_away_leaves_what_was_read(
