@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Facts of one picture or volume. Unknown is None, or "" for a word.
 

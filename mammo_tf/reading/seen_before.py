@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, get_type_hints
 
 import mammo_tf
 from mammo_tf.errors import MammoError
@@ -45,22 +45,15 @@ Answer = Seen | MammoError
 Stamps = list[list[Any]]
 
 
-class Kept(NamedTuple):
-    """What is kept of a file or volume: stamps of its files, what was asked, and the answer as JSON values."""
-
-    stamps: Stamps
-    asked: str
-    answer: dict[str, Any]
-
-
 class SeenBefore:
     """The answers of earlier lists of one data root."""
 
     def __init__(self, path: Path | None, root: Path) -> None:
         """Reads what is kept at `path`, where that is of this root, key and package; `path` None keeps nothing."""
         self.path, self.root = path, root
-        self._kept: dict[str, Kept] = {}
-        self._new: dict[str, Kept] = {}
+        # Lines of the file by place: stamps, what was asked, the answer. Parsed they take four times as much memory.
+        self._kept: dict[str, bytes] = {}
+        self._new: dict[str, bytes] = {}
         self._head = {"format": FORMAT, "made_by": made_by(), "root": str(root.resolve()), "key": ""}
         if path is not None:
             self._head["key"] = key_fingerprint()
@@ -74,19 +67,19 @@ class SeenBefore:
             yield from each_file(look, items, workers, what, unit)
             return
         places = [self._place(asked) for asked in items]
-        stamps = [_stamps(asked) for asked in items]
-        known = [self._known(*one) for one in zip(items, places, stamps, strict=True)]
+        known = [self._known(asked, place) for asked, place in zip(items, places, strict=True)]
         patients = self._patients(zip(items, known, strict=True), workers)
         unknown = [asked for asked, answer in zip(items, known, strict=True) if answer is None]
         LOG.info("%s: %d of %d are as they were seen before", what, len(items) - len(unknown), len(items))
         began_ns = time.time_ns()
+        stamps = iter([_stamps(asked) for asked in unknown])
         answers = each_file(look, unknown, workers, what, unit)
-        for asked, place, stamp, answer in zip(items, places, stamps, known, strict=True):
+        for asked, place, answer in zip(items, places, known, strict=True):
             if answer is None:
                 _, answer = next(answers)
                 if isinstance(answer, Seen) and answer.slice_of:
                     answer = answer._replace(slice_of=keyed_hash("series", answer.slice_of))
-                self._keep(asked, place, stamp, answer, began_ns)
+                self._keep(asked, place, next(stamps), answer, began_ns)
             else:
                 self._new[place] = self._kept[place]
                 if isinstance(answer, Seen):
@@ -98,20 +91,24 @@ class SeenBefore:
         """Keeps what was seen, in place of what was kept before."""
         if self.path is None:
             return
-        with atomic_path(self.path) as beside, beside.open("w", encoding="ascii") as stream:
-            stream.write(json.dumps(self._head) + "\n")
-            for place, kept in self._new.items():
-                stream.write(json.dumps([place, *kept], separators=(",", ":")) + "\n")
+        with atomic_path(self.path) as beside, beside.open("wb") as stream:
+            stream.write(_line(self._head))
+            for place, line in self._new.items():
+                stream.write(_line(place)[:-1] + b"\t" + line)
 
     def _place(self, asked: Asked) -> str:
         place = asked.path.relative_to(self.root).as_posix()
         return f"{place}//{asked.slices[0].name}" if asked.slices else place
 
-    def _known(self, asked: Asked, place: str, stamps: Stamps | None) -> Answer | None:
-        kept = self._kept.get(place)
-        if kept is None or stamps is None or kept.stamps != stamps or kept.asked != _asked(asked):
+    def _known(self, asked: Asked, place: str) -> Answer | None:
+        line = self._kept.get(place)
+        if line is None:
             return None
-        return _answer(kept.answer, asked.path)
+        try:
+            stamps, said, answer = json.loads(line)
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return _answer(answer, asked.path) if stamps == _stamps(asked) and said == _asked(asked) else None
 
     def _keep(self, asked: Asked, place: str, stamps: Stamps | None, answer: Answer, began_ns: int) -> None:
         if stamps is None or (isinstance(answer, MammoError) and answer.code in PASSING):
@@ -119,7 +116,7 @@ class SeenBefore:
         latest = max(max(changed, moved) for _, _, changed, moved in stamps)
         if latest > began_ns - YOUNG_S * 1e9 or _stamps(asked) != stamps:
             return
-        self._new[place] = Kept(stamps, _asked(asked), _written(answer))
+        self._new[place] = _line([stamps, _asked(asked), _written(answer)])
 
     def _patients(self, known: Iterable[tuple[Asked, Answer | None]], workers: int) -> dict[str, str]:
         """The archive's words for patients, by their hash, each from one header."""
@@ -205,13 +202,17 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _read(path: Path, head: Mapping[str, Any]) -> dict[str, Kept]:
-    """What is kept, by place; nothing where it is of another root, key, package or form, or damaged."""
+def _line(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _read(path: Path, head: Mapping[str, Any]) -> dict[str, bytes]:
+    """What is kept, a line each, by place; nothing where it is of another root, key, package or form, or damaged."""
     try:
-        with path.open(encoding="ascii") as stream:
-            if parsed_json(next(stream)) != head:
+        with path.open("rb") as stream:
+            if parsed_json(next(stream).decode()) != head:
                 return {}
-            lines = (json.loads(line) for line in stream)
-            return {place: Kept(stamps, asked, answer) for place, stamps, asked, answer in lines}
+            parts = (line.partition(b"\t") for line in stream)
+            return {json.loads(place): line for place, _, line in parts}
     except (OSError, ValueError, TypeError, RecursionError, StopIteration):
         return {}
