@@ -11,7 +11,7 @@ import pandas as pd
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.for_processing import FOR_PROCESSING, INTENT
 from mammo_tf.reading.known_tables import looks_like
-from mammo_tf.reading.preferred import NOT_PREFERRED
+from mammo_tf.reading.preferred import LEFT_OUT, NOT_PREFERRED
 from mammo_tf.reading.tree import files_of
 from mammo_tf.study import Reject
 
@@ -29,7 +29,7 @@ def archive_lines(table: pd.DataFrame, rejects: Sequence[Reject], root: str | Pa
     """
     codes = Counter(reject.code for reject in rejects)
     return [
-        *_passed_lines(codes[NOT_PREFERRED]),
+        *_passed_lines([reject.reason for reject in rejects if reject.code == NOT_PREFERRED]),
         *_raw_lines(table),
         *_stopped_lines(rejects),
         *_unread_lines(codes["unreadable"]),
@@ -59,11 +59,15 @@ def refuse_if_gone(root: str | Path, rejects: Collection[Reject], is_there_alrea
     return [f"{sentence}. {remedy}"]
 
 
-def _passed_lines(number: int) -> list[str]:
-    if not number:
+def _passed_lines(reasons: Sequence[str]) -> list[str]:
+    if not reasons:
         return []
-    what = "1 picture is" if number == 1 else f"{number} pictures are"
-    return [f"{what} not the preferred one of its exam, side and view (rejects.csv says why); --keep-all keeps all"]
+    what = "1 picture is not the preferred one of its"
+    if len(reasons) > 1:
+        what = f"{len(reasons)} pictures are not the preferred ones of their"
+    told = sum(LEFT_OUT in reason for reason in reasons)
+    labelled = f", {told} with a label or findings in the table" if told else ""
+    return [f"{what} exam, side and view{labelled} (rejects.csv says why); --keep-all keeps all"]
 
 
 def _raw_lines(table: pd.DataFrame) -> list[str]:

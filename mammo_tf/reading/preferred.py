@@ -23,6 +23,8 @@ RULE = (
     "path"
 )
 NOT_PREFERRED = "not_preferred"
+LEFT_OUT = "left out with it:"
+_TOLD = ("label", "findings")
 _KINDS = ("FFDM", "S2D", "FILM")
 # Dates and times of a picture, the exposure's first.
 _TAKEN = (("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "ContentTime"), ("SeriesDate", "SeriesTime"))
@@ -85,7 +87,9 @@ def _rejects(rivals: Sequence[Listed]) -> Iterable[Reject]:
     first = places[0]
     lost |= dict.fromkeys(places[1:], "the first path, as nothing else tells them apart")
     for place, why in lost.items():
-        reason = f"{rivals[first].row['path']} is preferred for this exam, side and view: {why}"
+        told = " and ".join(name for name in _TOLD if rivals[place].row.get(name))
+        lost_too = f"; {LEFT_OUT} {told} that the table gives it" if told else ""
+        reason = f"{rivals[first].row['path']} is preferred for this exam, side and view: {why}{lost_too}"
         yield Reject(rivals[place].row["path"], NOT_PREFERRED, reason, "--keep-all keeps both")
 
 

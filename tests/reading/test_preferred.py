@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydicom.uid import generate_uid
 
 from mammo_tf import reading
+from mammo_tf.cli.main import main
 from mammo_tf.reading import preferred
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.preferred import RULE, Listed, not_preferred
@@ -97,6 +98,21 @@ def test_a_table_that_makes_one_exam_of_two_studies_mixes_none(write_dicom: Writ
     write_each(write_dicom, tmp_path, a={}, b={"StudyInstanceUID": generate_uid()})
     (tmp_path / "labels.csv").write_text("path,exam_id\na.dcm,1\nb.dcm,1\n")
     assert collected(tmp_path) == (["a.dcm", "b.dcm"], {})
+
+
+def test_a_label_that_is_left_out_with_its_picture_is_told(
+    write_dicom: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "archive"
+    root.mkdir()
+    write_each(write_dicom, root, a={}, b=dict(S2D), c=dict(S2D))
+    (root / "labels.csv").write_text("path,label\nc.dcm,malignant\n")
+    _, passed = collected(root)
+    assert passed["b.dcm"].endswith("view: the kind of picture")
+    assert passed["c.dcm"].endswith("view: the kind of picture; left out with it: label that the table gives it")
+    assert main(["manifest", "folder", str(root), "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "2 pictures are not the preferred ones of their exam, side and view, 1 with a label or findings in" in said
 
 
 def test_predict_scores_every_picture_of_a_folder(write_dicom: Write, tmp_path: Path) -> None:
