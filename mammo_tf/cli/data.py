@@ -84,18 +84,35 @@ def _manifest_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--keep-identifiers", action="store_true", help="identifiers of a folder's files as they are, not hashed"
     )
+    one.add_argument(
+        "--keep-all", action="store_true",
+        help="of a folder every picture, not one an exam, side and view (default: FFDM before one computed from "
+        "tomosynthesis before film, processed before raw, the larger matrix, the latest)",
+    )  # fmt: skip
+    one.add_argument(
+        "--for-processing", action="store_true",
+        help="of a folder raw pictures too, shown by logarithm and inversion alone (default: they are refused)",
+    )  # fmt: skip
+    one.add_argument(
+        "--accept", action="append", default=[], metavar="CODE,...",
+        help="take files of a folder that a judgement refuses: magnification, implant, ... (docs/refusals.md)",
+    )  # fmt: skip
 
 
 def manifest(options: Namespace) -> None:
     """Lists a collection into manifest.csv and rejects.csv."""
     with held():
         from mammo_tf.files import LOCK, locked, remove_halves
+        from mammo_tf.reading.archive_lines import archive_lines, refuse_if_gone
         from mammo_tf.reading.collections import collect
         from mammo_tf.reading.seen_before import SEEN
         from mammo_tf.study import check_origin_output, read_manifest, write_rejects
+        from mammo_tf.study.refusals import checked_codes
 
     settings = {"labels": options.labels} if options.labels else {}
     settings |= {"keep_identifiers": True} if options.keep_identifiers else {}
+    settings |= {name: True for name in ("keep_all", "for_processing") if getattr(options, name)}
+    settings |= {"accept": checked_codes(",".join(options.accept).split(","), "--accept")} if options.accept else {}
     settings |= {"columns": parsed_pairs(",".join(options.columns), "--columns")} if options.columns else {}
     settings |= {"values": _parsed_values(options.values)} if options.values else {}
     output = Path(options.output)
@@ -105,6 +122,7 @@ def manifest(options: Namespace) -> None:
     check_origin_output(path)
     before = read_manifest(path) if path.exists() else None
     table, rejects = collect(options.collection, options.root, **settings)
+    gone = refuse_if_gone(options.root, rejects, before is not None)
     with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     with locked(output / LOCK, output):
@@ -113,7 +131,9 @@ def manifest(options: Namespace) -> None:
         if not len(table):
             files, where = counted(rejected, "file"), output / "rejects.csv"
             raise MammoError("nothing_usable", f"none of {files} of {options.root} can be used", f"See {where}")
-        remarks = _listed(table, path, before, options, settings)
+        remarks = [*_listed(table, path, before, options, settings), *gone]
+    if options.collection == "folder":
+        remarks += archive_lines(table, rejects, options.root)
     if options.keep_identifiers:
         print(f"identifiers stand in {path} as the archive has them: keep it as safe as the archive")
     print_all(remarks)
@@ -167,25 +187,39 @@ def _inspect_options(one: ArgumentParser) -> None:
     one.add_argument("manifest", metavar="MANIFEST", help="a table of images")
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
     one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
+    one.add_argument(
+        "--report", metavar="FILE.html",
+        help="look at every picture: tags and grey levels by machine, copies between splits, doubts, as a page",
+    )  # fmt: skip
+    one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes that look (default 2)")
 
 
 def inspect(options: Namespace) -> None:
-    """Counts a manifest, draws its sheet, refuses leakage."""
+    """Counts a manifest, draws its sheet, looks at its pictures, refuses leakage."""
     with held():
         from mammo_tf.study import check_leakage, count_table, identity_line, read_manifest, read_origin
 
-    table = read_manifest(options.manifest)
+    table, root = read_manifest(options.manifest), Path(options.root or Path(options.manifest).parent)
     print_all(count_table(table))
     origin = read_origin(options.manifest)
-    print_all(origin.lines() if origin else ())
-    print_all(filter(None, [identity_line(table)]))
+    notes = [*(origin.lines() if origin else ()), *filter(None, [identity_line(table)])]
+    print_all(notes)
     if options.sheet:
         with held():
             from mammo_tf.reporting.manifest_sheet import manifest_sheet
 
-        manifest_sheet(table, Path(options.root or Path(options.manifest).parent), options.sheet)
+        manifest_sheet(table, root, options.sheet)
         print(f"sheet: {options.sheet}")
+    if not options.report:
+        check_leakage(table)
+        return
+    with held():
+        from mammo_tf.reporting.inspection_page import inspect_into
+
+    found = inspect_into(options.report, table, options.manifest, root, options.workers, notes)
+    print_all([*found.lines(), f"report: {options.report}"])
     check_leakage(table)
+    found.check_copies()
 
 
 def _split_options(one: ArgumentParser) -> None:

@@ -35,7 +35,10 @@ class Facts:
         synthetic_2d: whether it was computed from tomosynthesis.
         burned_in: whether lettering in the picture may identify somebody.
         age: the patient's age in years.
+        for_processing: whether it is raw, and its pixels are those of `for_processing`.
+        evidence: which elements said side, view, modifiers and kind.
         image_id, patient_id, exam_id: keyed hashes of the identifiers in the header.
+        accepted: codes of judgements that would have refused it (`study.refusals`), and were told not to.
         warnings: what was doubtful and how it was read.
     """
 
@@ -63,9 +66,12 @@ class Facts:
     synthetic_2d: bool = False
     burned_in: bool | None = None
     age: float | None = None
+    for_processing: bool = False
+    evidence: str = ""
     image_id: str = ""
     patient_id: str = ""
     exam_id: str = ""
+    accepted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

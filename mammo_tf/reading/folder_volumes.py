@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.accepted import accepted_of
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.for_processing import is_told_raw
 from mammo_tf.reading.frames import order_is_told, volume_facts
 from mammo_tf.reading.grey_scale import stored_bits_of
 from mammo_tf.reading.layout import layout
@@ -30,6 +32,7 @@ class Asked(NamedTuple):
         keep_identifiers: as for `inspect_file`.
         slices: files of the volume, sorted by name; none for a file.
         alone: whether the folder holds nothing else.
+        for_processing: as for `inspect_file`.
     """
 
     path: Path
@@ -37,6 +40,7 @@ class Asked(NamedTuple):
     keep_identifiers: bool
     slices: tuple[Path, ...] = ()
     alone: bool = True
+    for_processing: bool = False
 
 
 class Seen(NamedTuple):
@@ -65,16 +69,18 @@ def inspect_asked(asked: Asked) -> Seen:
 
 
 def _inspect_file(asked: Asked) -> Seen:
-    path, told, keep, *_ = asked
+    path, told, keep = asked.path, asked.told, asked.keep_identifiers
+    raw = asked.for_processing or is_told_raw(told)
     side, view, modality = told.get("laterality"), told.get("view"), told.get("modality")
     bits, unless = stored_bits_of(told), None
     try:
-        facts = inspect_file(path, "default", side, view, keep, bits, modality)
+        facts = inspect_file(path, "default", side, view, keep, bits, modality, accepted_of(told), raw)
     except MammoError as error:
         if error.code != "wrong_modality" or not _is_breast_by_study(path):
             raise
         try:
-            facts, unless = inspect_file(path, "default", side, view, keep, bits, TOMOSYNTHESIS), error
+            facts = inspect_file(path, "default", side, view, keep, bits, TOMOSYNTHESIS, accepted_of(told))
+            unless = error
         except MammoError:
             raise error from None
     if not facts.modality:
@@ -95,8 +101,9 @@ def _is_breast_by_study(path: Path) -> bool:
 def _inspect_volume(asked: Asked) -> Seen:
     told, number = asked.told, 0 if asked.alone else _number(asked)
     facts = volume_facts(
-        asked.path, "default", told.get("laterality"), told.get("view"), TOMOSYNTHESIS, number, asked.keep_identifiers
-    )
+        asked.path, "default", told.get("laterality"), told.get("view"), TOMOSYNTHESIS, number, asked.keep_identifiers,
+        accepted_of(told),
+    )  # fmt: skip
     sums = hashlib.sha256()
     for path in asked.slices:
         sums.update(picture_digest(path).encode())

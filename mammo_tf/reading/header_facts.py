@@ -13,10 +13,18 @@ from mammo_tf.reading.data_set import DataSet, holders
 from mammo_tf.reading.dicom_file import DicomFile
 from mammo_tf.reading.display import choose_voi, display_rules
 from mammo_tf.reading.facts import Facts
+from mammo_tf.reading.for_processing import RAW, choose_raw_voi, refuse_raw
 from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.reading.layout import Layout
-from mammo_tf.reading.object_kind import code, is_synthetic, object_modality, refuse_unusual
-from mammo_tf.reading.side_and_view import laterality_of, view_of
+from mammo_tf.reading.object_kind import (
+    code,
+    is_for_processing,
+    object_modality,
+    refuse_unusual,
+    synthetic_evidence,
+)
+from mammo_tf.reading.side_and_view import TEXTS, side_and_view
+from mammo_tf.reading.vendor_words import modifiers_in
 
 # Contact views have 1.0 to 1.1, magnification views 1.5 and more.
 MAGNIFIED_FROM = 1.3
@@ -33,6 +41,7 @@ def header_facts(
     view: str | None,
     keep_identifiers: bool = False,
     told_modality: str | None = None,
+    for_processing: bool = False,
 ) -> Facts:
     """The facts of a file whose pixels have been found sound.
 
@@ -43,28 +52,34 @@ def header_facts(
         keep_identifiers: image, patient and exam as the header has them, not as keyed hashes; but one that holds a part
             of the patient's name or the birth date is hashed nevertheless.
         told_modality: as `told` of `object_modality`.
+        for_processing: takes a raw picture, which is refused else.
 
     Raises:
         MammoError: `wrong_modality`, `projections`, `for_processing`, `quality_control`, `specimen`,
             `magnification`, `spot`, `implant_displaced`, `tangential`, `implant`, `laterality_missing`,
             `laterality_both`, `laterality_contradictory`, `view_missing`, `view_contradictory`, `bad_value`,
-            `voi_unknown`, `value_unknown`, `screen_capture`, `cut_out`, `roi_mask`, `container`.
+            `voi_unknown`, `value_unknown`, `screen_capture`, `cut_out`, `roi_mask`, `subtracted`, `container`.
     """
     check_given(laterality, view)
     header, warnings = file.header, file.warnings
     modality = object_modality(file, shape.frames, told_modality)
+    raw = is_for_processing(file)
+    if raw:
+        refuse_raw(header, shape, modality, asked=for_processing)
     refuse_unusual(file, shape.bits_stored)
     modifiers = _modifiers(header)
     magnification = _magnification(header)
-    _refuse_diagnostic(header, modifiers, magnification)
-    side = laterality_of(header, laterality, warnings)
-    view_word = view_of(header, view, warnings)
+    _refuse_diagnostic(file, tuple(modifiers), magnification)
+    _refuse_described(file, magnification)
+    told = side_and_view(header, laterality, view, warnings)
+    synthetic = synthetic_evidence(header, warnings) if modality == "FFDM" else ""
     spacing, source = _spacing(header, magnification, warnings)
     rules = display_rules(header, shape, warnings)
     burned_in = _yes(header, "BurnedInAnnotation")
     if burned_in:
         warnings.append("the header says that lettering in the picture may identify somebody")
-    image_type = header.texts("ImageType")
+    if raw:
+        warnings.append(RAW)
 
     def identified(kind: str, value: str) -> str:
         if keep_identifiers and not tells_who(header, value):
@@ -80,27 +95,30 @@ def header_facts(
         frames=shape.frames,
         bits=shape.bits_stored,
         modality=modality,
-        laterality=side,
-        view=view_word,
-        modifiers=modifiers,
+        laterality=told.laterality,
+        view=told.view,
+        modifiers=tuple(modifiers),
         implant=_yes(header, "BreastImplantPresent"),
         spacing_mm=spacing,
         spacing_source=source,
         slice_distance_mm=_slice_distance(header),
         manufacturer=header.text("Manufacturer"),
         model=header.text("ManufacturerModelName"),
-        voi=choose_voi(rules, voi),
+        voi=choose_raw_voi(voi) if raw else choose_voi(rules, voi),
         windows=rules.windows,
         padding=rules.padding,
         photometric=shape.photometric,
         flipped=_yes(header, "FieldOfViewHorizontalFlip"),
         partial=_yes(header, "PartialView"),
-        synthetic_2d=is_synthetic(image_type),
+        synthetic_2d=bool(synthetic),
         burned_in=burned_in,
         age=_age(header),
+        for_processing=raw,
+        evidence="; ".join((told.evidence, *_beside(modifiers, synthetic))),
         image_id=identified("image", header.text("SOPInstanceUID") or file.meta.text("MediaStorageSOPInstanceUID")),
         patient_id=identified("patient", header.text("PatientID")),
         exam_id=identified("exam", header.text("StudyInstanceUID")),
+        accepted=tuple(file.let_in),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -125,22 +143,47 @@ def _yes(header: DataSet, keyword: str) -> bool | None:
     return {"YES": True, "NO": False}.get(header.text(keyword).upper())
 
 
-def _refuse_diagnostic(header: DataSet, modifiers: tuple[str, ...], magnification: float | None) -> None:
+def _refuse_diagnostic(file: DicomFile, modifiers: tuple[str, ...], magnification: float | None) -> None:
+    header = file.header
     refused = [word for word in codes.REFUSED_MODIFIERS if word in modifiers]
     if magnification is not None and magnification > MAGNIFIED_FROM:
-        raise MammoError("magnification", f"a magnification view (factor {magnification:g})", _NOT_SCREENING)
-    if refused:
-        raise MammoError(refused[0], f"a diagnostic view: {refused[0].replace('_', ' ')}", _NOT_SCREENING)
+        file.judge("magnification", f"a magnification view (factor {magnification:g})", _NOT_SCREENING)
+    for word in refused:
+        file.judge(word, f"a diagnostic view: {word.replace('_', ' ')}", _NOT_SCREENING)
     if any("SPOT" in text.upper() for text in header.texts("PaddleDescription")):
-        raise MammoError("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
+        file.judge("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
     if _yes(header, "BreastImplantPresent"):
-        raise MammoError("implant", "the header says that there is an implant", _NOT_SCREENING)
+        file.judge("implant", "the header says that there is an implant", _NOT_SCREENING)
 
 
-def _modifiers(header: DataSet) -> tuple[str, ...]:
+def _refuse_described(file: DicomFile, magnification: float | None) -> None:
+    """Refuses a diagnostic view or a specimen by free text; a magnification that is told as a number counts."""
+    header = file.header
+    for name in ("ViewPosition", *TEXTS):
+        for word, piece in modifiers_in(" ".join(header.texts(name))).items():
+            if word == "magnification" and magnification is not None:
+                file.warnings.append(f"{name} '{piece}' is a magnification view; the factor {magnification:g} counts")
+            elif word == codes.SPECIMEN:
+                file.judge("specimen", f"a tissue specimen, by its {name} ('{piece}')", "Leave it out")
+            else:
+                sentence = f"a diagnostic view, by its {name} ('{piece}'): {word.replace('_', ' ')}"
+                file.judge(word, sentence, _NOT_SCREENING)
+
+
+def _modifiers(header: DataSet) -> dict[str, str]:
+    """View modifiers as words, with the code of each; some makers write their sequence next to that of the view."""
     items = [m for view in header.sequence("ViewCodeSequence") for m in view.sequence("ViewModifierCodeSequence")]
-    words = (codes.MODIFIER_OF_CODE.get(code(item)) for item in items)
-    return tuple(dict.fromkeys(word for word in words if word))
+    items += header.sequence("ViewModifierCodeSequence")
+    found = [(codes.MODIFIER_OF_CODE.get(code(item)), item.text("CodeValue")) for item in items]
+    known = {word: value for word, value in found[::-1] if word}
+    return dict(reversed(known.items()))
+
+
+def _beside(modifiers: dict[str, str], synthetic: str) -> list[str]:
+    """The evidence for modifiers and for a picture computed from tomosynthesis, where there is any."""
+    written = ", ".join(f"{value} {word}" for word, value in modifiers.items())
+    found = [f"modifiers: ViewModifierCodeSequence {written}"] if written else []
+    return [*found, *([f"kind: {synthetic}"] if synthetic else [])]
 
 
 def _magnification(header: DataSet) -> float | None:

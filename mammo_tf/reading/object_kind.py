@@ -11,6 +11,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading import codes
 from mammo_tf.reading.data_set import DataSet, holders
 from mammo_tf.reading.dicom_file import DicomFile
+from mammo_tf.reading.vendor_words import projection_name, synthetic_name
 
 _OF_THE_SERIES = ("SeriesDescription", "ProtocolName")
 _SPECIMEN_IN = ("SeriesDescription", "ViewName", "ProtocolName")
@@ -34,11 +35,14 @@ _FILM_CONVERSIONS = ("DF", "SI")  # digitised film, scanned image
 _DRAWN_CONVERSIONS = ("DV", "DRW", "SYN")  # digitised video, drawing, synthetic
 _WORKSTATION = "WSD"
 _EIGHT_BITS = 8
+_SYNTHETIC_WORDS = ("TOMO_2D", "GENERATED_2D")  # of Image Type
+_SUBTRACTED_WORDS = ("SUBTRACTION", "SUBTRACTED", "RECOMBINED")
+_SYNTHETIC_IN = (*_OF_THE_SERIES, "AcquisitionDeviceProcessingDescription")
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")
 
 
 def object_modality(file: DicomFile, frames: int, told: str | None = None) -> str:
-    """FFDM, DBT or FILM.
+    """FFDM, DBT or FILM; FFDM too for a picture computed from tomosynthesis (`synthetic_evidence`).
 
     Args:
         file: opened.
@@ -54,18 +58,21 @@ def object_modality(file: DicomFile, frames: int, told: str | None = None) -> st
         raise MammoError(
             "projections", "raw projections of a tomosynthesis, not its slices", "Take the reconstructed slices"
         )
+    image_type = header.texts("ImageType")
+    if sop_class == codes.TOMOSYNTHESIS_CLASS and frames == 1 and is_synthetic(image_type):
+        return "FFDM"
     if sop_class == codes.TOMOSYNTHESIS_CLASS or (sop_class in codes.CT_CLASSES and _is_breast_ct(header)):
         return "DBT"
     if told == "DBT" and sop_class in (*codes.CT_CLASSES, *codes.SECONDARY_CAPTURE_CLASSES):
         return "DBT"
     digitised = header.text("ConversionType").upper() in _FILM_CONVERSIONS
-    image_type = header.texts("ImageType")
     if word == "MG" or (not word and sop_class in codes.MAMMOGRAPHY_CLASSES):
         if digitised:
             return "FILM"
         slices = "TOMOSYNTHESIS" in image_type and not is_synthetic(image_type)
         if slices or frames > 1:
             return "DBT"
+        _refuse_projection(header, image_type, told)
         return "FILM" if _is_taken_for_film(file) else "FFDM"
     breast = _says_breast(header)
     if breast and (word == "RG" or (not word and digitised)):
@@ -80,16 +87,49 @@ def object_modality(file: DicomFile, frames: int, told: str | None = None) -> st
     raise MammoError("wrong_modality", f"the header does not say that this is a mammogram: {said}", "Leave it out")
 
 
+def _refuse_projection(header: DataSet, image_type: list[str], told: str | None) -> None:
+    """Refuses one projection of a tomosynthesis, of a small part of the dose, unless a table gives the modality."""
+    if "TOMO_PROJ" in image_type:
+        where = "by its image type (TOMO_PROJ)"
+    else:
+        words = [(name, projection_name(" ".join(header.texts(name)))) for name in _OF_THE_SERIES]
+        where = next((f"by its {name} ('{word}')" for name, word in words if word and not told), "")
+    if where:
+        remedy = "Take the reconstructed slices; where it is a mammogram, give its modality in a table"
+        raise MammoError("projections", f"a projection of a tomosynthesis, {where}", remedy)
+
+
 def is_synthetic(image_type: list[str]) -> bool:
-    """Whether a picture was computed from tomosynthesis."""
-    return any(word in ("TOMO_2D", "GENERATED_2D") for word in image_type)
+    """Whether the image type says that a picture was computed from tomosynthesis."""
+    return any(word in _SYNTHETIC_WORDS for word in image_type)
+
+
+def synthetic_evidence(header: DataSet, warnings: list[str]) -> str:
+    """Which element says that a two-dimensional picture was computed from tomosynthesis; "" where none does.
+
+    A maker's name in free text (C-View, V-Preview, ...) counts where the image type is silent, with a warning. An image
+    type of an original picture is not silent: it counts, and the warning names both.
+    """
+    image_type = header.texts("ImageType")
+    word = next((word for word in image_type if word in _SYNTHETIC_WORDS), "")
+    if word:
+        return f"ImageType {word}"
+    named = [(name, synthetic_name(" ".join(header.texts(name)))) for name in _SYNTHETIC_IN]
+    name, piece = next(((name, piece) for name, piece in named if piece), ("", ""))
+    if not piece:
+        return ""
+    if image_type[:1] == ["ORIGINAL"]:
+        warnings.append(f"{name} '{piece}' is a picture computed from tomosynthesis; ImageType ORIGINAL counts")
+        return ""
+    warnings.append(f"computed from tomosynthesis, by free text alone ({name} '{piece}')")
+    return f"{name} '{piece}'"
 
 
 def _is_taken_for_film(file: DicomFile) -> bool:
     """Whether a picture that a workstation captured is a film: no machine that made it is told."""
     conversion = file.header.text("ConversionType").upper()
     captured = file.sop_class in codes.SECONDARY_CAPTURE_CLASSES or conversion == _WORKSTATION
-    if not captured or _has_xray_facts(file.header):
+    if not captured or _has_xray_facts(file.header) or is_synthetic(file.header.texts("ImageType")):
         return False
     file.warnings.append("a secondary capture that tells nothing of a detector is taken for a digitised film")
     return True
@@ -141,51 +181,57 @@ def _word(header: DataSet, keywords: tuple[str, ...], words: re.Pattern[str]) ->
     return next((match.group().lower() for match in found if match), "")
 
 
+def is_for_processing(file: DicomFile) -> bool:
+    """Whether a picture is raw: For Processing, by its class or its Presentation Intent Type."""
+    intent = file.header.text("PresentationIntentType").upper()
+    return file.sop_class in codes.PROCESSING_CLASSES or intent == "FOR PROCESSING"
+
+
 def refuse_unusual(file: DicomFile, bits_stored: int) -> None:
     """Refuses what is no picture of a patient's whole breast.
 
     Raises:
-        MammoError: `for_processing`, `quality_control`, `specimen`; `screen_capture` for screens, pages of reports and
-            drawings; `cut_out`, `roi_mask`; `container` for a picture that stands in for data of a vendor's own.
+        MammoError: `quality_control`, `specimen`; `screen_capture` for screens, pages of reports and drawings;
+            `cut_out`, `roi_mask`; `subtracted` for what shows a contrast medium alone; `container` for a picture that
+            stands in for data of a vendor's own.
     """
     header = file.header
-    if file.sop_class in codes.PROCESSING_CLASSES or header.text("PresentationIntentType").upper() == "FOR PROCESSING":
-        raise MammoError(
-            "for_processing", "raw data for processing, not for presentation", "Take the file for presentation"
-        )
+    subtracted = next((word for word in header.texts("ImageType") if word in _SUBTRACTED_WORDS), "")
+    if subtracted:
+        sentence = f"shows the contrast medium, by its image type ({subtracted})"
+        raise MammoError("subtracted", sentence, "Take the picture at low energy")
     if header.text("QualityControlImage").upper() == "YES":
-        raise MammoError("quality_control", "a quality control image, not a patient", "Leave it out")
+        file.judge("quality_control", "a quality control image, not a patient", "Leave it out")
     views = [codes.VIEW_OF_CODE.get(code(item)) for item in header.sequence("ViewCodeSequence")]
     specimen = _word(header, _SPECIMEN_IN, re.compile("SPECIMEN", re.IGNORECASE))
     if codes.SPECIMEN in views or header.sequence("SpecimenDescriptionSequence") or specimen:
-        raise MammoError("specimen", "a tissue specimen, not a breast", "Leave it out")
+        file.judge("specimen", "a tissue specimen, not a breast", "Leave it out")
     _refuse_pages(file)
-    _refuse_parts(header)
+    _refuse_parts(file)
     _refuse_containers(file, bits_stored)
 
 
 def _refuse_pages(file: DicomFile) -> None:
     header, captured = file.header, file.sop_class in codes.SECONDARY_CAPTURE_CLASSES
     if _word(header, ("ImageType", *_OF_THE_SERIES), _SCREEN):
-        raise MammoError("screen_capture", "a capture of a screen, by image type or description", "Leave it out")
+        file.judge("screen_capture", "a capture of a screen, by image type or description", "Leave it out")
     described = ("ImageType", *_OF_THE_SERIES)
     word = _word(header, described, _SURE_PAGE) or (_word(header, described, _PAGE) if captured else "")
     if word and not _has_xray_facts(header):
-        raise MammoError("screen_capture", f"a page and not a picture, by its description ({word})", "Leave it out")
+        file.judge("screen_capture", f"a page and not a picture, by its description ({word})", "Leave it out")
     conversion = header.text("ConversionType").upper()
     if captured and conversion in _DRAWN_CONVERSIONS and not _has_xray_facts(header):
-        raise MammoError(
-            "screen_capture", f"drawn or synthesised, by its conversion type ({conversion})", "Leave it out"
-        )
+        file.judge("screen_capture", f"drawn or synthesised, by its conversion type ({conversion})", "Leave it out")
 
 
-def _refuse_parts(header: DataSet) -> None:
+def _refuse_parts(file: DicomFile) -> None:
+    header = file.header
     mask, cut_out = (_word(header, ("ImageType", *_OF_THE_SERIES), words) for words in (_MASK, _CUT_OUT))
     if mask:
         remedy = "Name it as the mask of a finding, not as a picture"
-        raise MammoError("roi_mask", f"a mask and not a picture, by its description ({mask})", remedy)
+        file.judge("roi_mask", f"a mask and not a picture, by its description ({mask})", remedy)
     if cut_out:
-        raise MammoError("cut_out", f"a part of a picture, by its description ({cut_out})", "Leave it out")
+        file.judge("cut_out", f"a part of a picture, by its description ({cut_out})", "Leave it out")
 
 
 def _refuse_containers(file: DicomFile, bits_stored: int) -> None:
@@ -198,6 +244,4 @@ def _refuse_containers(file: DicomFile, bits_stored: int) -> None:
     )
     if payload or (says_slices and not _has_place(header) and bits_stored <= _EIGHT_BITS):
         remedy = "Export the volume as Breast Tomosynthesis Image Storage"
-        raise MammoError(
-            "container", "a vendor's container: its picture stands in for data of the vendor's own", remedy
-        )
+        file.judge("container", "a vendor's container: its picture stands in for data of the vendor's own", remedy)

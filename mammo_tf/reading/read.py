@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading.dicom_file import is_dicom, open_dicom, refusals
 from mammo_tf.reading.display import Display, display_rules, show
 from mammo_tf.reading.facts import Facts, Picture
+from mammo_tf.reading.for_processing import attenuation
 from mammo_tf.reading.grey_scale import full_scale, inverted_doubt, unused_bits_doubt
 from mammo_tf.reading.header_facts import check_given, header_facts
 from mammo_tf.reading.identity import keyed_hash
@@ -37,6 +39,8 @@ def file_kind(path: str | Path) -> str:
             raise MammoError("not_a_file", f"{path} is {what}", "A folder of slices is read by reading.frames")
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
+        if not head:
+            raise MammoError("not_dicom", "the file is empty: a download that stopped?", "Fetch it again")
         if is_dicom(head):
             return "dicom"
         # A file that calls itself DICOM and is not was renamed by mistake: golden/dicom/hostile, picture.png.dcm.
@@ -53,6 +57,8 @@ def inspect_file(
     keep_identifiers: bool = False,
     stored_bits: int | None = None,
     modality: str | None = None,
+    accepted: Sequence[str] = (),
+    for_processing: bool = False,
 ) -> Facts:
     """Facts of a picture or volume; of a DICOM file no pixel is decoded.
 
@@ -64,6 +70,8 @@ def inspect_file(
         keep_identifiers: as for `header_facts`.
         stored_bits: as for `read`.
         modality: what a table says; DBT takes a CT image or a secondary capture whose header does not tell the breast.
+        accepted: codes of judgements that shall not refuse it (`study.refusals.ACCEPTABLE`).
+        for_processing: takes raw pictures too, by the way of the module `for_processing`; they are refused else.
 
     Raises:
         MammoError: as `read`, but for what only shows when pixels are decoded.
@@ -72,10 +80,10 @@ def inspect_file(
     with refusals(path):
         if file_kind(path) == "picture":
             return _picture_facts(path, read_picture(path, stored_bits), laterality, view)
-        with open_dicom(path) as file:
+        with open_dicom(path, accepted) as file:
             shape = layout(file)
             check_pixels(file, shape)
-            return header_facts(file, shape, voi, laterality, view, keep_identifiers, modality)
+            return header_facts(file, shape, voi, laterality, view, keep_identifiers, modality, for_processing)
 
 
 def read(
@@ -85,6 +93,8 @@ def read(
     view: str | None = None,
     stored_bits: int | None = None,
     modality: str | None = None,
+    accepted: Sequence[str] = (),
+    for_processing: bool = False,
 ) -> Picture:
     """One picture as a viewer shows it, with its facts.
 
@@ -96,7 +106,7 @@ def read(
         laterality, view: as for `inspect_file`.
         stored_bits: of how many bits the values are, by a table: white is 2**stored_bits - 1. It counts before what the
             file states, and in a DICOM file where no VOI is applied.
-        modality: as for `inspect_file`.
+        modality, accepted, for_processing: as for `inspect_file`.
 
     Returns:
         `pixels` float32 `[rows, columns]` in [0, 1], bright is dense, padding 0; computed in float64
@@ -115,16 +125,22 @@ def read(
             if voi not in ("default", "none"):
                 raise MammoError("voi_unknown", f"there is no VOI {voi!r} in a picture", "There are default, none")
             return Picture(grey.pixels, _picture_facts(path, grey, laterality, view))
-        with open_dicom(path) as file:
+        with open_dicom(path, accepted) as file:
             shape = layout(file)
             check_pixels(file, shape)
-            facts = header_facts(file, shape, voi, laterality, view, told_modality=modality)
+            facts = header_facts(
+                file, shape, voi, laterality, view, told_modality=modality, for_processing=for_processing
+            )
             if shape.frames > 1:
                 raise MammoError("volume", f"a volume of {shape.frames} frames", "Read it with reading.frames")
             rules = display_rules(file.header, shape, [])
             (stored,) = stored_frames(file, shape, [0])
-            scale, doubt = white_of(stored, shape, rules, facts.voi, stored_bits)
-            pixels = show(stored, scale, rules, facts.voi)
+            doubt: list[str] = []
+            if facts.for_processing:
+                pixels = attenuation(stored, file.header, shape, rules)
+            else:
+                scale, doubt = white_of(stored, shape, rules, facts.voi, stored_bits)
+                pixels = show(stored, scale, rules, facts.voi)
             # Films have borders and letters, mosaics may miss the chest wall: only whole digital pictures can tell.
             tells = laterality is None and facts.modality == "FFDM" and not facts.partial
             if tells and chest_wall_contradicts(pixels, file.header.texts("PatientOrientation")):

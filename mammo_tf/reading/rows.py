@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.accepted import accepted_of
 from mammo_tf.reading.facts import Picture
+from mammo_tf.reading.for_processing import is_told_raw
 from mammo_tf.reading.frames import volume_facts
 from mammo_tf.reading.grey_scale import stored_bits_of
 from mammo_tf.reading.read import file_kind, read
@@ -22,8 +24,9 @@ def read_row(row: Mapping[str, Any], root: str | Path, projection: Projection = 
 
     Args:
         row: with `path`, of a file or of a folder of slices, and where they are known `laterality`, `view`, `modality`,
-            `stored_bits`; `frame`, the number of a frame in the volume's true order, counted from 1; `slab`, how many
-            frames from there on are projected; `series`, which of a folder's series is meant, see `slices.series_in`.
+            `stored_bits`, `accepted`, `presentation_intent` (`for_processing`); `frame`, the number of a frame in the
+            volume's true order, counted from 1; `slab`, how many frames from there on are projected; `series`, which of
+            a folder's series is meant, see `slices.series_in`.
         root: the data root that `path` is relative to.
         projection: what becomes of a volume of which the row names no frame: "mip" is its projection. Of any other the
             rows come from `images_of`.
@@ -53,7 +56,7 @@ def read_told(path: Path, row: Mapping[Any, Any], projection: Projection = WHOLE
             raise MammoError("frame_missing", f"frame {max(first, count)} is asked for, and the file is one picture")
         return _of_volume(path, row, projection)
     try:
-        return read(path, stored_bits=bits, **words)
+        return read(path, stored_bits=bits, for_processing=is_told_raw(row), **words)
     except MammoError as error:
         if error.code != "volume":
             raise
@@ -118,7 +121,8 @@ def _findings_in(text: str, first: int, count: int) -> str:
 
 def _words(row: Mapping[Any, Any]) -> dict[str, Any]:
     """What a row says before the header is asked; None where it says nothing."""
-    return {name: str(row.get(name) or "") or None for name in ("laterality", "view", "modality")}
+    words = {name: str(row.get(name) or "") or None for name in ("laterality", "view", "modality")}
+    return words | {"accepted": accepted_of(row)}
 
 
 def _number(row: Mapping[Any, Any], column: str) -> int:

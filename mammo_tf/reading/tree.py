@@ -22,28 +22,48 @@ def files_of(root: str | Path) -> list[Path]:
     Raises:
         MammoError: `folder_missing`, `folder_empty`, `unreadable`.
     """
-    root = Path(root)
+    files, closed = _walked(Path(root))
+    if closed:
+        raise closed[0][1]
+    return files
+
+
+def _walked(root: Path) -> tuple[list[Path], list[tuple[Path, MammoError]]]:
+    """Files as `files_of`, and the folders below the root that cannot be read, with why."""
     if not root.is_dir():
         raise MammoError("folder_missing", f"the folder {root} is not there")
+    closed: list[tuple[Path, MammoError]] = []
 
-    def refuse(error: OSError) -> None:
-        raise MammoError("unreadable", f"the folder {error.filename} cannot be read: {error.strerror}") from None
+    def keep(error: OSError) -> None:
+        sentence = f"the folder {error.filename} cannot be read: {error.strerror}"
+        closed.append((Path(error.filename), MammoError("unreadable", sentence, "Give the right to read it")))
 
     files = []
-    for folder, folders, names in os.walk(root, onerror=refuse):
+    for folder, folders, names in os.walk(root, onerror=keep):
         files += [Path(folder) / name for name in names]
         files += [Path(folder) / name for name in folders if (Path(folder) / name).is_symlink()]
+    if closed and (closed[0][0] == root or not files):
+        raise closed[0][1]
     if not files:
         raise MammoError("folder_empty", f"no file is in the folder {root}")
-    return sorted(files)
+    return sorted(files), closed
 
 
 def listed(root: str | Path) -> tuple[list[Path], list[Reject]]:
-    """The files of `files_of` that a table can name, and the rejects of the others. Errors as `files_of`."""
+    """The files of `files_of` that a table can name, and the rejects of the others and of folders that cannot be read.
+
+    Errors as `files_of`, but `unreadable` only where no file is found.
+    """
     root = Path(root)
-    files = files_of(root)
+    files, closed = _walked(root)
+    shut = [
+        Reject(relative(path, root), error.code, "the folder cannot be read", error.remedy) for path, error in closed
+    ]
     rejects = [not_text(relative(path, root)) or _outside(relative(path, root)) for path in files]
-    return [path for path, reject in zip(files, rejects, strict=True) if reject is None], list(filter(None, rejects))
+    return [path for path, reject in zip(files, rejects, strict=True) if reject is None], [
+        *shut,
+        *filter(None, rejects),
+    ]
 
 
 def relative(path: Path, root: Path) -> str:

@@ -17,6 +17,8 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import LOCK, Kind, claim, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
+from mammo_tf.imaging.near_copies import copy_lines
+from mammo_tf.imaging.off_the_picture import question_lines
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import doubts, images_of
 from mammo_tf.records.doubles import same_pictures
@@ -239,5 +241,8 @@ def _left(parts: list[Part]) -> Prepared:
     examples = [example for part in parts for example in part["examples"]]
     rejects = tuple(Reject(*reject) for part in parts for reject in part["rejects"])
     remarks = same_pictures([one["row"] for one in examples], [one["picture"] for one in examples])
+    fingerprints = [one.get("fingerprint", "") for one in examples]
+    remarks += copy_lines([one["row"] for one in examples], fingerprints, [one["picture"] for one in examples])
     remarks += doubts(example.get("warnings", ()) for example in examples)
+    remarks += question_lines(example.get("warnings", ()) for example in examples)
     return Prepared(len(examples), rejects, tuple(remarks))

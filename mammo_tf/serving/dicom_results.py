@@ -127,7 +127,7 @@ class ImageResult:
     Attributes:
         candidate: where it was read from.
         laterality, view: L or R; CC, MLO, ...; "" where nothing tells.
-        modality: FFDM, DBT, FILM or "".
+        modality: FFDM, S2D, FILM, DBT or "".
         score: in [0, 1].
         probability: calibrated; None where the model has no calibration.
         decision: whether the score reaches the threshold; None without one, and where the model abstains.

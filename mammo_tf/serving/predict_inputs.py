@@ -59,8 +59,9 @@ class Inputs:
 def find_inputs(inputs: str | Path | Sequence[str | Path], root: str | Path | None = None) -> Inputs:
     """Candidates in the order in which they were given, those of a folder by path.
 
-    A folder is read as the collection `folder` reads it, its `labels.csv` included; documents in it (`README.md`,
-    tables, hidden files) are passed over, not refused. A file named one by one is never passed over.
+    A folder is read as the collection `folder` reads it, its `labels.csv` included, with every picture of a view;
+    documents in it (`README.md`, tables, hidden files) are passed over, not refused. A file named one by one is never
+    passed over.
 
     Args:
         inputs: files and folders, or one manifest (`.csv`).
@@ -135,7 +136,7 @@ def _add_manifest(found: Inputs, path: Path, root: str | Path | None) -> None:
 
 
 def _add_folder(found: Inputs, folder: Path, alone: bool) -> None:
-    manifest, rejects = collections.collect("folder", folder)
+    manifest, rejects = collections.collect("folder", folder, keep_all=True)
     told = read_labels(folder / TABLE) if (folder / TABLE).is_file() else {}
 
     def shown(place: str) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.study.findings import findings_from_json
+from mammo_tf.study.refusals import accepted_cell
 
 LABELS = ("normal", "benign", "high_risk", "malignant")
 SPLITS = ("train", "validation", "test")
@@ -37,9 +38,10 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "label": LABELS,
     "laterality": ("L", "R"),
     "view": VIEWS,
-    "modality": ("FFDM", "DBT", "FILM"),
+    "modality": ("FFDM", "S2D", "FILM", "DBT"),
     "density": ("A", "B", "C", "D"),
     "split": SPLITS,
+    "presentation_intent": ("for_presentation", "for_processing"),
 }
 RANGES: Mapping[str, tuple[float, float]] = {
     "age": (0, 130),
@@ -73,6 +75,7 @@ def check_cells(table: pd.DataFrame, lines: Sequence[int], path: Path, words: Ma
         **{column: _counted(column) for column in COUNTED},
         "path": _inside,
         "stored_bits": stored_bits,
+        "accepted": accepted_cell,
         "findings": _findings,
     }
     for column in [name for name in checks if name in table]:

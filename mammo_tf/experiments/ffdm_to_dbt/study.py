@@ -89,5 +89,5 @@ def canvas(rows: pd.DataFrame, root: Path, workers: int) -> tuple[int, int]:
 
 def _size(row: Mapping[str, str], root: str) -> tuple[int, int]:
     path = resolve_path(row["path"], root)
-    facts = volume_facts(path) if path.is_dir() else inspect_file(path)
+    facts = volume_facts(path) if path.is_dir() else inspect_file(path, for_processing=True)
     return facts.rows, facts.columns

@@ -12,28 +12,37 @@ Volumes: slices of one series in one folder (tomosynthesis as CT images or secon
 whose path is the folder; where other files lie there too, `series` says which series it is (`slices.series_in`). CT
 images that do not name the breast are taken where their study holds mammograms. A folder that the table names is one
 volume, whatever the headers of its files say of the modality.
+
+Of several two-dimensional pictures of one exam, side and view one is a row (`reading.preferred`), unless all are kept.
+A picture that is called like a DICOM file next to it, but for the ending, is a re-pack, unless the table names it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import identity
+from mammo_tf.reading.accepted import ACCEPTED, with_accepted
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.folder_volumes import Asked, Seen, grouped, inspect_asked, seen_in
+from mammo_tf.reading.for_processing import FOR_PROCESSING, INTENT
 from mammo_tf.reading.grey_scale import small_doubt
 from mammo_tf.reading.label_table import IDENTIFIERS, Values, read_labels
+from mammo_tf.reading.preferred import Listed, not_preferred, repacks_of
 from mammo_tf.reading.seen_before import SeenBefore
 from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Reject
 from mammo_tf.study.cells import in_range
 from mammo_tf.study.identities import FOLDER, NO_PATIENT, doubtful
+from mammo_tf.study.refusals import checked_codes
 
 TABLE = "labels.csv"
+SYNTHETIC = "S2D"  # the manifest's word for a picture computed from tomosynthesis
+OURS = ("warnings", "evidence")  # columns that a table may have too: its own stand beside, as warnings_told
 WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -43,7 +52,10 @@ def rows(
     keep_identifiers: bool = False,
     columns: Mapping[str, str] | None = None,
     values: Values | None = None,
+    keep_all: bool = False,
+    for_processing: bool = False,
     seen_before: str | Path | None = None,
+    accept: Sequence[str] = (),
 ) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows and rejects of a folder tree, those of its files in the order of their paths.
 
@@ -52,15 +64,20 @@ def rows(
         labels: the table; by default `labels.csv` in the root if it is there.
         keep_identifiers: the identifiers of images, patients, exams and pairs as they are, not as keyed hashes.
         columns, values: as for `read_labels`.
+        keep_all: every picture of an exam, side and view, not the preferred one alone (`preferred.RULE`).
+        for_processing: raw pictures too, as the module `for_processing` reads them.
         seen_before: a file that keeps what is seen, so that the next time only what is new is read (the module of that
             name); None keeps nothing, and so does `keep_identifiers`.
+        accept: codes of judgements that refuse no file (`study.refusals.ACCEPTABLE`); the column `accepted` of the
+            table says so of one. What was accepted of a file stands in its row's `accepted` and `warnings`.
 
     Files are looked at in worker processes: one that hangs or crashes a decoder is a `Reject` (`guard`).
 
     Yields:
-        A row with the extra columns `model`, `frames` and `warnings` and those of the table, or a `Reject`. Of two
-        files with the same SOP Instance UID or the same pixels the first is kept. A file that only the table knows
-        is rejected too. `warnings` also says what is doubtful about who is whose (`study.identities`).
+        A row with the extra columns `model`, `frames`, `presentation_intent`, `evidence` (which elements said side,
+        view, modifiers and kind) and `warnings` and those of the table, or a `Reject`. Of two files with the same SOP
+        Instance UID or the same pixels the first is kept. A file that only the table knows is rejected too. `warnings`
+        also says what is doubtful about who is whose (`study.identities`).
 
     Raises:
         MammoError: `folder_missing`, `folder_empty`; of the table `labels_unmatched` where it names none of the files,
@@ -78,40 +95,65 @@ def rows(
     tables = {path for path in files if _same(path, table_path)}
     for path in sorted(tables):
         yield Reject(relative(path, root), "table", "the table of labels: read, but not an image")
-    found, refused = _looked_at([path for path in files if path not in tables], table, root, keep_identifiers, before)
+    like = Asked(root, {}, keep_identifiers, for_processing=for_processing)
+    codes = checked_codes(accept, "--accept")
+    found, refused = _looked_at([path for path in files if path not in tables], table, root, like, codes, before)
     before.write()
     yield from refused
+    told = [(asked.path, one.facts, any(name != ACCEPTED for name in asked.told)) for asked, one in found]
+    repacks = {} if keep_all else repacks_of(told)
     kept: dict[str, str] = {}
-    seen: list[tuple[dict[str, Any], str]] = []
+    seen: list[tuple[Listed, str]] = []
     for asked, one in sorted(found, key=lambda pair: pair[0].path):
         place = relative(asked.path, root)
         row = manifest_row(one.facts, place, dict(asked.told), keep_identifiers)
+        if asked.path in repacks:
+            reason = f"called like {relative(repacks[asked.path], root)}: a re-pack of it?"
+            yield Reject(place, "duplicate", reason, "Name it in the table of labels, or --keep-all")
+            continue
         first = kept.get(row["image_id"]) or kept.get(one.digest)
         if first is not None:
             yield Reject(place, "duplicate", f"the same identifier or the same pixels as {first}")
             continue
         kept[row["image_id"]] = kept[one.digest] = place
-        seen.append((row | ({"series": str(one.series)} if one.series else {}), one.patient))
+        row |= {"series": str(one.series)} if one.series else {}
+        seen.append((Listed(asked.path, row, one.facts), one.patient))
+    passed = {} if keep_all else not_preferred([one for one, _ in seen])
+    yield from passed.values()
     doubts = doubtful(patient for _, patient in seen)
-    for row, patient in seen:
-        yield row | {"warnings": "; ".join(filter(None, (row["warnings"], doubts.get(patient, ""))))}
+    for listing, patient in seen:
+        if listing.row["path"] not in passed:
+            warnings = (listing.row["warnings"], doubts.get(patient, ""))
+            yield listing.row | {"warnings": "; ".join(filter(None, warnings))}
     for place in table:
         yield Reject(place, "file_missing", f"named in {table_path.name}, and not there")
 
 
 def _looked_at(
-    files: list[Path], table: dict[str, dict[str, str]], root: Path, keep_identifiers: bool, before: SeenBefore
+    files: list[Path],
+    table: dict[str, dict[str, str]],
+    root: Path,
+    like: Asked,
+    codes: Sequence[str],
+    before: SeenBefore,
 ) -> tuple[list[tuple[Asked, Seen]], list[Reject]]:
-    """Files and volumes that can be used, and why not the others; takes out of the table what it says of them."""
+    """Files and volumes that can be used, and why not the others; takes out of the table what it says of them.
+
+    What is asked about each is that of `like`, but for the path and what the table says.
+    """
     found: list[tuple[Asked, Seen]] = []
     rejects: list[Reject] = []
     folders = {path.parent for path in files if relative(path.parent, root) in table}
     named = [
-        Asked(folder, table.pop(relative(folder, root)), keep_identifiers, tuple(seen_in(folder, files)))
+        like._replace(
+            path=folder,
+            told=with_accepted(table.pop(relative(folder, root)), codes),
+            slices=tuple(seen_in(folder, files)),
+        )
         for folder in sorted(folders)
     ]
     single = [
-        Asked(path, table.pop(relative(path, root), {}), keep_identifiers)
+        like._replace(path=path, told=with_accepted(table.pop(relative(path, root), {}), codes))
         for path in files
         if path.parent not in folders or path.name.startswith(".")
     ]
@@ -176,7 +218,7 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifier
         "exam_id": facts.exam_id,
         "laterality": facts.laterality,
         "view": facts.view,
-        "modality": facts.modality,
+        "modality": SYNTHETIC if facts.synthetic_2d else facts.modality,
         "age": in_range("age", facts.age),
         "manufacturer": facts.manufacturer,
         "spacing_row_mm": in_range("spacing_row_mm", spacing[0]),
@@ -184,8 +226,11 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifier
         "path": place,
         "model": facts.model,
         "frames": str(facts.frames),
+        INTENT: FOR_PROCESSING if facts.for_processing else "",
+        "evidence": facts.evidence,
         "warnings": "; ".join((*warnings, *small_doubt(facts.rows, facts.columns))),
     }
     given = {name: identified(name.removesuffix("_id"), told[name]) for name in IDENTIFIERS if told.get(name)}
-    theirs = {"warnings_told" if name == "warnings" else name: cell for name, cell in told.items()}
-    return row | theirs | given
+    theirs = {f"{name}_told" if name in OURS else name: cell for name, cell in told.items() if name != ACCEPTED}
+    let_in = {ACCEPTED: " ".join(facts.accepted)} if facts.accepted else {}
+    return row | theirs | given | let_in
