@@ -15,6 +15,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.imaging.geometry_steps import Fit, Place, Resize
 from mammo_tf.imaging.intensity_steps import Channels, MaximumScale, Scale, SubtractMean
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.recipes.copies import accepted_copies
 from mammo_tf.recipes.matching import check_whole, matched
 from mammo_tf.recipes.recipe import FROM_START, FROM_TRAINING, WHITE_LEVEL, Recipe
 from mammo_tf.recipes.run_folder import PREPARED
@@ -146,8 +147,8 @@ def open_data(
     Raises:
         MammoError: `geometry_differs` where the recipe names a preset and records were prepared in another way,
             `projection_differs` where it names another projection of volumes than theirs, and what `read_manifest`,
-            `prepare`, `open_records`, `check_leakage`, `check_same_pictures`, `Task.check_rows` and `geometry_of`
-            raise.
+            `prepare`, `open_records`, `check_leakage`, `check_same_pictures`, `accepted_copies`, `Task.check_rows` and
+            `geometry_of` raise.
     """
     splits = SPLITS if recipe.phases else ("test",)
     data = data if isinstance(data, Records) else Path(data)
@@ -177,6 +178,8 @@ def open_data(
         records = open_records(folder / PREPARED)
     check_leakage(records.rows)
     check_same_pictures(records)
+    for line in accepted_copies(records, recipe):
+        say(line)
     recipe.task.check_rows(records.rows, splits)
     return records, preprocessing
 

@@ -83,6 +83,8 @@ class Preparation:
         harmonising: file of curve and contrast by scale, as `mammo-tf harmonise` writes it, in place of `matching`.
         tile: rows and columns of the tiles in which pictures of a manifest are stored; None stores them whole.
         white: what white is in front of the network; 1 for one that takes pictures in 0 to 1.
+        accept_copies: run although pictures of different splits look the same (`records.near_copies`); report and
+            model card say so.
     """
 
     preset: str = "default"
@@ -98,6 +100,7 @@ class Preparation:
     harmonising: str | None = None
     tile: int | None = None
     white: float = WHITE_LEVEL
+    accept_copies: bool = False
 
     def __post_init__(self) -> None:
         _check(0 < self.white < math.inf, f"preparation.white is above 0, not {self.white:g}")

@@ -10,6 +10,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import LOCK, digest, locked
 from mammo_tf.models import rebuild
 from mammo_tf.recipes.before import compare_with_start, prove
+from mammo_tf.recipes.copies import accepted_copies
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
 from mammo_tf.recipes.matching import digests_of_matching, left_unmatched, other_machines
 from mammo_tf.recipes.proof import known_patients
@@ -129,7 +130,7 @@ def measure(trained: Trained, recipe: Recipe, say: Say = lambda line: None) -> R
         ):  # a finished run keeps its file: others know it by its digest
             save_model(folder / "model.keras", trained.model, found.card)
         comparison, remarks = compare_with_start(trained, recipe, found, say)
-        prove(trained, recipe, found, remarks, say)
+        prove(trained, recipe, found, (*remarks, *accepted_copies(records, recipe)), say)
     return RunResult(
         folder, found.metrics, comparison, trained.model, found.card, records, found.predictions, recipe.scoring
     )

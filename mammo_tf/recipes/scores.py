@@ -22,6 +22,7 @@ from mammo_tf.files import write_json
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import description_of, rebuild
 from mammo_tf.reading.identity import key_fingerprint, keyed_hash
+from mammo_tf.recipes.copies import accepted_copies
 from mammo_tf.recipes.recipe import Evaluation, Recipe
 from mammo_tf.recipes.start import SAY_MEAN, fitting
 from mammo_tf.records import Records
@@ -149,8 +150,9 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         return ModelCard(recipe=recipe.name, task=recipe.task, preprocessing=steps, records=records.digest)
     if before is not None and not recipe.phases:
         return replace(
-            before, recipe=recipe.name, task=recipe.task, preprocessing=steps, thresholds=(), calibration=None
-        )
+            before, recipe=recipe.name, task=recipe.task, preprocessing=steps, thresholds=(), calibration=None,
+            copies=tuple(dict.fromkeys((*before.copies, *accepted_copies(records, recipe)))),
+        )  # fmt: skip
     trained = records.rows.iloc[records.positions("train")]
     counts = {column: _counted(trained[column]) for column in DOMAIN if column in trained}
     means = records.means[records.positions("train")]
@@ -164,6 +166,7 @@ def trained_card(recipe: Recipe, records: Records, steps: Preprocessing, origin:
         training_domain=TrainingDomain(len(trained), counts, float(np.mean(means)) if len(means) else None),
         patients=(*(() if before is None else before.patients or (NOT_TOLD,)), _known_patients(records)),
         terms=terms_of([] if before is None else [before.terms], trained),
+        copies=(*(() if before is None else before.copies), *accepted_copies(records, recipe)),
         records=records.digest,
     )
 

@@ -29,6 +29,8 @@ class PreparedImage:
         row: the manifest row, JSON values.
         stored_size: rows and columns of the stored picture; (0, 0) in records of earlier versions, which do not tell.
         warnings: what was doubtful when it was read; not stored with the picture.
+        fingerprint: of the picture as read, hexadecimal (`imaging.fingerprint`); "" where nobody took it. It stands in
+            the index, not with the picture.
     """
 
     picture: NDArray[np.uint16]
@@ -38,6 +40,7 @@ class PreparedImage:
     row: dict[str, Any]
     stored_size: tuple[int, int] = (0, 0)
     warnings: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 def any_finding(finding: Finding) -> bool:

@@ -53,6 +53,7 @@ class Records:
         digests: SHA-256 of each shard.
         digest: SHA-256 over everything.
         pictures: of each example what tells equal pictures; "" where that is not known.
+        fingerprints: of each example what tells pictures that look the same; "" where that is not known.
         tile: rows and columns of a tile, where pictures are stored in tiles.
         tiles: where the tiles of each example lie, in the order of `tiles.tile_boxes`.
     """
@@ -67,6 +68,7 @@ class Records:
     digests: tuple[str, ...]
     digest: str
     pictures: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
     tile: int | None = None
     tiles: tuple[tuple[Location, ...], ...] = ()
 
@@ -145,6 +147,7 @@ class Records:
             locations=tuple(self.locations[position] for position in chosen),
             means=self.means[chosen],
             pictures=tuple(self.pictures[position] for position in chosen) if self.pictures else (),
+            fingerprints=tuple(self.fingerprints[position] for position in chosen) if self.fingerprints else (),
             tiles=tuple(self.tiles[position] for position in chosen) if self.tiles else (),
             digest=self.digest if whole else text_digest(f"{self.digest} {chosen}"),
         )
@@ -228,6 +231,7 @@ def _opened(folder: Path, index: dict[str, Any]) -> Records:
         digests=tuple(shard["sha256"] for shard in index["shards"]),
         digest=index["digest"],
         pictures=tuple(example.get("picture", "") for example in examples),
+        fingerprints=tuple(example.get("fingerprint", "") for example in examples),
         tile=index["asked"]["tile"] if found == TILED else None,
         tiles=tuple(_tiles(example) for example in examples) if found == TILED else (),
     )

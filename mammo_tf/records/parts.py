@@ -175,5 +175,6 @@ def _example(image: PreparedImage, place: list[int]) -> dict[str, Any]:
         "mean": float(np.mean(image.picture, dtype=np.float64)) / 65535,
         "picture": "" if plain else hashlib.sha256(image.picture.astype("<u2").tobytes()).hexdigest()[:32],
         "row": image.row,
+        **({"fingerprint": image.fingerprint} if image.fingerprint else {}),
         **({"warnings": image.warnings} if image.warnings else {}),
     }

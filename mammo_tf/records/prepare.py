@@ -23,6 +23,7 @@ from mammo_tf.records.doubles import same_pictures
 from mammo_tf.records.example import PreparedImage
 from mammo_tf.records.index import FORMAT, INDEX, TILED, listed_digest
 from mammo_tf.records.ledger import LEDGER
+from mammo_tf.records.near_copies import copy_lines
 from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.records.sources import stamps_of
@@ -239,5 +240,7 @@ def _left(parts: list[Part]) -> Prepared:
     examples = [example for part in parts for example in part["examples"]]
     rejects = tuple(Reject(*reject) for part in parts for reject in part["rejects"])
     remarks = same_pictures([one["row"] for one in examples], [one["picture"] for one in examples])
+    fingerprints = [one.get("fingerprint", "") for one in examples]
+    remarks += copy_lines([one["row"] for one in examples], fingerprints, [one["picture"] for one in examples])
     remarks += doubts(example.get("warnings", ()) for example in examples)
     return Prepared(len(examples), rejects, tuple(remarks))

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging.fingerprint import fingerprint
 from mammo_tf.imaging.levels import as_uint16
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.warp import affine, invert, map_points
@@ -55,6 +56,7 @@ def _prepared(row: Mapping[str, Any], root: str | Path, preprocessing: Preproces
         row={key: None if pd.isna(value) else value for key, value in row.items()},
         stored_size=stored_size,
         warnings=picture.facts.warnings,
+        fingerprint=fingerprint(pixels).tobytes().hex(),
     )
 
 

@@ -100,6 +100,7 @@ def _limits(made: Made) -> Iterator[str]:
     if made.card.calibration is not None:
         share = made.card.calibration.prevalence
         yield f"`probability` holds where {share:.1%} of pictures are positive, as on validation; elsewhere correct it."
+    yield from (f"Numbers may be too good: {line}." for line in made.card.copies)
     if made.gap is None:
         yield "How far `serving_default` is from the full preparation was not measured."
     else:

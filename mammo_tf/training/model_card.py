@@ -117,6 +117,7 @@ class ModelCard:
         training_domain: where it was trained.
         patients: whom it was trained and validated on, over all models that it was made from.
         terms: of use of the data that it was trained on; `TERMS_NOT_TOLD` among them where a part does not tell.
+        copies: what was accepted of pictures that look the same and stand in different splits, a line each.
         records: digest of the records.
         weights, architecture, identity: digests of the weights, of the layers, and of both with the preprocessing and
             the flips: two models are the same where `identity` is.
@@ -135,6 +136,7 @@ class ModelCard:
     training_domain: TrainingDomain = field(default_factory=TrainingDomain)
     patients: tuple[KnownPatients, ...] = ()
     terms: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     records: str = ""
     weights: str = ""
     architecture: str = ""

@@ -1,0 +1,178 @@
+"""What a picture is known by: bits of its tissue's pattern, by which the same picture in other files is found.
+
+A picture that was resized, windowed anew, compressed or turned left to right is another file with other pixels, and the
+same picture: in training and in test it spoils every number. Outlines of breasts are much alike, the two of a woman
+above all, so the outline must not count, and neither may the grey scale:
+
+1. The breast at 256 rows, found twice: above Otsu's threshold of the root of grey, and a little above the ground at
+   the picture's edge. A change of the grey scale misleads one of them at most, nearly always. Its box, the chest wall
+   on the left, becomes 64 x 64 cells.
+2. A cell's value is how much brighter it is than what surrounds it, in units of the contrast there: the difference of
+   two blurs that take in nothing from outside the breast, of the root of grey. Cells along the skin are 0.
+3. 512 bits are the signs of sums of cells with fixed random signs (M. S. Charikar, "Similarity estimation techniques
+   from rounding algorithms", 2002): the share that differs is the angle between two patterns, 0.5 for strangers.
+
+The distance of two pictures is the smaller of both breasts'. Measured by `benchmarks/near_duplicates.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_tf.imaging.breast import chest_wall_side, field, largest_part, reduced
+
+BREASTS, BITS = 2, 512
+BYTES = BITS // 8
+ROWS = 256
+CELLS = 64
+FINE, COARSE, RIM = 0.7, 2.0, 4  # in cells: the two blurs, and what along the skin does not count
+CONTRAST = 3.0  # in cells: the blur of what contrast is, next to a cell
+STEEPEST = 1.5  # times that contrast: more does not count
+RISE = 0.02  # of the way from the ground to the 99th percentile
+BRIDGE = 9  # pixels: what is thinner is not a breast
+FEWEST = 256  # cells within the breast: fewer tell nothing
+FAINTEST = 1e-4  # of white: a weaker pattern is none
+ALIKE = 0.22  # no farther apart: the same picture; chosen by `benchmarks/near_duplicates.py`
+BLOCK = 64  # pictures that are compared with all others at once
+
+
+def fingerprint(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """The bits of a picture, by both ways to find the breast.
+
+    Args:
+        pixels: `[rows, columns]`, bright is dense; floats in [0, 1], uint16 or uint8.
+
+    Returns:
+        uint8 `[2, 64]`, packed bits; all 0 where no breast, or no pattern, is found.
+
+    Raises:
+        MammoError: `pixels_wrong`.
+    """
+    picture = reduced(pixels, min(ROWS, pixels.shape[0]))
+    smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.0), np.float32)
+    white = float(np.percentile(smooth, 99))
+    found = np.zeros((BREASTS, BYTES), np.uint8)
+    if white <= 0:
+        return found
+    top, bottom, left, right = field(smooth / np.float32(white))
+    if bottom - top < BRIDGE or right - left < BRIDGE:
+        return found
+    inner, picture = smooth[top:bottom, left:right], np.ascontiguousarray(picture[top:bottom, left:right])
+    for number, mask in enumerate((_above_otsu(inner), _above_ground(inner))):
+        pattern = _pattern(picture, mask)
+        if pattern is not None:
+            found[number] = np.packbits(_signs() @ pattern > 0)
+    return found
+
+
+def _above_otsu(smooth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    levels = (np.sqrt(np.clip(smooth / max(float(np.percentile(smooth, 99)), 1e-6), 0, 1)) * 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(levels.reshape(-1, 1), 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return _one_part(levels > threshold)
+
+
+def _above_ground(smooth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    edge = np.concatenate([smooth[:3].ravel(), smooth[-3:].ravel(), smooth[:, :3].ravel(), smooth[:, -3:].ravel()])
+    ground = float(np.percentile(edge, 25))
+    return _one_part(smooth > ground + RISE * (float(np.percentile(smooth, 99)) - ground))
+
+
+def _one_part(bright: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (BRIDGE, BRIDGE))
+    return largest_part(cv2.morphologyEx(bright.astype(np.uint8), cv2.MORPH_OPEN, disc).view(np.bool_))
+
+
+def _pattern(picture: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    """The cells of a breast as one vector, float32 `[cells]`; None where there is no pattern."""
+    if chest_wall_side(mask) == "right":
+        picture, mask = picture[:, ::-1], mask[:, ::-1]
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    if width == 0:
+        return None
+    place = (slice(top, top + height), slice(left, left + width))
+    inside = _cells(mask[place].astype(np.float32))
+    tissue = np.sqrt(np.maximum(_cells(picture[place] * mask[place]), 0)) * (inside > 0.5)
+    difference = _blurred(tissue, inside, FINE) - _blurred(tissue, inside, COARSE)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1, 2 * RIM + 1))
+    whole = (inside > 0.95).astype(np.uint8)
+    core = cv2.erode(whole, disc, borderType=cv2.BORDER_CONSTANT, borderValue=1).view(np.bool_)
+    if np.count_nonzero(core) < FEWEST or float(np.abs(difference[core]).max()) < FAINTEST:
+        return None
+    difference *= core
+    contrast = np.sqrt(_blurred(difference**2, core.astype(np.float32), CONTRAST))
+    relative = np.clip(difference / np.maximum(contrast, FAINTEST), -STEEPEST, STEEPEST) * core
+    return np.asarray(relative, np.float32).ravel()
+
+
+def _cells(values: NDArray[Any]) -> NDArray[np.float32]:
+    small = cv2.resize(np.ascontiguousarray(values, np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+def _blurred(values: NDArray[np.float32], weight: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """The mean around each cell of those that have weight."""
+    total, share = (cv2.GaussianBlur(one, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) for one in (values, weight))
+    return np.asarray(total / np.maximum(share, 1e-3), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _signs() -> NDArray[np.float32]:
+    """Fixed random signs, float32 `[bits, cells]` of -1 and 1, the same on every machine and in every version."""
+    stream = hashlib.shake_256(b"mammo_tf fingerprint 1").digest(BITS * CELLS * CELLS // 8)
+    bits = np.unpackbits(np.frombuffer(stream, np.uint8)).astype(np.float32)
+    return bits.reshape(BITS, CELLS * CELLS) * 2 - 1
+
+
+def distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How far pictures are apart: the share of bits that differ, 0 the same, 0.5 strangers, 1 where one has no bits.
+
+    Args:
+        first, second: uint8 `[n, 2, 64]` and `[m, 2, 64]`, fingerprints.
+
+    Returns:
+        float32 `[n, m]`.
+    """
+    one, other = (np.ascontiguousarray(side).view(np.uint64) for side in (first, second))
+    nearest = np.full((len(one), len(other)), BITS, np.uint16)
+    for number in range(BREASTS):
+        differ = np.zeros(nearest.shape, np.uint16)
+        for word in range(one.shape[2]):
+            differ += np.bitwise_count(one[:, None, number, word] ^ other[None, :, number, word])
+        differ[~one[:, number].any(axis=1)] = BITS
+        differ[:, ~other[:, number].any(axis=1)] = BITS
+        np.minimum(nearest, differ, out=nearest)
+    return nearest.astype(np.float32) / np.float32(BITS)
+
+
+def near_pairs(
+    fingerprints: NDArray[np.uint8], groups: NDArray[np.integer[Any]], limit: float = ALIKE
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Pairs of pictures of different groups that are no farther apart than `limit`, the nearest first.
+
+    Every pair is compared, 64 pictures with all behind them at a time: 10,000 pictures take seconds.
+
+    Args:
+        fingerprints: uint8 `[n, 2, 64]`.
+        groups: `[n]`, such as numbers of splits, or of patients; pictures of one group are not compared.
+        limit: of the distance.
+
+    Returns:
+        int64 `[pairs, 2]`, positions, the smaller first; float32 `[pairs]`, their distances.
+    """
+    places, apart = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.float32)]
+    for start in range(0, len(fingerprints), BLOCK):
+        found = distances(fingerprints[start : start + BLOCK], fingerprints[start:])
+        behind = np.arange(len(found))[:, None] < np.arange(found.shape[1])
+        other_group = groups[start : start + BLOCK, None] != groups[None, start:]
+        rows, columns = np.nonzero((found <= limit) & behind & other_group)
+        places.append(np.column_stack([rows, columns]).astype(np.int64) + start)
+        apart.append(found[rows, columns])
+    pairs, far = np.concatenate(places), np.concatenate(apart)
+    order = np.argsort(far, kind="stable")
+    return pairs[order], far[order]

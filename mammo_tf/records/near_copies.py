@@ -1,0 +1,111 @@
+"""The same picture in another file: resized, windowed anew, compressed, turned left to right. Told by fingerprints.
+
+`doubles` finds prepared pictures that are equal to the last bit; here they need only look the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammo_tf.imaging.fingerprint import BREASTS, BYTES, near_pairs
+from mammo_tf.records.index import Records
+
+REMEDY = (
+    "Look at them (mammo-tf inspect --report), leave one of each out, or give both women one patient_id and split "
+    "again; pictures that differ after all are let in by --set preparation.accept_copies=true"
+)
+
+
+class NearCopy(NamedTuple):
+    """Two pictures that look the same: positions of their rows, and how far they are apart (0 to 0.5)."""
+
+    first: int
+    second: int
+    distance: float
+
+
+def near_copies(fingerprints: Sequence[str], groups: Sequence[str], pictures: Sequence[str] = ()) -> list[NearCopy]:
+    """Pictures of different groups that look the same, the nearest first.
+
+    Args:
+        fingerprints: of each picture, hexadecimal; "" for one that is not compared.
+        groups: of each picture, its split or its patient; one of "" is not compared.
+        pictures: of each what tells equal pictures; pairs of equal ones are left out (`doubles` tells them).
+    """
+    compared = [at for at, (bits, group) in enumerate(zip(fingerprints, groups, strict=True)) if bits and group]
+    if not compared:
+        return []
+    bits = _bits([fingerprints[at] for at in compared])
+    numbers = np.asarray(pd.factorize(np.array([groups[at] for at in compared], object))[0])
+    pairs, apart = near_pairs(bits, numbers)
+    found = [
+        NearCopy(compared[one], compared[other], float(far))
+        for (one, other), far in zip(pairs.tolist(), apart, strict=True)
+    ]
+    return [pair for pair in found if not (pictures and _equal(pictures[pair.first], pictures[pair.second]))]
+
+
+def _equal(one: str, other: str) -> bool:
+    """Whether two pictures are known to be equal; "" is not known."""
+    return one != "" and one == other
+
+
+def _bits(texts: Sequence[str]) -> NDArray[np.uint8]:
+    return np.frombuffer(bytes.fromhex("".join(texts)), np.uint8).reshape(-1, BREASTS, BYTES)
+
+
+def split_line(copies: Sequence[NearCopy], rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line about pictures that look the same and stand in different splits; "" for none."""
+    if not copies:
+        return ""
+    first, second = (rows[at] for at in copies[0][:2])
+    names = [f"{row['image_id']} ({row['split']})" for row in (first, second)]
+    return f"{_pairs(len(copies))} and {_stand(len(copies))} in different splits, first {names[0]} and {names[1]}"
+
+
+def patient_line(copies: Sequence[NearCopy], rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line about pictures that look the same and are of different patients; "" for none."""
+    if not copies:
+        return ""
+    names = [rows[at]["image_id"] for at in copies[0][:2]]
+    return f"{_pairs(len(copies))} and {_are(len(copies))} of different patients, first {names[0]} and {names[1]}"
+
+
+def _pairs(number: int) -> str:
+    return "1 pair of pictures looks the same" if number == 1 else f"{number} pairs of pictures look the same"
+
+
+def _stand(number: int) -> str:
+    return "stands" if number == 1 else "stand"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def copies_in_splits(records: Records) -> str:
+    """`split_line` of records; "" where nothing looks the same, and for records without fingerprints."""
+    if not records.fingerprints:
+        return ""
+    rows = [{str(key): value for key, value in row.items()} for row in records.rows.to_dict("records")]
+    found = near_copies(records.fingerprints, [str(row["split"]) for row in rows], records.pictures)
+    return split_line(found, rows)
+
+
+def copy_lines(rows: Sequence[Mapping[str, Any]], fingerprints: Sequence[str], pictures: Sequence[str]) -> list[str]:
+    """What `prepare` says of pictures that look the same: those of two splits, else those of two patients.
+
+    Args:
+        rows: of the manifest.
+        fingerprints, pictures: as for `near_copies`.
+    """
+    of_splits = near_copies(fingerprints, [str(row.get("split") or "") for row in rows], pictures)
+    of_patients = near_copies(fingerprints, [str(row.get("patient_id") or "") for row in rows], pictures)
+    told = {pair[:2] for pair in of_splits}
+    others = [pair for pair in of_patients if pair[:2] not in told]
+    return [line for line in (split_line(of_splits, rows), patient_line(others, rows)) if line]
