@@ -60,7 +60,7 @@ def by_code(rejects: tuple | list) -> dict[str, str]:
 
 def listed(path: Path) -> dict[str, str]:
     table = pd.read_csv(path, keep_default_na=False)
-    assert list(table.columns) == ["path", "code", "reason", "remedy"]
+    assert list(table.columns) == ["path", "code", "reason", "remedy", "override"]
     assert (table["remedy"][table["code"] == "unforeseen"] != "").all()
     return {Path(row.path).name: row.code for row in table.itertuples()}
 

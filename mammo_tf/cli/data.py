@@ -84,6 +84,10 @@ def _manifest_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--keep-identifiers", action="store_true", help="identifiers of a folder's files as they are, not hashed"
     )
+    one.add_argument(
+        "--accept", action="append", default=[], metavar="CODE,...",
+        help="take files of a folder that a judgement refuses: magnification, implant, ... (docs/refusals.md)",
+    )  # fmt: skip
 
 
 def manifest(options: Namespace) -> None:
@@ -92,9 +96,11 @@ def manifest(options: Namespace) -> None:
         from mammo_tf.files import LOCK, locked, remove_halves
         from mammo_tf.reading.collections import collect
         from mammo_tf.study import check_origin_output, read_manifest, write_rejects
+        from mammo_tf.study.refusals import checked_codes
 
     settings = {"labels": options.labels} if options.labels else {}
     settings |= {"keep_identifiers": True} if options.keep_identifiers else {}
+    settings |= {"accept": checked_codes(",".join(options.accept).split(","), "--accept")} if options.accept else {}
     settings |= {"columns": parsed_pairs(",".join(options.columns), "--columns")} if options.columns else {}
     settings |= {"values": _parsed_values(options.values)} if options.values else {}
     output = Path(options.output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -65,7 +65,10 @@ class PixelElement(NamedTuple):
 
 
 class DicomFile(NamedTuple):
-    """An opened file. `stream` is the file, or what was inflated from it; `end` its length in bytes."""
+    """An opened file. `stream` is the file, or what was inflated from it; `end` its length in bytes.
+
+    `accepted` are codes of judgements that shall not refuse it, `let_in` those that would have.
+    """
 
     path: Path
     meta: DataSet
@@ -75,6 +78,20 @@ class DicomFile(NamedTuple):
     end: int
     pixels: PixelElement | None
     warnings: list[str]
+    accepted: tuple[str, ...]
+    let_in: list[str]
+
+    def judge(self, code: str, sentence: str, remedy: str) -> None:
+        """Refuses the file by a judgement of ours, or notes that it was accepted.
+
+        Raises:
+            MammoError: the code, unless it is among `accepted`.
+        """
+        if code not in self.accepted:
+            raise MammoError(code, sentence, remedy)
+        if code not in self.let_in:
+            self.let_in.append(code)
+            self.warnings.append(f"accepted: {code}")
 
     @property
     def sop_class(self) -> str:
@@ -100,8 +117,12 @@ def refusals(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def open_dicom(path: str | Path) -> Iterator[DicomFile]:
+def open_dicom(path: str | Path, accepted: Sequence[str] = ()) -> Iterator[DicomFile]:
     """Opens a DICOM file and reads its header.
+
+    Args:
+        path: of the file.
+        accepted: codes of judgements that shall not refuse it (`study.refusals`).
 
     Raises:
         MammoError: `not_dicom`, `truncated`, `too_deep`, `too_large`, `unknown_syntax`, `bad_structure`,
@@ -126,7 +147,7 @@ def open_dicom(path: str | Path) -> Iterator[DicomFile]:
         form = _form(body, syntax, warnings)
         header = parse(body, end, form, stop=PIXEL_TAGS.__contains__)
         pixels = _pixels(body, end, form, syntax, warnings) if body.tell() < end else None
-        yield DicomFile(path, meta, header, syntax, body, end, pixels, warnings)
+        yield DicomFile(path, meta, header, syntax, body, end, pixels, warnings, tuple(accepted), [])
 
 
 def is_dicom(head: bytes) -> bool:

@@ -36,6 +36,7 @@ class Facts:
         burned_in: whether lettering in the picture may identify somebody.
         age: the patient's age in years.
         image_id, patient_id, exam_id: keyed hashes of the identifiers in the header.
+        accepted: codes of judgements that would have refused it (`study.refusals`), and were told not to.
         warnings: what was doubtful and how it was read.
     """
 
@@ -66,6 +67,7 @@ class Facts:
     image_id: str = ""
     patient_id: str = ""
     exam_id: str = ""
+    accepted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.accepted import accepted_of
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.frames import volume_facts
@@ -69,12 +70,13 @@ def _inspect_file(asked: Asked) -> Seen:
     side, view, modality = told.get("laterality"), told.get("view"), told.get("modality")
     bits, unless = stored_bits_of(told), None
     try:
-        facts = inspect_file(path, "default", side, view, keep, bits, modality)
+        facts = inspect_file(path, "default", side, view, keep, bits, modality, accepted_of(told))
     except MammoError as error:
         if error.code != "wrong_modality" or not _is_breast_by_study(path):
             raise
         try:
-            facts, unless = inspect_file(path, "default", side, view, keep, bits, TOMOSYNTHESIS), error
+            facts = inspect_file(path, "default", side, view, keep, bits, TOMOSYNTHESIS, accepted_of(told))
+            unless = error
         except MammoError:
             raise error from None
     if not facts.modality:
@@ -93,8 +95,9 @@ def _is_breast_by_study(path: Path) -> bool:
 def _inspect_volume(asked: Asked) -> Seen:
     told, number = asked.told, 0 if asked.alone else _number(asked)
     facts = volume_facts(
-        asked.path, "default", told.get("laterality"), told.get("view"), TOMOSYNTHESIS, number, asked.keep_identifiers
-    )
+        asked.path, "default", told.get("laterality"), told.get("view"), TOMOSYNTHESIS, number, asked.keep_identifiers,
+        accepted_of(told),
+    )  # fmt: skip
     sums = hashlib.sha256()
     for path in asked.slices:
         sums.update(picture_digest(path).encode())

@@ -35,6 +35,7 @@ def frames(
     view: str | None = None,
     modality: str | None = None,
     series: int = 0,
+    accepted: Sequence[str] = (),
 ) -> Iterator[np.ndarray]:
     """The frames of a volume one at a time, in true order; one VOI for all, that of the first stored frame.
 
@@ -42,7 +43,7 @@ def frames(
         path: a DICOM file (one frame is a volume too), or a folder that holds one DICOM file for each slice and
             nothing else but hidden files.
         stored: hand out the stored integers instead of what a viewer shows.
-        voi, laterality, view, modality: as for `read`.
+        voi, laterality, view, modality, accepted: as for `read`.
         series: which of the series of a folder, counted from 1 (`slices.series_in`); 0 where it holds one alone.
 
     Returns:
@@ -54,7 +55,7 @@ def frames(
             file, an empty folder, or a folder of slices that do not belong together; `series_missing`.
     """
     path = Path(path)
-    facts = volume_facts(path, voi, laterality, view, modality, series)
+    facts = volume_facts(path, voi, laterality, view, modality, series, accepted=accepted)
     found = stored_part(path, 1, facts.frames, series)
     return found if stored else _shown(found, *volume_display(path, series), voi)
 
@@ -72,11 +73,12 @@ def volume_facts(
     modality: str | None = None,
     series: int = 0,
     keep_identifiers: bool = False,
+    accepted: Sequence[str] = (),
 ) -> Facts:
     """Facts of a volume, a file or a folder of slices; `warnings` tell where its order is not known.
 
     Args:
-        path, voi, laterality, view, modality, series: as for `frames`.
+        path, voi, laterality, view, modality, series, accepted: as for `frames`.
         keep_identifiers: as for `inspect_file`.
 
     Raises:
@@ -84,11 +86,11 @@ def volume_facts(
     """
     path = Path(path)
     if path.is_dir():
-        return _folder_facts(path, voi, laterality, view, modality, series, keep_identifiers)
+        return _folder_facts(path, voi, laterality, view, modality, series, keep_identifiers, accepted)
     with refusals(path):
         if file_kind(path) != "dicom":
             raise MammoError("not_a_volume", f"{path} is not a DICOM file", "Read it with reading.read")
-        with open_dicom(path) as file:
+        with open_dicom(path, accepted) as file:
             shape = layout(file)
             check_pixels(file, shape)
             facts = header_facts(file, shape, voi, laterality, view, keep_identifiers, modality)
@@ -199,9 +201,10 @@ def _folder_facts(
     modality: str | None,
     series: int,
     keep_identifiers: bool,
+    accepted: Sequence[str],
 ) -> Facts:
     files, known = slices(folder, series)
-    with refusals(files[0]), open_dicom(files[0]) as file:
+    with refusals(files[0]), open_dicom(files[0], accepted) as file:
         facts = header_facts(file, layout(file), voi, laterality, view, keep_identifiers, modality)
         first, location = file.header.decimals("ImagePositionPatient"), file.header.decimals("SliceLocation")[:1]
         normal = normal_of([file.header])

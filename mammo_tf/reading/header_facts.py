@@ -56,7 +56,7 @@ def header_facts(
     refuse_unusual(file, shape.bits_stored)
     modifiers = _modifiers(header)
     magnification = _magnification(header)
-    _refuse_diagnostic(header, modifiers, magnification)
+    _refuse_diagnostic(file, modifiers, magnification)
     side = laterality_of(header, laterality, warnings)
     view_word = view_of(header, view, warnings)
     spacing, source = _spacing(header, magnification, warnings)
@@ -101,6 +101,7 @@ def header_facts(
         image_id=identified("image", header.text("SOPInstanceUID") or file.meta.text("MediaStorageSOPInstanceUID")),
         patient_id=identified("patient", header.text("PatientID")),
         exam_id=identified("exam", header.text("StudyInstanceUID")),
+        accepted=tuple(file.let_in),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -125,16 +126,17 @@ def _yes(header: DataSet, keyword: str) -> bool | None:
     return {"YES": True, "NO": False}.get(header.text(keyword).upper())
 
 
-def _refuse_diagnostic(header: DataSet, modifiers: tuple[str, ...], magnification: float | None) -> None:
+def _refuse_diagnostic(file: DicomFile, modifiers: tuple[str, ...], magnification: float | None) -> None:
+    header = file.header
     refused = [word for word in codes.REFUSED_MODIFIERS if word in modifiers]
     if magnification is not None and magnification > MAGNIFIED_FROM:
-        raise MammoError("magnification", f"a magnification view (factor {magnification:g})", _NOT_SCREENING)
-    if refused:
-        raise MammoError(refused[0], f"a diagnostic view: {refused[0].replace('_', ' ')}", _NOT_SCREENING)
+        file.judge("magnification", f"a magnification view (factor {magnification:g})", _NOT_SCREENING)
+    for word in refused:
+        file.judge(word, f"a diagnostic view: {word.replace('_', ' ')}", _NOT_SCREENING)
     if any("SPOT" in text.upper() for text in header.texts("PaddleDescription")):
-        raise MammoError("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
+        file.judge("spot", "a spot compression view, by its paddle", _NOT_SCREENING)
     if _yes(header, "BreastImplantPresent"):
-        raise MammoError("implant", "the header says that there is an implant", _NOT_SCREENING)
+        file.judge("implant", "the header says that there is an implant", _NOT_SCREENING)
 
 
 def _modifiers(header: DataSet) -> tuple[str, ...]:

@@ -154,38 +154,37 @@ def refuse_unusual(file: DicomFile, bits_stored: int) -> None:
             "for_processing", "raw data for processing, not for presentation", "Take the file for presentation"
         )
     if header.text("QualityControlImage").upper() == "YES":
-        raise MammoError("quality_control", "a quality control image, not a patient", "Leave it out")
+        file.judge("quality_control", "a quality control image, not a patient", "Leave it out")
     views = [codes.VIEW_OF_CODE.get(code(item)) for item in header.sequence("ViewCodeSequence")]
     specimen = _word(header, _SPECIMEN_IN, re.compile("SPECIMEN", re.IGNORECASE))
     if codes.SPECIMEN in views or header.sequence("SpecimenDescriptionSequence") or specimen:
-        raise MammoError("specimen", "a tissue specimen, not a breast", "Leave it out")
+        file.judge("specimen", "a tissue specimen, not a breast", "Leave it out")
     _refuse_pages(file)
-    _refuse_parts(header)
+    _refuse_parts(file)
     _refuse_containers(file, bits_stored)
 
 
 def _refuse_pages(file: DicomFile) -> None:
     header, captured = file.header, file.sop_class in codes.SECONDARY_CAPTURE_CLASSES
     if _word(header, ("ImageType", *_OF_THE_SERIES), _SCREEN):
-        raise MammoError("screen_capture", "a capture of a screen, by image type or description", "Leave it out")
+        file.judge("screen_capture", "a capture of a screen, by image type or description", "Leave it out")
     described = ("ImageType", *_OF_THE_SERIES)
     word = _word(header, described, _SURE_PAGE) or (_word(header, described, _PAGE) if captured else "")
     if word and not _has_xray_facts(header):
-        raise MammoError("screen_capture", f"a page and not a picture, by its description ({word})", "Leave it out")
+        file.judge("screen_capture", f"a page and not a picture, by its description ({word})", "Leave it out")
     conversion = header.text("ConversionType").upper()
     if captured and conversion in _DRAWN_CONVERSIONS and not _has_xray_facts(header):
-        raise MammoError(
-            "screen_capture", f"drawn or synthesised, by its conversion type ({conversion})", "Leave it out"
-        )
+        file.judge("screen_capture", f"drawn or synthesised, by its conversion type ({conversion})", "Leave it out")
 
 
-def _refuse_parts(header: DataSet) -> None:
+def _refuse_parts(file: DicomFile) -> None:
+    header = file.header
     mask, cut_out = (_word(header, ("ImageType", *_OF_THE_SERIES), words) for words in (_MASK, _CUT_OUT))
     if mask:
         remedy = "Name it as the mask of a finding, not as a picture"
-        raise MammoError("roi_mask", f"a mask and not a picture, by its description ({mask})", remedy)
+        file.judge("roi_mask", f"a mask and not a picture, by its description ({mask})", remedy)
     if cut_out:
-        raise MammoError("cut_out", f"a part of a picture, by its description ({cut_out})", "Leave it out")
+        file.judge("cut_out", f"a part of a picture, by its description ({cut_out})", "Leave it out")
 
 
 def _refuse_containers(file: DicomFile, bits_stored: int) -> None:
@@ -198,6 +197,4 @@ def _refuse_containers(file: DicomFile, bits_stored: int) -> None:
     )
     if payload or (says_slices and not _has_place(header) and bits_stored <= _EIGHT_BITS):
         remedy = "Export the volume as Breast Tomosynthesis Image Storage"
-        raise MammoError(
-            "container", "a vendor's container: its picture stands in for data of the vendor's own", remedy
-        )
+        file.judge("container", "a vendor's container: its picture stands in for data of the vendor's own", remedy)

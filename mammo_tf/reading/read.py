@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def inspect_file(
     keep_identifiers: bool = False,
     stored_bits: int | None = None,
     modality: str | None = None,
+    accepted: Sequence[str] = (),
 ) -> Facts:
     """Facts of a picture or volume; of a DICOM file no pixel is decoded.
 
@@ -64,6 +66,7 @@ def inspect_file(
         keep_identifiers: as for `header_facts`.
         stored_bits: as for `read`.
         modality: what a table says; DBT takes a CT image or a secondary capture whose header does not tell the breast.
+        accepted: codes of judgements that shall not refuse it (`study.refusals.ACCEPTABLE`).
 
     Raises:
         MammoError: as `read`, but for what only shows when pixels are decoded.
@@ -72,7 +75,7 @@ def inspect_file(
     with refusals(path):
         if file_kind(path) == "picture":
             return _picture_facts(path, read_picture(path, stored_bits), laterality, view)
-        with open_dicom(path) as file:
+        with open_dicom(path, accepted) as file:
             shape = layout(file)
             check_pixels(file, shape)
             return header_facts(file, shape, voi, laterality, view, keep_identifiers, modality)
@@ -85,6 +88,7 @@ def read(
     view: str | None = None,
     stored_bits: int | None = None,
     modality: str | None = None,
+    accepted: Sequence[str] = (),
 ) -> Picture:
     """One picture as a viewer shows it, with its facts.
 
@@ -96,7 +100,7 @@ def read(
         laterality, view: as for `inspect_file`.
         stored_bits: of how many bits the values are, by a table: white is 2**stored_bits - 1. It counts before what the
             file states, and in a DICOM file where no VOI is applied.
-        modality: as for `inspect_file`.
+        modality, accepted: as for `inspect_file`.
 
     Returns:
         `pixels` float32 `[rows, columns]` in [0, 1], bright is dense, padding 0; computed in float64
@@ -115,7 +119,7 @@ def read(
             if voi not in ("default", "none"):
                 raise MammoError("voi_unknown", f"there is no VOI {voi!r} in a picture", "There are default, none")
             return Picture(grey.pixels, _picture_facts(path, grey, laterality, view))
-        with open_dicom(path) as file:
+        with open_dicom(path, accepted) as file:
             shape = layout(file)
             check_pixels(file, shape)
             facts = header_facts(file, shape, voi, laterality, view, told_modality=modality)

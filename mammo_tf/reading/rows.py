@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.accepted import accepted_of
 from mammo_tf.reading.facts import Picture
 from mammo_tf.reading.frames import volume_facts
 from mammo_tf.reading.grey_scale import stored_bits_of
@@ -22,8 +23,9 @@ def read_row(row: Mapping[str, Any], root: str | Path, projection: Projection = 
 
     Args:
         row: with `path`, of a file or of a folder of slices, and where they are known `laterality`, `view`, `modality`,
-            `stored_bits`; `frame`, the number of a frame in the volume's true order, counted from 1; `slab`, how many
-            frames from there on are projected; `series`, which of a folder's series is meant, see `slices.series_in`.
+            `stored_bits`, `accepted`; `frame`, the number of a frame in the volume's true order, counted from 1;
+            `slab`, how many frames from there on are projected; `series`, which of a folder's series is meant, see
+            `slices.series_in`.
         root: the data root that `path` is relative to.
         projection: what becomes of a volume of which the row names no frame: "mip" is its projection. Of any other the
             rows come from `images_of`.
@@ -118,7 +120,8 @@ def _findings_in(text: str, first: int, count: int) -> str:
 
 def _words(row: Mapping[Any, Any]) -> dict[str, Any]:
     """What a row says before the header is asked; None where it says nothing."""
-    return {name: str(row.get(name) or "") or None for name in ("laterality", "view", "modality")}
+    words = {name: str(row.get(name) or "") or None for name in ("laterality", "view", "modality")}
+    return words | {"accepted": accepted_of(row)}
 
 
 def _number(row: Mapping[Any, Any], column: str) -> int:

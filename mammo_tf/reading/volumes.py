@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ def project(
     modality: str | None = None,
     series: int = 0,
     stored_bits: int | None = None,
+    accepted: Sequence[str] = (),
 ) -> Picture:
     """The maximum over frames of a volume as a viewer shows them, so that MONOCHROME1 is turned before it.
 
@@ -38,7 +39,7 @@ def project(
         path: as for `frames`.
         first: first frame, in true order, counted from 1.
         count: how many frames; None for all from there on.
-        voi, laterality, view, modality, series: as for `frames`; one VOI counts for the volume.
+        voi, laterality, view, modality, series, accepted: as for `frames`; one VOI counts for the volume.
         stored_bits: as for `read`.
 
     Returns:
@@ -48,7 +49,7 @@ def project(
         MammoError: `frame_missing` where the volume has not so many; those of `frames`.
     """
     path = Path(path)
-    facts = volume_facts(path, voi, laterality, view, modality, series)
+    facts = volume_facts(path, voi, laterality, view, modality, series, accepted=accepted)
     last = facts.frames if count is None else first - 1 + count
     if not 1 <= first <= last <= facts.frames:
         asked = f"frame {first} is" if count == 1 else f"frames {first} to {last} are"

@@ -16,6 +16,7 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.study.findings import findings_from_json
+from mammo_tf.study.refusals import accepted_cell
 
 LABELS = ("normal", "benign", "high_risk", "malignant")
 SPLITS = ("train", "validation", "test")
@@ -73,6 +74,7 @@ def check_cells(table: pd.DataFrame, lines: Sequence[int], path: Path, words: Ma
         **{column: _counted(column) for column in COUNTED},
         "path": _inside,
         "stored_bits": stored_bits,
+        "accepted": accepted_cell,
         "findings": _findings,
     }
     for column in [name for name in checks if name in table]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, escaped
+from mammo_tf.study.refusals import override_of
 
 
 class Reject(NamedTuple):
@@ -26,6 +27,11 @@ class Reject(NamedTuple):
     code: str
     reason: str
     remedy: str = ""
+
+    @property
+    def override(self) -> str:
+        """How it can be let in nevertheless; see `refusals.override_of`."""
+        return override_of(self.code)
 
     @classmethod
     def of(cls, place: str, error: MammoError, file: str | Path = "") -> Reject:
@@ -48,7 +54,7 @@ class Reject(NamedTuple):
 
 
 def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
-    r"""Writes `rejects.csv` (UTF-8, the columns of `Reject`, sorted by path) and returns how many there are.
+    r"""Writes `rejects.csv` (UTF-8, `Reject` and its `override`, sorted by path) and returns how many there are.
 
     Bytes of file names that are no UTF-8 are written as `\xfc`.
     """
@@ -61,9 +67,9 @@ def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
 
 def rejects_text(rejects: Iterable[Reject]) -> str:
     """What `write_rejects` writes."""
-    rows = [[escaped(text) for text in reject] for reject in sorted(rejects)]
+    rows = [[*(escaped(text) for text in reject), reject.override] for reject in sorted(rejects)]
     is_broken = any("\r" in text for row in rows for text in row)  # unquoted it would end its row
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL, lineterminator="\n")
-    writer.writerows([Reject._fields, *rows])
+    writer.writerows([[*Reject._fields, "override"], *rows])
     return stream.getvalue()

@@ -17,13 +17,14 @@ volume, whatever the headers of its files say of the modality.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.reading import identity
+from mammo_tf.reading.accepted import ACCEPTED, with_accepted
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.folder_volumes import Asked, Seen, grouped, inspect_asked, seen_in
 from mammo_tf.reading.grey_scale import small_doubt
@@ -32,6 +33,7 @@ from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Reject
 from mammo_tf.study.cells import in_range
 from mammo_tf.study.identities import FOLDER, NO_PATIENT, doubtful
+from mammo_tf.study.refusals import checked_codes
 
 TABLE = "labels.csv"
 WORKERS = min(4, os.cpu_count() or 1)
@@ -43,6 +45,7 @@ def rows(
     keep_identifiers: bool = False,
     columns: Mapping[str, str] | None = None,
     values: Values | None = None,
+    accept: Sequence[str] = (),
 ) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows and rejects of a folder tree, those of its files in the order of their paths.
 
@@ -51,6 +54,8 @@ def rows(
         labels: the table; by default `labels.csv` in the root if it is there.
         keep_identifiers: the identifiers of images, patients, exams and pairs as they are, not as keyed hashes.
         columns, values: as for `read_labels`.
+        accept: codes of judgements that refuse no file (`study.refusals.ACCEPTABLE`); the column `accepted` of the
+            table says so of one. What was accepted of a file stands in its row's `accepted` and `warnings`.
 
     Files are looked at in worker processes: one that hangs or crashes a decoder is a `Reject` (`guard`).
 
@@ -73,7 +78,8 @@ def rows(
     tables = {path for path in files if _same(path, table_path)}
     for path in sorted(tables):
         yield Reject(relative(path, root), "table", "the table of labels: read, but not an image")
-    found, refused = _looked_at([path for path in files if path not in tables], table, root, keep_identifiers)
+    codes = checked_codes(accept, "--accept")
+    found, refused = _looked_at([path for path in files if path not in tables], table, root, keep_identifiers, codes)
     yield from refused
     kept: dict[str, str] = {}
     seen: list[tuple[dict[str, Any], str]] = []
@@ -94,18 +100,23 @@ def rows(
 
 
 def _looked_at(
-    files: list[Path], table: dict[str, dict[str, str]], root: Path, keep_identifiers: bool
+    files: list[Path], table: dict[str, dict[str, str]], root: Path, keep_identifiers: bool, codes: Sequence[str]
 ) -> tuple[list[tuple[Asked, Seen]], list[Reject]]:
     """Files and volumes that can be used, and why not the others; takes out of the table what it says of them."""
     found: list[tuple[Asked, Seen]] = []
     rejects: list[Reject] = []
     folders = {path.parent for path in files if relative(path.parent, root) in table}
     named = [
-        Asked(folder, table.pop(relative(folder, root)), keep_identifiers, tuple(seen_in(folder, files)))
+        Asked(
+            folder,
+            with_accepted(table.pop(relative(folder, root)), codes),
+            keep_identifiers,
+            tuple(seen_in(folder, files)),
+        )  # fmt: skip
         for folder in sorted(folders)
     ]
     single = [
-        Asked(path, table.pop(relative(path, root), {}), keep_identifiers)
+        Asked(path, with_accepted(table.pop(relative(path, root), {}), codes), keep_identifiers)
         for path in files
         if path.parent not in folders or path.name.startswith(".")
     ]
@@ -181,5 +192,6 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifier
         "warnings": "; ".join((*warnings, *small_doubt(facts.rows, facts.columns))),
     }
     given = {name: identified(name.removesuffix("_id"), told[name]) for name in IDENTIFIERS if told.get(name)}
-    theirs = {"warnings_told" if name == "warnings" else name: cell for name, cell in told.items()}
-    return row | theirs | given
+    theirs = {"warnings_told" if name == "warnings" else name: cell for name, cell in told.items() if name != ACCEPTED}
+    let_in = {ACCEPTED: " ".join(facts.accepted)} if facts.accepted else {}
+    return row | theirs | given | let_in
