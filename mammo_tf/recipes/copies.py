@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging.near_copies import REMEDY
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.records import Records, copies_in_splits
-from mammo_tf.records.near_copies import REMEDY
 
 
 def accepted_copies(records: Records, recipe: Recipe) -> tuple[str, ...]:

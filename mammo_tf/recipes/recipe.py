@@ -83,7 +83,7 @@ class Preparation:
         harmonising: file of curve and contrast by scale, as `mammo-tf harmonise` writes it, in place of `matching`.
         tile: rows and columns of the tiles in which pictures of a manifest are stored; None stores them whole.
         white: what white is in front of the network; 1 for one that takes pictures in 0 to 1.
-        accept_copies: run although pictures of different splits look the same (`records.near_copies`); report and
+        accept_copies: run although pictures of different splits look the same (`imaging.near_copies`); report and
             model card say so.
     """
 

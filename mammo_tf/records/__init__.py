@@ -1,9 +1,8 @@
 """Prepared images on disk: sharded, checked, resumable."""
 
-from mammo_tf.records.doubles import check_same_pictures
+from mammo_tf.records.doubles import check_same_pictures, copies_in_splits
 from mammo_tf.records.example import PreparedImage
 from mammo_tf.records.index import Records, open_records, verify
-from mammo_tf.records.near_copies import copies_in_splits
 from mammo_tf.records.prepare import Prepared, prepare
 
 __all__ = [

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mammo_tf.errors import MammoError
+from mammo_tf.imaging.near_copies import near_copies, split_line
 from mammo_tf.records.index import Records
 
 
@@ -35,6 +36,18 @@ def same_pictures(rows: Sequence[Mapping[str, Any]], pictures: Sequence[str]) ->
             counted = "1 picture is" if len(torn) == 1 else f"{len(torn)} pictures are"
             lines.append(f"{counted} {what}, first {names}; leave all but one out of the manifest")
     return lines
+
+
+def copies_in_splits(records: Records) -> str:
+    """A line about pictures that look the same and stand in different splits, but for those that are equal.
+
+    "" where there are none, and for records of earlier versions, which have no fingerprints.
+    """
+    if not records.fingerprints:
+        return ""
+    rows = [{str(key): value for key, value in row.items()} for row in records.rows.to_dict("records")]
+    found = near_copies(records.fingerprints, [str(row["split"]) for row in rows], records.pictures)
+    return split_line(found, rows)
 
 
 def check_same_pictures(records: Records) -> None:

@@ -17,13 +17,13 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import LOCK, Kind, claim, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
+from mammo_tf.imaging.near_copies import copy_lines
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import doubts, images_of
 from mammo_tf.records.doubles import same_pictures
 from mammo_tf.records.example import PreparedImage
 from mammo_tf.records.index import FORMAT, INDEX, TILED, listed_digest
 from mammo_tf.records.ledger import LEDGER
-from mammo_tf.records.near_copies import copy_lines
 from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.records.sources import stamps_of

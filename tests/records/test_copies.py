@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from mammo_tf.files import read_json, write_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.fingerprint import BREASTS, BYTES
+from mammo_tf.imaging.near_copies import NearCopy, near_copies
 from mammo_tf.records import copies_in_splits, open_records, prepare
 from mammo_tf.records.index import listed_digest
-from mammo_tf.records.near_copies import NearCopy, near_copies
 from mammo_tf.study import make_manifest
 
 STEPS = Preprocessing.preset("default", (64, 48))

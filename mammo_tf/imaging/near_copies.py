@@ -1,6 +1,6 @@
 """The same picture in another file: resized, windowed anew, compressed, turned left to right. Told by fingerprints.
 
-`doubles` finds prepared pictures that are equal to the last bit; here they need only look the same.
+`records.doubles` finds prepared pictures that are equal to the last bit; here they need only look the same.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.imaging.fingerprint import BREASTS, BYTES, near_pairs
-from mammo_tf.records.index import Records
 
 REMEDY = (
     "Look at them (mammo-tf inspect --report), leave one of each out, or give both women one patient_id and split "
@@ -35,13 +33,13 @@ def near_copies(fingerprints: Sequence[str], groups: Sequence[str], pictures: Se
     Args:
         fingerprints: of each picture, hexadecimal; "" for one that is not compared.
         groups: of each picture, its split or its patient; one of "" is not compared.
-        pictures: of each what tells equal pictures; pairs of equal ones are left out (`doubles` tells them).
+        pictures: of each what tells equal pictures; pairs of equal ones are left out (`records.doubles` tells them).
     """
     compared = [at for at, (bits, group) in enumerate(zip(fingerprints, groups, strict=True)) if bits and group]
     if not compared:
         return []
     bits = _bits([fingerprints[at] for at in compared])
-    numbers = np.asarray(pd.factorize(np.array([groups[at] for at in compared], object))[0])
+    numbers = np.unique([groups[at] for at in compared], return_inverse=True)[1]
     pairs, apart = near_pairs(bits, numbers)
     found = [
         NearCopy(compared[one], compared[other], float(far))
@@ -88,17 +86,8 @@ def _are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def copies_in_splits(records: Records) -> str:
-    """`split_line` of records; "" where nothing looks the same, and for records without fingerprints."""
-    if not records.fingerprints:
-        return ""
-    rows = [{str(key): value for key, value in row.items()} for row in records.rows.to_dict("records")]
-    found = near_copies(records.fingerprints, [str(row["split"]) for row in rows], records.pictures)
-    return split_line(found, rows)
-
-
 def copy_lines(rows: Sequence[Mapping[str, Any]], fingerprints: Sequence[str], pictures: Sequence[str]) -> list[str]:
-    """What `prepare` says of pictures that look the same: those of two splits, else those of two patients.
+    """What is to be said of pictures that look the same: those of two splits, else those of two patients.
 
     Args:
         rows: of the manifest.
