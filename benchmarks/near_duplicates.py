@@ -163,7 +163,7 @@ def chosen_limit(found: list[Found]) -> float:
 
 
 def share(hits: int, cases: int) -> dict[str, Any]:
-    low, high = wilson(hits, cases)[:2]
+    low, high = wilson(hits, cases)[:2] if cases else (0.0, 1.0)
     return {"n": hits, "of": cases, "low": low, "high": high}
 
 

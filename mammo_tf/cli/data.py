@@ -170,25 +170,39 @@ def _inspect_options(one: ArgumentParser) -> None:
     one.add_argument("manifest", metavar="MANIFEST", help="a table of images")
     one.add_argument("--root", metavar="DIR", help="data root (default: the manifest's folder)")
     one.add_argument("--sheet", metavar="FILE.png", help="write a picture sheet")
+    one.add_argument(
+        "--report", metavar="FILE.html",
+        help="look at every picture: tags and grey levels by machine, copies between splits, doubts, as a page",
+    )  # fmt: skip
+    one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes that look (default 2)")
 
 
 def inspect(options: Namespace) -> None:
-    """Counts a manifest, draws its sheet, refuses leakage."""
+    """Counts a manifest, draws its sheet, looks at its pictures, refuses leakage."""
     with held():
         from mammo_tf.study import check_leakage, count_table, identity_line, read_manifest, read_origin
 
-    table = read_manifest(options.manifest)
+    table, root = read_manifest(options.manifest), Path(options.root or Path(options.manifest).parent)
     print_all(count_table(table))
     origin = read_origin(options.manifest)
-    print_all(origin.lines() if origin else ())
-    print_all(filter(None, [identity_line(table)]))
+    notes = [*(origin.lines() if origin else ()), *filter(None, [identity_line(table)])]
+    print_all(notes)
     if options.sheet:
         with held():
             from mammo_tf.reporting.manifest_sheet import manifest_sheet
 
-        manifest_sheet(table, Path(options.root or Path(options.manifest).parent), options.sheet)
+        manifest_sheet(table, root, options.sheet)
         print(f"sheet: {options.sheet}")
+    if not options.report:
+        check_leakage(table)
+        return
+    with held():
+        from mammo_tf.reporting.inspection_page import inspect_into
+
+    found = inspect_into(options.report, table, options.manifest, root, options.workers, notes)
+    print_all([*found.lines(), f"report: {options.report}"])
     check_leakage(table)
+    found.check_copies()
 
 
 def _split_options(one: ArgumentParser) -> None:

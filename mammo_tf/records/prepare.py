@@ -18,6 +18,7 @@ from mammo_tf.fields import to_json
 from mammo_tf.files import LOCK, Kind, claim, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.near_copies import copy_lines
+from mammo_tf.imaging.off_the_picture import question_lines
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.reading import doubts, images_of
 from mammo_tf.records.doubles import same_pictures
@@ -243,4 +244,5 @@ def _left(parts: list[Part]) -> Prepared:
     fingerprints = [one.get("fingerprint", "") for one in examples]
     remarks += copy_lines([one["row"] for one in examples], fingerprints, [one["picture"] for one in examples])
     remarks += doubts(example.get("warnings", ()) for example in examples)
+    remarks += question_lines(example.get("warnings", ()) for example in examples)
     return Prepared(len(examples), rejects, tuple(remarks))

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.fingerprint import fingerprint
 from mammo_tf.imaging.levels import as_uint16
-from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.off_the_picture import questions, seen
+from mammo_tf.imaging.preprocessing import GeometryResult, Preprocessing
 from mammo_tf.imaging.warp import affine, invert, map_points
-from mammo_tf.reading import read_row, read_stored
+from mammo_tf.reading import Facts, read_row, read_stored
 from mammo_tf.records.example import PreparedImage
 from mammo_tf.study import Finding, Reject, findings_from_json, resolve_path
 
@@ -55,9 +56,16 @@ def _prepared(row: Mapping[str, Any], root: str | Path, preprocessing: Preproces
         affine=prepared.affine,
         row={key: None if pd.isna(value) else value for key, value in row.items()},
         stored_size=stored_size,
-        warnings=picture.facts.warnings,
+        warnings=(*picture.facts.warnings, *_questions(prepared, picture.facts)),
         fingerprint=fingerprint(pixels).tobytes().hex(),
     )
+
+
+def _questions(prepared: GeometryResult, facts: Facts) -> tuple[str, ...]:
+    """What the picture speaks against of its side and view, where preparation looked for the breast."""
+    if prepared.breast_mask is None or facts.partial:
+        return ()
+    return questions(seen(prepared.picture, prepared.breast_mask), facts.laterality, facts.view)
 
 
 def finding_mask(
