@@ -102,8 +102,8 @@ def question_lines(warnings: Iterable[Collection[str]]) -> list[str]:
     sides, views = (sum(word in one for one in told) for word in (OTHER_SIDE, OTHER_VIEW))
     lines = []
     if sides:
-        hang = "1 picture does not hang" if sides == 1 else f"{sides} pictures do not hang"
-        lines.append(f"{hang} as its laterality says (chest wall at the other side): mirrored, or the wrong side?")
+        hang = "1 picture does not hang as its" if sides == 1 else f"{sides} pictures do not hang as their"
+        lines.append(f"{hang} laterality says (chest wall at the other side): mirrored, or the wrong side?")
     if views:
         look = "1 picture looks" if views == 1 else f"{views} pictures look"
         lines.append(f"{look} like MLO where CC is told, or the other way round: the wrong view?")
