@@ -35,6 +35,8 @@ SHORT = (
     "--values label=B:benign,M:malignant --reference-standard 'pathology, else 24 months of follow-up'",
     "mammo-tf split study/manifest.csv --fractions 70,10,20 --stratify age,label",
     "mammo-tf inspect study/manifest.csv",
+    "mammo-tf manifest folder /archive -o study --accept magnification,implant",
+    "mammo-tf inspect study/manifest.csv --root /archive --report inspection.html --workers 8",
     "mammo-tf prepare study/manifest.csv --root /archive -o prepared/target --size 1152x896 --workers 8",
     "mammo-tf import-legacy inbreast_vgg16_512x1.h5 --mean 44.33 -o start.keras",
     "mammo-tf import-legacy site.h5 --mean 44.33 -o start.keras --recipe site.py",

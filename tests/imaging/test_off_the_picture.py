@@ -26,7 +26,7 @@ def cc() -> np.ndarray:
     """A breast with its chest wall at the left, pointed and dark above and below."""
     y, x = np.mgrid[:ROWS, :COLUMNS]
     radius = np.abs(y - 150) / 120 + (x / 140) ** 2
-    return np.where(radius < 1, 0.03 + 0.6 * (1 - radius), 0).astype(np.float32)
+    return np.where(radius < 1, 0.02 + 0.6 * (1 - np.minimum(radius, 1)) ** 1.3, 0).astype(np.float32)
 
 
 def mlo() -> np.ndarray:
