@@ -37,7 +37,7 @@ from mammo_tf.reading import read, read_row
 from mammo_tf.study import read_manifest
 
 Picture = NDArray[np.uint8]
-MARGIN = 0.02  # the limit lies so far below the nearest strangers of the material for choosing
+MARGIN = 0.04  # the limit lies so far below the nearest strangers of the material for choosing
 SPACING = 0.4
 
 

@@ -38,7 +38,7 @@ RISE = 0.02  # of the way from the ground to the 99th percentile
 BRIDGE = 9  # pixels: what is thinner is not a breast
 FEWEST = 256  # cells within the breast: fewer tell nothing
 FAINTEST = 1e-4  # of white: a weaker pattern is none
-ALIKE = 0.22  # no farther apart: the same picture; chosen by `benchmarks/near_duplicates.py`
+ALIKE = 0.20  # no farther apart: the same picture; chosen by `benchmarks/near_duplicates.py`
 BLOCK = 64  # pictures that are compared with all others at once
 
 
