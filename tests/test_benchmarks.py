@@ -50,8 +50,6 @@ TINY = {
     "surface.py": ["--quick", "--peer-python", "none"],
     "swin_unet.py": ["--quick", "--peer-python", "none"],
     "branches.py": ["--quick"],
-    "near_duplicates.py": ["--quick"],
-    "off_the_picture.py": ["--quick"],
 }
 
 
@@ -97,6 +95,20 @@ def test_benchmarks_run_at_a_tiny_size(name: str) -> None:
     done = _run(name, TINY[name])
     assert done.returncode == 0, done.stderr
     assert any(word in done.stdout for word in ("load average", "pip install", "standard error of a coverage"))
+
+
+@pytest.mark.parametrize("name", ["near_duplicates.py", "off_the_picture.py"])
+def test_pictures_are_told_apart_at_a_tiny_size(name: str, tmp_path: Path) -> None:
+    done = _run(name, ["-o", str(tmp_path), "--quick"])
+    assert done.returncode == 0, done.stderr
+    numbers = read_json(tmp_path / "numbers.json")
+    if name == "near_duplicates.py":
+        found = numbers["fingerprint"]["phantom 502"]
+        assert (found["strangers"]["n"], found["strangers"]["of"]) == (0, 192)
+        assert found["planted"] == 26 and found["missed"] < 13
+    else:
+        side = numbers["phantom 502"]["side"]
+        assert (side["right"], side["asked"]) == (24, 24)
 
 
 def _published(folder: Path, moved: int) -> None:
