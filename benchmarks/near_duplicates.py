@@ -215,7 +215,9 @@ def main() -> None:
     women, planted = (3, 2) if options.quick else (options.women, options.planted)
     out, two = options.output, ["ffdm_site_1", "film"]
     choosing = [phantom(out, 501, women, two)]
-    reported = [phantom(out, 502, women, two), phantom(out, 503, max(4, women // 5), ["ffdm_site_1", "dbt"], True)]
+    reported = [phantom(out, 502, women, two)]
+    if not options.quick:
+        reported.append(phantom(out, 503, max(4, women // 5), ["ffdm_site_1", "dbt"], True))
     if options.real is not None:
         sites = options.real / "real_sites"
         choosing += [site(sites / "mias"), site(sites / "cesm", 0)]

@@ -100,6 +100,20 @@ def test_benchmarks_run_at_a_tiny_size(name: str) -> None:
     assert any(word in done.stdout for word in ("load average", "pip install", "standard error of a coverage"))
 
 
+@pytest.mark.parametrize("name", ["near_duplicates.py", "off_the_picture.py"])
+def test_pictures_are_told_apart_at_a_tiny_size(name: str, tmp_path: Path) -> None:
+    done = _run(name, ["-o", str(tmp_path), "--quick"])
+    assert done.returncode == 0, done.stderr
+    numbers = read_json(tmp_path / "numbers.json")
+    if name == "near_duplicates.py":
+        found = numbers["fingerprint"]["phantom 502"]
+        assert (found["strangers"]["n"], found["strangers"]["of"]) == (0, 192)
+        assert found["planted"] == 26 and found["missed"] < 13
+    else:
+        side = numbers["phantom 502"]["side"]
+        assert (side["right"], side["asked"]) == (24, 24)
+
+
 def _published(folder: Path, moved: int) -> None:
     """Files in the form of the authors' repository: 12 pairs, configurations in the order of sorted names."""
     rng = np.random.default_rng(3)
