@@ -51,8 +51,6 @@ TINY = {
     "surface.py": ["--quick", "--peer-python", "none"],
     "swin_unet.py": ["--quick", "--peer-python", "none"],
     "branches.py": ["--quick"],
-    "near_duplicates.py": ["--quick"],
-    "off_the_picture.py": ["--quick"],
 }
 
 
