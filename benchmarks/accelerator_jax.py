@@ -1,7 +1,8 @@
 """Our side of `accelerator.py`: networks on Keras' JAX backend, asked over standard input. Imports no TensorFlow.
 
 The train step is Keras' own: `jax.jit(model.train_step, donate_argnums=0)`, as its JAX trainer compiles it for `fit`;
-`fit` is the whole of it, with pictures that come from NumPy batch after batch. The forward pass is
+`fit` is the whole of it around the same
+compiled step, with pictures that come from NumPy batch after batch. The forward pass is
 `model.stateless_call`. Operations are counted twice: by XLA (`cost_analysis` of the compiled programme) and by shapes,
 from the convolutions and matrix products of the forward pass.
 """
@@ -20,7 +21,7 @@ import keras
 import numpy as np
 from jax import numpy as jnp
 from keras import ops
-from measuring import peak_mib, processor_seconds, serve
+from measuring import peak_mib, serve
 
 RATE = 1e-4
 # Of float32 products; in mixed precision a few are left, so that they get what TensorFloat-32 machines do best.
@@ -37,7 +38,7 @@ def dice_loss(truth: Any, probabilities: Any) -> Any:
 
 def network(case: dict[str, Any]) -> tuple[keras.Model, Any]:
     """The network of a case and its loss; `small` is for trying the script."""
-    from mammo_tf.models import SwinUnet, end2end, resnet_patch
+    from mammo_tf.models import end2end, resnet_patch
 
     size, small = tuple(case["size"]), case["small"]
     if case["network"] == "end2end":
@@ -45,8 +46,14 @@ def network(case: dict[str, Any]) -> tuple[keras.Model, Any]:
     if case["network"] == "resnet29":
         shape = {"blocks": (2, 1), "width": 8} if small else {}
         return resnet_patch((*size, 1), **shape), "categorical_crossentropy"
-    description = SwinUnet(drop_path=0.0)
-    return (description.small() if small else description).build((*size, 1)), dice_loss
+    return swin_unet(small).build((*size, 1)), dice_loss
+
+
+def swin_unet(small: bool) -> Any:
+    """The description of the Swin-Unet."""
+    from mammo_tf.models import SwinUnet
+
+    return SwinUnet(drop_path=0.0).small() if small else SwinUnet(drop_path=0.0)
 
 
 def batch_of(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -136,13 +143,11 @@ def fastest(call: Any) -> float:
 
 def prepared(case: dict[str, Any], path: str) -> dict[str, Any]:
     """Writes the batch of a case into a file; answers the description of a Swin-Unet, for the peer."""
-    from mammo_tf.models import description_of
-
     pictures, truth = batch_of(case)
     np.savez(path, pictures=pictures, truth=truth)
     if case["network"] != "swin_unet":
         return {"config": None}
-    return {"config": asdict(description_of(network(case)[0])) | {"size": case["size"], "channels": 1}}
+    return {"config": asdict(swin_unet(case["small"])) | {"size": case["size"], "channels": 1}}
 
 
 class Side:
@@ -171,7 +176,7 @@ class Side:
         self.by_shapes, self.forward_compiled = counted(traced.jaxpr.jaxpr), traced.lower().compile()
         step = jax.jit(self.model.train_step, donate_argnums=0)
         self.step_compiled = step.lower(self.state, self.data).compile()
-        self.fitted = False
+        self.model.train_function = lambda state, batches: self.step_compiled(state, next(batches))  # `fit` has it too
 
     def copied(self) -> tuple[list[Any], ...]:
         """The model's state, in arrays of its own: a step gives its memory away."""
@@ -180,7 +185,7 @@ class Side:
             model.trainable_variables, model.non_trainable_variables, model.optimizer.variables,
             model.metrics_variables,
         )  # fmt: skip
-        return tuple([jnp.copy(variable.value) for variable in kind] for kind in kinds)
+        return tuple([jnp.asarray(np.array(variable.value)) for variable in kind] for kind in kinds)
 
     def forward(self, trainable: Any, rest: Any, pictures: Any) -> Any:
         return self.model.stateless_call(trainable, rest, pictures, training=False)[0]
@@ -193,20 +198,18 @@ class Side:
 
     def timed(self, what: str, repeats: int) -> dict[str, float]:
         """Seconds and processor seconds of one repeat, MiB of memory at the highest."""
-        if what == "fit" and not self.fitted:
-            self.fit(2)
-            self.fitted = True
-        start, busy = time.perf_counter(), processor_seconds()
+        last = None
+        start, busy = time.perf_counter(), time.process_time()
         if what == "fit":
             self.fit(repeats)
-        for _ in range(repeats if what != "fit" else 0):
-            if what == "train":
-                last, self.state = self.step_compiled(self.state, self.data)
-            else:
-                last = self.forward_compiled(*self.state[:2], self.data[0])
-        jax.block_until_ready((last, self.state) if what != "fit" else None)
-        seconds, processor = time.perf_counter() - start, processor_seconds() - busy
-        peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", peak_mib() * MIB) / MIB
+        for _ in range(repeats if what == "train" else 0):
+            last, self.state = self.step_compiled(self.state, self.data)
+        for _ in range(repeats if what == "predict" else 0):
+            last = self.forward_compiled(*self.state[:2], self.data[0])
+        jax.block_until_ready((last, self.state))
+        seconds, processor = time.perf_counter() - start, time.process_time() - busy
+        told = jax.devices()[0].memory_stats()  # None of a processor
+        peak = told["peak_bytes_in_use"] / MIB if told else peak_mib()
         return {"seconds": seconds / repeats, "processor": processor / repeats, "peak": peak}
 
     def fit(self, steps: int) -> None:

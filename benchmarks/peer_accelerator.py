@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import peak_mib, processor_seconds, serve
+from measuring import peak_mib, serve
 from peer_resnet29 import ResNetPatch
 from peer_swin_unet import dice_loss, of_case, spread_weights
 from peer_vgg16 import KERAS_ADAM_EPSILON, RATE, End2End
@@ -90,11 +90,11 @@ class Side:
     def timed(self, what: str, repeats: int) -> dict[str, float]:
         self.model.train(what == "train")
         work = self.train if what == "train" else self.predict
-        start, busy = time.perf_counter(), processor_seconds()
+        start, busy = time.perf_counter(), time.process_time()
         for _ in range(repeats):
             work()
         self.wait()
-        seconds, processor = time.perf_counter() - start, processor_seconds() - busy
+        seconds, processor = time.perf_counter() - start, time.process_time() - busy
         peak = torch.cuda.max_memory_allocated() / MIB if self.device == "cuda" else peak_mib()
         return {"seconds": seconds / repeats, "processor": processor / repeats, "peak": peak}
 

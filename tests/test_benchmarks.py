@@ -25,9 +25,10 @@ LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
     "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py", "shift_pictures.py",
-    "ladder.py", "serving_load.py", "reading_speed.py",
+    "ladder.py", "serving_load.py", "reading_speed.py", "accelerator.py",
 )  # fmt: skip
 TINY = {
+    "accelerator.py": ["--quick", "--peer-python", "none"],
     "reading_speed.py": ["manifest", "--quick"],
     "records_stream.py": ["--quick", "--peer-python", "none"],
     TWO_NETWORKS: ["--quick", "--peer-python", "none", "--only", "predict"],
