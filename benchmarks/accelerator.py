@@ -68,10 +68,7 @@ def peer_side(python: str, how: str, device: str, threads: int) -> Worker:
 
 
 def found_device(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The device, its ceilings by precision, and the interpreter of a peer on the same kind of device or None.
-
-    Says in a line each what is missing.
-    """
+    """The device, its ceilings by precision, and the interpreter of a peer on it or None; a line for what is missing."""
     python = None if arguments.peer_python == "none" else peer_python(arguments.peer_python)
     if python is None and arguments.peer_python != "none":
         print(f"No peer: PyTorch is missing. {HOW_TO_GET_THE_PEER}")
@@ -128,12 +125,10 @@ def driver() -> str | None:
 
 def described(device: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {told}" for name, told in device["versions"].items() if told)
-    rates = "; ".join(
-        f"{precision} {one['flops'] / 1e12:.3g} TFLOP/s" for precision, one in device["ceilings"].items()
-    )  # fmt: skip
+    rates = "; ".join(f"{name} {one['flops'] / 1e12:.3g} TFLOP/s" for name, one in device["ceilings"].items())
     copied = max((one["bytes"] for one in device["ceilings"].values()), default=0) / 1e9
-    where = f"Device: {device['kind']}" + (f", driver {device['driver']}" if device["driver"] else "")
-    return f"{where}; {versions}\nCeilings measured: {rates}; {copied:.3g} GB/s read and written"
+    card = f"{device['kind']}, driver {device['driver']}" if device["driver"] else device["kind"]
+    return f"Device: {card}; {versions}\nCeilings measured: {rates}; {copied:.3g} GB/s read and written"
 
 
 def roofline(cost: dict[str, Any], mode: str, ceiling: dict[str, float]) -> dict[str, Any]:
