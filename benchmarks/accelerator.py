@@ -68,7 +68,7 @@ def peer_side(python: str, how: str, device: str, threads: int) -> Worker:
 
 
 def found_device(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The device, its ceilings by precision, and the interpreter of a peer on it or None; a line for what is missing."""
+    """The device, its ceilings by precision, the interpreter of a peer on it or None; a line for what is missing."""
     python = None if arguments.peer_python == "none" else peer_python(arguments.peer_python)
     if python is None and arguments.peer_python != "none":
         print(f"No peer: PyTorch is missing. {HOW_TO_GET_THE_PEER}")
