@@ -67,11 +67,11 @@ def batch_of(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     return pictures, np.eye(2, dtype=np.float32)[classes.astype(int)]
 
 
-def spread_weights(model: keras.Model) -> None:
-    """Gains and variances of normalisation drawn too, so that each of them matters; the last layer's kernel smaller.
+def spread_weights(model: keras.Model, pictures: np.ndarray) -> None:
+    """Gains and variances of normalisation drawn too, so that each of them matters; logits of ResNet-29 within 1.
 
-    Without statistics of its pictures a new network's features grow from block to block, and its probabilities would
-    all be 0 or 1.
+    Without statistics of its pictures a new ResNet's features grow from block to block, and its probabilities would all
+    be 0 or 1.
     """
     generator = np.random.default_rng(1)
     for variable in model.weights:
@@ -79,7 +79,8 @@ def spread_weights(model: keras.Model) -> None:
             variable.assign(generator.uniform(0.5, 1.5, variable.shape))
     if model.name == "resnet_patch":
         kernel = model.get_layer("output").kernel
-        kernel.assign(kernel * 0.05)
+        features = keras.Model(model.input, model.get_layer("pool").output).predict_on_batch(pictures)
+        kernel.assign(kernel / float(np.abs(np.asarray(features, np.float32) @ np.asarray(kernel.value)).max()))
 
 
 def products(jaxpr: Any) -> Iterator[tuple[int, int]]:
@@ -165,7 +166,7 @@ class Side:
             with np.load(weights) as stored:
                 load_torch_weights(self.model, stored)
         else:
-            spread_weights(self.model)
+            spread_weights(self.model, self.batch[0])
             arrays = {variable.path: np.asarray(variable.value) for variable in self.model.weights}
             np.savez(weights, names=np.array(list(arrays)), **{f"w{n}": one for n, one in enumerate(arrays.values())})
         self.model.compile(keras.optimizers.Adam(RATE), loss, jit_compile=True)
