@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -174,7 +175,7 @@ def _example(image: PreparedImage, place: list[int]) -> dict[str, Any]:
         "location": place,
         "mean": float(np.mean(image.picture, dtype=np.float64)) / 65535,
         "picture": "" if plain else hashlib.sha256(image.picture.astype("<u2").tobytes()).hexdigest()[:32],
-        "row": image.row,
+        "row": {sys.intern(column): value for column, value in image.row.items()},  # else each has names of its own
         **({"fingerprint": image.fingerprint} if image.fingerprint else {}),
         **({"warnings": image.warnings} if image.warnings else {}),
     }

@@ -239,7 +239,7 @@ def _finish(
             for shard, part in zip(shards, parts.values(), strict=True)
         ],
         "digest": text_digest(json.dumps([content, shards], sort_keys=True)), "examples": examples,
-        "listed": listed_digest(json.loads(json.dumps(examples))),
+        "listed": listed_digest(examples),
     }  # fmt: skip
     write_json(folder / INDEX, index)
     for name in parts:
