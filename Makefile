@@ -24,7 +24,7 @@ help:
 	@echo "make test-long    the tests that take minutes"
 	@echo "make test-kill    commands that are killed at random moments and given again: up to an hour"
 	@echo "make test-fuzz    100,000 damaged files, within an hour; goes on where it was stopped"
-	@echo "make test-beam    records made by Apache Beam, in an environment of their own"
+	@echo "make test-beam    records by Apache Beam and in object storage, in an environment of their own"
 	@echo "make real-sheets  picture sheets of the real films named by MAMMO_TF_REAL_DATA"
 	@echo "make api          pages of all public names, from their docstrings"
 	@echo "make legacy-fixtures  the golden models of tensorflow-addons, anew, in an environment of their own (Python 3.11)"
@@ -80,12 +80,12 @@ test-fuzz: $(READY)
 # Apache Beam wants older packages than the environment of the other tests has
 $(READY_BEAM): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(BEAM_VENV)
-	$(BEAM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[beam]' \
-		pytest pytest-timeout hypothesis
+	$(BEAM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[beam,remote]' \
+		pytest pytest-timeout hypothesis 'moto[server]'
 	@touch $(READY_BEAM)
 
 test-beam: $(READY_BEAM)
-	$(BEAM_VENV)/bin/python -m pytest tests/records/test_on_beam.py
+	$(BEAM_VENV)/bin/python -m pytest tests/records/test_on_beam.py tests/records/test_object_storage.py
 
 demo: $(READY)
 	$(BIN)/mammo-tf demo -o demo

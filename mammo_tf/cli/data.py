@@ -291,6 +291,7 @@ def prepare(options: Namespace) -> None:
     with tensorflow_loaded():
         from mammo_tf.imaging import Preprocessing
         from mammo_tf.records import prepare as prepare_records
+        from mammo_tf.records.object_storage import is_address, local, place_of, send
         from mammo_tf.records.on_beam import on_beam
         from mammo_tf.study import Projection, read_manifest
 
@@ -299,10 +300,17 @@ def prepare(options: Namespace) -> None:
     if f"{rows}x{columns}" != options.size.lower() or not 16 <= min(rows, columns) <= max(rows, columns) <= LARGEST:
         raise MammoError("option_wrong", f"--size {options.size!r} is not ROWSxCOLUMNS, each from 16 to {LARGEST}")
     make = None if options.beam is None else on_beam(options.beam)
-    table = read_manifest(options.manifest)
+    if is_address(options.manifest) and not options.root:
+        raise MammoError(
+            "root_missing", f"{options.manifest} is not next to its files", "Name their folder with --root"
+        )
+    table = read_manifest(local(options.manifest))
     root = options.root or Path(options.manifest).parent
+    output = place_of(options.output) if is_address(options.output) else options.output
     preprocessing = replace(Preprocessing.preset(options.preset, (rows, columns)), projection=projection)
-    done = prepare_records(table, root, options.output, preprocessing, options.workers, tile=options.tile, make=make)
+    done = prepare_records(table, root, output, preprocessing, options.workers, tile=options.tile, make=make)
+    if is_address(options.output):
+        send(output, options.output)
     print_all(done.remarks)
     rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
     print(f"{counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")
