@@ -25,7 +25,7 @@ LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
     "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py", "shift_pictures.py",
-    "ladder.py", "serving_load.py", "reading_speed.py",
+    "ladder.py", "serving_load.py", "reading_speed.py", "prepare_scale.py",
 )  # fmt: skip
 TINY = {
     "reading_speed.py": ["manifest", "--quick"],
@@ -47,6 +47,7 @@ TINY = {
     "ladder.py": ["--quick"],
     "serving_load.py": ["--requests", "60", "--callers", "2"],
     "spottune.py": ["--quick"],
+    "prepare_scale.py": ["--quick"],
     "stitching.py": ["--quick"],
     "surface.py": ["--quick", "--peer-python", "none"],
     "swin_unet.py": ["--quick", "--peer-python", "none"],

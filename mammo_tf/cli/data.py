@@ -312,7 +312,7 @@ def prepare(options: Namespace) -> None:
     if is_address(options.output):
         send(output, options.output)
     print_all(done.remarks)
-    rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
+    rejected = f", {len(done.rejects)} rejected ({Path(output) / 'rejects.csv'})" if done.rejects else ""
     print(f"{counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")
 
 

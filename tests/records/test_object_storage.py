@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,34 @@ def test_prepare_takes_addresses(films: Path, address: str, capsys: pytest.Captu
     assert len(open_records(fetched(address))) == 48
     assert main(["prepare", f"{address}.csv", "-o", address]) == 2
     assert "--root" in capsys.readouterr().err
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
+    for command in (fetched, fetched_file):
+        with pytest.raises(MammoError, match="what reads s3://... is not installed") as caught:
+            command("s3://bucket/records")
+        assert caught.value.code == "extra_missing"
+        assert "pip install 'mammo_tf[remote]'" in caught.value.remedy
+
+
+@pytest.mark.long
+def test_a_bucket_that_is_not_there_is_told(copied: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "tests")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    with pytest.raises(MammoError, match="s3://gone-1/records") as caught:
+        send(copied, "s3://gone-1/records")
+    assert caught.value.code == "storage_failed"
+
+
+@pytest.mark.long
+def test_a_run_takes_an_address(copied: Path, address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    send(copied, address)
+    recipe = Path(__file__).parents[1] / "recipes" / "search" / "little.py"
+    assert main(["run", str(recipe), "--data", address, "-o", str(tmp_path / "run")]) == 0, capsys.readouterr().err
+    assert (tmp_path / "run" / "report.html").is_file()
 
 
 def test_places_of_this_machine_are_none() -> None:
