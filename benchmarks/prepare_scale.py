@@ -23,6 +23,7 @@ import numpy as np
 from measuring import machine
 
 SIDE = 16
+LINKS = 50000  # names of a file, of which ext4 allows 65000
 MIB = 1024
 
 
@@ -32,9 +33,12 @@ def study(folder: Path, rows: int) -> Path:
 
     folder.mkdir(parents=True)
     picture = np.random.default_rng(0).integers(0, 65535, (SIDE, SIDE), dtype=np.uint16)
-    cv2.imwrite(str(folder / "one.png"), picture)
     for number in range(rows):
-        (folder / f"{number}.png").hardlink_to(folder / "one.png")
+        first = folder / f"{number // LINKS * LINKS}.png"
+        if number % LINKS:
+            (folder / f"{number}.png").hardlink_to(first)
+        else:
+            cv2.imwrite(str(first), picture)
     listed = (
         {"image_id": f"i{number}", "patient_id": f"p{number}", "path": f"{number}.png", "label": "normal"}
         for number in range(rows)

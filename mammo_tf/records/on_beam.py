@@ -99,6 +99,7 @@ def _made(flags: Sequence[str], missing: Mapping[str, list[dict[str, Any]]], wor
     launch = secrets.token_hex(4)
     try:
         for name, rows in missing.items():
+            (work.folder / f"{name}.json").unlink(missing_ok=True)  # of a shard that was damaged since
             write_text(work.folder / ROWS.format(name, launch), json.dumps(rows))
         ended = _run(flags, list(missing), work, launch)
         parts = parts_beside(work.folder, list(missing))
