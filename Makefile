@@ -12,8 +12,10 @@ LEGACY_PYTHON ?= python3.11
 LEGACY_VENV ?= .venv-legacy
 LEGACY_GOLDEN := tests/golden/addons
 READY_LEGACY := $(LEGACY_VENV)/.ready
+BEAM_VENV ?= .venv-beam
+READY_BEAM := $(BEAM_VENV)/.ready
 
-.PHONY: help setup setup-long test test-long test-kill test-fuzz lint demo demo-long real-sheets api legacy-fixtures clean
+.PHONY: help setup setup-long test test-long test-kill test-fuzz test-beam lint demo demo-long real-sheets api legacy-fixtures clean
 
 help:
 	@echo "make demo         a synthetic two-site study, adapted and proven, in about ten minutes"
@@ -22,6 +24,7 @@ help:
 	@echo "make test-long    the tests that take minutes"
 	@echo "make test-kill    commands that are killed at random moments and given again: up to an hour"
 	@echo "make test-fuzz    100,000 damaged files, within an hour; goes on where it was stopped"
+	@echo "make test-beam    records by Apache Beam and in object storage, in an environment of their own"
 	@echo "make real-sheets  picture sheets of the real films named by MAMMO_TF_REAL_DATA"
 	@echo "make api          pages of all public names, from their docstrings"
 	@echo "make legacy-fixtures  the golden models of tensorflow-addons, anew, in an environment of their own (Python 3.11)"
@@ -74,6 +77,16 @@ test-kill: $(READY)
 test-fuzz: $(READY)
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/fuzzing.py --files $(FUZZ_FILES) --seed $(FUZZ_SEED) --folder fuzz-$(FUZZ_SEED)
 
+# Apache Beam wants older packages than the environment of the other tests has
+$(READY_BEAM): setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(BEAM_VENV)
+	$(BEAM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[beam,remote]' \
+		pytest pytest-timeout hypothesis 'moto[server]'
+	@touch $(READY_BEAM)
+
+test-beam: $(READY_BEAM)
+	$(BEAM_VENV)/bin/python -m pytest tests/records/test_on_beam.py tests/records/test_object_storage.py
+
 demo: $(READY)
 	$(BIN)/mammo-tf demo -o demo
 
@@ -88,4 +101,4 @@ api: $(READY)
 	  | sed -e 's|/__init__\.py$$||' -e 's|\.py$$||' -e 's|/|.|g')
 
 clean:
-	rm -rf $(VENV) $(LEGACY_VENV) demo demo-long real-sheets fuzz-* api build *.egg-info
+	rm -rf $(VENV) $(LEGACY_VENV) $(BEAM_VENV) demo demo-long real-sheets fuzz-* api build *.egg-info

@@ -352,7 +352,10 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Writes JSON with an indent of two, infinities and not-a-number refused; whole or not there."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    with atomic_path(path) as beside, beside.open("w", encoding="ascii") as stream:
+        pieces = json.JSONEncoder(indent=2, allow_nan=False).iterencode(value)
+        stream.writelines(pieces)  # joined, those of a long list would take more memory than the list
+        stream.write("\n")
 
 
 def read_json(path: str | Path) -> Any:

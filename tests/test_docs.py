@@ -129,6 +129,13 @@ NOT_HERE = {
     "make test-long": "runs this test's long part",
     "make test-kill": "an hour",
     "make test-fuzz": "its first two thousand files by tests/journeys/test_fuzz.py",
+    "make test-beam": "in an environment of its own",
+    "mammo-tf prepare s3://bucket/manifest.csv --root /archive -o s3://bucket/prepared/target": "run by "
+    "tests/records/test_object_storage.py",
+    "mammo-tf run end2end_baseline --data s3://bucket/prepared/target -o runs/from_bucket": "the same",
+    "mammo-tf prepare cohort/manifest.csv --root /shared/archive -o /shared/cohort "
+    "'--beam=--runner=DirectRunner --direct_running_mode=multi_processing --direct_num_workers=8'": "in the "
+    "environment of make test-beam: tests/records/test_on_beam.py",
     ". .venv/bin/activate": "a shell's own business",
 }
 DOCKERS = {"--gpus", "--user", "--profile"}  # Docker's own options

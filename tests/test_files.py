@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import HALF, LOCK, Kind, atomic_folder, atomic_path, claim, locked, read_json
+from mammo_tf.files import HALF, LOCK, Kind, atomic_folder, atomic_path, claim, locked, read_json, write_json
 
 KIND = Kind("asked.json", "thing", "another thing", "other_thing", "Take another", beside=("prepared",))
 
@@ -207,6 +209,15 @@ def test_json_that_cannot_be_read_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(MammoError, match="is not readable JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_json_is_written_piece_by_piece_as_it_would_be_in_one(tmp_path: Path) -> None:
+    value = {"a": [1.5, None, {"\u00e4\udcfc": (True, [])}], "b": {}, "c": 1e-300}
+    write_json(tmp_path / "a.json", value)
+    assert (tmp_path / "a.json").read_text() == json.dumps(value, indent=2) + "\n"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "b.json", [1, math.nan])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_halves_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path) -> None:

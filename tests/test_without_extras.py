@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 WITHOUT = """
 import importlib.abc, importlib.util, sys
 GONE = set("highdicom pynetdicom dicomweb_client tensorflow_serving grpc_health starlette uvicorn prometheus_client "
-           "httpx tf2onnx onnx onnxruntime cyclonedx_py keras_tuner kt_legacy".split())
+           "httpx tf2onnx onnx onnxruntime cyclonedx_py keras_tuner kt_legacy apache_beam".split())
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] in GONE else find(name, package)
 class Gone(importlib.abc.MetaPathFinder):
@@ -69,6 +69,7 @@ def test_what_needs_no_extra_works_without(place: Path, words: str) -> None:
         ("node model.keras --ae-title A --from B --to C@h:1 --spool s", "dicom-out"),
         ("predict model.keras study/exams -o d.csv --dicom-out d", "dicom-out"),
         ("tune end2end_finetune_config1 --smoke -o tuned", "tune"),
+        ("prepare study/manifest.csv -o prepared --beam=--runner=DirectRunner", "beam"),
     ],
 )
 def test_what_needs_one_names_it(place: Path, words: str, extra: str) -> None:
@@ -79,3 +80,4 @@ def test_what_needs_one_names_it(place: Path, words: str, extra: str) -> None:
     assert not (place / "whole").exists()
     assert not (place / "d.csv").exists()
     assert not (place / "tuned").exists()
+    assert not (place / "prepared").exists()

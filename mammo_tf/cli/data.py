@@ -281,6 +281,9 @@ def _prepare_options(one: ArgumentParser) -> None:
         "--tile", type=whole_number, metavar="PIXELS", help="store pictures in tiles, so that patches are quick to read"
     )
     one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes (default 1)")
+    one.add_argument(
+        "--beam", metavar="OPTIONS", help="make shards by Apache Beam, told its options: --beam='--runner=NAME ...'"
+    )
 
 
 def prepare(options: Namespace) -> None:
@@ -288,18 +291,28 @@ def prepare(options: Namespace) -> None:
     with tensorflow_loaded():
         from mammo_tf.imaging import Preprocessing
         from mammo_tf.records import prepare as prepare_records
+        from mammo_tf.records.object_storage import is_address, local, place_of, send
+        from mammo_tf.records.on_beam import on_beam
         from mammo_tf.study import Projection, read_manifest
 
     projection = Projection(options.projection, options.slab_slices, options.slab_mm)
     rows, columns = (int(value) for value in numbers(options.size, "x", 2, "--size"))
     if f"{rows}x{columns}" != options.size.lower() or not 16 <= min(rows, columns) <= max(rows, columns) <= LARGEST:
         raise MammoError("option_wrong", f"--size {options.size!r} is not ROWSxCOLUMNS, each from 16 to {LARGEST}")
-    table = read_manifest(options.manifest)
+    make = None if options.beam is None else on_beam(options.beam)
+    if is_address(options.manifest) and not options.root:
+        raise MammoError(
+            "root_missing", f"{options.manifest} is not next to its files", "Name their folder with --root"
+        )
+    table = read_manifest(local(options.manifest))
     root = options.root or Path(options.manifest).parent
+    output = place_of(options.output) if is_address(options.output) else options.output
     preprocessing = replace(Preprocessing.preset(options.preset, (rows, columns)), projection=projection)
-    done = prepare_records(table, root, options.output, preprocessing, options.workers, tile=options.tile)
+    done = prepare_records(table, root, output, preprocessing, options.workers, tile=options.tile, make=make)
+    if is_address(options.output):
+        send(output, options.output)
     print_all(done.remarks)
-    rejected = f", {len(done.rejects)} rejected ({Path(options.output) / 'rejects.csv'})" if done.rejects else ""
+    rejected = f", {len(done.rejects)} rejected ({Path(output) / 'rejects.csv'})" if done.rejects else ""
     print(f"{counted(done.images, 'image')} of {rows}x{columns} pixels in {options.output}{rejected}")
 
 

@@ -89,6 +89,7 @@ def _run(options: Namespace, first: bool) -> None:
         from mammo_tf.recipes.runner import run as run_recipe
         from mammo_tf.recipes.scaling import with_batches_of
         from mammo_tf.recipes.smoke_study import smoke_material
+        from mammo_tf.records.object_storage import local
         from mammo_tf.reporting.lines import number_lines
         from mammo_tf.training import make_strategy, replicas
         from mammo_tf.training.devices import DEVICES, keep_determinism
@@ -110,6 +111,7 @@ def _run(options: Namespace, first: bool) -> None:
         data, start = smoke_material(recipe, folder.parent / f".{folder.name}-material", start)
     if not data:
         raise MammoError("data_missing", "there are no images to run on", "Name records or a manifest with --data")
+    data = local(str(data))
     if not first:
         follow(recipe, folder, data, start)
         return

@@ -31,11 +31,12 @@ def near_copies(fingerprints: Sequence[str], groups: Sequence[str], pictures: Se
     """Pictures of different groups that look the same, the nearest first.
 
     Args:
-        fingerprints: of each picture, hexadecimal; "" for one that is not compared.
+        fingerprints: of each picture, hexadecimal; "" for one that is not compared, as is one of 0 alone.
         groups: of each picture, its split or its patient; one of "" is not compared.
         pictures: of each what tells equal pictures; pairs of equal ones are left out (`records.doubles` tells them).
     """
-    compared = [at for at, (bits, group) in enumerate(zip(fingerprints, groups, strict=True)) if bits and group]
+    told = [bits.strip("0") for bits in fingerprints]
+    compared = [at for at, (bits, group) in enumerate(zip(told, groups, strict=True)) if bits and group]
     if not compared:
         return []
     bits = _bits([fingerprints[at] for at in compared])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -51,7 +52,7 @@ def whole_parts(folder: Path, names: Sequence[str], root: str | Path) -> dict[st
     """
     index = read_json(folder / INDEX)
     complete = bool(index.get("complete"))
-    parts = _parts_of(index, names) if complete else _parts_beside(folder, names)
+    parts = _parts_of(index, names) if complete else parts_beside(folder, names)
     if complete:
         _refuse_changed(folder, parts.values(), root)
     checked = track(list(parts.items()), "verifying", unit="shard") if parts else ()
@@ -93,7 +94,7 @@ def _parts_of(index: Mapping[str, Any], names: Sequence[str]) -> dict[str, Part]
     return parts if all(map(_is_part, parts.values())) else {}
 
 
-def _parts_beside(folder: Path, names: Sequence[str]) -> dict[str, Part]:
+def parts_beside(folder: Path, names: Sequence[str]) -> dict[str, Part]:
     """What the shards' JSON files say; one that is not there yet, or damaged, is left out, and its shard made again."""
     parts = {}
     for name in names:
@@ -174,7 +175,7 @@ def _example(image: PreparedImage, place: list[int]) -> dict[str, Any]:
         "location": place,
         "mean": float(np.mean(image.picture, dtype=np.float64)) / 65535,
         "picture": "" if plain else hashlib.sha256(image.picture.astype("<u2").tobytes()).hexdigest()[:32],
-        "row": image.row,
+        "row": {sys.intern(column): value for column, value in image.row.items()},  # else each has names of its own
         **({"fingerprint": image.fingerprint} if image.fingerprint else {}),
         **({"warnings": image.warnings} if image.warnings else {}),
     }

@@ -42,6 +42,27 @@ RECORDS = Kind(
 )  # fmt: skip
 
 
+class Work(NamedTuple):
+    """What all shards of a request are made from.
+
+    Attributes:
+        folder: of the records.
+        root: data root.
+        preprocessing: its projection and its geometry half.
+        workers: processes that read and resize.
+        tile: rows and columns of a tile, where pictures are stored in tiles.
+    """
+
+    folder: Path
+    root: str
+    preprocessing: Preprocessing
+    workers: int
+    tile: int | None
+
+
+MakeShards = Callable[[Mapping[str, list[dict[str, Any]]], Work], dict[str, Part]]  # of shards' rows, by their names
+
+
 class Prepared(NamedTuple):
     """What `prepare` left: how many images, which files could not be used, and what is doubtful, a line each."""
 
@@ -58,6 +79,7 @@ def prepare(
     workers: int = 1,
     examples_per_shard: int = EXAMPLES_PER_SHARD,
     tile: int | None = None,
+    make: MakeShards | None = None,
 ) -> Prepared:
     """Reads every image of the manifest, runs the geometry half and writes records, `index.json` and `rejects.csv`.
 
@@ -76,6 +98,7 @@ def prepare(
         examples_per_shard: images in a shard.
         tile: store pictures in tiles of so many rows and columns, so that a patch of a large one is quick to read;
             None stores each whole.
+        make: who makes the shards that are missing, by default processes of this machine; what they hold is the same.
 
     Raises:
         MammoError: `tile_wrong` for a tile below 16 pixels; `size_open` if the pictures would differ in size,
@@ -115,7 +138,7 @@ def prepare(
                     write_json(folder / f"{name}.json", part)
                 write_json(folder / INDEX, wanted | unfinished)
             missing = {name: shard for name, shard in zip(names, shards, strict=True) if name not in parts}
-            parts |= _made(missing, folder, root, preprocessing, workers, tile)
+            parts |= (make or _made_here)(missing, Work(folder, str(root), preprocessing, workers, tile))
             _finish(folder, {name: parts[name] for name in names}, form, asked, preprocessing)
         _list_rejects(folder, [parts[name] for name in names])
         return _left([parts[name] for name in names])
@@ -156,32 +179,26 @@ def _is_one_of(path: Path, patterns: Sequence[str]) -> bool:
 def _tidy(folder: Path, complete: bool) -> None:
     """Removes halves of shards that a kill left, and of finished records what told which shards are done."""
     for left_behind in [*folder.glob(".part-*"), *(folder.glob("part-*.json") if complete else ())]:
-        left_behind.unlink()
+        left_behind.unlink(missing_ok=True)  # a worker that outlived its launcher may have ended its shard just now
 
 
-def _made(
-    missing: Mapping[str, list[dict[str, Any]]],
-    folder: Path,
-    root: str | Path,
-    preprocessing: Preprocessing,
-    workers: int,
-    tile: int | None,
-) -> dict[str, Part]:
+def _made_here(missing: Mapping[str, list[dict[str, Any]]], work: Work) -> dict[str, Part]:
     rows = [row for shard in missing.values() for row in shard]
-    with closing(_prepared_images(rows, root, preprocessing, workers)) as images:
-        return {name: write_shard(folder / name, islice(images, len(shard)), tile) for name, shard in missing.items()}
+    with closing(prepared_images(rows, work)) as images:
+        return {
+            name: write_shard(work.folder / name, islice(images, len(shard)), work.tile)
+            for name, shard in missing.items()
+        }
 
 
-def _prepared_images(
-    rows: list[dict[str, Any]], root: str | Path, preprocessing: Preprocessing, workers: int
-) -> Generator[Made]:
+def prepared_images(rows: list[dict[str, Any]], work: Work) -> Generator[Made]:
     """What becomes of the rows, in order, from worker processes; a file that cannot be used is a reject."""
-    work = partial(prepare_row, prepared=prepare_image, root=str(root), preprocessing=preprocessing)
-    with closing(each_file(work, rows, workers, "preparing")) as outcomes:
+    of_row = partial(prepare_row, prepared=prepare_image, root=work.root, preprocessing=work.preprocessing)
+    with closing(each_file(of_row, rows, work.workers, "preparing")) as outcomes:
         for row, found in outcomes:
             if isinstance(found, MammoError):
                 place = str(row["path"])
-                yield Made(Reject.of(place, found, Path(root) / place), stamps_of(row, root))
+                yield Made(Reject.of(place, found, Path(work.root) / place), stamps_of(row, work.root))
             else:
                 yield found
 
@@ -222,7 +239,7 @@ def _finish(
             for shard, part in zip(shards, parts.values(), strict=True)
         ],
         "digest": text_digest(json.dumps([content, shards], sort_keys=True)), "examples": examples,
-        "listed": listed_digest(json.loads(json.dumps(examples))),
+        "listed": listed_digest(examples),
     }  # fmt: skip
     write_json(folder / INDEX, index)
     for name in parts:

@@ -19,7 +19,7 @@ OF_THE_MOMENT = re.compile(
     r"second|waiting|time|when|date|created|_ms$|pid|host|sha256|digest|revision|serial|uuid|bom", re.I
 )
 BY_BEING_THERE = {".html", ".svg", ".md", ".pb", ".index"}  # hold times, or names that a library draws
-LEFT_OUT = ("tensorboard", ".lock")  # TensorBoard begins a file each time it is opened
+LEFT_OUT = ("tensorboard", ".lock", "seconds.json")  # TensorBoard begins a file each time it is opened
 MAY_SAY_TWICE = {"test_ledger.jsonl"}  # an answer that was seen and lost has been seen
 
 

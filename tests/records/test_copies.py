@@ -119,3 +119,9 @@ def test_every_pair_of_two_groups_is_told_once(rows: list[tuple[str, str]]) -> N
     assert found == [NearCopy(*pair[:2], 0.0) for pair in found]
     equal = near_copies([prints[kind] for kind, _ in rows], [split for _, split in rows], ["equal"] * len(rows))
     assert equal == [], "pictures that are equal are told elsewhere"
+
+
+def test_pictures_without_a_pattern_are_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing takes time with the square of the pictures."""
+    monkeypatch.setattr("mammo_tf.imaging.near_copies.near_pairs", None)
+    assert near_copies(["00" * 128] * 3, ["a", "b", "c"]) == []

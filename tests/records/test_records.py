@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,10 +17,11 @@ import pytest
 import tensorflow as tf
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import digest, read_json
+from mammo_tf.files import digest, read_json, text_digest
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.resize import resize
 from mammo_tf.records import Records, open_records, prepare, verify
+from mammo_tf.records.index import listed_digest
 from mammo_tf.records.ledger import LEDGER
 from mammo_tf.study import make_manifest, read_manifest
 
@@ -204,6 +206,11 @@ def test_a_folder_in_the_place_of_a_file_is_told_and_nothing_is_removed(name: st
         prepare(read_manifest(films), films.parent, damaged, LEGACY, examples_per_shard=20)
     assert caught.value.code == ("not_a_file" if name == "index.json" else "folder_exists")
     assert sorted(path for path in damaged.iterdir() if path.name != ".lock") == before
+
+
+@pytest.mark.parametrize("examples", [[], [{"b": 1.5, "a": ("x", None)}], [{"a": "\udcfc"}, {"c": [1, [2]]}, {}]])
+def test_the_list_of_examples_is_told_by_its_json(examples: list) -> None:
+    assert listed_digest(examples) == text_digest(json.dumps(examples, sort_keys=True))
 
 
 def test_shards_of_another_program_stay(films: Path, tmp_path: Path) -> None:
