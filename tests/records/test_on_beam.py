@@ -51,7 +51,7 @@ def _contents(folder: Path) -> dict[str, str]:
 def study(films: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
     """The little study with a file that is gone and one that is no picture: its rows, and the data root."""
     root = tmp_path_factory.mktemp("study")
-    for path in films.parent.iterdir():
+    for path in filter(Path.is_file, films.parent.iterdir()):
         os.link(path, root / path.name)
     manifest = read_manifest(films)
     (root / "text.png").write_text("not a picture")
