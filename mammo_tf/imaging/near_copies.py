@@ -33,10 +33,12 @@ def near_copies(fingerprints: Sequence[str], groups: Sequence[str], pictures: Se
     Args:
         fingerprints: of each picture, hexadecimal; "" for one that is not compared, as is one of 0 alone.
         groups: of each picture, its split or its patient; one of "" is not compared.
-        pictures: of each what tells equal pictures; pairs of equal ones are left out (`records.doubles` tells them).
+        pictures: of each what tells equal pictures; pairs of equal ones are left out (`records.doubles` tells them),
+            and what looks like them is paired with at most one of two groups, however many they are.
     """
     told = [bits.strip("0") for bits in fingerprints]
     compared = [at for at, (bits, group) in enumerate(zip(told, groups, strict=True)) if bits and group]
+    compared = _few_of_equal(compared, groups, pictures) if pictures else compared
     if not compared:
         return []
     bits = _bits([fingerprints[at] for at in compared])
@@ -47,6 +49,18 @@ def near_copies(fingerprints: Sequence[str], groups: Sequence[str], pictures: Se
         for (one, other), far in zip(pairs.tolist(), apart, strict=True)
     ]
     return [pair for pair in found if not (pictures and _equal(pictures[pair.first], pictures[pair.second]))]
+
+
+def _few_of_equal(positions: Sequence[int], groups: Sequence[str], pictures: Sequence[str]) -> list[int]:
+    """Of equal pictures the first of each of two groups: whatever looks like them is of another group than one is."""
+    kept: list[int] = []
+    seen: dict[str, set[str]] = {}
+    for at in positions:
+        known = seen.setdefault(pictures[at], set())
+        if not pictures[at] or (len(known) < 2 and groups[at] not in known):
+            known.add(groups[at])
+            kept.append(at)
+    return kept
 
 
 def _equal(one: str, other: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from tests.conftest import write_films
 from tests.journeys.same_artefacts import differences
-from tests.journeys.test_killed import COMMANDS, begin, finish, words_of
+from tests.journeys.test_killed import COMMANDS, begin, finish
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 STEPS_KIB = (8, 40, 200, 1000, 5000)
@@ -47,11 +46,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def said(name: str, work: Path, out: Path) -> tuple[int, str]:
     """Exit code and standard error of a command."""
-    command = [sys.executable, "-m", "mammo_tf", *words_of(name, work, out)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    )
-    return done.returncode, "\n".join(line for line in done.stderr.splitlines() if line.startswith("mammo-tf: "))
+    process = begin(name, work, out)
+    lines = process.communicate()[1].splitlines()
+    return process.returncode, "\n".join(line for line in lines if line.startswith("mammo-tf: "))
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "tables"])

@@ -125,3 +125,16 @@ def test_pictures_without_a_pattern_are_compared_with_none(monkeypatch: pytest.M
     """Comparing takes time with the square of the pictures."""
     monkeypatch.setattr("mammo_tf.imaging.near_copies.near_pairs", None)
     assert near_copies(["00" * 128] * 3, ["a", "b", "c"]) == []
+
+
+def test_thousands_of_equal_pictures_are_not_compared_with_each_other() -> None:
+    """What looks like them is found in whatever group it stands."""
+    print_ = np.random.default_rng(0).integers(0, 256, 128, dtype=np.uint8).tobytes().hex()
+    count = 20_000
+    for group in ("0", "1", "stranger"):
+        found = near_copies(
+            [print_] * (count + 1), [*map(str, range(count)), group], ["equal"] * count + ["another picture"]
+        )
+        assert found
+        assert all(pair.second == count and pair.distance == 0 for pair in found)
+        assert len(found) == (2 if group == "stranger" else 1)

@@ -142,7 +142,10 @@ def test_options_that_beam_does_not_understand_are_told(
 @pytest.mark.long
 @pytest.mark.usefixtures("beam")
 def test_a_job_server_may_understand_more() -> None:
-    on_beam("--runner=PortableRunner --job_endpoint=localhost:1 --of_the_job_server=4")
+    options = "--job_endpoint=localhost:1 --of_the_job_server=4"
+    assert callable(on_beam(f"--runner=PortableRunner {options}"))
+    with pytest.raises(MammoError, match="of_the_job_server"):
+        on_beam(f"--runner=DirectRunner {options}")
 
 
 @pytest.mark.long
