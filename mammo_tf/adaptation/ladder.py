@@ -30,7 +30,7 @@ from mammo_tf.recipes.runner import digest_of_input
 
 Say = Callable[[str], None]
 SECONDS = "rung.json"
-DISK = ("disk_full", "read_only", "folder_busy")  # not the rung's fault
+NOT_THE_RUNG = ("disk_full", "read_only", "folder_busy", "checkpoint_damaged", "checkpoint_differs", "json_broken")
 ASKED = Kind(
     "request.json", "ladder", "the ladder of another model or site", "other_ladder",
     "Name another folder with -o, or remove this one",
@@ -148,7 +148,8 @@ def _one(grounds: Grounds, rung: Rung, folds: int | None, before: Sequence[Step]
         assert predictions is not None  # of `untouched`, which is always first and always applies
         choosing = choosing_scores(rung, predictions, site, folds, say)
     except MammoError as error:
-        if rung.name == "untouched" or error.code in DISK:
+        done_before = (folder / SECONDS).is_file()  # then what lies there is damaged, and says nothing of the rung
+        if rung.name == "untouched" or error.code in NOT_THE_RUNG or done_before:
             raise
         return Step(rung, error.sentence)
     thresholds = thresholds_of(climbed.way, site, predictions)

@@ -91,6 +91,6 @@ def test_a_damaged_file_is_told_or_made_again(
             f"{name}, {damage.__name__}, {file}: {'left, since nothing reads it again' if left else 'made again'}"
         )
         wrong += [f"{file}: {text}" for text in differences(out, undisturbed, {str(file)} if left else set())]
-        wrong += [f"{file}: nobody noticed"] if left and file.name in READ_AGAIN else []
+        wrong += [f"{file}: nobody noticed"] if left and str(file) in READ_AGAIN else []
     print("\n".join(said))
     assert not wrong, "\n".join(wrong)
