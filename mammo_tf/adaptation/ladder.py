@@ -162,7 +162,11 @@ def _seconds(folder: Path, begun: float) -> float:
     path = folder / SECONDS
     if not path.is_file():
         write_json(path, {"seconds": round(time.monotonic() - begun, 1)})
-    return float(read_json(path)["seconds"])
+    try:
+        return float(read_json(path)["seconds"])
+    except (KeyError, TypeError, ValueError) as error:
+        sentence = f"{path} does not say how many seconds its rung took"
+        raise MammoError("json_broken", sentence, f"Remove it; what is left of {folder} is read again") from error
 
 
 def _choice(grounds: Grounds, steps: Sequence[Step]) -> Choice:

@@ -232,6 +232,15 @@ def _asked(plan: StudyPlan, groups: Sequence[PatientGroup], shares: Mapping[str,
     }
 
 
+def _rows_of(truth: Path) -> list[dict[str, Any]]:
+    """The rows of an exam that was made before."""
+    try:
+        return list(read_json(truth)["rows"])
+    except (MammoError, KeyError, TypeError) as error:
+        remedy = f"Remove {truth.parent}, and the exam is made again"
+        raise MammoError("truth_damaged", f"{truth} is damaged", remedy) from error
+
+
 def _exam_job(job: tuple[StudyPlan, Patient, Path]) -> list[dict[str, Any]]:
     """Makes the exams of one patient, or reads the rows of those that are there."""
     plan, patient, folder = job
@@ -240,7 +249,7 @@ def _exam_job(job: tuple[StudyPlan, Patient, Path]) -> list[dict[str, Any]]:
     for site in patient.sites:
         truth = folder / "exams" / patient.patient_id / plan.machines[site].name / "truth.json"
         if truth.is_file():
-            known[site] = read_json(truth)["rows"]
+            known[site] = _rows_of(truth)
         else:
             missing.append(site)
     if missing:

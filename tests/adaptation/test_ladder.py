@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mammo_tf.adaptation.label_budget import with_fewer_labels
-from mammo_tf.adaptation.ladder import adapt, folds_for, named_rungs
+from mammo_tf.adaptation.ladder import _seconds, adapt, folds_for, named_rungs
 from mammo_tf.adaptation.ladder_export import MODEL
 from mammo_tf.adaptation.ladder_scores import every_score, fold
 from mammo_tf.adaptation.ladder_settings import LadderSettings
@@ -382,3 +382,11 @@ def test_labels_are_bought(places, tmp_path):
     assert [point["labelled_patients"] for point in bought["points"]] == [6, 12]
     assert all(len(point["draws"]) == 3 for point in bought["points"])
     assert "twice as many labelled patients as 12" in bought["sentence"]
+
+
+@pytest.mark.parametrize("content", ['{"sekonds": 1.0}', '{"seconds": "long"}', "[1.0]", '{"seconds": null}'])
+def test_what_says_no_seconds_is_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "rung.json").write_text(content)
+    with pytest.raises(MammoError, match="does not say how many seconds its rung took") as caught:
+        _seconds(tmp_path, 0.0)
+    assert caught.value.code == "json_broken"

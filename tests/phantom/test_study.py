@@ -226,3 +226,21 @@ def test_a_folder_with_other_things_is_refused(tmp_path):
     with pytest.raises(MammoError) as caught:
         make_study(tmp_path / "notes.txt" / "deeper", 1, SITES[:1], 0, 1.0, workers=1)
     assert caught.value.code == "not_a_folder"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"row": []}'])
+def test_a_damaged_truth_is_told_and_its_exam_made_again(content: str, tmp_path: Path) -> None:
+    settings = (2, SITES[:1], 3, 1.2)
+    make_study(tmp_path, *settings, workers=1)
+    whole = files(tmp_path)
+    truth = sorted(tmp_path.glob("exams/*/*/truth.json"))[0]
+    (tmp_path / "manifest.csv").unlink()
+    truth.write_text(content)
+    with pytest.raises(MammoError, match=r"truth\.json is damaged") as caught:
+        make_study(tmp_path, *settings, workers=1)
+    assert caught.value.remedy == f"Remove {truth.parent}, and the exam is made again"
+    for path in [*truth.parent.rglob("*")]:
+        path.unlink()
+    truth.parent.rmdir()
+    make_study(tmp_path, *settings, workers=1)
+    assert files(tmp_path) == whole
