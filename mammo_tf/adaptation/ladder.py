@@ -15,11 +15,12 @@ from mammo_tf.adaptation.label_budget import budget, check_budget
 from mammo_tf.adaptation.ladder_choice import Choice, choose, choose_point
 from mammo_tf.adaptation.ladder_export import LADDER, MODEL, save_chosen
 from mammo_tf.adaptation.ladder_numbers import Step, ladder_json
-from mammo_tf.adaptation.ladder_scores import choosing_scores, fold, old_scores, site_scores
+from mammo_tf.adaptation.ladder_scores import choosing_scores, fold, matching_scores, old_scores, site_scores
 from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.ladder_site import Grounds, Places, cases_in, open_grounds
 from mammo_tf.adaptation.ladder_thresholds import Intended, intended_point, point_numbers, thresholds_of
 from mammo_tf.adaptation.rungs import RUNGS, Rung, Site
+from mammo_tf.adaptation.rungs.rung import MATCHED
 from mammo_tf.adaptation.rungs.thresholds import ThresholdSet
 from mammo_tf.adaptation.rungs.trained import Fitted
 from mammo_tf.errors import MammoError
@@ -152,8 +153,11 @@ def _one(grounds: Grounds, rung: Rung, folds: int | None, before: Sequence[Step]
         if rung.name == "untouched" or error.code in NOT_THE_RUNG or done_before:
             raise
         return Step(rung, error.sentence)
-    thresholds = thresholds_of(climbed.way, site, predictions)
     scored_as = before[0].rung.name if shared else rung.name
+    unlabelled = None
+    if climbed.way == MATCHED:
+        unlabelled = matching_scores(climbed.model, site, site.rung_folder(scored_as), predictions)
+    thresholds = thresholds_of(climbed.way, site, predictions, unlabelled)
     return Step(rung, "", climbed, predictions, choosing, thresholds, _seconds(folder, begun), scored_as)
 
 

@@ -252,5 +252,10 @@ def _warnings(grounds: Grounds, taken: Step, positives: int) -> list[str]:
             "Scores of the model where it is known to work are not here, so the intended operating point is not known "
             "and scores cannot be matched."
         )
+    elif grounds.site.matching is None:
+        found.append(
+            "Measured patches lie on findings, and pictures of where the model is known to work are not here (--old): "
+            "scores cannot be matched, and rungs that learn from no label keep the model's own threshold."
+        )
     notes = () if taken.climbed is None else taken.climbed.notes
     return [*found, *(f"{note[:1].upper()}{note[1:]}." for note in notes)]

@@ -21,7 +21,7 @@ from mammo_tf.records import Records
 from mammo_tf.training import Classification, ModelCard, ModelFile
 from mammo_tf.training.tasks import Scoring
 
-CROSS_VALIDATED = "cross_validated.csv"
+CROSS_VALIDATED, BLIND = "cross_validated.csv", "predictions_anywhere.csv"
 
 
 def site_scores(model: ModelFile, site: Site, folder: Path) -> pd.DataFrame:
@@ -70,6 +70,33 @@ def every_score(model: ModelFile, records: Records, recipe: Recipe, split: str) 
     scoring = Scoring(steps, recipe.training.batch_size, recipe.evaluation.flips, devices > 1, recipe.scoring)
     table = task.results(network, records, positions, scoring, None)
     return table.assign(label=table["label"].astype("Int64").where(table["label"] >= 0))
+
+
+def matching_scores(model: ModelFile, site: Site, folder: Path, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the site's training pictures as if nothing were known of them; read where they are there.
+
+    Args:
+        model: of a rung.
+        site: where.
+        folder: of the rung whose scores these are.
+        predictions: of it, as `site_scores` gives them; those of training are taken where no finding places them.
+    """
+    if looks_at_findings(site.recipe):
+        path = folder / BLIND
+        if not path.is_file():
+            write_predictions(every_score(model, site.records, blind(site.recipe), "train"), path)
+        return read_predictions(path, unlabelled=True)
+    return predictions[predictions["split"] == "train"]
+
+
+def looks_at_findings(recipe: Recipe) -> bool:
+    """Whether what is scored of a picture hangs on its findings: patches do that are measured on them."""
+    return recipe.scoring.blind() != recipe.scoring
+
+
+def blind(recipe: Recipe) -> Recipe:
+    """The recipe that scores pictures as if nothing were known of them."""
+    return replace(recipe, evaluation=replace(recipe.evaluation, plan=recipe.scoring.blind()))
 
 
 def choosing_scores(rung: Rung, climbed: pd.DataFrame, site: Site, folds: int | None, say: Say) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mammo_tf.adaptation.ladder_measure import Measure, measure_for
-from mammo_tf.adaptation.ladder_scores import every_score
+from mammo_tf.adaptation.ladder_scores import blind, every_score, looks_at_findings
 from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.rungs.rung import Site
 from mammo_tf.adaptation.site_pictures import patients_of, training_part
@@ -91,9 +91,12 @@ def open_grounds(
         check_apart(records, old)
     source = training_part(old) if old is not None and len(old.positions("train")) else None
     reference = _reference(places, model, old, recipe)
+    matching = _old_validation(model, old, blind(recipe)) if looks_at_findings(recipe) else reference
     measure = measure_for(recipe.task, level, _told(records, recipe), recipe.evaluation)
     data = places.site if places.site.is_dir() else places.site.absolute().parent
-    site = Site(places.model, model, records, recipe, settings, measure.level, folder, data, source, reference)
+    site = Site(
+        places.model, model, records, recipe, settings, measure.level, folder, data, source, reference, matching
+    )
     return Grounds(site, measure, old, start_patients, data.name)
 
 
@@ -157,10 +160,14 @@ def _reference(places: Places, model: ModelFile, old: Records | None, recipe: Re
     beside = places.model / OF_REFERENCE
     if beside.is_file():
         return read_predictions(beside)
-    if old is not None and len(old.positions("validation")):
-        table = every_score(model, old, recipe, "validation")
-        return table.assign(label=table["label"].fillna(-1).astype("int64"))
-    return None
+    return _old_validation(model, old, recipe)
+
+
+def _old_validation(model: ModelFile, old: Records | None, recipe: Recipe) -> pd.DataFrame | None:
+    if old is None or not len(old.positions("validation")):
+        return None
+    table = every_score(model, old, recipe, "validation")
+    return table.assign(label=table["label"].fillna(-1).astype("int64"))
 
 
 def _told(records: Records, recipe: Recipe) -> pd.DataFrame:

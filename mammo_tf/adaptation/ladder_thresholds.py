@@ -44,18 +44,22 @@ class Intended(NamedTuple):
         return self._asdict()
 
 
-def thresholds_of(way: str, site: Site, predictions: pd.DataFrame) -> dict[str, float]:
+def thresholds_of(
+    way: str, site: Site, predictions: pd.DataFrame, unlabelled: pd.DataFrame | None = None
+) -> dict[str, float]:
     """Level -> threshold, of the levels where there is one.
 
     Args:
-        way: one of `rung.WAYS`; `MATCHED` where the reference's scores are not here is `CARRIED`.
+        way: one of `rung.WAYS`; `MATCHED` where there is nothing to match to is `CARRIED`.
         site: where.
         predictions: of a rung at the site, all splits.
+        unlabelled: of it at the site, of training pictures of which nothing is known (`matching_scores`); `MATCHED`
+            alone asks for them.
     """
     found = {}
     for level in measured_levels(predictions, site.recipe.evaluation.pool_exams):
         try:
-            value = _threshold(way, level.name, site, predictions)
+            value = _threshold(way, level.name, site, predictions, unlabelled)
         except MammoError:
             continue  # too few labels of a class, equal scores: the level has no threshold in this way
         if value is not None and np.isfinite(value):
@@ -63,25 +67,28 @@ def thresholds_of(way: str, site: Site, predictions: pd.DataFrame) -> dict[str, 
     return found
 
 
-def _threshold(way: str, level: str, site: Site, predictions: pd.DataFrame) -> float | None:
+def _threshold(
+    way: str, level: str, site: Site, predictions: pd.DataFrame, unlabelled: pd.DataFrame | None
+) -> float | None:
     evaluation = site.recipe.evaluation
     known = site.model.card.threshold(level)
-    if way == CARRIED or (way == MATCHED and site.reference is None):
+    if way == CARRIED or (way == MATCHED and site.matching is None):
         return known
+    if way == MATCHED:
+        assert site.matching is not None and unlabelled is not None
+        there, here = (at_level(one, level, evaluation.aggregates) for one in (site.matching, unlabelled))
+        if known is None or there is None or here is None:
+            return None
+        return matched_threshold(there["score"], here["score"], known)
     if way in (FROM_TRAINING, FROM_VALIDATION):
         split = "train" if way == FROM_TRAINING else "validation"
         chosen = _labelled(predictions[predictions["split"] == split], level, evaluation)
         return operating_point(chosen["label"], chosen["score"], evaluation.operating_point).threshold
     assert site.reference is not None  # else these rungs do not apply
-    reference = at_level(site.reference, level, evaluation.aggregates)
-    if known is None or reference is None:
+    if known is None:
         return None
-    training = predictions[predictions["split"] == "train"]
-    if way == MATCHED:
-        here = at_level(training, level, evaluation.aggregates)
-        return None if here is None else matched_threshold(reference["score"], here["score"], known)
     assert way in (INTERCEPT, INTERCEPT_AND_SLOPE)
-    here = _labelled(training, level, evaluation)
+    here = _labelled(predictions[predictions["split"] == "train"], level, evaluation)
     there = _labelled(site.reference, level, evaluation)
     return recalibrated_threshold(
         there["label"], there["score"], here["label"], here["score"], known, slope=way == INTERCEPT_AND_SLOPE

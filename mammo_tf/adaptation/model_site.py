@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mammo_tf.data import ImagePatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.patient_facts import known_of
 from mammo_tf.evaluation.vector_tests import patient_labels, patient_means
@@ -136,9 +135,7 @@ class ModelSite:
         assert self.origin.preprocessing is not None  # else it was refused
         own = self.origin.preprocessing.intensity_steps
         steps, card = replace(self.records.preprocessing, intensity_steps=own), self.origin.card
-        plan = plan_of(card, None, DRAWS)
-        plan = replace(plan, anywhere=True) if isinstance(plan, ImagePatchSampling) else plan
-        return Scoring(steps, BATCH, card.flips, sampling=plan)
+        return Scoring(steps, BATCH, card.flips, sampling=plan_of(card, None, DRAWS).blind())
 
     @cached_property
     def _model(self) -> keras.Model:

@@ -247,6 +247,10 @@ class DomainSampling:
         """That of the plan: pictures as they are."""
         return self.plan.scored()
 
+    def blind(self) -> PlanMaker:
+        """That of the plan."""
+        return self.plan.blind()
+
     def scoring_plan(self, records: Records, cases: Cases) -> Plan:
         """That of the plan."""
         return self.plan.scoring_plan(records, cases)

@@ -171,6 +171,10 @@ class TileSampling:
         """The same."""
         return self
 
+    def blind(self) -> PlanMaker:
+        """The same: tiles that are scored do not hang on findings."""
+        return self
+
     def scoring_plan(self, records: Records, cases: Cases) -> Plan:
         """The tiles of every image; which are left out does not depend on its findings."""
         return ScoredTiles(list(self._tiles(records, cases, blind=True)), self.tiling.size)

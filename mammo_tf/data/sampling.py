@@ -77,6 +77,10 @@ class PlanMaker(Protocol):
     def scored(self) -> PlanMaker:
         """The description by which a network is measured that was trained by this one last."""
 
+    def blind(self) -> PlanMaker:
+        """The description that looks at no finding, as for pictures of which nothing is known; asked of what `scored`
+        gives."""
+
     def scoring_plan(self, records: Records, cases: Cases) -> Plan:
         """What is scored of the pictures of a split, in order; asked of what `scored` gives."""
 
@@ -115,6 +119,10 @@ class WholeImageSampling:
         )
 
     def scored(self) -> PlanMaker:
+        """The same."""
+        return self
+
+    def blind(self) -> PlanMaker:
         """The same."""
         return self
 
@@ -195,6 +203,10 @@ class PatchSampling:
         """Whole pictures: a patch classifier of several classes is measured as the network that grows out of it."""
         return WholeImageSampling()
 
+    def blind(self) -> PlanMaker:
+        """That of what is scored."""
+        return self.scored().blind()
+
     def scoring_plan(self, records: Records, cases: Cases) -> Plan:
         """Every picture, whole."""
         return self.scored().scoring_plan(records, cases)
@@ -274,6 +286,10 @@ class ImagePatchSampling:
     def scored(self) -> PlanMaker:
         """The same."""
         return self
+
+    def blind(self) -> PlanMaker:
+        """Patches that lie anywhere."""
+        return replace(self, anywhere=True)
 
     def scoring_plan(self, records: Records, cases: Cases) -> Plan:
         """`draws` patches of every image."""

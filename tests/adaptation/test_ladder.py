@@ -165,7 +165,7 @@ def test_what_needs_no_label_has_not_looked_at_one(climbed, places, site, tmp_pa
     again = every_score(site.model, blank, site.recipe, "train")
     assert again["label"].isna().all()
     np.testing.assert_allclose(again["score"], table["score"], atol=1e-5)
-    assert thresholds_of("matched", site, table) == thresholds_of("matched", site, table.assign(label=-1))
+    assert thresholds_of("matched", site, table, table) == thresholds_of("matched", site, table, table.assign(label=-1))
 
 
 def test_scores_are_put_together_as_where_the_threshold_was_chosen(places, tmp_path):

@@ -30,7 +30,8 @@ class BatchStatistics:
     """Adaptive batch normalisation (Li et al., Revisiting batch normalization for practical domain adaptation, 2016).
 
     Every batch normalisation gets the mean over the batches of the site's training pictures, in one pass, of what it
-    normalises by in training; dropout is off, weights stay.
+    normalises by in training; dropout is off, weights stay. Patches lie anywhere in the breast: where findings are is
+    not known at a site without labels.
     """
 
     name, title, needs, trains = "batch_statistics", "Batch statistics", UNLABELLED_PICTURES, False
@@ -56,7 +57,7 @@ def with_statistics_of(site: Site) -> keras.Model:
     records = training_part(site.records, site.settings.patients)
     positions = np.random.default_rng(site.settings.training.seed).permutation(len(records)).astype(np.int64)
     cases = Cases(positions, np.zeros(len(positions), np.int64), site.recipe.task.wanted)
-    plan = site.recipe.scoring.scoring_plan(records, cases)
+    plan = site.recipe.scoring.blind().scoring_plan(records, cases)
     size = min(site.settings.training.batch_size, len(plan))
     steps = replace(records.preprocessing, intensity_steps=site.model.preprocessing.intensity_steps)
     stream = inference_stream(records, plan, size, steps)

@@ -47,6 +47,8 @@ class Site:
         data: folder of the records or of the manifest, where measurements of test are entered (`records.ledger`).
         source: prepared training pictures of the site that the model knows, prepared alike; None without them.
         reference: predictions where the model is known to work, on patients it was not trained on; None without them.
+        matching: those that unlabelled scores are matched to: the reference, or where a model of patches was measured
+            on findings, predictions of the same pictures with patches that lie anywhere; None without them.
     """
 
     start: Path
@@ -59,6 +61,7 @@ class Site:
     data: Path
     source: Records | None = None
     reference: pd.DataFrame | None = None
+    matching: pd.DataFrame | None = None
 
     @property
     def look(self) -> Records | ModelCard | None:

@@ -19,6 +19,10 @@ from mammo_tf.adaptation.rungs.rung import (
 
 NO_THRESHOLD = "the model's card names no threshold for {level}s"
 NO_REFERENCE = "scores of the model where it is known to work are not here: give its run folder, or --old"
+NO_MATCHING = (
+    "the model's measured patches lie on findings, which are not known at a site without labels: give --old, so that "
+    "patches that lie anywhere are scored at both"
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class ThresholdSet:
             return NO_THRESHOLD.format(level=site.level)
         if self.needs_reference and site.reference is None:
             return NO_REFERENCE
+        if self.way == MATCHED and site.matching is None:
+            return NO_MATCHING
         if self.needs == LABELS and not site.both_classes_in_training:
             return "training patients of the site with labels of both classes are wanted"
         return ""

@@ -16,7 +16,7 @@ import keras
 
 from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
-from mammo_tf.adaptation.ladder_scores import site_scores
+from mammo_tf.adaptation.ladder_scores import matching_scores, site_scores
 from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.ladder_site import Places, open_grounds
 from mammo_tf.adaptation.ladder_thresholds import intended_point, point_numbers, thresholds_of
@@ -149,9 +149,11 @@ def _climbed(row: LadderRow, site: Site, say: Say) -> dict[str, Any]:
         return {"why_not": why_not}
     keras.utils.clear_session()
     found = rung.climb(site, site.rung_folder(row.key), say)
-    predictions = site_scores(found.model, site, site.rung_folder(row.key if row.scored else "untouched"))
+    scored_in = site.rung_folder(row.key if row.scored else "untouched")
+    predictions = site_scores(found.model, site, scored_in)
     way = MATCHED if row.harmonised and found.way == CARRIED else found.way
-    threshold = thresholds_of(way, site, predictions).get(LEVEL)
+    unlabelled = matching_scores(found.model, site, scored_in, predictions) if way == MATCHED else None
+    threshold = thresholds_of(way, site, predictions, unlabelled).get(LEVEL)
     test = predictions[predictions["split"] == "test"].reset_index(drop=True)
     evaluation = site.recipe.evaluation
     return {
