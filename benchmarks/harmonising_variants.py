@@ -297,9 +297,9 @@ def core_rim(source: Pairs, target: Pairs, found: Harmonising) -> Way:
     )
 
 
-def periphery(source: Pairs, target: Pairs, found: Harmonising) -> Way:
-    """As shipped now: the same by `imaging.periphery`, windows instead of distances."""
-    way, levels = harmonised(source, target, found), []
+def with_periphery(way: Way, source: Pairs, target: Pairs) -> Way:
+    """A way, and behind it the source's brightness along the skin by `imaging.periphery`: windows, not distances."""
+    levels = []
     known = [levels_of(*zip(*source, strict=True), scale=window) for window in WINDOWS]
     behind = [(way(*pair), pair[1]) for pair in target]
     for number, window in enumerate(WINDOWS):
@@ -310,11 +310,21 @@ def periphery(source: Pairs, target: Pairs, found: Harmonising) -> Way:
     return lambda picture, breast: add_levels(way(picture, breast), breast, WINDOWS, levels)
 
 
+def periphery(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """As shipped now."""
+    return with_periphery(harmonised(source, target, found), source, target)
+
+
+def by_level_periphery(source: Pairs, target: Pairs, found: Harmonising) -> Way:
+    """Gains that depend on how bright the surroundings are, then the source's brightness along the skin."""
+    return with_periphery(by_level(source, target, found), source, target)
+
+
 VARIANTS: dict[str, Callable[[Pairs, Pairs, Harmonising], Way]] = {
     way.__name__: way
     for way in (
         matched, harmonised, plain, capped, halved, finest_left, bands_alone, refined, refined_curve, harmonised_curve,
         distributions, by_level, by_class, joint, unmasked, more_scales, rim, unmasked_rim, joint_rim, core_rim,
-        periphery,
+        periphery, by_level_periphery,
     )
 }  # fmt: skip
