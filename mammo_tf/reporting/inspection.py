@@ -174,7 +174,8 @@ def _small(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     if rows <= SEEN_ROWS:
         return pixels
     size = (max(1, round(columns * SEEN_ROWS / rows)), SEEN_ROWS)
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # a mean of ones is 1.0000001 in float32
+    return np.asarray(np.clip(small, 0, 1), np.float32)
 
 
 def _tags_of(picture: Picture, row: Mapping[str, Any]) -> dict[str, str]:

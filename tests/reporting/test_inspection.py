@@ -15,7 +15,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading import read_row
 from mammo_tf.reporting.inspection import inspect_pictures, machine_of
 from mammo_tf.reporting.inspection_page import check_page_path
-from mammo_tf.study import read_manifest, write_manifest
+from mammo_tf.study import make_manifest, read_manifest, write_manifest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from parsed_page import Page  # noqa: E402 - it lies above this file
@@ -101,3 +101,15 @@ def test_a_page_that_is_not_html_is_refused_before_any_work(name: str, study: Pa
     assert main(["inspect", str(study / "manifest.csv"), "--report", str(tmp_path / name)]) == 2
     assert "ends in .html" in capsys.readouterr().err
     assert not (tmp_path / name).exists()
+
+
+def test_a_saturated_film_is_not_taken_for_a_broken_one(tmp_path: Path) -> None:
+    """Means of ones come to more than one in float32: three real films of CBIS-DDSM were told as broken so."""
+    rows = []
+    for number, size in enumerate(((1500, 1137), (4432, 1100), (1777, 901))):
+        film = np.zeros(size, np.uint16)
+        film[:, : size[1] // 2] = 65535
+        cv2.imwrite(str(tmp_path / f"{number}.png"), film)
+        rows.append({"image_id": str(number), "patient_id": str(number), "path": f"{number}.png", "modality": "FILM"})
+    found = inspect_pictures(make_manifest(rows), tmp_path, 1)
+    assert found.rejects == () and len(found.looked) == 3
