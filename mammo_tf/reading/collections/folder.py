@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,8 @@ def rows(
     """
     table_path = root / TABLE if labels is None else Path(labels)
     files, rejects = listed(root)
-    before = SeenBefore(None if seen_before is None or keep_identifiers else Path(seen_before), root)
-    files = [path for path in files if not _same(path, before.path)]
+    kept_at = None if seen_before is None or keep_identifiers else Path(seen_before)
+    files = [path for path in files if not _same(path, kept_at)]
     table = read_labels(table_path, columns, values) if labels is not None or table_path.is_file() else {}
     if (columns or values) and labels is None and not table_path.is_file():
         raise MammoError("labels_missing", f"{root} has no {TABLE} to take columns or values of", "Name it by --labels")
@@ -97,8 +98,10 @@ def rows(
         yield Reject(relative(path, root), "table", "the table of labels: read, but not an image")
     like = Asked(root, {}, keep_identifiers, for_processing=for_processing)
     codes = checked_codes(accept, "--accept")
-    found, refused = _looked_at([path for path in files if path not in tables], table, root, like, codes, before)
-    before.write()
+    files = [path for path in files if path not in tables]
+    with SeenBefore(kept_at, root) as before:
+        found, refused = _looked_at(files, table, root, like, codes, before)
+        before.write()
     yield from refused
     told = [(asked.path, one.facts, any(name != ACCEPTED for name in asked.told)) for asked, one in found]
     repacks = {} if keep_all else repacks_of(told)
@@ -158,11 +161,12 @@ def _looked_at(
         if path.parent not in folders or path.name.startswith(".")
     ]
     slices: list[tuple[Asked, Seen]] = []
+    words: dict[Any, Any] = {}
     for asked, one in before.each(inspect_asked, single, WORKERS, "reading headers", "file"):
         if isinstance(one, MammoError):
             rejects.append(Reject.of(relative(asked.path, root), one, asked.path))
         else:
-            (slices if one.slice_of or one.unless else found).append((asked, one))
+            (slices if one.slice_of or one.unless else found).append((asked, _light(asked, one, words)))
     studies = {one.facts.exam_id for _, one in (*found, *slices) if one.facts.exam_id and one.unless is None}
     known = []
     for asked, one in slices:
@@ -180,6 +184,24 @@ def _looked_at(
         else:
             found.append((volume, one))
     return found, rejects
+
+
+def _light(asked: Asked, seen: Seen, words: dict[Any, Any]) -> Seen:
+    """The same; what files of an archive say alike is held once, as each comes from another process with its own copy.
+
+    Args:
+        asked: the file.
+        seen: what came of it.
+        words: what was said so far; grows.
+    """
+    facts = seen.facts
+    alike = {
+        one.name: words.setdefault(value, value)
+        for one in fields(facts)
+        if isinstance(value := getattr(facts, one.name), str | tuple)
+    }
+    patient = words.setdefault(seen.patient, seen.patient)
+    return seen._replace(facts=replace(facts, **alike | {"path": asked.path}), patient=patient)
 
 
 def _refuse_unmatched(table: Mapping[str, Any], table_path: Path, files: list[Path], root: Path) -> None:
