@@ -32,6 +32,7 @@ from mammo_tf.training.checkpoints import (
 )
 from mammo_tf.training.cluster import Beats, OfFirst, check_same, is_first, over_machines, share_of
 from mammo_tf.training.computation import Computation
+from mammo_tf.training.device_errors import device_errors
 from mammo_tf.training.devices import check_shared, replicas
 from mammo_tf.training.material import Material
 from mammo_tf.training.stages import Stage, better_when, prepare_stage
@@ -170,14 +171,16 @@ def _run(
     with stream_errors(), half_folder(folder / "features") as room:
         body = _cached(model, material, Path(room)) if cached else None
         if body is not None:
-            body.fit(model, number, waiting, callbacks, stage.epochs, first, steps)
+            with device_errors(material.batch_size):
+                body.fit(model, number, waiting, callbacks, stage.epochs, first, steps)
         elif over_machines(strategy):
             joint_fit(model, stream, strategy, [*callbacks, Beats()], stage.epochs, first, steps)
         else:
-            model.fit(
-                stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps, callbacks=callbacks,
-                shuffle=False, verbose=0,
-            )  # fmt: skip
+            with device_errors(material.batch_size):
+                model.fit(
+                    stream, epochs=stage.epochs, initial_epoch=first, steps_per_epoch=steps, callbacks=callbacks,
+                    shuffle=False, verbose=0,
+                )  # fmt: skip
 
 
 def _cached(model: keras.Model, material: Material, room: Path) -> CachedBody | None:

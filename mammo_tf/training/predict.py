@@ -14,6 +14,7 @@ from mammo_tf.data import inference_stream, stream_errors
 from mammo_tf.data.plans import Plan
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
+from mammo_tf.training.device_errors import device_errors
 
 
 def predict_probabilities(
@@ -37,7 +38,7 @@ def predict_probabilities(
         MammoError: `stream_failed` where a record is damaged; `size_differs` if the pictures do not fit the model.
     """
     stream = inference_stream(records, plan, batch_size, preprocessing, padded)
-    with stream_errors():
+    with stream_errors(), device_errors(batch_size):
         probabilities = model.predict(stream.map(_image), verbose=0)
     return np.asarray(probabilities, np.float64)[: len(plan)]
 
@@ -61,11 +62,12 @@ def predicted_batches(model: keras.Model, stream: tf.data.Dataset) -> Iterator[t
         for batch in stream:
             pictures = batch.pop("image")
             given = (pictures, batch["branch"]) if len(model.inputs) > 1 else pictures
-            if several:
-                one = tf.data.Dataset.from_tensors((given,)).with_options(alone)
-                outputs = model.predict(one, verbose=0)
-            else:
-                outputs = model.predict_on_batch(given)
+            with device_errors(len(pictures)):
+                if several:
+                    one = tf.data.Dataset.from_tensors((given,)).with_options(alone)
+                    outputs = model.predict(one, verbose=0)
+                else:
+                    outputs = model.predict_on_batch(given)
             real = batch["weight"].numpy() > 0
             yield {name: values.numpy()[real] for name, values in batch.items()}, _real(outputs, real)
 

@@ -22,6 +22,7 @@ from mammo_tf.models import end2end, named_layers
 from mammo_tf.records import Records
 from mammo_tf.study import truth
 from mammo_tf.training import Computation, Material, Stage, fit_stage, predict_probabilities, prepare_stage, write_log
+from mammo_tf.training.callbacks import FiniteLoss
 from mammo_tf.training.checkpoints import read_state, restore_variables, save_state
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -184,6 +185,32 @@ def test_a_resumed_stage_ends_where_an_uninterrupted_one_ends(records: Records, 
     finished, again = fit_stage(make_model(), stage, material, tmp_path / "stopped")
     assert again == history
     np.testing.assert_array_equal(finished.get_weights()[0], resumed.get_weights()[0])
+
+
+def test_a_card_that_fails_is_told_and_the_stage_goes_on_later(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the second epoch; afterwards the stage ends where an undisturbed one ends."""
+    stage = _stage(trainable=("all",), rate=2e-3)
+    whole, _ = fit_stage(make_model(), stage, make_material(records), tmp_path / "whole")
+    seen = []
+
+    def failing(self: keras.callbacks.Callback, epoch: int, logs: Any = None) -> None:
+        seen.append(epoch)
+        if epoch == 1:
+            raise tf.errors.InternalError(
+                None, None, "Graph execution error:\n\nCUDA error: unspecified launch failure"
+            )
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FiniteLoss, "on_epoch_begin", failing)
+        with pytest.raises(MammoError) as caught:
+            fit_stage(make_model(), stage, make_material(records), tmp_path / "failed")
+    assert caught.value.code == "device_lost" and "unspecified launch failure" in caught.value.sentence
+    assert seen == [0, 1]
+    resumed, _ = fit_stage(make_model(), stage, make_material(records), tmp_path / "failed")
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 KILLED = """
