@@ -15,7 +15,7 @@ FROM base AS dependencies
 WORKDIR /src
 COPY setup.cfg pyproject.toml ./
 RUN python3 -m venv /opt/venv && pip install --upgrade pip
-RUN pip install ".[release,serving,dicom-out]" && pip uninstall --yes mammo_tf
+RUN pip install ".[release,serving,dicom-out,tune]" && pip uninstall --yes mammo_tf
 
 FROM dependencies AS build
 COPY README.md LICENSE ./

@@ -10,19 +10,21 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE, IMAGE = "docker.io/library/debian:bookworm-slim", "localhost/mammo_tf:test"
-NEEDED_BYTES = 15e9
+BASE, IMAGE = "docker.io/library/debian:bookworm-slim", "localhost/mammo_tf:"
+NEEDED_BYTES = {"cpu": 15e9, "gpu": 45e9}
 CERTIFICATES = "/mnt/pip-certificates.crt"
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
@@ -49,8 +51,12 @@ class Builder:
     def build(self, context: Path, tag: str, *words: str) -> None:
         """Builds `context` to `tag` without asking a registry."""
         policy = ("--isolation", "chroot", "--signature-policy", str(self.folder / "policy.json"), "--pull-never")
-        done = self.run("bud", *policy, "--tag", tag, *words, str(context))
+        done = self.run("bud", "--format", "docker", *policy, "--tag", tag, *words, str(context))
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+
+    def settings(self, tag: str) -> dict[str, Any]:
+        """What an image says of how it is run."""
+        return dict(json.loads(self.run("inspect", "--type", "image", tag).stdout)["Docker"]["config"])
 
 
 def _base(builder: Builder) -> None:
@@ -91,22 +97,25 @@ def _pip_mounts(folder: Path) -> list[str]:
     return [word for volume in sorted(set(volumes)) for word in ("--volume", volume)]
 
 
-@pytest.fixture(scope="module")
-def container() -> Iterator[tuple[Builder, str]]:
-    """A container of the image `cpu`; all of it is removed afterwards."""
+@pytest.fixture(scope="module", params=NEEDED_BYTES)
+def container(request: pytest.FixtureRequest) -> Iterator[tuple[Builder, str]]:
+    """A container of each image; all of it is removed afterwards."""
+    target = str(request.param)
     lacking = [name for name in ("buildah", "debootstrap") if shutil.which(name) is None]
     if lacking or os.geteuid() != 0:
         pytest.skip(
             f"the image is built by root with buildah and debootstrap; here lacks {' '.join(lacking) or 'root'}"
         )
-    if shutil.disk_usage(tempfile.gettempdir()).free < NEEDED_BYTES:
-        pytest.skip(f"the image wants {NEEDED_BYTES / 1e9:.0f} GB of temporary space")
+    if shutil.disk_usage(tempfile.gettempdir()).free < NEEDED_BYTES[target]:
+        pytest.skip(f"the image {target} wants {NEEDED_BYTES[target] / 1e9:.0f} GB of temporary space")
     folder = Path(tempfile.mkdtemp(prefix="mammo_tf-image-"))
     try:
         builder = Builder(folder)
         _base(builder)
-        builder.build(ROOT, IMAGE, "--target", "cpu", *_pip_mounts(folder))
-        made = builder.run("from", "--signature-policy", str(folder / "policy.json"), "--pull-never", IMAGE)
+        builder.build(ROOT, IMAGE + target, "--target", target, *_pip_mounts(folder))
+        builder.run("rm", "--all")
+        image = ("--pull-never", "--name", target, IMAGE + target)
+        made = builder.run("from", "--signature-policy", str(folder / "policy.json"), *image)
         assert made.returncode == 0, made.stderr
         yield builder, made.stdout.strip()
     finally:
@@ -115,7 +124,7 @@ def container() -> Iterator[tuple[Builder, str]]:
 
 def test_the_default_command_runs_a_recipe(container: tuple[Builder, str]) -> None:
     builder, name = container
-    told = json.loads(builder.run("inspect", "--type", "image", IMAGE).stdout)["OCIv1"]["config"]
+    told = builder.settings(IMAGE + name)
     assert told["User"] == "mammo"
     assert told["StopSignal"] == "SIGINT"
     done = builder.run("run", "--isolation", "chroot", name, "--", *told["Entrypoint"], *told["Cmd"])
@@ -134,7 +143,10 @@ def test_it_does_not_run_as_root_and_holds_no_settings_of_the_build(container: t
     assert inside("touch", "/runs/x").returncode == 0
     assert inside("test", "-s", "/etc/pip.conf").returncode != 0
     assert inside("test", "-s", CERTIFICATES).returncode != 0
-    assert "tensorflow" in inside("mammo-tf", "doctor").stdout
+    doctor = inside("mammo-tf", "doctor").stdout
+    assert "tensorflow" in doctor and "keras-tuner" in inside("pip", "list").stdout
+    assert "no GPU" in doctor, "no card is looked for that is not there"
+    assert ("nvidia-cudnn" in inside("pip", "list").stdout) == (name == "gpu")
 
 
 def test_bad_input_is_one_line_there_too(container: tuple[Builder, str]) -> None:
@@ -145,23 +157,31 @@ def test_bad_input_is_one_line_there_too(container: tuple[Builder, str]) -> None
     assert "Traceback" not in done.stderr
 
 
-def test_it_serves_a_bundle_to_a_client_outside(container: tuple[Builder, str], tmp_path: Path) -> None:
-    """A bundle made here, mounted for reading, served in there, asked from here."""
-    import cv2
-    import httpx
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model's bundle, made here."""
     import keras
-    import numpy as np
 
     from mammo_tf.imaging import Preprocessing
     from mammo_tf.models import end2end
-    from mammo_tf.serving import Client, export_bundle, open_bundle
+    from mammo_tf.serving import export_bundle
     from mammo_tf.training import ModelCard, ModelFile
 
-    builder, name = container
     keras.utils.set_random_seed(1)
     model = end2end("vgg16", "512x1", (128, 128, 3), width=1 / 16)
     card = ModelCard(preprocessing=Preprocessing.preset("legacy", (128, 128)))
-    bundle = export_bundle(ModelFile(model, card), tmp_path / "models", "tiny", winograd=True)
+    return export_bundle(ModelFile(model, card), tmp_path_factory.mktemp("models"), "tiny", winograd=True)
+
+
+def test_it_serves_a_bundle_to_a_client_outside(container: tuple[Builder, str], bundle: Path) -> None:
+    """A bundle that is mounted for reading, served in there, asked from here."""
+    import cv2
+    import httpx
+    import numpy as np
+
+    from mammo_tf.serving import Client, open_bundle
+
+    builder, name = container
     film = cv2.imencode(".png", np.random.default_rng(0).integers(0, 65536, (200, 150)).astype(np.uint16))[1].tobytes()
     ports = ("--rest-port", "18501", "--grpc-port", "18500")
     mount = ("--volume", f"{bundle.parent.parent}:/models:ro")
@@ -182,3 +202,47 @@ def test_it_serves_a_bundle_to_a_client_outside(container: tuple[Builder, str], 
         finally:
             server.terminate()
             server.wait(60)
+
+
+def test_the_health_check_asks_the_server(container: tuple[Builder, str], bundle: Path) -> None:
+    """In a namespace where the server is process 1, as an engine has it: ill until it answers, then well.
+
+    What serves nothing is well while it runs. An engine's own counting of checks is not tried.
+    """
+    builder, name = container
+    settings = builder.settings(IMAGE + name)
+    kind, *check = settings["Healthcheck"]["Test"]
+    assert kind == "CMD"
+    top = Path(builder.run("mount", name).stdout.strip())
+    shutil.copytree(bundle.parent.parent, top / "models", dirs_exist_ok=True)
+    variables = ["env", "-i", *settings["Env"], "HOME=/tmp"]
+    user = ["chroot", "--userspec=1000:1000", str(top), *variables]
+    alone = ["unshare", "--pid", "--fork", "--mount", "sh", "-c", 'mount -t proc proc "$1/proc" && shift && exec "$@"']
+
+    def first_process(*words: str) -> tuple[subprocess.Popen[bytes], str]:
+        outer = subprocess.Popen([*alone, "sh", str(top), *user, *words], stdout=subprocess.DEVNULL)
+        children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+        for _ in range(100):
+            if inner := children.read_text().split():
+                return outer, inner[0]
+            time.sleep(0.1)
+        raise AssertionError("nothing was started")
+
+    def well(inner: str) -> bool:
+        line = ["nsenter", "--target", inner, "--pid", "--mount", *user, *check]
+        return subprocess.run(line, capture_output=True).returncode == 0
+
+    for words, serves in ((("mammo-tf", "serve", "/models/tiny"), True), (("sleep", "60"), False)):
+        outer, inner = first_process(*words)
+        try:
+            time.sleep(0.5)
+            assert well(inner) != serves, "a server that has not loaded its model is not well yet"
+            for _ in range(240):
+                if well(inner):
+                    break
+                assert outer.poll() is None
+                time.sleep(0.5)
+            assert well(inner)
+        finally:
+            os.kill(int(inner), signal.SIGTERM if serves else signal.SIGKILL)
+            outer.wait(60)
