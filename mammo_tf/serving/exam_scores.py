@@ -7,16 +7,21 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from pydicom.uid import CTImageStorage, SecondaryCaptureImageStorage
+
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.predictions import Probability
 from mammo_tf.guard import guarded
+from mammo_tf.reading.dicom_file import open_dicom
 from mammo_tf.serving.dicom_results import ImageResult, image_result
-from mammo_tf.serving.predict_inputs import Candidate, pictures_of
+from mammo_tf.serving.predict_inputs import Candidate, find_inputs, pictures_of
 from mammo_tf.serving.predict_picture import PredictPicture, prepare_picture
 from mammo_tf.serving.predict_tiles import score_pictures
 from mammo_tf.serving.scorer import Scorer
 from mammo_tf.serving.signatures import task_of
 from mammo_tf.study import Reject
+
+OF_SLICES = (CTImageStorage, SecondaryCaptureImageStorage)  # of which tomosynthesis comes with an object a slice
 
 
 def score_exam(
@@ -24,18 +29,18 @@ def score_exam(
 ) -> tuple[list[ImageResult], list[Reject]]:
     """What a model says of the images of an exam, and which files it cannot use.
 
-    Files are read and prepared in worker processes: one that breaks its decoder is a reject.
+    Files are read and prepared in worker processes: one that breaks its decoder is a reject. Slices of one series, an
+    object each, are one volume.
 
     Args:
         scorer: the model.
-        files: DICOM objects.
+        files: DICOM objects, all that lies in their folder.
         workers: processes.
         batch_size: pictures that the network sees at once.
     """
-    candidates = [Candidate(file, file.name) for file in files]
+    candidates, rejects = _candidates(files)
     pictures = pictures_of(candidates, scorer.preprocessing.projection, workers)
     results: list[ImageResult] = []
-    rejects: list[Reject] = []
     stored = scorer.card.calibration
     probability: Probability | None = None if stored is None else stored.function
     ready: list[PredictPicture] = []
@@ -51,6 +56,22 @@ def score_exam(
                 ready = []
     results += _scored(scorer, ready, probability)
     return results, rejects
+
+
+def _candidates(files: Sequence[Path]) -> tuple[list[Candidate], list[Reject]]:
+    """What there is to score. Where an object may be a slice, the folder tells which belong together."""
+    if not any(map(_may_be_slice, files)):
+        return [Candidate(file, file.name) for file in files], []
+    found = find_inputs(files[0].parent)
+    return found.candidates, found.rejects
+
+
+def _may_be_slice(path: Path) -> bool:
+    try:
+        with open_dicom(path) as file:
+            return file.header.text("SOPClassUID") in OF_SLICES
+    except Exception:  # noqa: BLE001 - what is wrong with it is told where it is read
+        return False
 
 
 def _scored(scorer: Scorer, ready: Sequence[PredictPicture], probability: Probability | None) -> list[ImageResult]:

@@ -16,6 +16,7 @@ from typing import Any
 import pydicom
 from pydicom.uid import (
     BreastTomosynthesisImageStorage,
+    CTImageStorage,
     DigitalMammographyXRayImageStorageForPresentation,
     DigitalMammographyXRayImageStorageForProcessing,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
@@ -44,7 +45,7 @@ from mammo_tf.study import Reject
 
 TAKEN = (
     DigitalMammographyXRayImageStorageForPresentation, DigitalMammographyXRayImageStorageForProcessing,
-    BreastTomosynthesisImageStorage, SecondaryCaptureImageStorage,
+    BreastTomosynthesisImageStorage, CTImageStorage, SecondaryCaptureImageStorage,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage, MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
 )  # fmt: skip
 SYNTAXES = [EXPLICIT, IMPLICIT, RLE, *CODE_STREAMS]

@@ -317,3 +317,33 @@ def test_tls_asks_both_sides_for_a_certificate(scorer: Scorer, exams: Path, cert
     with pytest.raises(MammoError) as caught:
         Tls(certificates / "node.pem", certificates / "caller.key", certificates / "ca.pem").server()
     assert caught.value.code == "certificate_wrong"
+
+
+@pytest.mark.parametrize("kind", ["ct_per_slice", "sc_per_slice"])
+def test_slices_that_come_one_by_one_are_one_volume(kind: str, scorer: Scorer, tmp_path: Path) -> None:
+    """Next to a mammogram of the study: two images of the exam, the volume's evidence names all of its slices."""
+    spool, study = tmp_path / "spool", "1.2.826.0.1.3680043.8.498.77"
+    files = [tmp_path / "sent" / "mammogram.dcm"]
+    made.write_image(files[0], "PID7", "exam7", "L", "CC", seed=7)
+    for path in sorted((Path(__file__).parents[1] / "golden" / "dicom" / "dbt" / kind).iterdir()):
+        files.append(shutil.copy(path, tmp_path / "sent" / path.name))
+    slices = set()
+    for path in files:
+        one = pydicom.dcmread(path)
+        one.StudyInstanceUID, one.PatientID, one.PatientName = study, "PID7", made.NAME
+        one.save_as(path)
+        slices |= {one.SOPInstanceUID} if path != files[0] else set()
+    with archive() as found, running(scorer, settings_of(spool, found.port)) as node:
+        assert set(send(node.port, files)) == {0}
+        wait_for(lambda: len(found.of("SR")) == 1 and is_empty(spool))
+    report = found.of("SR")[0]
+    report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
+    assert len(read_results(tmp_path / "report.dcm").images) == 2
+    evidence = {
+        item.ReferencedSOPInstanceUID
+        for one in report.CurrentRequestedProcedureEvidenceSequence
+        for series in one.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert slices <= evidence
+    assert not (spool / "log" / "rejects.csv").is_file() or pd.read_csv(spool / "log" / "rejects.csv").empty
