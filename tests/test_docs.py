@@ -101,6 +101,8 @@ NOT_HERE = {
     "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.keras "
     "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm "
     "--source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
+    "mammo-tf fetch https://archive/dicom-web --study 1.2.840.113619.2.1 -o fetched": "run by "
+    "tests/serving/test_fetch.py, and against Orthanc by test_node_load.py",
     "mammo-tf adapt runs/baseline prepared/site_2 -o ladder --old prepared/site_1": "run by "
     "tests/adaptation/test_ladder.py",
     "mammo-tf tune end2end_finetune_config2 --data prepared/target --start runs/baseline --trials 20": "run, small, "

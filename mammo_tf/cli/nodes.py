@@ -1,4 +1,4 @@
-"""The command that puts a model into an archive's network: `node`."""
+"""Commands that speak with an archive: `node`, `fetch`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from mammo_tf.errors import MammoError
 
 
 def add(commands: Commands) -> None:
-    """Tells the front door of the command."""
+    """Tells the front door of these commands."""
     about = "takes exams over the DICOM network, scores them and sends reports and segmentations"
     _options(commands.add("node", about, node, resumable=True))
+    one = commands.add("fetch", "studies of an archive's DICOMweb service to a folder", fetch, resumable=True)
+    one.add_argument("url", metavar="URL", help="the service, such as https://archive/dicom-web")
+    one.add_argument("--study", action="append", required=True, metavar="UID", help="may be repeated")
+    one.add_argument("-o", "--output", required=True, metavar="DIR", help="a folder for each study goes there")
 
 
 def seconds(text: str) -> float:
@@ -88,3 +92,15 @@ def node(options: Namespace) -> None:
     running.run(
         lambda port: print(f"{settings.title} listens at {settings.host}:{port}, results go to {peers}", flush=True)
     )
+
+
+def fetch(options: Namespace) -> None:
+    """Fetches studies."""
+    from mammo_tf.serving.dicom_extra import check_extra
+
+    check_extra()
+    from mammo_tf.serving.fetch import fetch as fetched
+    from mammo_tf.serving.node_web import WebPeer
+
+    count = fetched(WebPeer.parsed(options.url), options.study, options.output, lambda line: print(line, flush=True))
+    print(f"{count} objects fetched to {options.output}")

@@ -51,14 +51,18 @@ class WebPeer:
         """What tells it from others in a file name."""
         return hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
-    def send(self, files: Sequence[Path]) -> int:
-        """See `node_peers.Receiver`: all objects of an exam in one request."""
+    def client(self) -> DICOMwebClient:
+        """Asks it, once."""
         token = os.environ.get(TOKEN)
         headers = {"Authorization": f"Bearer {token}"} if token else None
         client = DICOMwebClient(self.url, headers=headers, timeout=TIMEOUT_S)
         client.set_http_retry_params(retry=False)  # the node tries again, and waits longer
+        return client
+
+    def send(self, files: Sequence[Path]) -> int:
+        """See `node_peers.Receiver`: all objects of an exam in one request."""
         try:
-            answer = client.store_instances([pydicom.dcmread(file) for file in files])
+            answer = self.client().store_instances([pydicom.dcmread(file) for file in files])
         except Exception as error:  # noqa: BLE001 - requests, dicomweb-client and a broken answer raise nearly anything
             response = getattr(error, "response", None)
             told = type(error).__name__ if response is None else f"HTTP {response.status_code}"

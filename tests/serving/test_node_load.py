@@ -19,6 +19,7 @@ import pandas as pd
 import pydicom
 import pytest
 
+from mammo_tf.cli.main import main
 from mammo_tf.serving.dicom_read import ReadReport, read_results
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -236,3 +237,25 @@ def test_orthanc_takes_results_by_dicomweb(model: Path, sent: Path, tmp_path: Pa
         kinds = [asked(http, f"series/{one}")["MainDicomTags"]["Modality"] for one in series]
         assert sorted(kinds) == ["OT", "SEG", "SR"]
     assert list(pd.read_csv(spool / "log" / "receipts.csv", keep_default_na=False)["event"]).count("delivered") == 1
+
+
+def test_a_study_is_fetched_from_orthanc(sent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By DICOMweb; the same data set and pixels as were sent to it."""
+    if not DICOMWEB.is_file():
+        pytest.skip("Orthanc's DICOMweb is not installed; Debian's package orthanc-dicomweb is it")
+    files = sorted((sent / "exam000").iterdir())
+    study = str(pydicom.dcmread(files[0]).StudyInstanceUID)
+    with orthanc(tmp_path) as (dicom, http, _):
+        assert send(dicom, files, called="ORTHANC") == [0, 0]
+        words = [f"http://127.0.0.1:{http}/dicom-web", "--study", study, "-o", str(tmp_path / "fetched")]
+        assert main(["fetch", *words]) == 0, capsys.readouterr().err
+        words[2] = "1.2.3"
+        assert main(["fetch", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mammo-tf: 127.0.0.1 ")
+    found = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, (tmp_path / "fetched").rglob("*.dcm"))}
+    for path in files:
+        one = pydicom.dcmread(path)
+        other = found.pop(one.SOPInstanceUID)
+        assert all(other[element.tag] == element for element in one)
+    assert not found

@@ -1,0 +1,162 @@
+"""Studies from a DICOMweb service to a folder: whole or not at all, private, and without a name in what is said."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from mammo_tf.cli.main import main
+from mammo_tf.study import read_manifest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import dicom_objects as made  # noqa: E402 - objects that more than one file of tests asks for
+
+BORDER = b"border of the parts"
+
+
+class Service:
+    """A DICOMweb service of some files; `fault` says what it does wrong."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files, self.fault, self.asked = files, "", []
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+                service.asked.append((self.path, self.headers.get("Authorization", "")))
+                study = self.path.split("/")[3]
+                found = [one for one in service.files if pydicom.dcmread(one).StudyInstanceUID == study]
+                if service.fault.isdigit() or not found:
+                    self.send_response(int(service.fault or 404))
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                elif self.path.split("?")[0].endswith("/instances"):
+                    uids = [pydicom.dcmread(one).SOPInstanceUID for one in found]
+                    listed = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in uids]
+                    offset = int(dict(part.split("=") for part in self.path.split("?")[1].split("&"))["offset"]) \
+                        if "offset=" in self.path else 0  # fmt: skip
+                    self.answer("application/dicom+json", json.dumps(listed[offset:]).encode())
+                else:
+                    sent = found[:-1] if service.fault == "fewer" else found
+                    parts = [one.read_bytes() for one in sent]
+                    if service.fault == "nonsense":
+                        parts[0] = b"nothing of DICOM" * 20
+                    head = b"\r\n--" + BORDER + b"\r\nContent-Type: application/dicom\r\n\r\n"
+                    body = b"".join(head + part for part in parts) + b"\r\n--" + BORDER + b"--"
+                    kind = f'multipart/related; type="application/dicom"; boundary="{BORDER.decode()}"'
+                    self.answer(kind, body, cut=service.fault == "cut")
+
+            def answer(self, kind: str, body: bytes, cut: bool = False) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2] if cut else body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/dicom-web"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    files = []
+    for number in (1, 2):
+        for view in ("CC", "MLO"):
+            files.append(tmp_path / "kept" / f"exam{number}{view}.dcm")
+            made.write_image(files[-1], f"PID{number}", f"exam{number}", "L", view, seed=len(files))
+    found = Service(files)
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
+def studies(service: Service) -> list[str]:
+    return sorted({str(pydicom.dcmread(path).StudyInstanceUID) for path in service.files})
+
+
+def asked(service: Service, folder: Path, *uids: str) -> int:
+    return main(["fetch", service.url, *(word for uid in uids for word in ("--study", uid)), "-o", str(folder)])
+
+
+def test_studies_are_fetched_as_they_are(service: Service, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setenv("MAMMO_TF_DICOMWEB_TOKEN", "secret word")
+    folder = tmp_path / "fetched"
+    assert asked(service, folder, *studies(service)) == 0
+    told = capsys.readouterr().out
+    assert told.endswith(f"4 objects fetched to {folder}\n")
+    assert {authorization for _, authorization in service.asked} == {"Bearer secret word"}
+    found = {pydicom.dcmread(path).SOPInstanceUID: path for path in folder.rglob("*.dcm")}
+    for path in service.files:
+        one = pydicom.dcmread(path)
+        other = pydicom.dcmread(found.pop(one.SOPInstanceUID))
+        assert one == other and one.file_meta.TransferSyntaxUID == other.file_meta.TransferSyntaxUID
+        np.testing.assert_array_equal(one.pixel_array, other.pixel_array)
+    assert not found
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o700}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*.dcm")} == {0o600}
+    names = told + " ".join(path.as_posix() for path in folder.rglob("*"))
+    assert not any(word in names for word in ("PID", "CANARY", "GRETEL", *studies(service)))
+    assert main(["manifest", "folder", str(folder), "-o", str(tmp_path / "study")]) == 0
+    assert len(read_manifest(tmp_path / "study" / "manifest.csv")) == 4
+
+
+def test_what_is_there_is_not_fetched_again(service: Service, tmp_path: Path, capsys: Any) -> None:
+    first, second = studies(service)
+    assert asked(service, tmp_path / "fetched", first) == 0
+    before = len(service.asked)
+    assert asked(service, tmp_path / "fetched", first, second, first) == 0
+    assert capsys.readouterr().out.endswith(f"2 objects fetched to {tmp_path / 'fetched'}\n")
+    assert not any(first in path for path, _ in service.asked[before:])
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("404", "127.0.0.1 answers HTTP 404: it has no such study"),
+        ("401", "127.0.0.1 answers HTTP 401. MAMMO_TF_DICOMWEB_TOKEN holds a bearer token"),
+        ("500", "127.0.0.1 answers HTTP 500"),
+        ("fewer", "127.0.0.1 lists 2 objects of the study and sent 1 of them"),
+        ("cut", "127.0.0.1 did not answer to the end"),
+        ("nonsense", "127.0.0.1 sent what is not an answer of DICOMweb"),
+    ],
+)
+def test_a_study_is_there_whole_or_not_at_all(
+    fault: str, said: str, service: Service, tmp_path: Path, capsys: Any
+) -> None:
+    service.fault = fault
+    study = studies(service)[0]
+    assert asked(service, tmp_path / "fetched", study) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mammo-tf: {said}")
+    assert study not in line and "PID" not in line
+    assert not list((tmp_path / "fetched").rglob("*.dcm")) and not list((tmp_path / "fetched").glob("*"))
+    service.fault = ""
+    assert asked(service, tmp_path / "fetched", study) == 0
+
+
+def test_bad_words_and_a_service_that_is_not_there(service: Service, tmp_path: Path, capsys: Any) -> None:
+    service.server.server_close()
+    service.server.shutdown()
+    for url, uid, said in (
+        (service.url, "1.2", "127.0.0.1 did not answer to the end (ConnectionError)"),
+        (service.url, "1.2/series", "'1.2/series' is not a Study Instance UID"),
+        ("https://me:word@archive/dicom-web", "1.2", "archive: the address holds a password"),
+        ("archive", "1.2", "an address of a DICOMweb service has a host"),
+    ):
+        assert main(["fetch", url, "--study", uid, "-o", str(tmp_path / "fetched")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"mammo-tf: {said}")
