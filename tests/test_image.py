@@ -170,7 +170,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.utils.set_random_seed(1)
     model = end2end("vgg16", "512x1", (128, 128, 3), width=1 / 16)
     card = ModelCard(preprocessing=Preprocessing.preset("legacy", (128, 128)))
-    return export_bundle(ModelFile(model, card), tmp_path_factory.mktemp("models"), "tiny", winograd=True)
+    models = tmp_path_factory.mktemp("bundle") / "models"  # pytest's own folder is root's alone
+    return export_bundle(ModelFile(model, card), models, "tiny", winograd=True)
 
 
 def test_it_serves_a_bundle_to_a_client_outside(container: tuple[Builder, str], bundle: Path) -> None:
@@ -244,5 +245,6 @@ def test_the_health_check_asks_the_server(container: tuple[Builder, str], bundle
                 time.sleep(0.5)
             assert well(inner)
         finally:
-            os.kill(int(inner), signal.SIGTERM if serves else signal.SIGKILL)
-            outer.wait(60)
+            if outer.poll() is None:
+                os.kill(int(inner), signal.SIGTERM if serves else signal.SIGKILL)
+                outer.wait(60)
