@@ -1,6 +1,6 @@
 """How much the demonstration's model of site 1 hangs on its seed, and what makes it steadier.
 
-    python benchmarks/home_steadiness.py -o FOLDER [--seeds 111 112 113] [--arms shipped more_women longer]
+    python benchmarks/home_steadiness.py -o FOLDER [--seeds 111 112 113] [--arms before more_women longer]
         [--judge 121] [--workers 2]
 
 Every seed is other women and another training; all models are judged on the same women, whom none was trained on, so
@@ -33,11 +33,12 @@ from mammo_tf.training import load_model
 
 SITE, JUDGES = SHIPPED[0], 200  # women who judge
 MORE, ASIDE = 220, 8
+BEFORE = replace(SHORT, patch=8, whole=14)  # what the demonstration was until `longer` came of this
 ARMS: Mapping[str, DemoSize] = {
-    "shipped": SHORT,
-    "more_women": replace(SHORT, source=MORE, patch=5, whole=9),  # as many steps
-    "longer": replace(SHORT, patch=13, whole=22),  # as many steps as the next
-    "more_women_longer": replace(SHORT, source=MORE),
+    "before": BEFORE,
+    "more_women": replace(BEFORE, source=MORE, patch=5, whole=9),  # as many steps
+    "longer": SHORT,  # as many steps as the next
+    "more_women_longer": replace(BEFORE, source=MORE),
 }
 
 

@@ -28,9 +28,9 @@ class DemoSize:
     target: int = 60
     target_validation: int = 30
     test: int = 80
-    patch: int = 8
+    patch: int = 13
     head: int = 2
-    whole: int = 14
+    whole: int = 22
     adapt_head: int = 3
     adapt_all: int = 14
 
