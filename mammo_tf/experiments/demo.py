@@ -19,6 +19,7 @@ from mammo_tf.adaptation.ladder_choice import choose
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import compare, read_metrics, read_predictions
 from mammo_tf.evaluation.number_text import DIFFERENCE, number_text
+from mammo_tf.evaluation.numbers import Number
 from mammo_tf.experiments.demo_recipes import (
     ADAPTED,
     HARMONISED,
@@ -202,6 +203,8 @@ TABLES = {
     "site 2, harmonised without a label": HARMONISED,
     "site 2, adapted with labels": ADAPTED,
 }
+OF_VERDICT = ("site 1, its own model", "site 2, untouched", "site 2, harmonised without a label")
+CHANCE = 0.5  # AUC
 PAIRS = (
     ("harmonised without a label minus untouched", "site 2, untouched", "site 2, harmonised without a label"),
     ("adapted with labels minus untouched", "site 2, untouched", "site 2, adapted with labels"),
@@ -235,9 +238,9 @@ def _reported(folder: Path, comparisons: list[Comparison], adapted: RunResult) -
     curves = tuple(Curve(name.replace("_", " "), folder / name / "log.csv") for name in names)
     report = Report(
         title="A model moves to another site",
-        lead="A model of synthetic site 1 (FFDM) is taken to synthetic site 2, another make of machine, and measured "
-        "there untouched, with pictures harmonised without a label, and adapted with labels, on test patients whom no "
-        "model has seen.",
+        lead=f"{_verdict(folder)} It was taken from synthetic site 1 (FFDM) to synthetic site 2, another make of "
+        "machine, and measured there untouched, with pictures harmonised without a label, and adapted with labels, on "
+        "test patients whom no model has seen.",
         entries=entries, comparisons=tuple(comparisons), curves=curves,
         examples=run_examples(folder / ADAPTED),
         facts={**run_facts(folder / ADAPTED), "data": "synthetic study, conspicuous findings"},
@@ -247,6 +250,34 @@ def _reported(folder: Path, comparisons: list[Comparison], adapted: RunResult) -
     )  # fmt: skip
     write_report(report, folder / "report.html")
     return folder / "report.html"
+
+
+def _verdict(folder: Path) -> str:
+    home, untouched, harmonised = (
+        read_metrics(folder / TABLES[name] / "metrics.json")["test"]["breast"]["auc"] for name in OF_VERDICT
+    )
+    gain = read_metrics(folder / "comparisons" / "0.json")["test"]["breast"]["auc_difference"]
+    return verdict(home, untouched, harmonised, gain)
+
+
+def verdict(home: Number, untouched: Number, harmonised: Number, gain: Number) -> str:
+    """What came of it, in a sentence.
+
+    Args:
+        home, untouched, harmonised: AUC of breasts at site 1, and at site 2.
+        gain: paired difference of the last two.
+    """
+    low, high = gain.get("low"), gain.get("high")
+    if low is not None and low > 0 and (harmonised.get("low") or 0) > CHANCE:
+        claim = "Without a single label the model is of use at the new site"
+    elif high is not None and high < 0:
+        claim = "Harmonising makes the model worse at the new site"
+    else:
+        claim = "Harmonising is not shown to make the model of use at the new site"
+    return (
+        f"{claim}: its AUC of breasts is {number_text(harmonised)} on harmonised pictures, {number_text(untouched)} "
+        f"untouched, and {number_text(home)} at home."
+    )
 
 
 def _answer(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions
 from mammo_tf.experiments import demo as module
-from mammo_tf.experiments.demo import PAIRS, TABLES, demo
+from mammo_tf.experiments.demo import PAIRS, TABLES, demo, verdict
 from mammo_tf.experiments.demo_recipes import (
     ADAPTED,
     HARMONISED,
@@ -156,3 +156,23 @@ def test_matching_a_domain_to_itself_changes_little(records: Records) -> None:
     steps, picture = with_matching(records.preprocessing, step), stored / np.float32(65535)
     one_level = 255 / 4095
     np.testing.assert_allclose(steps.intensity(picture), records.preprocessing.intensity(picture), atol=one_level)
+
+
+@pytest.mark.parametrize(
+    ("harmonised", "gain", "claim"),
+    [
+        ((0.86, 0.79, 0.92), (0.27, 0.17, 0.37), "Without a single label the model is of use at the new site: "),
+        ((0.62, 0.49, 0.71), (0.12, 0.02, 0.21), "Harmonising is not shown to make the model of use at the new site: "),
+        ((0.70, 0.61, 0.79), (0.05, -0.01, 0.11), "Harmonising is not shown to make the model of use at the new site"),
+        ((0.70, 0.61, 0.79), (-0.08, -0.12, -0.01), "Harmonising makes the model worse at the new site: "),
+        ((0.70, None, None), (None, None, None), "Harmonising is not shown to make the model of use at the new site"),
+    ],
+)  # fmt: skip
+def test_the_first_sentence_says_what_is_shown_and_no_more(harmonised: tuple, gain: tuple, claim: str) -> None:
+    def number(value: float | None, low: float | None, high: float | None) -> dict:
+        return {"value": value, "low": low, "high": high, "n": 160}
+
+    said = verdict(number(0.885, 0.81, 0.94), number(0.591, 0.48, 0.7), number(*harmonised), number(*gain))
+    assert said.startswith(claim)
+    assert "0.591 (0.480 to 0.700) untouched, and 0.885 (0.810 to 0.940) at home." in said
+    assert said.count(". ") == 0, "one sentence"
