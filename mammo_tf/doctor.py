@@ -77,7 +77,9 @@ def _driver() -> str:
 def _of_cards() -> tuple[list[str], list[str]]:
     """Lines and advice about driver and cards."""
     driver, found, built = _driver(), cards(), capabilities()
-    lines = [f"driver: {driver}"] if driver else []
+    of_build = ", ".join(f"{major}.{minor}" for major, minor in built)
+    lines = [f"tensorflow was built for {f'compute capabilities {of_build}' if built else 'the CPU alone'}"]
+    lines += [f"driver: {driver}"] if driver else []
     advice = []
     for card in found:
         capability = card["capability"]

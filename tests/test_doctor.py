@@ -30,6 +30,7 @@ def test_a_card_that_tensorflow_was_built_for_needs_nothing(machine):
     lines, advice = machine(("NVIDIA H100", (9, 0), 81559))
     assert "NVIDIA H100, 80 GB, compute capability 9.0" in lines
     assert any("570.86" in line for line in lines)
+    assert "tensorflow was built for compute capabilities 6.0, 9.0" in lines
     assert not any("capability" in line or "GPU" in line for line in advice)
 
 
@@ -47,6 +48,7 @@ def test_an_older_card_is_told_so(machine):
 def test_a_card_that_says_nothing_and_a_build_without_cuda_are_left_alone(machine):
     lines, advice = machine(("a card", None, None), built=())
     assert "a card, compute capability unknown" in lines
+    assert "tensorflow was built for the CPU alone" in lines
     assert not any("a card" in line for line in advice)
 
 

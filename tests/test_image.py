@@ -146,6 +146,7 @@ def test_it_does_not_run_as_root_and_holds_no_settings_of_the_build(container: t
     doctor = inside("mammo-tf", "doctor").stdout
     assert "tensorflow" in doctor and "keras-tuner" in inside("pip", "list").stdout
     assert "no GPU" in doctor, "no card is looked for that is not there"
+    assert "tensorflow was built for compute capabilities 6.0," in doctor
     assert ("nvidia-cudnn" in inside("pip", "list").stdout) == (name == "gpu")
 
 
@@ -159,7 +160,7 @@ def test_bad_input_is_one_line_there_too(container: tuple[Builder, str]) -> None
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model's bundle, made here."""
+    """A tiny model's bundle, made here, in a folder that others than its owner may read."""
     import keras
 
     from mammo_tf.imaging import Preprocessing

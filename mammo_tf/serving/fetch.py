@@ -58,7 +58,7 @@ def fetch(service: WebPeer, studies: Sequence[str], folder: str | Path, say: Say
 
 def _one(client: DICOMwebClient, host: str, study: str, place: Path) -> int:
     with _answers(host):
-        listed = {_uid(one) for one in client.search_for_instances(study_instance_uid=study, get_remaining=True)}
+        listed = _listed(client, study)
     if not listed:
         raise MammoError(
             "study_missing", f"{host} has no object of the study", "Look at the UID, and at who may see it"
@@ -79,6 +79,18 @@ def _one(client: DICOMwebClient, host: str, study: str, place: Path) -> int:
             raise MammoError("study_incomplete", sentence, "Give the same command again")
     place.chmod(0o700)
     return len(came)
+
+
+def _listed(client: DICOMwebClient, study: str) -> set[str]:
+    """SOP Instance UIDs of a study, asked for until an answer tells of none that is new: a service may tell few at a
+    time, and one that does not know `offset` tells the same for ever."""
+    found: set[str] = set()
+    while True:
+        page = client.search_for_instances(study, offset=len(found) or None)
+        new = {_uid(one) for one in page} - found
+        if not new:
+            return found
+        found |= new
 
 
 def _uid(listed: object) -> str:

@@ -1,8 +1,9 @@
-"""Results by DICOMweb: STOW-RS to the address of an archive's service."""
+"""An archive's DICOMweb service: its address, who asks, and results by STOW-RS. Studies come by `fetch`."""
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pydicom
+from dicomweb_client.session_utils import create_session
 from dicomweb_client.web import DICOMwebClient
 
 from mammo_tf.errors import MammoError
@@ -28,17 +30,20 @@ class WebPeer:
 
     @classmethod
     def parsed(cls, text: str) -> WebPeer:
-        """`https://host/path`, the address in front of `/studies`.
+        """`https://host/path`, the address in front of `/studies`; `http` to this machine alone.
 
         Raises:
             MammoError: `peer_wrong`, also for a password in the address, where others see it.
         """
         parts = urlsplit(text)
         if not parts.hostname or parts.query or parts.fragment:
-            remedy = "Such as --to https://archive/dicom-web"
+            remedy = "Such as https://archive/dicom-web"
             raise MammoError("peer_wrong", "an address of a DICOMweb service has a host, and no query", remedy)
         if parts.username or parts.password:
             raise MammoError("peer_wrong", f"{parts.hostname}: the address holds a password", f"Set {TOKEN} instead")
+        if parts.scheme != "https" and not _is_here(parts.hostname):
+            sentence = f"{parts.hostname}: http would send names, pictures and the token in the clear"
+            raise MammoError("peer_wrong", sentence, "Use https; http is for this machine, where a proxy may stand")
         return cls(text.rstrip("/"))
 
     @property
@@ -52,10 +57,12 @@ class WebPeer:
         return hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
     def client(self) -> DICOMwebClient:
-        """Asks it, once."""
+        """Asks it, once, and nobody else: where the service points to another address, that is an error."""
         token = os.environ.get(TOKEN)
+        session = create_session()
+        session.max_redirects = 0
         headers = {"Authorization": f"Bearer {token}"} if token else None
-        client = DICOMwebClient(self.url, headers=headers, timeout=TIMEOUT_S)
+        client = DICOMwebClient(self.url, session, headers=headers, timeout=TIMEOUT_S)
         client.set_http_retry_params(retry=False)  # the node tries again, and waits longer
         return client
 
@@ -72,6 +79,13 @@ class WebPeer:
             if reason != NOT_SUPPORTED:
                 raise NotTakenError(f"failure 0x{reason:04X}")
         return len(files) - len(reasons)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parsed_peer(text: str) -> Peer | WebPeer:

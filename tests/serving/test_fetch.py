@@ -38,14 +38,16 @@ class Service:
                 found = [one for one in service.files if pydicom.dcmread(one).StudyInstanceUID == study]
                 if service.fault.isdigit() or not found:
                     self.send_response(int(service.fault or 404))
+                    self.send_header("Location", "/elsewhere")
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                 elif self.path.split("?")[0].endswith("/instances"):
                     uids = [pydicom.dcmread(one).SOPInstanceUID for one in found]
                     listed = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in uids]
                     offset = int(dict(part.split("=") for part in self.path.split("?")[1].split("&"))["offset"]) \
-                        if "offset=" in self.path else 0  # fmt: skip
-                    self.answer("application/dicom+json", json.dumps(listed[offset:]).encode())
+                        if "offset=" in self.path and service.fault != "no offset" else 0  # fmt: skip
+                    told = listed[offset : offset + 1] if service.fault == "pages" else listed[offset:]
+                    self.answer("application/dicom+json", json.dumps(told).encode())
                 else:
                     sent = found[:-1] if service.fault == "fewer" else found
                     parts = [one.read_bytes() for one in sent]
@@ -129,6 +131,7 @@ def test_what_is_there_is_not_fetched_again(service: Service, tmp_path: Path, ca
         ("404", "127.0.0.1 answers HTTP 404: it has no such study"),
         ("401", "127.0.0.1 answers HTTP 401. MAMMO_TF_DICOMWEB_TOKEN holds a bearer token"),
         ("500", "127.0.0.1 answers HTTP 500"),
+        ("302", "127.0.0.1 answers HTTP 302"),
         ("fewer", "127.0.0.1 lists 2 objects of the study and sent 1 of them"),
         ("cut", "127.0.0.1 did not answer to the end"),
         ("nonsense", "127.0.0.1 sent what is not an answer of DICOMweb"),
@@ -143,9 +146,18 @@ def test_a_study_is_there_whole_or_not_at_all(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"mammo-tf: {said}")
     assert study not in line and "PID" not in line
+    assert not any(path == "/elsewhere" for path, _ in service.asked)
     assert not list((tmp_path / "fetched").rglob("*.dcm")) and not list((tmp_path / "fetched").glob("*"))
     service.fault = ""
     assert asked(service, tmp_path / "fetched", study) == 0
+
+
+@pytest.mark.parametrize("way", ["pages", "no offset"])
+def test_a_listing_comes_to_its_end(way: str, service: Service, tmp_path: Path, capsys: Any) -> None:
+    """An object at a time, or all of them however often they are asked for."""
+    service.fault = way
+    assert asked(service, tmp_path / "fetched", studies(service)[0]) == 0
+    assert capsys.readouterr().out.endswith(f"2 objects fetched to {tmp_path / 'fetched'}\n")
 
 
 def test_bad_words_and_a_service_that_is_not_there(service: Service, tmp_path: Path, capsys: Any) -> None:
@@ -155,6 +167,7 @@ def test_bad_words_and_a_service_that_is_not_there(service: Service, tmp_path: P
         (service.url, "1.2", "127.0.0.1 did not answer to the end (ConnectionError)"),
         (service.url, "1.2/series", "'1.2/series' is not a Study Instance UID"),
         ("https://me:word@archive/dicom-web", "1.2", "archive: the address holds a password"),
+        ("http://archive/dicom-web", "1.2", "archive: http would send names"),
         ("archive", "1.2", "an address of a DICOMweb service has a host"),
     ):
         assert main(["fetch", url, "--study", uid, "-o", str(tmp_path / "fetched")]) == 2

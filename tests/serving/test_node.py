@@ -244,7 +244,10 @@ def test_addresses_are_read_and_passwords_in_them_refused() -> None:
     assert parsed_peer("https://archive/dicom-web/") == WebPeer("https://archive/dicom-web")
     assert parsed_peer("https://archive/dicom-web").title == "archive"
     assert parsed_peer("PACS@h:1") == Peer("PACS", "h", 1)
-    for text in ("https://", "https://user:secret@archive/x", "https://archive/x?y=1"):
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        assert parsed_peer(f"http://{host}:8042/dicom-web").title in ("localhost", "127.0.0.1", "::1")
+    plain = [f"http://{host}/x" for host in ("archive", "10.0.0.7", "localhost.example", "127.0.0.1.example")]
+    for text in ("https://", "https://user:secret@archive/x", "https://archive/x?y=1", *plain):
         with pytest.raises(MammoError) as caught:
             parsed_peer(text)
         assert caught.value.code == "peer_wrong"
