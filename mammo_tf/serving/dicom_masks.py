@@ -121,6 +121,7 @@ def _object(
             content_description=plain(rule(model)),
             omit_empty_frames=True,
         )
+    made.ContentCreatorName = ""  # which has to be there, and nobody has drawn it
     made.PatientOrientation = image.get("PatientOrientation") or ""
     source.put_modules(made)
     _name_class(made, image)

@@ -136,6 +136,7 @@ def test_segmentations_are_the_masks_pixel_by_pixel_and_never_empty(written: dic
         assert found.shape == (1 if frames is None else 5, *mask.shape, 1)
         assert all(np.array_equal(frame[..., 0] > 0, mask) for frame in found)
         assert stored.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Lesion"
+        assert stored.ContentCreatorName == "", "a type 2: it has to be there"
     reports = reports_of(folder)
     told = {uid for report in reports.values() for uid in report.segmentations}
     assert told == {pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in regions}

@@ -1,12 +1,14 @@
-"""Results as other software sees them: dciodvfy (dicom3tools), dsrdump and dcmdump (DCMTK)."""
+"""Results as other software sees them: dciodvfy (dicom3tools), dsrdump and dcmdump (DCMTK), dicom-validator."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from mammo_tf.reading import inspect_file
@@ -56,6 +58,65 @@ def test_dciodvfy_finds_nothing_but_our_own_codes(objects: list[Path]) -> None:
         if told:
             said[f"{path.parent.name}/{path.name}"] = told
     assert said == {}
+
+
+@pytest.fixture(scope="module")
+def faults() -> Callable[[pydicom.Dataset], list[str]]:
+    """What dicom-validator says of an object: where, and what."""
+    pytest.importorskip("dicom_validator", reason="dicom-validator is not installed; make setup-long does it")
+    from dicom_edition import edition
+    from dicom_validator.validator.error_handler import NullValidationResultHandler
+    from dicom_validator.validator.iod_validator import IODValidator
+    from dicom_validator.validator.validation_result import Status
+
+    info = edition()
+
+    def said(one: pydicom.Dataset) -> list[str]:
+        result = IODValidator(one, info, error_handler=NullValidationResultHandler()).validate()
+        assert result.status in (Status.Passed, Status.Failed)
+        found = (result.module_errors or {}).items()
+        return [f"{module} {tag} {error.code.name}" for module, errors in found for tag, error in errors.items()]
+
+    return said
+
+
+def test_dicom_validator_finds_nothing(objects: list[Path], faults: Callable[[pydicom.Dataset], list[str]]) -> None:
+    """By the edition of the standard of dicom-standard's wheel."""
+    said = {f"{path.parent.name}/{path.name}": faults(pydicom.dcmread(path)) for path in objects}
+    assert {name: found for name, found in said.items() if found} == {}
+
+
+def without(one: pydicom.Dataset, kind: str, lost: str) -> pydicom.Dataset:
+    """An object whose content items of a value type have lost an element, at every depth; or the object, of ''."""
+    if one.get("ValueType", "") == kind and lost in one:
+        delattr(one, lost)
+    for item in one.get("ContentSequence", []):
+        without(item, kind, lost)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "lost"),
+    [
+        ("report", "NUM", "MeasuredValueSequence"),
+        ("report", "CODE", "ConceptCodeSequence"),
+        ("report", "IMAGE", "ReferencedSOPSequence"),
+        ("report", "CONTAINER", "ContinuityOfContent"),
+        ("report", "CONTAINER", "PatientID"),
+        ("report", "UIDREF", "UID"),
+        ("region", "", "ContentCreatorName"),
+        ("region", "", "SegmentSequence"),
+        ("capture", "", "ConversionType"),
+    ],
+)
+def test_dicom_validator_finds_what_is_lost(
+    name: str, kind: str, lost: str, objects: list[Path], faults: Callable[[pydicom.Dataset], list[str]]
+) -> None:
+    """So that its silence means something."""
+    path = next(one for one in objects if one.name.startswith(name))
+    found = faults(without(pydicom.dcmread(path), kind, lost))
+    tag = str(pydicom.tag.Tag(lost))
+    assert any(tag in one and one.endswith("TagMissing") for one in found), found
 
 
 def test_dcmtk_reads_every_object(objects: list[Path]) -> None:
