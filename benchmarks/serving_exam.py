@@ -53,7 +53,7 @@ def peer_started(python: str, path: Path, folder: Path) -> tuple[int, subprocess
 
     model = load_model(path)
     assert model.preprocessing is not None
-    probes = [np.asarray(model.preprocessing.intensity(np.full((1, 1, 1), grey, np.float32))) for grey in (0.0, 1.0)]
+    probes = [np.asarray(model.preprocessing.intensity(np.full((1, 1), grey, np.float32))) for grey in (0.0, 1.0)]
     shift, scale = (np.broadcast_to(one.ravel(), 3).astype(np.float32) for one in (probes[0], probes[1] - probes[0]))
     arrays = {f"w{number}": array for number, array in enumerate(model.model.get_weights())}
     np.savez(folder / "weights.npz", scale=scale, shift=shift, **arrays)

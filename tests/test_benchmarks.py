@@ -25,7 +25,7 @@ LONG = (
     TWO_NETWORKS, "spottune.py", "records_stream.py", "predict_exam.py", "patches.py", "stitching.py",
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
     "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py", "shift_pictures.py",
-    "ladder.py", "serving_load.py", "reading_speed.py", "accelerator.py", "prepare_scale.py",
+    "ladder.py", "serving_load.py", "serving_peer_load.py", "reading_speed.py", "accelerator.py", "prepare_scale.py",
 )  # fmt: skip
 TINY = {
     "accelerator.py": ["--quick", "--peer-python", "none"],
@@ -47,6 +47,7 @@ TINY = {
     "shift_pictures.py": ["--quick"],
     "ladder.py": ["--quick"],
     "serving_load.py": ["--requests", "60", "--callers", "2"],
+    "serving_peer_load.py": ["--peer-python", "none", "--rounds", "1", "--requests", "16", "--callers", "2"],
     "spottune.py": ["--quick"],
     "prepare_scale.py": ["--quick"],
     "stitching.py": ["--quick"],
