@@ -24,7 +24,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BASE, IMAGE = "docker.io/library/debian:bookworm-slim", "localhost/mammo_tf:"
-NEEDED_BYTES = {"cpu": 15e9, "gpu": 45e9}
+NEEDED_BYTES = {"cpu": 15e9, "gpu": 50e9}
 CERTIFICATES = "/mnt/pip-certificates.crt"
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]

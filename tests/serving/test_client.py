@@ -106,6 +106,20 @@ def test_pictures_that_the_server_prepares(
         same(pd.read_csv(tmp_path / "p.csv"), here)
 
 
+def test_slices_that_are_files_are_one_picture(
+    to_server: Callable[..., Client], served: dict[str, Any], golden: Path, tmp_path: Path
+) -> None:
+    """Tomosynthesis as CT images, one a slice: the score of the volume, as `predict` has it."""
+    shutil.copytree(golden / "dicom" / "dbt" / "ct_per_slice", tmp_path / "in" / "series")
+    assert predict(served["bundle"], tmp_path / "in", tmp_path / "here.csv", workers=1).images == 1
+    with to_server("grpc", "tiny") as client:
+        scorer = remote_scorer(client, served["bundle"])
+        assert predict(scorer, tmp_path / "in", tmp_path / "there.csv", workers=1, by_exam=True).images == 1
+    here, there = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("here", "there"))
+    np.testing.assert_allclose(there["score"], here["score"], rtol=0, atol=1e-5)
+    pd.testing.assert_frame_equal(there.drop(columns="score"), here.drop(columns="score"))
+
+
 @pytest.mark.parametrize("road", ROADS)
 def test_the_python_client(
     road: str, to_server: Callable[..., Client], served: dict[str, Any], film_files: list[Path]

@@ -350,3 +350,21 @@ def test_slices_that_come_one_by_one_are_one_volume(kind: str, scorer: Scorer, t
     }
     assert slices <= evidence
     assert not (spool / "log" / "rejects.csv").is_file() or pd.read_csv(spool / "log" / "rejects.csv").empty
+
+
+def test_slices_of_something_else_are_refused(scorer: Scorer, tmp_path: Path) -> None:
+    """CT images that name no breast, in a study without mammograms: taken, never scored, told by one code."""
+    spool, files = tmp_path / "spool", []
+    for path in sorted((Path(__file__).parents[1] / "golden" / "dicom" / "dbt" / "ct_per_slice").iterdir()):
+        one = pydicom.dcmread(path)
+        one.Modality, one.BodyPartExamined, one.SeriesDescription = "CT", "CHEST", "Thorax"
+        one.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        del one.AnatomicRegionSequence, one.ViewCodeSequence, one.ViewPosition
+        files.append(tmp_path / f"{path.name}.dcm")
+        one.save_as(files[-1])
+    with archive() as found, running(scorer, settings_of(spool, found.port)) as node:
+        assert set(send(node.port, files)) == {0}
+        wait_for(lambda: is_empty(spool) and "unusable" in set(receipts(spool)["event"]))
+    assert not found.objects
+    rejects = pd.read_csv(spool / "log" / "rejects.csv")
+    assert set(rejects["code"]) == {"wrong_modality"}
