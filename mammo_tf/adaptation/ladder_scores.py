@@ -28,9 +28,10 @@ def site_scores(model: ModelFile, site: Site, folder: Path) -> pd.DataFrame:
     """Predictions of validation and test, and of every training picture, labelled or not; read where they are there."""
     paths = [folder / f"predictions_{split}.csv" for split in ("train", *EVALUATED)]
     if not all(path.is_file() for path in (*paths, folder / "metrics.json")):
-        write_predictions(every_score(model, site.records, site.recipe, "train"), paths[0])
         found = measured_as_it_came(model, site.records, site.recipe, folder)
         enter_measurement(found.card, found.predictions, site, folder)
+        # last: who finds it finds that the measurement was entered
+        write_predictions(every_score(model, site.records, site.recipe, "train"), paths[0])
     return pd.concat([read_predictions(path, unlabelled=True) for path in paths], ignore_index=True)
 
 

@@ -106,9 +106,11 @@ def _at_site_2(folder: Path, size: DemoSize, seed: int, data: dict[str, Path], s
     """The model of site 1 at site 2, in every way; gives the adapted one."""
     quiet = Steps(folder, lambda _: None)
     matched = folder / "site_2_matched"
-    quiet.once("histogram matching", matched / "metrics.json", lambda: _matching(matched, data, source, say))
+    quiet.once(
+        "histogram matching", (matched / "metrics.json").is_file(), lambda: _matching(matched, data, source, say)
+    )
     found = (folder / "harmonising.json").resolve()  # the same, whatever folder it is called from
-    quiet.once("harmonising", found, lambda: _harmonising(found, data, say))
+    quiet.once("harmonising", found.is_file(), lambda: _harmonising(found, data, say))
     run(harmonised_recipe(found), folder / HARMONISED, data[TARGET], source, say=say)
     return run(seeded(adaptation_recipe(size, found), seed), folder / ADAPTED, data[TARGET], source, say=say)
 
@@ -185,7 +187,7 @@ def _exported(folder: Path, name: str, data: Path) -> Path:
             parts=page_alone(folder / name),
         )  # fmt: skip
 
-    Steps(folder, lambda _: None).once("export", root / "1", export)
+    Steps(folder, lambda _: None).once("export", (root / "1").is_dir(), export)
     return root
 
 

@@ -5,10 +5,12 @@ An experiment claims its folder (`files.claim`) and then goes through its steps 
     with claim(folder, DEMO, asked):
         steps = Steps(folder, say, total=2)
         study = steps.resumed("a synthetic study", lambda: make_study(folder / "study", ...))
-        steps.once("the report", folder / "report.html", lambda: write_report(...))
+        steps.once("a model", run_ended(folder / "model"), lambda: run(..., folder / "model"))
+        steps.once("the report", (folder / "report.html").is_file(), lambda: write_report(...))
 
-A step that is finished is found by what it writes last, or continues by itself, as studies, records and runs do. So an
-experiment that was stopped continues where it was, and one that is finished answers from what lies there.
+A step that is finished is found by what it writes last (`run_ended` and `records_whole` know it), or continues by
+itself, as studies, records and runs do. So an experiment that was stopped continues where it was, and one that is
+finished answers from what lies there.
 """
 
 from __future__ import annotations
@@ -18,11 +20,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mammo_tf.errors import MammoError
 from mammo_tf.files import read_json, write_json
+from mammo_tf.recipes.proof import PROOF
+from mammo_tf.records.index import INDEX
 
 Result = TypeVar("Result")
 Say = Callable[[str], None]
 SECONDS = "seconds.json"
+
+
+def run_ended(folder: Path) -> bool:
+    """Whether a run has left all that it leaves: metrics and model come before the proof."""
+    return (folder / PROOF).is_file()
+
+
+def records_whole(folder: Path) -> bool:
+    """Whether `prepare` has ended: its index is there from the beginning. It mends a damaged one by itself."""
+    try:
+        return read_json(folder / INDEX).get("complete") is True
+    except (MammoError, AttributeError):
+        return False
 
 
 class Steps:
@@ -39,15 +57,14 @@ class Steps:
         self.folder, self.say, self.total = folder, say, total
         self._number = 0
 
-    def once(self, name: str, mark: Path, work: Callable[[], Any]) -> None:
+    def once(self, name: str, done: bool, work: Callable[[], Any]) -> None:
         """Does a step unless what it leaves last is there.
 
         Args:
             name: of the step, a line.
-            mark: the file or folder that it writes last.
+            done: whether what it writes last is there; a file that is there earlier says nothing.
             work: does it.
         """
-        done = mark.exists()
         if self.total is not None or not done:
             self._tell(name)
         if not done:

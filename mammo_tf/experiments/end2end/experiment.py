@@ -29,7 +29,7 @@ from mammo_tf.experiments.end2end.recipes import (
 )
 from mammo_tf.experiments.end2end.rows import seed_numbers
 from mammo_tf.experiments.end2end.tables import write_tables
-from mammo_tf.experiments.steps import Steps
+from mammo_tf.experiments.steps import Steps, records_whole, run_ended
 from mammo_tf.experiments.study_recipes import Say, deeper, prepare_site, score_site, seeded
 from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, atomic_path, claim, read_json, write_json
@@ -134,11 +134,11 @@ def _one_seed(place: Path, size: ThesisSize, seed: int, given: Sites | None, wor
         for names in ("34", "32"):
             out = place / f"radiomics_{names}"
             work = partial(_radiomics, place, out, names, sites, size)
-            steps.once(f"baseline + radiomics, {names} features", out / "model" / DESCRIPTION, work)
+            steps.once(f"baseline + radiomics, {names} features", (out / "model" / DESCRIPTION).is_file(), work)
     for recipe in _adaptations(sites, size):
         out = place / recipe.name
         train = partial(_trained, recipe, out, sites.target, sites.start_2, size, seed, say)
-        steps.once(recipe.about, out / "comparison.json", train)
+        steps.once(recipe.about, run_ended(out), train)
     numbers = seed_numbers(place, size.families, Resampling(size.replicates, also_cases=True))
     write_json(place / NUMBERS, numbers | {"counts": _all_counts(sites)})
 
@@ -162,16 +162,16 @@ def _phantom_sites(place: Path, size: ThesisSize, seed: int, workers: int, steps
         study = target_study(place / "study_target", size, seed, workers)
         extract_features(study, place / "study_target", features, Extraction("34"), workers)
 
-    steps.once("synthetic source sites", records[SOURCE_2] / "index.json", sources)
-    steps.once("synthetic target, matched pairs", records[TARGET] / "index.json", target)
-    steps.once("radiomic features of the target", features.with_suffix(".json"), radiomics)
+    steps.once("synthetic source sites", records_whole(records[SOURCE_2]), sources)
+    steps.once("synthetic target, matched pairs", records_whole(records[TARGET]), target)
+    steps.once("radiomic features of the target", features.with_suffix(".json").is_file(), radiomics)
     one, two = place / "source_1", place / "source_2"
     steps.once(
-        "source model 1", one / "model.keras",
+        "source model 1", run_ended(one),
         lambda: _trained(source_1_recipe(size), one, records[SOURCE_1], None, size, seed, steps.say),
     )  # fmt: skip
     steps.once(
-        "source model 2, the baseline", two / "comparison.json",
+        "source model 2, the baseline", run_ended(two),
         lambda: _trained(source_2_recipe(size), two, records[SOURCE_2], one, size, seed, steps.say),
     )  # fmt: skip
     return Sites(records[TARGET], one, two, records[SOURCE_1], records[SOURCE_2], features)
@@ -234,7 +234,7 @@ def _scores(place: Path, sites: Sites, size: ThesisSize, steps: Steps) -> None:
             out = place / name
             steps.once(
                 name.replace("_", " "),
-                out / "metrics.json",
+                (out / "metrics.json").is_file(),
                 partial(_scored, model, data, _scoring(name, size), out, splits),
             )
 

@@ -32,7 +32,7 @@ from mammo_tf.experiments.ffdm_to_dbt.recipes import (
 from mammo_tf.experiments.ffdm_to_dbt.rows import seed_numbers
 from mammo_tf.experiments.ffdm_to_dbt.study import prepare_modality, synthetic_study, with_both
 from mammo_tf.experiments.ffdm_to_dbt.tables import LADDER_NUMBERS, NUMBERS, write_tables
-from mammo_tf.experiments.steps import Steps
+from mammo_tf.experiments.steps import Steps, records_whole, run_ended
 from mammo_tf.experiments.study_recipes import Say, deeper, score_site, seeded
 from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, claim, digest, write_json
@@ -128,21 +128,21 @@ def _paper_rows(
         for modality, target in records.items():
             prepare_modality(manifest, root, target, modality, size, workers)
 
-    steps.once("both modalities of the study", records[DBT] / "index.json", prepared)
+    steps.once("both modalities of the study", records_whole(records[DBT]), prepared)
     say = steps.say
     train = partial(_trained, size=size, seed=seed, say=say)
     base, start, matched = place / "base", place / "base" / "model.keras", place / "matched.keras"
-    steps.once("base", base / "metrics.json", partial(train, base_recipe(size), base, records[FFDM]))
-    steps.once("histogram matching", matched, partial(_match, start, matched, records, size, seed, say))
+    steps.once("base", run_ended(base), partial(train, base_recipe(size), base, records[FFDM]))
+    steps.once("histogram matching", matched.is_file(), partial(_match, start, matched, records, size, seed, say))
     for name, model in (("mip", start), ("matched", matched)):
         scored = partial(_scored, model, records[DBT], scored_recipe(size), place / name)
-        steps.once(f"{name}: test only", place / name / "metrics.json", scored)
+        steps.once(f"{name}: test only", (place / name / "metrics.json").is_file(), scored)
         for recipe in (last_layer_recipe(size), spottune_recipe(size)):
             out = place / f"{name}_{recipe.name}"
-            steps.once(f"{name}: {recipe.about}", out / "proof.json", partial(train, recipe, out, records[DBT], model))
+            steps.once(f"{name}: {recipe.about}", run_ended(out), partial(train, recipe, out, records[DBT], model))
         out = place / f"{name}_spottune"
         steps.once(
-            f"{name}: policies", out / "policies.csv",
+            f"{name}: policies", (out / "policies.csv").is_file(),
             partial(write_policies, out / "model.keras", records[DBT], scored_recipe(size), out / "policies.csv"),
         )  # fmt: skip
     write_json(place / NUMBERS, seed_numbers(place, size.replicates))

@@ -32,7 +32,7 @@ from mammo_tf.experiments.mln_net.rows import EVERY_ROW, ROWS, Row
 from mammo_tf.experiments.mln_net.sizes import MACHINES, SOURCES, TARGETS, MlnSize
 from mammo_tf.experiments.mln_net.study import machine_rows, synthetic_study
 from mammo_tf.experiments.mln_net.tables import NUMBERS, row_numbers, write_tables
-from mammo_tf.experiments.steps import Steps
+from mammo_tf.experiments.steps import Steps, records_whole, run_ended
 from mammo_tf.experiments.study_recipes import Say, deeper, seeded
 from mammo_tf.fields import to_json
 from mammo_tf.files import Kind, claim, digest, write_json
@@ -121,7 +121,7 @@ def _one_source(
             manifest, root = read_manifest(given.manifest), given.root
         _prepared(manifest, root, prepared, size, workers)
 
-    steps.once("the study, on every machine", prepared[TARGETS[source][-1]] / "index.json", study)
+    steps.once("the study, on every machine", records_whole(prepared[TARGETS[source][-1]]), study)
     rows = with_untouched(rows)
     looks: dict[str, Path] = {}
     if any(row.harmonised for row in rows):
@@ -131,7 +131,7 @@ def _one_source(
         base = next(one for one in EVERY_ROW if one.key == row.trained) if row.trained else row
         trained = place / source / base.key
         training = partial(_trained, base.recipe(size), trained, prepared[source], seed, say)
-        steps.once(f"{base.title}: trained on {source}", trained / "metrics.json", training)
+        steps.once(f"{base.title}: trained on {source}", run_ended(trained), training)
         for machine, records in prepared.items():
             if row.harmonised and machine not in looks:
                 continue
@@ -139,7 +139,7 @@ def _one_source(
             scored = partial(_scored, trained / "model.keras", records, row.recipe(size), out)
             if row.harmonised:
                 scored = partial(scored, look=looks[machine])
-            steps.once(f"{row.title}: {source} to {machine}", out / "metrics.json", scored)
+            steps.once(f"{row.title}: {source} to {machine}", (out / "metrics.json").is_file(), scored)
             if not (out / NUMBERS).is_file():
                 write_json(out / NUMBERS, row_numbers(out))
             if row.harmonised and not (out / PAIRED).is_file():
@@ -161,7 +161,7 @@ def _unlabelled(steps: Steps, place: Path, size: MlnSize, seed: int, workers: in
     def study() -> None:
         _prepared(unlabelled_study(place / "study", size, seed, workers), place / "study", prepared, size, workers)
 
-    steps.once("women without a label, on every machine", prepared[MACHINES[-1]] / "index.json", study)
+    steps.once("women without a label, on every machine", records_whole(prepared[MACHINES[-1]]), study)
     return prepared
 
 
@@ -174,7 +174,7 @@ def _looks(steps: Steps, place: Path, source: str, trained_on: Path, unlabelled:
             steps.say(f"{machine} is not harmonised to {source}: {count} patients of training, {FEWEST} are the fewest")
             continue
         fitted = partial(write_harmonising, trained_on, records, path, deeper(steps.say))
-        steps.once(f"harmonising: {machine} to {source}", path, fitted)
+        steps.once(f"harmonising: {machine} to {source}", path.is_file(), fitted)
         found[machine] = path
     return found
 

@@ -208,8 +208,7 @@ def test_parts_are_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_training_that_is_taken_over_is_done_where_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    (tmp_path / "prepared" / FILM).mkdir(parents=True)
-    (tmp_path / "prepared" / FILM / "index.json").touch()
+    write_json(tmp_path / "prepared" / FILM / "index.json", {"complete": True})
     monkeypatch.setattr(experiment, "_trained", lambda recipe, out, *rest: done.append(f"{recipe.name} in {out.name}"))
     monkeypatch.setattr(experiment, "_scored", lambda model, *rest: done.append(f"scored {model.parent.name}"))
     monkeypatch.setattr(experiment, "row_numbers", lambda out: {})
@@ -232,7 +231,7 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def trained(recipe: Recipe, out: Path, *rest: object) -> None:
         done.append(f"trained {out.name}")
-        write_json(out / "metrics.json", {})
+        write_json(out / "proof.json", {})
 
     monkeypatch.setattr(experiment, "_trained", trained)
     monkeypatch.setattr(experiment, "_scored", scored)
@@ -246,8 +245,8 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_harmonised_row_trains_nothing_and_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = _stand_ins(monkeypatch)
     for place in ("prepared", "unlabelled/prepared"):
-        write_json(tmp_path / place / FILM / "index.json", {})
-    write_json(tmp_path / FFDM / "swin_unet" / "metrics.json", {})  # trained before such rows were thought of
+        write_json(tmp_path / place / FILM / "index.json", {"complete": True})
+    write_json(tmp_path / FFDM / "swin_unet" / "proof.json", {})  # trained before such rows were thought of
     chosen = [row for row in ROWS if row.key == "swin_unet_harmonised"]
     arguments = (tmp_path, SMOKE, 1, FFDM, chosen, None, 1, lambda line: None)
     experiment._one_source(*arguments)
@@ -269,7 +268,7 @@ def test_every_size_has_women_enough_to_harmonise(size: MlnSize) -> None:
 def test_a_machine_of_too_few_training_patients_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done, said = _stand_ins(monkeypatch), list[str]()
     place = tmp_path / "few"
-    write_json(place / "prepared" / FILM / "index.json", {})
+    write_json(place / "prepared" / FILM / "index.json", {"complete": True})
     given = experiment.Given(tmp_path / "manifest.csv", tmp_path)
     chosen = [row for row in ROWS if row.key == "mln_net_harmonised"]
     experiment._one_source(place, SMOKE, 1, FFDM, chosen, given, 1, said.append)
