@@ -31,7 +31,10 @@ from mammo_tf.recipes.runner import digest_of_input
 
 Say = Callable[[str], None]
 SECONDS = "rung.json"
-NOT_THE_RUNG = ("disk_full", "read_only", "folder_busy", "checkpoint_damaged", "checkpoint_differs", "json_broken")
+NOT_THE_RUNG = (
+    "disk_full", "read_only", "folder_busy", "checkpoint_damaged", "checkpoint_differs", "json_broken",
+    "predictions_damaged",
+)  # fmt: skip
 ASKED = Kind(
     "request.json", "ladder", "the ladder of another model or site", "other_ladder",
     "Name another folder with -o, or remove this one",

@@ -12,6 +12,7 @@ import tensorflow as tf
 from mammo_tf.adaptation.rungs.rung import Climbed, Rung, Say, Site
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import read_predictions, write_predictions
+from mammo_tf.files import digest, read_json, write_json
 from mammo_tf.models import rebuild
 from mammo_tf.recipes.proof import count_measurement
 from mammo_tf.recipes.recipe import Recipe
@@ -21,6 +22,7 @@ from mammo_tf.records import Records
 from mammo_tf.training import Classification, ModelCard, ModelFile
 from mammo_tf.training.tasks import Scoring
 
+SEAL = "scores.json"
 CROSS_VALIDATED, BLIND = "cross_validated.csv", "predictions_anywhere.csv"
 
 
@@ -32,7 +34,34 @@ def site_scores(model: ModelFile, site: Site, folder: Path) -> pd.DataFrame:
         enter_measurement(found.card, found.predictions, site, folder)
         # last: who finds it finds that the measurement was entered
         write_predictions(every_score(model, site.records, site.recipe, "train"), paths[0])
-    return pd.concat([read_predictions(path, unlabelled=True) for path in paths], ignore_index=True)
+        _seal(*paths)
+    return pd.concat([_sealed(path, unlabelled=True) for path in paths], ignore_index=True)
+
+
+def _seal(*paths: Path) -> None:
+    """Keeps digests of tables of one folder next to them: a digit that changes is not seen by who reads a table."""
+    seal = paths[0].parent / SEAL
+    write_json(seal, {"sha256": _digests(seal) | {path.name: digest(path) for path in paths}})
+
+
+def _digests(seal: Path) -> dict[str, str]:
+    """What is kept; nothing in a folder of before."""
+    known = read_json(seal) if seal.is_file() else {}
+    kept = known.get("sha256") if isinstance(known, dict) else None
+    return kept if isinstance(kept, dict) else {}
+
+
+def _sealed(path: Path, unlabelled: bool = False) -> pd.DataFrame:
+    """A table that is as it was written.
+
+    Raises:
+        MammoError: `predictions_damaged`; those of `read_predictions`.
+    """
+    kept = _digests(path.parent / SEAL)
+    if path.name in kept and kept[path.name] != digest(path):
+        sentence = f"{path} is not what was written there"
+        raise MammoError("predictions_damaged", sentence, "Remove it, and the rung is scored again")
+    return read_predictions(path, unlabelled=unlabelled)
 
 
 def enter_measurement(card: ModelCard, predictions: pd.DataFrame, site: Site, folder: Path) -> None:
@@ -86,7 +115,8 @@ def matching_scores(model: ModelFile, site: Site, folder: Path, predictions: pd.
         path = folder / BLIND
         if not path.is_file():
             write_predictions(every_score(model, site.records, blind(site.recipe), "train"), path)
-        return read_predictions(path, unlabelled=True)
+            _seal(path)
+        return _sealed(path, unlabelled=True)
     return predictions[predictions["split"] == "train"]
 
 
@@ -126,7 +156,8 @@ def choosing_scores(rung: Rung, climbed: pd.DataFrame, site: Site, folds: int | 
             parts.append(_scored(found, part))
         pooled = pd.concat(parts, ignore_index=True).assign(split="validation")
         write_predictions(pooled, folder / CROSS_VALIDATED)
-    return read_predictions(folder / CROSS_VALIDATED)
+        _seal(folder / CROSS_VALIDATED)
+    return _sealed(folder / CROSS_VALIDATED)
 
 
 def _scored(found: Climbed, part: Site) -> pd.DataFrame:
@@ -172,4 +203,5 @@ def old_scores(climbed: Climbed, old: Records, site: Site, folder: Path) -> pd.D
     path = folder / "old" / "predictions_test.csv"
     if not (path.parent / "metrics.json").is_file():
         measured_as_it_came(climbed.at_the_old_site(site.model), old, site.recipe, path.parent, ("test",))
-    return read_predictions(path)
+        _seal(path)
+    return _sealed(path)

@@ -1,6 +1,7 @@
 """The ladder on two little sites: what it leaves, what it resumes, what it refuses."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -390,3 +391,20 @@ def test_what_says_no_seconds_is_told(content: str, tmp_path: Path) -> None:
     with pytest.raises(MammoError, match="does not say how many seconds its rung took") as caught:
         _seconds(tmp_path, 0.0)
     assert caught.value.code == "json_broken"
+
+
+def test_a_digit_that_changed_in_kept_scores_is_told(climbed, places, tmp_path):
+    """It would still be a table of scores, and give another threshold; removed, the same comes again."""
+    folder = tmp_path / "ladder"
+    shutil.copytree(climbed[0], folder)
+    for name in ("rungs/last_layer/predictions_validation.csv", "rungs/last_layer/cross_validated.csv"):
+        path = folder / name
+        whole = path.read_text()
+        at = whole.rindex(".") + 3
+        path.write_text(whole[:at] + str((int(whole[at]) + 5) % 10) + whole[at + 1 :])
+        error = refusal(lambda: adapt(places, folder, SETTINGS, rungs=CLIMBED, say=lambda line: None))
+        assert error.code == "predictions_damaged" and str(path) in error.sentence
+        path.unlink()
+        again = adapt(places, folder, SETTINGS, rungs=CLIMBED, say=lambda line: None)
+        assert path.read_text() == whole
+        assert again["rungs"] == climbed[1]["rungs"]
