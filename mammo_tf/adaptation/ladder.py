@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 SECONDS = "rung.json"
 NOT_THE_RUNG = (
     "disk_full", "read_only", "folder_busy", "checkpoint_damaged", "checkpoint_differs", "json_broken",
-    "predictions_damaged",
+    "predictions_damaged", "device_lost",
 )  # fmt: skip
 ASKED = Kind(
     "request.json", "ladder", "the ladder of another model or site", "other_ladder",
@@ -151,15 +151,15 @@ def _one(grounds: Grounds, rung: Rung, folds: int | None, before: Sequence[Step]
         predictions = before[0].predictions if shared else site_scores(climbed.model, site, folder)
         assert predictions is not None  # of `untouched`, which is always first and always applies
         choosing = choosing_scores(rung, predictions, site, folds, say)
+        scored_as = before[0].rung.name if shared else rung.name
+        unlabelled = None
+        if climbed.way == MATCHED:
+            unlabelled = matching_scores(climbed.model, site, site.rung_folder(scored_as), predictions)
     except MammoError as error:
         done_before = (folder / SECONDS).is_file()  # then what lies there is damaged, and says nothing of the rung
         if rung.name == "untouched" or error.code in NOT_THE_RUNG or done_before:
             raise
         return Step(rung, error.sentence)
-    scored_as = before[0].rung.name if shared else rung.name
-    unlabelled = None
-    if climbed.way == MATCHED:
-        unlabelled = matching_scores(climbed.model, site, site.rung_folder(scored_as), predictions)
     thresholds = thresholds_of(climbed.way, site, predictions, unlabelled)
     return Step(rung, "", climbed, predictions, choosing, thresholds, _seconds(folder, begun), scored_as)
 

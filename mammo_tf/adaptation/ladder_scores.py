@@ -201,7 +201,7 @@ def fold(site: Site, folds: int, number: int) -> Records:
 def old_scores(climbed: Climbed, old: Records, site: Site, folder: Path) -> pd.DataFrame:
     """Predictions of the old site's test split by what the old site's pictures get after a rung."""
     path = folder / "old" / "predictions_test.csv"
-    if not (path.parent / "metrics.json").is_file():
+    if not (path.is_file() and (path.parent / "metrics.json").is_file()):
         measured_as_it_came(climbed.at_the_old_site(site.model), old, site.recipe, path.parent, ("test",))
         _seal(path)
     return _sealed(path)

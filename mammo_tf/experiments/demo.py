@@ -206,7 +206,6 @@ TABLES = {
     "site 2, adapted with labels": ADAPTED,
 }
 OF_VERDICT = ("site 1, its own model", "site 2, untouched", "site 2, harmonised without a label")
-CHANCE = 0.5  # AUC
 PAIRS = (
     ("harmonised without a label minus untouched", "site 2, untouched", "site 2, harmonised without a label"),
     ("adapted with labels minus untouched", "site 2, untouched", "site 2, adapted with labels"),
@@ -270,12 +269,12 @@ def verdict(home: Number, untouched: Number, harmonised: Number, gain: Number) -
         gain: paired difference of the last two.
     """
     low, high = gain.get("low"), gain.get("high")
-    if low is not None and low > 0 and (harmonised.get("low") or 0) > CHANCE:
-        claim = "Without a single label the model is of use at the new site"
+    if low is not None and low > 0:
+        claim = "Without a single label the model is shown to do better at the new site"
     elif high is not None and high < 0:
-        claim = "Harmonising makes the model worse at the new site"
+        claim = "Harmonising is shown to make the model worse at the new site"
     else:
-        claim = "Harmonising is not shown to make the model of use at the new site"
+        claim = "Harmonising is not shown to help the model at the new site"
     return (
         f"{claim}: its AUC of breasts is {number_text(harmonised)} on harmonised pictures, {number_text(untouched)} "
         f"untouched, and {number_text(home)} at home."

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Self, get_type_hints
 import mammo_tf
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import convert, to_json
-from mammo_tf.files import atomic_path, text_digest
+from mammo_tf.files import atomic_path, disk_errors, text_digest
 from mammo_tf.guard import each_file
 from mammo_tf.json_text import parsed_json
 from mammo_tf.reading.dicom_file import open_dicom, refusals
@@ -63,7 +63,8 @@ class SeenBefore:
         self._kept: dict[str, int] = {}
         self._head = {"format": FORMAT, "made_by": made_by(), "root": str(root.resolve()), "key": ""}
         if path is not None:
-            self._new = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+            with disk_errors(tempfile.gettempdir()):
+                self._new = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
             self._head["key"] = key_fingerprint()
             with suppress(OSError):  # what cannot be read is read again from the files
                 self._before = self._open.enter_context(path.open("rb"))
@@ -97,7 +98,7 @@ class SeenBefore:
                     answer = answer._replace(slice_of=keyed_hash("series", answer.slice_of))
                 self._keep(asked, place, next(stamps), answer, began_ns)
             else:
-                self._new.write(self._kept_line(place))
+                self._put(self._kept_line(place))
                 if isinstance(answer, Seen):
                     told = asked.told.get("patient_id")
                     answer = answer._replace(patient=told or patients.get(answer.facts.patient_id, ""))
@@ -107,10 +108,15 @@ class SeenBefore:
         """Keeps what was seen, in place of what was kept before."""
         if self.path is None:
             return
-        self._new.seek(0)
+        with disk_errors(tempfile.gettempdir()):
+            self._new.seek(0)  # what is buffered is written first
         with atomic_path(self.path) as beside, beside.open("wb") as stream:
             stream.write(_line(self._head))
             shutil.copyfileobj(self._new, stream)
+
+    def _put(self, line: bytes) -> None:
+        with disk_errors(tempfile.gettempdir()):
+            self._new.write(line)
 
     def _place(self, asked: Asked) -> str:
         place = asked.path.relative_to(self.root).as_posix()
@@ -136,7 +142,7 @@ class SeenBefore:
         latest = max(max(changed, moved) for _, _, changed, moved in stamps)
         if latest > began_ns - YOUNG_S * 1e9 or _stamps(asked) != stamps:
             return
-        self._new.write(_line(place)[:-1] + b"\t" + _line([stamps, _asked(asked), _written(answer)]))
+        self._put(_line(place)[:-1] + b"\t" + _line([stamps, _asked(asked), _written(answer)]))
 
     def _patients(self, known: Iterable[tuple[Asked, Answer | None]], workers: int) -> dict[str, str]:
         """The archive's words for patients, by their hash, each from one header."""

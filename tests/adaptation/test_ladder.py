@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from mammo_tf.adaptation.ladder_settings import LadderSettings
 from mammo_tf.adaptation.ladder_site import Places, measuring_recipe, open_grounds
 from mammo_tf.adaptation.ladder_thresholds import thresholds_of
 from mammo_tf.adaptation.rungs import RUNGS
-from mammo_tf.adaptation.rungs.batch_statistics import normalisations_of, with_statistics_of
+from mammo_tf.adaptation.rungs.batch_statistics import BatchStatistics, normalisations_of, with_statistics_of
 from mammo_tf.adaptation.rungs.rung import look_of
 from mammo_tf.cli.main import main
 from mammo_tf.data import Augmentation
@@ -408,3 +409,26 @@ def test_a_digit_that_changed_in_kept_scores_is_told(climbed, places, tmp_path):
         again = adapt(places, folder, SETTINGS, rungs=CLIMBED, say=lambda line: None)
         assert path.read_text() == whole
         assert again["rungs"] == climbed[1]["rungs"]
+
+
+@pytest.mark.parametrize("code", ["device_lost", "device_full"])
+def test_a_lost_device_is_not_a_rung_that_does_not_apply(code, places, tmp_path, monkeypatch):
+    """Else another ladder would be climbed, and another rung be chosen, because a card failed; a rung that is too
+    large for the card says so, and the others are climbed."""
+    monkeypatch.setattr(BatchStatistics, "climb", lambda *_: (_ for _ in ()).throw(MammoError(code, "a card", "look")))
+    asked = (places, tmp_path / "out", SETTINGS)
+    climb = partial(adapt, *asked, rungs=("batch_statistics",), say=lambda line: None)
+    if code == "device_lost":
+        assert refusal(climb).code == code
+    else:
+        assert climb()["rungs"][1]["why_not"] == "a card"
+
+
+def test_scores_of_the_old_site_that_are_gone_are_made_again(climbed, places, tmp_path):
+    folder = tmp_path / "ladder"
+    shutil.copytree(climbed[0], folder)
+    path = folder / "rungs" / "untouched" / "old" / "predictions_test.csv"
+    whole = path.read_text()
+    path.unlink()
+    adapt(places, folder, SETTINGS, rungs=CLIMBED, say=lambda line: None)
+    assert path.read_text() == whole

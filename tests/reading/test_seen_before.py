@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import shutil
@@ -209,3 +211,17 @@ def test_every_answer_comes_back_as_it_was(answer: Seen | MammoError, tmp_path: 
 
 def said(error: MammoError | None) -> tuple[str, ...]:
     return () if error is None else (error.code, error.sentence, error.remedy)
+
+
+def test_a_full_temporary_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(seen_before.tempfile, "TemporaryFile", Full)
+    (tmp_path / "a").touch()
+    asked = Asked(tmp_path / "a", {}, False)
+    old = time.time_ns() + int(60e9)
+    with SeenBefore(tmp_path / "seen.jsonl", tmp_path) as seen, pytest.raises(MammoError) as caught:
+        seen._keep(asked, "a", seen_before._stamps(asked), MammoError("not_dicom", "no", ""), old)
+    assert caught.value.code == "disk_full"

@@ -73,7 +73,8 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
     Under Adam only the training loss is compared: a bias in front of a batch normalisation has a gradient of zero but
     for rounding, which Adam divides by its own size, and the moving mean follows with a delay; so validation differs in
     the fourth digit between any two ways of adding the same numbers. Pixels and branches (beside Adam, themselves by
-    gradient descent) are compared under Dice, a ratio of sums over the whole batch, and cross entropy.
+    gradient descent) are compared under Dice, a ratio of sums over the whole batch, and cross entropy. In the second
+    epoch of pixels one device differs from itself by 1e-5 where oneDNN is off, and from two by 3e-5 on some processors.
     """
     here, folder = Path(__file__), tmp_path / "devices"
     code = CODE.format(
@@ -83,7 +84,9 @@ def test_two_devices_give_the_losses_of_one(optimizer: str, records: Records, tm
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     one, two = json.loads(folder.with_suffix(".json").read_text())
     np.testing.assert_allclose(one[0][0], two[0][0], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(one[2], two[2], atol=1e-5)
+    for ours, theirs in zip(one[2], two[2], strict=True):
+        np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
+        np.testing.assert_allclose(ours[1], theirs[1], atol=1e-4)
     if optimizer == "sgd":
         np.testing.assert_allclose(one[0], two[0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(one[1], two[1], rtol=1e-4)

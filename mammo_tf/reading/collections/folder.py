@@ -198,7 +198,7 @@ def _light(asked: Asked, seen: Seen, words: dict[Any, Any]) -> Seen:
     alike = {
         one.name: words.setdefault(value, value)
         for one in fields(facts)
-        if isinstance(value := getattr(facts, one.name), str | tuple)
+        if one.name != "image_id" and isinstance(value := getattr(facts, one.name), str | tuple)
     }
     patient = words.setdefault(seen.patient, seen.patient)
     return seen._replace(facts=replace(facts, **alike | {"path": asked.path}), patient=patient)
