@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import signal
 from argparse import ArgumentParser, Namespace
@@ -18,8 +19,21 @@ def add(commands: Commands) -> None:
     _options(commands.add("node", about, node, resumable=True))
     one = commands.add("fetch", "studies of an archive's DICOMweb service to a folder", fetch, resumable=True)
     one.add_argument("url", metavar="URL", help="the service, such as https://archive/dicom-web")
-    one.add_argument("--study", action="append", required=True, metavar="UID", help="may be repeated")
+    one.add_argument("--study", action="append", default=[], metavar="UID", help="may be repeated")
+    one.add_argument("--studies", metavar="FILE", help="text file with a Study Instance UID a line")
+    one.add_argument("--from", dest="begin", type=day, metavar="DATE", help="all studies since that day, as 2024-01-31")
+    one.add_argument("--until", dest="end", type=day, metavar="DATE", help="all studies to that day, itself included")
+    one.add_argument("--modality", default="MG", metavar="CODE", help="of those studies (default MG)")
+    one.add_argument("--count", action="store_true", help="say how many studies there are, and fetch none")
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="a folder for each study goes there")
+
+
+def day(text: str) -> datetime.date:
+    """A day as `2024-01-31`; argparse turns the error into one line."""
+    try:
+        return datetime.datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2024-01-31") from None
 
 
 def seconds(text: str) -> float:
@@ -95,12 +109,27 @@ def node(options: Namespace) -> None:
 
 
 def fetch(options: Namespace) -> None:
-    """Fetches studies."""
+    """Fetches studies that are named, or looked for by their day."""
     from mammo_tf.serving.dicom_extra import check_extra
 
     check_extra()
     from mammo_tf.serving.fetch import fetch as fetched
     from mammo_tf.serving.node_web import WebPeer
+    from mammo_tf.serving.studies import Search, read_uids, search
 
-    count = fetched(WebPeer.parsed(options.url), options.study, options.output, lambda line: print(line, flush=True))
+    service, uids = WebPeer.parsed(options.url), list(options.study)
+    if options.studies:
+        uids += read_uids(options.studies)
+    if options.begin or options.end:
+        found, others = search(service, Search(options.modality, options.begin, options.end))
+        told = f" (and {others} that were not asked for: they are left)" if others else ""
+        print(f"{service.title} has {len(found)} such studies{told}", flush=True)
+        uids += found
+    elif not uids:
+        sentence = "no study is named"
+        raise MammoError("option_wrong", sentence, "Give --study, --studies, or --from and --until to look for some")
+    if options.count:
+        print(f"{len(set(uids))} studies would be fetched")
+        return
+    count = fetched(service, uids, options.output, lambda line: print(line, flush=True))
     print(f"{count} objects fetched to {options.output}")

@@ -34,7 +34,10 @@ class Service:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
                 service.asked.append((self.path, self.headers.get("Authorization", "")))
-                study = self.path.split("/")[3]
+                if self.path.split("?")[0] == "/dicom-web/studies" and not service.fault.isdigit():
+                    self.answer("application/dicom+json", json.dumps(service.told(self.path)).encode())
+                    return
+                study = self.path.split("?")[0].split("/")[-2 if "instances" in self.path else -1]
                 found = [one for one in service.files if pydicom.dcmread(one).StudyInstanceUID == study]
                 if service.fault.isdigit() or not found:
                     self.send_response(int(service.fault or 404))
@@ -71,6 +74,24 @@ class Service:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/dicom-web"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def told(self, path: str) -> list[dict[str, Any]]:
+        """Studies by QIDO-RS, two at a time; `passes over` looks at no filter, `tells little` gives the UID alone."""
+        asked = dict(part.split("=") for part in path.split("?")[1].split("&"))
+        first, last = asked.get("StudyDate", "-").split("-")
+        found = {}
+        for one in map(pydicom.dcmread, self.files):
+            right = asked["ModalitiesInStudy"] == one.Modality and first <= one.StudyDate <= (last or one.StudyDate)
+            if right or self.fault == "passes over":
+                found[str(one.StudyInstanceUID)] = {
+                    "0020000D": {"vr": "UI", "Value": [str(one.StudyInstanceUID)]},
+                    "00080020": {"vr": "DA", "Value": [one.StudyDate]},
+                    "00080061": {"vr": "CS", "Value": [one.Modality]},
+                }
+        if self.fault == "tells little":
+            found = {uid: {"0020000D": {"vr": "UI", "Value": [uid]}} for uid in found}
+        offset = int(asked.get("offset", 0))
+        return list(found.values())[offset : offset + 2]
 
 
 @pytest.fixture
@@ -128,7 +149,7 @@ def test_what_is_there_is_not_fetched_again(service: Service, tmp_path: Path, ca
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("404", "127.0.0.1 answers HTTP 404: it has no such study"),
+        ("404", "127.0.0.1 answers HTTP 404: nothing is there"),
         ("401", "127.0.0.1 answers HTTP 401. MAMMO_TF_DICOMWEB_TOKEN holds a bearer token"),
         ("500", "127.0.0.1 answers HTTP 500"),
         ("302", "127.0.0.1 answers HTTP 302"),
@@ -165,7 +186,7 @@ def test_bad_words_and_a_service_that_is_not_there(service: Service, tmp_path: P
     service.server.shutdown()
     for url, uid, said in (
         (service.url, "1.2", "127.0.0.1 did not answer to the end (ConnectionError)"),
-        (service.url, "1.2/series", "'1.2/series' is not a Study Instance UID"),
+        (service.url, "1.2/series", "a word that was given is not a Study Instance UID"),
         ("https://me:word@archive/dicom-web", "1.2", "archive: the address holds a password"),
         ("http://archive/dicom-web", "1.2", "archive: http would send names"),
         ("archive", "1.2", "an address of a DICOMweb service has a host"),
@@ -173,3 +194,100 @@ def test_bad_words_and_a_service_that_is_not_there(service: Service, tmp_path: P
         assert main(["fetch", url, "--study", uid, "-o", str(tmp_path / "fetched")]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"mammo-tf: {said}")
+
+
+@pytest.fixture
+def archive(service: Service, tmp_path: Path) -> Service:
+    """Five studies of one mammogram each, of the first days of March 2024, and a chest film of the second."""
+    service.files = []
+    for day in range(1, 7):
+        path = tmp_path / "kept" / f"day{day}.dcm"
+        made.write_image(path, f"PID{day}", f"day{day}", "L", "CC", seed=day)
+        one = pydicom.dcmread(path)
+        one.StudyDate, one.Modality = ("20240302", "DX") if day == 6 else (f"2024030{day}", "MG")
+        one.save_as(path)
+        service.files.append(path)
+    return service
+
+
+@pytest.mark.parametrize(
+    ("words", "days"),
+    [
+        (["--from", "2024-03-02", "--until", "2024-03-04"], [2, 3, 4]),
+        (["--from", "2024-03-05"], [5]),
+        (["--until", "2024-03-01"], [1]),
+        (["--from", "2024-03-01"], [1, 2, 3, 4, 5]),
+        (["--from", "2024-03-02", "--until", "2024-03-02", "--modality", "DX"], [6]),
+        (["--from", "2024-04-01"], []),
+    ],
+)
+@pytest.mark.parametrize("fault", ["", "passes over"])
+def test_studies_are_looked_for_by_their_day(
+    fault: str, words: list[str], days: list[int], archive: Service, tmp_path: Path, capsys: Any
+) -> None:
+    """All pages of the answer, and nothing that was not asked for where a service passes over what it is asked."""
+    archive.fault = fault
+    folder = tmp_path / "fetched"
+    assert main(["fetch", archive.url, *words, "--count", "-o", str(folder)]) == 0
+    left = f" (and {6 - len(days)} that were not asked for: they are left)" if fault else ""
+    said = capsys.readouterr().out
+    assert said == f"127.0.0.1 has {len(days)} such studies{left}\n{len(days)} studies would be fetched\n"
+    assert not folder.exists()
+    assert main(["fetch", archive.url, *words, "-o", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith(f"{len(days)} objects fetched to {folder}\n") and "20240" not in said
+    found = {str(pydicom.dcmread(path).SOPInstanceUID) for path in folder.rglob("*.dcm")}
+    assert found == {str(pydicom.dcmread(archive.files[day - 1]).SOPInstanceUID) for day in days}
+
+
+def test_a_service_that_tells_the_identifier_alone_is_believed(archive: Service, tmp_path: Path, capsys: Any) -> None:
+    """Of the modality; a day that is not told is not one of those asked for."""
+    archive.fault = "tells little"
+    assert main(["fetch", archive.url, "--from", "2024-03-01", "--count", "-o", str(tmp_path / "fetched")]) == 0
+    assert capsys.readouterr().out.startswith("127.0.0.1 has 0 such studies (and 5 that were not asked for")
+
+
+def test_a_list_of_studies(archive: Service, tmp_path: Path, capsys: Any) -> None:
+    uids = [str(pydicom.dcmread(path).StudyInstanceUID) for path in archive.files]
+    (tmp_path / "studies.txt").write_text(f"# work list\n{uids[0]}\r\n\n{uids[1]}\n{uids[0]}\n", "utf-8-sig")
+    words = ["fetch", archive.url, "--studies", str(tmp_path / "studies.txt"), "-o", str(tmp_path / "fetched")]
+    assert main(words) == 0
+    assert capsys.readouterr().out.endswith(f"2 objects fetched to {tmp_path / 'fetched'}\n")
+
+
+def test_a_study_that_is_not_given_keeps_no_others_back(archive: Service, tmp_path: Path, capsys: Any) -> None:
+    first, second, third = (str(pydicom.dcmread(path).StudyInstanceUID) for path in archive.files[:3])
+    gone = archive.files.pop(1)
+    assert asked(archive, tmp_path / "fetched", first, second, third) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("mammo-tf: 1 of 3 studies were not fetched, the first of them study 2. Give the same")
+    assert "study 2: 127.0.0.1 answers HTTP 404" in told.out and second not in told.out + told.err
+    assert len(list((tmp_path / "fetched").rglob("*.dcm"))) == 2
+    archive.files.append(gone)
+    assert asked(archive, tmp_path / "fetched", first, second, third) == 0
+    assert capsys.readouterr().out.endswith(f"1 objects fetched to {tmp_path / 'fetched'}\n")
+    archive.fault = "401"
+    assert asked(archive, tmp_path / "others", first, second) == 2
+    assert capsys.readouterr().err.startswith("mammo-tf: 127.0.0.1 answers HTTP 401")
+
+
+def test_what_cannot_be_looked_for_is_refused(archive: Service, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "wrong.txt").write_text("1.2.3\nMILLER^ANNA\n")
+    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe1\x00")
+    for words, said in (
+        ([], "no study is named. Give --study, --studies, or --from and --until"),
+        (["--from", "2024-03-02", "--until", "2024-03-01"], "2024-03-01 is before 2024-03-02"),
+        (["--from", "2024-03-02", "--modality", "mg"], "'mg' is not a modality"),
+        (["--studies", str(tmp_path / "wrong.txt")], f"{tmp_path / 'wrong.txt'}, line 2 is not a Study Instance UID"),
+        (["--studies", str(tmp_path / "empty.txt")], f"{tmp_path / 'empty.txt'} holds no Study Instance UID"),
+        (["--studies", str(tmp_path / "bytes.txt")], f"{tmp_path / 'bytes.txt'} is not a text file"),
+        (["--studies", str(tmp_path / "none.txt")], f"{tmp_path / 'none.txt'}: No such file or directory"),
+    ):
+        assert main(["fetch", archive.url, *words, "-o", str(tmp_path / "fetched")]) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert said in line and "MILLER" not in line
+        assert not (tmp_path / "fetched").exists()
+    with pytest.raises(SystemExit):
+        main(["fetch", archive.url, "--from", "2024-13-01", "-o", str(tmp_path / "fetched")])
+    assert "argument --from: '2024-13-01' is not a day such as 2024-01-31" in capsys.readouterr().err

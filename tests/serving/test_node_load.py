@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 import signal
@@ -251,8 +252,14 @@ def test_a_study_is_fetched_from_orthanc(sent: Path, tmp_path: Path, capsys: pyt
         assert main(["fetch", *words]) == 0, capsys.readouterr().err
         words[2] = "1.2.3"
         assert main(["fetch", *words]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("mammo-tf: 127.0.0.1 ")
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("mammo-tf: 127.0.0.1 ")
+        day = datetime.datetime.strptime(str(pydicom.dcmread(files[0]).StudyDate), "%Y%m%d").date()
+        for since, count in ((day, 1), (day + datetime.timedelta(1), 0)):
+            assert main(["fetch", words[0], "--from", str(since), "--until", str(since), "--count", *words[3:]]) == 0
+            assert f"127.0.0.1 has {count} such studies\n" in capsys.readouterr().out
+        assert main(["fetch", words[0], "--until", str(day), "--modality", "CT", "--count", *words[3:]]) == 0
+        assert "127.0.0.1 has 0 such studies\n" in capsys.readouterr().out
     found = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, (tmp_path / "fetched").rglob("*.dcm"))}
     for path in files:
         one = pydicom.dcmread(path)
