@@ -101,8 +101,9 @@ NOT_HERE = {
     "mammo-tf tables -o tables-cohort --target prepared/cohort --start-1 ddsm_vgg16.keras "
     "--start-2 inbreast_vgg16.keras --source-1 prepared/ddsm "
     "--source-2 prepared/inbreast --features cohort/features.csv": "collections not here",
-    "mammo-tf fetch https://archive/dicom-web --study 1.2.840.113619.2.1 -o fetched": "run by "
     "mammo-tf fetch https://archive/dicom-web --from 2024-01-01 --until 2024-03-31 --count -o fetched": "run by "
+    "serving/test_fetch.py against a service of its own",
+    "mammo-tf fetch https://archive/dicom-web --study 1.2.840.113619.2.1 -o fetched": "run by "
     "tests/serving/test_fetch.py, and against Orthanc by test_node_load.py",
     "mammo-tf adapt runs/baseline prepared/site_2 -o ladder --old prepared/site_1": "run by "
     "tests/adaptation/test_ladder.py",
