@@ -217,6 +217,20 @@ def test_the_breast_is_where_numpy_finds_it():
             prepare(tf.constant(picture, tf.uint16))
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.tuples(st.integers(40, 70), st.integers(36, 60)),
+    radius=st.sampled_from([0.4, 1, 2.4, 6.144, 15.36]),
+    share=st.floats(0.0, 1.0),
+    seed=st.integers(0, 99),
+)
+def test_opening_is_that_of_opencv(size, radius, share, seed):
+    """To the pixel, also where tissue touches an edge."""
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).random(size), None, 1 + seed % 5)
+    mask = noise >= np.quantile(noise, share)
+    np.testing.assert_array_equal(graph_breast._opened(tf.constant(mask), radius), breast.opened(mask, radius))
+
+
 @pytest.mark.real
 def test_the_breast_of_real_films(real_data):
     find = tf.function(graph_breast.segment, [tf.TensorSpec([None, None], tf.float32)], autograph=False)
