@@ -80,8 +80,7 @@ test-fuzz: $(READY)
 # Apache Beam wants older packages than the environment of the other tests has
 $(READY_BEAM): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(BEAM_VENV)
-	$(BEAM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[beam,remote]' \
-		pytest pytest-timeout hypothesis 'moto[server]'
+	$(BEAM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev-beam]'
 	@touch $(READY_BEAM)
 
 test-beam: $(READY_BEAM)
