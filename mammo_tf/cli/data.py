@@ -95,7 +95,7 @@ def _manifest_options(one: ArgumentParser) -> None:
     )  # fmt: skip
     one.add_argument(
         "--accept", action="append", default=[], metavar="CODE,...",
-        help="take files of a folder that a judgement refuses: magnification, implant, ... (docs/refusals.md)",
+        help="take pictures that a judgement refuses: magnification, implant, ... (docs/refusals.md)",
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def manifest(options: Namespace) -> None:
     with held():
         from mammo_tf.files import LOCK, locked, remove_halves
         from mammo_tf.reading.archive_lines import archive_lines, refuse_if_gone
-        from mammo_tf.reading.collections import collect
+        from mammo_tf.reading.collections import collect, options_of
         from mammo_tf.reading.seen_before import SEEN
         from mammo_tf.study import check_origin_output, read_manifest, write_rejects
         from mammo_tf.study.refusals import checked_codes
@@ -127,7 +127,7 @@ def manifest(options: Namespace) -> None:
         output.mkdir(parents=True, exist_ok=True)
     with locked(output / LOCK, output):
         remove_halves(output, ".*")
-        rejected = write_rejects(rejects, output / "rejects.csv")
+        rejected = write_rejects(rejects, output / "rejects.csv", options_of(options.collection))
         if not len(table):
             files, where = counted(rejected, "file"), output / "rejects.csv"
             raise MammoError("nothing_usable", f"none of {files} of {options.root} can be used", f"See {where}")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
+from mammo_tf.reading.accepted import accepted_cells
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import relative
@@ -52,11 +53,12 @@ class Placed(NamedTuple):
 
 
 class Look(NamedTuple):
-    """A file to look at, and what is told of it."""
+    """A file to look at, what is told of it, and the judgements that shall not refuse it."""
 
     path: Path
     side: str
     view: str
+    accept: tuple[str, ...] = ()
 
 
 def dicom_first(files: Sequence[Path]) -> list[Path]:
@@ -96,20 +98,22 @@ def placed(
     return Placed(found, copies, rejects)
 
 
-def looked_at(found: Placed, table: Mapping[Key, Row], root: Path) -> Iterator[tuple[Key, str, Row, Facts] | Reject]:
+def looked_at(
+    found: Placed, table: Mapping[Key, Row], root: Path, accept: Sequence[str] = ()
+) -> Iterator[tuple[Key, str, Row, Facts] | Reject]:
     """Each picture with its place and its facts, or why it cannot be used; looked at in worker processes.
 
     A copy counts where the file before it cannot be used, as after a download that stopped half-way; else it is a
     reject.
     """
     refused = set()
-    for key, one in _inspected(list(found.pictures.items()), table, root):
+    for key, one in _inspected(list(found.pictures.items()), table, root, accept):
         if isinstance(one, Reject):
             refused.add(key)
         yield one
     wanted = [copy for copy in found.copies if copy.key in refused]
     yield from (_duplicate(copy, root) for copy in found.copies if copy.key not in refused)
-    again = _inspected([(copy.key, copy.path) for copy in wanted], table, root)
+    again = _inspected([(copy.key, copy.path) for copy in wanted], table, root, accept)
     for copy, (key, one) in zip(wanted, again, strict=True):
         if key not in refused:  # a copy before this one could be used
             yield _duplicate(copy, root)
@@ -124,9 +128,9 @@ def _duplicate(copy: Copy, root: Path) -> Reject:
 
 
 def _inspected(
-    pictures: Sequence[tuple[Key, Path]], table: Mapping[Key, Row], root: Path
+    pictures: Sequence[tuple[Key, Path]], table: Mapping[Key, Row], root: Path, accept: Sequence[str]
 ) -> Iterator[tuple[Key, tuple[Key, str, Row, Facts] | Reject]]:
-    asked = [Look(path, table[key].side, table[key].view) for key, path in pictures]
+    asked = [Look(path, table[key].side, table[key].view, tuple(accept)) for key, path in pictures]
     outcomes = each_file(inspect, asked, WORKERS, "reading headers", "picture")
     for (key, path), (_, facts) in zip(pictures, outcomes, strict=True):
         place = relative(path, root)
@@ -135,7 +139,7 @@ def _inspected(
 
 def inspect(look: Look) -> Facts:
     """Facts of a picture; runs in a worker process. Errors as `inspect_file`."""
-    return inspect_file(look.path, laterality=look.side or None, view=look.view or None)
+    return inspect_file(look.path, laterality=look.side or None, view=look.view or None, accepted=look.accept)
 
 
 def facts_cells(facts: Facts, place: str) -> dict[str, Any]:
@@ -147,4 +151,5 @@ def facts_cells(facts: Facts, place: str) -> dict[str, Any]:
         "spacing_column_mm": in_range("spacing_column_mm", spacing[1]),
         "path": place,
         "model": facts.model,
+        **accepted_cells(facts.accepted),
     }

@@ -8,7 +8,7 @@ test.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from mammo_tf.errors import MammoError
@@ -133,14 +133,23 @@ REFUSALS = tuple(
     )
 )
 BY_CODE = {one.code: one for one in REFUSALS}
+_NEEDS = {ACCEPT: "accept", "--for-processing": "for_processing", "--keep-all": "keep_all", "labels.csv": "columns"}
 ACCEPTABLE = tuple(one.code for one in REFUSALS if one.override == ACCEPT)
 
 
-def override_of(code: str) -> str:
-    """How a row of a code can be let in, as `rejects.csv` says it: `--accept CODE`, a column, `none`; "" not known."""
+def override_of(code: str, options: Container[str] | None = None) -> str:
+    """How a row of a code can be let in, as `rejects.csv` says it: `--accept CODE`, a column, `none`; "" not known.
+
+    Args:
+        code: of the refusal.
+        options: what the collection takes (`reading.collections.options_of`): what it does not take is no way in; None
+            for all.
+    """
     found = BY_CODE.get(code)
     if found is None:
         return ""
+    if options is not None and any(word in found.override and one not in options for word, one in _NEEDS.items()):
+        return NONE
     return f"{ACCEPT} {code}" if found.override == ACCEPT else found.override
 
 

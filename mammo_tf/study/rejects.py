@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,11 +28,6 @@ class Reject(NamedTuple):
     reason: str
     remedy: str = ""
 
-    @property
-    def override(self) -> str:
-        """How it can be let in nevertheless; see `refusals.override_of`."""
-        return override_of(self.code)
-
     @classmethod
     def of(cls, place: str, error: MammoError, file: str | Path = "") -> Reject:
         """The reject of a file that an error was raised about.
@@ -53,21 +48,26 @@ class Reject(NamedTuple):
         return f"{self.path}: {self.reason}" + (f". {self.remedy}" if self.remedy else "")
 
 
-def write_rejects(rejects: Iterable[Reject], path: str | Path) -> int:
-    r"""Writes `rejects.csv` (UTF-8, `Reject` and its `override`, sorted by path) and returns how many there are.
+def write_rejects(rejects: Iterable[Reject], path: str | Path, options: Container[str] | None = None) -> int:
+    r"""Writes `rejects.csv` (UTF-8, `Reject` and its override, sorted by path) and returns how many there are.
 
     Bytes of file names that are no UTF-8 are written as `\xfc`.
+
+    Args:
+        rejects: of files.
+        path: of the table.
+        options: as for `override_of`.
     """
     rejects = list(rejects)
-    text = rejects_text(rejects)
+    text = rejects_text(rejects, options)
     with atomic_path(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="")
     return len(rejects)
 
 
-def rejects_text(rejects: Iterable[Reject]) -> str:
+def rejects_text(rejects: Iterable[Reject], options: Container[str] | None = None) -> str:
     """What `write_rejects` writes."""
-    rows = [[*(escaped(text) for text in reject), reject.override] for reject in sorted(rejects)]
+    rows = [[*map(escaped, reject), override_of(reject.code, options)] for reject in sorted(rejects)]
     is_broken = any("\r" in text for row in rows for text in row)  # unquoted it would end its row
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL, lineterminator="\n")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import codes
-from mammo_tf.reading.collections import embed
+from mammo_tf.reading.collections import embed, options_of
 from mammo_tf.study import Reject, write_rejects
 from mammo_tf.study.refusals import ACCEPTABLE, BY_CODE, NONE, REFUSALS, accepted_cell, checked_codes, override_of
 
@@ -103,3 +103,14 @@ def test_a_code_that_there_is_not_is_told() -> None:
     with pytest.raises(MammoError, match="no refusal has the code 'magnificatoin'") as told:
         checked_codes([" implant ", "magnificatoin"], "--accept")
     assert (told.value.code, told.value.remedy) == ("code_unknown", "Did you mean magnification?")
+
+
+def test_a_collection_names_no_override_that_it_does_not_take() -> None:
+    codes = ("implant", "for_processing", "not_preferred", "view_missing", "breast_not_found", "truncated")
+    assert [override_of(code, options_of("folder")) for code in codes] == [
+        "--accept implant", "--for-processing", "--keep-all", "view in labels.csv", "another preset", "none",
+    ]  # fmt: skip
+    assert [override_of(code, options_of("cmmd")) for code in codes] == [
+        "--accept implant", "none", "none", "none", "another preset", "none",
+    ]  # fmt: skip
+    assert [override_of(code, options_of("mini-mias")) for code in codes[:4]] == ["none"] * 4

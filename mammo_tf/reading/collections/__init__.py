@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -22,6 +23,21 @@ from mammo_tf.study import Reject, make_manifest
 def names() -> list[str]:
     """The collections that are known, as the command line writes them."""
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+def options_of(name: str) -> list[str]:
+    """What a collection's plug-in takes next to the root.
+
+    Raises:
+        MammoError: `collection_unknown`.
+    """
+    return list(inspect.signature(_plug_in(name).rows).parameters)[1:]
+
+
+def _plug_in(name: str) -> ModuleType:
+    if name.replace("_", "-") not in names():
+        raise MammoError("collection_unknown", f"the collection {name!r} is unknown", f"Known are {', '.join(names())}")
+    return import_module(f"{__name__}.{name.replace('-', '_')}")
 
 
 def collect(name: str, root: str | Path, **options: Any) -> tuple[pd.DataFrame, list[Reject]]:
@@ -36,10 +52,7 @@ def collect(name: str, root: str | Path, **options: Any) -> tuple[pd.DataFrame, 
         MammoError: `collection_unknown`, `option_unknown`, `folder_missing`, `folder_empty`, and those of the
             plug-in, about its tables.
     """
-    if name.replace("_", "-") not in names():
-        raise MammoError("collection_unknown", f"the collection {name!r} is unknown", f"Known are {', '.join(names())}")
-    rows = import_module(f"{__name__}.{name.replace('-', '_')}").rows
-    taken = list(inspect.signature(rows).parameters)[1:]
+    rows, taken = _plug_in(name).rows, options_of(name)
     unknown = sorted(set(options) - set(taken))
     if unknown:
         remedy = f"It takes {', '.join(taken)}" if taken else "It takes none"

@@ -29,6 +29,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -41,10 +42,12 @@ from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.frames import frame_order, volume_facts
 from mammo_tf.reading.known_tables import table_missing
 from mammo_tf.reading.layout import layout
+from mammo_tf.reading.listed_pictures import facts_cells
 from mammo_tf.reading.stored import stored_frames
 from mammo_tf.reading.tree import files_of, listed, relative
 from mammo_tf.study import Finding, Reject, findings_to_json
 from mammo_tf.study.cells import in_range
+from mammo_tf.study.refusals import checked_codes
 from mammo_tf.study.table import read_table
 
 TERMS = "BCS-DBT (TCIA): CC BY-NC 4.0, non-commercial"
@@ -81,17 +84,19 @@ class Asked(NamedTuple):
     boxes: tuple[Box, ...]
 
 
-def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any] | Reject]:
+def rows(root: Path, labels: str | Path | None = None, accept: Sequence[str] = ()) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows of the volumes that are there, one each, with the extra column `collection_label`, and rejects.
 
     Args:
         root: the folder.
         labels: folder of the tables, if they do not lie below the root.
+        accept: codes of judgements that refuse no picture (`study.refusals.ACCEPTABLE`).
 
     Raises:
         MammoError: `folder_missing`, `folder_empty`; `table_missing` without a table of file paths; `table_broken`
             with file and row; those of `read_table`.
     """
+    codes = checked_codes(accept, "--accept")
     files, rejects = listed(root)
     searched = files if labels is None else files_of(labels)
     tables = _tables(searched)
@@ -113,22 +118,25 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
         elif path not in taken:
             yield Reject(relative(path, root), "not_in_table", "the table of file paths does not name it")
     asked = [Asked(path, volume, tuple(boxes.get(volume, ()))) for volume, path in found.items()]
-    for (path, volume, _), one in each_file(inspect_volume, asked, WORKERS, "reading headers", "volume"):
+    inspect = partial(inspect_volume, accept=codes)
+    for (path, volume, _), one in each_file(inspect, asked, WORKERS, "reading headers", "volume"):
         if isinstance(one, MammoError):
             yield Reject.of(relative(path, root), one, path)
         else:
             yield _row(relative(path, root), volume, words.get(volume, ""), parts[volume][0], *one)
 
 
-def inspect_volume(asked: Asked) -> tuple[Facts, tuple[Finding, ...]]:
-    """Facts of a volume, and its findings in pixels as stored; runs in a worker process.
+def inspect_volume(asked: Asked, accept: tuple[str, ...] = ()) -> tuple[Facts, tuple[Finding, ...]]:
+    """Facts of a volume, which the judgements `accept` do not refuse, and its findings in pixels as stored.
+
+    Runs in a worker process.
 
     Raises:
         MammoError: `volume_differs` where the table of boxes counts other frames; those of `volume_facts`.
     """
     path, (_, _, view), boxes = asked
     side, word = _side_and_view(view)
-    facts = volume_facts(path, laterality=side, view=word, modality="DBT")
+    facts = volume_facts(path, laterality=side, view=word, modality="DBT", accepted=accept)
     findings = []
     for box in boxes:
         if box.frames != facts.frames or box.slice >= facts.frames:
@@ -155,7 +163,6 @@ def _as_stored(path: Path, box: Box, side: str) -> Finding:
 def _row(place: str, volume: Volume, word: str, part: str, facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
     patient, study, view = volume
     side, view_word = _side_and_view(view)
-    spacing = facts.spacing_mm or (None, None)
     return {
         "image_id": "_".join(volume),
         "patient_id": patient,
@@ -165,13 +172,9 @@ def _row(place: str, volume: Volume, word: str, part: str, facts: Facts, finding
         "modality": "DBT",
         "label": LABELS.get(word, ""),
         "age": in_range("age", facts.age),
-        "manufacturer": facts.manufacturer,
-        "spacing_row_mm": in_range("spacing_row_mm", spacing[0]),
-        "spacing_column_mm": in_range("spacing_column_mm", spacing[1]),
-        "path": place,
+        **facts_cells(facts, place),
         "split": part,
         "findings": findings_to_json(findings),
-        "model": facts.model,
         "frames": str(facts.frames),
         "collection_label": word,
         "terms": TERMS,

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ from mammo_tf.reading.listed_pictures import PICTURES, TABLE, WORKERS, dicom_fir
 from mammo_tf.reading.read import file_kind, inspect_file
 from mammo_tf.reading.tree import files_of, listed, relative
 from mammo_tf.study import Reject
+from mammo_tf.study.refusals import checked_codes
 
 TERMS = "CMMD (TCIA): CC BY 4.0"
 _COLUMNS = ("ID1", "LeftRight", "Age", "number", "abnormality", "classification", "subtype")
@@ -64,7 +66,7 @@ class Asked(NamedTuple):
 Side = tuple[str, str]  # woman and L or R
 
 
-def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any] | Reject]:
+def rows(root: Path, labels: str | Path | None = None, accept: Sequence[str] = ()) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows of the pictures that are there, and rejects.
 
     The extra columns are `abnormality`, `subtype` and `collection_label`.
@@ -72,11 +74,13 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     Args:
         root: the folder.
         labels: folder of the table, if it does not lie below the root.
+        accept: codes of judgements that refuse no picture (`study.refusals.ACCEPTABLE`).
 
     Raises:
         MammoError: `folder_missing`, `folder_empty`; `table_missing`; `table_broken` with file and row; those of
             `rows_of`.
     """
+    codes = checked_codes(accept, "--accept")
     files, rejects = listed(root)
     searched = files if labels is None else files_of(labels)
     tables = _tables(searched)
@@ -97,7 +101,7 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
         else:
             asked.append(_asked(path, place))
     there: Counter[Side] = Counter()
-    for one in _looked_at(asked, breasts, root):
+    for one in _looked_at(asked, breasts, root, codes):
         if isinstance(one, dict):
             there[one["patient_id"], one["laterality"]] += 1
         yield one
@@ -115,11 +119,14 @@ def _asked(path: Path, place: str) -> Asked:
     return Asked(path, women[-1] if women else "", side, view)
 
 
-def _looked_at(asked: Sequence[Asked], breasts: Mapping[Side, Breast], root: Path) -> Iterator[dict[str, Any] | Reject]:
+def _looked_at(
+    asked: Sequence[Asked], breasts: Mapping[Side, Breast], root: Path, codes: tuple[str, ...]
+) -> Iterator[dict[str, Any] | Reject]:
     seen: dict[tuple[str, str, str], str] = {}
     women = {woman for woman, _ in breasts}
     ages = {woman: breast.age for (woman, _), breast in breasts.items()}
-    for one, found in each_file(inspect_picture, asked, WORKERS, "reading headers", "picture"):
+    inspect = partial(inspect_picture, accept=codes)
+    for one, found in each_file(inspect, asked, WORKERS, "reading headers", "picture"):
         place = relative(one.path, root)
         if isinstance(found, MammoError):
             yield Reject.of(place, found, one.path)
@@ -135,15 +142,15 @@ def _looked_at(asked: Sequence[Asked], breasts: Mapping[Side, Breast], root: Pat
             yield _row(place, key, breasts.get(key[:2]), ages[woman], facts)
 
 
-def inspect_picture(asked: Asked) -> tuple[str, Facts]:
-    """Woman and facts of a picture; runs in a worker process.
+def inspect_picture(asked: Asked, accept: tuple[str, ...] = ()) -> tuple[str, Facts]:
+    """Woman and facts of a picture, which the judgements `accept` do not refuse; runs in a worker process.
 
     Raises:
         MammoError: `laterality_missing` for a picture without a header whose name does not tell; those of
             `inspect_file`.
     """
     path, woman, side, view = asked
-    facts = inspect_file(path, laterality=side or None, view=view or None)
+    facts = inspect_file(path, laterality=side or None, view=view or None, accepted=accept)
     if not (facts.laterality and facts.view):
         sentence = "a converted picture whose name tells neither side nor view"
         raise MammoError("laterality_missing", sentence, "Take the DICOM files, or name it D1-0001_R_MLO.png")

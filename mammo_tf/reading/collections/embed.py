@@ -20,11 +20,12 @@ below the root or in the folder that is named by `labels`; they are known by the
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.accepted import let_in
 from mammo_tf.reading.collection_tables import FETCH, age_of, meant, rows_of, whole, with_header
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import EMBED_CLINICAL, EMBED_METADATA, table_missing
@@ -32,6 +33,7 @@ from mammo_tf.reading.listed_pictures import ABSENT, facts_cells, looked_at, pla
 from mammo_tf.reading.tree import files_of, listed, relative
 from mammo_tf.study import Finding, Reject, findings_to_json
 from mammo_tf.study.cells import VIEWS
+from mammo_tf.study.refusals import checked_codes
 
 TERMS = "EMBED (Emory): non-commercial research only; models and weights trained on it may not be released"
 _CLINICAL = (*EMBED_CLINICAL, "path_severity")
@@ -80,7 +82,7 @@ class Told(NamedTuple):
     places: str
 
 
-def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any] | Reject]:
+def rows(root: Path, labels: str | Path | None = None, accept: Sequence[str] = ()) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows of the pictures that are there, and rejects.
 
     The extra columns are `birads`, `path_severity`, `pathology`, `race` and `collection_label`.
@@ -88,11 +90,13 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     Args:
         root: the folder.
         labels: folder of the tables, if they do not lie below the root.
+        accept: codes of judgements that refuse no picture (`study.refusals.ACCEPTABLE`).
 
     Raises:
         MammoError: `folder_missing`, `folder_empty`; `table_missing` without the clinical table or that of the files;
             `table_broken` with file and row; those of `rows_of`.
     """
+    codes = checked_codes(accept, "--accept")
     files, rejects = listed(root)
     searched = files if labels is None else files_of(labels)
     clinical, metadata, book = (
@@ -109,16 +113,17 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     found = placed(files, root, [*clinical, *metadata, *book], lambda path: path.stem.lower(), table)
     yield from found.rejects
     for name, told in table.items():
-        if name in found.pictures and (told.kind in _REFUSED or told.spot):
+        if name in found.pictures and (told.kind in _REFUSED or (told.spot and "spot" not in codes)):
             code, what = _REFUSED.get(told.kind, ("spot", "a spot compression or magnification view by the table"))
             yield Reject(relative(found.pictures.pop(name), root), code, what, "Leave it out")
         elif name not in found.pictures and told.kind not in _REFUSED:
             yield Reject(f"{told.patient}/{told.exam}/{name}.dcm", "file_missing", ABSENT)
-    for one in looked_at(found, table, root):
+    for one in looked_at(found, table, root, codes):
         yield one if isinstance(one, Reject) else _row(*one, breasts)
 
 
 def _row(name: str, place: str, told: Told, facts: Facts, breasts: Mapping[Side, Breast]) -> dict[str, Any]:
+    facts = let_in(facts, "spot") if told.spot else facts
     side = told.side or facts.laterality
     breast = breasts.get((told.exam, side), Breast("", "", "", "", "", "", ""))
     findings, doubts = _findings(told.places, breast.label, facts)

@@ -27,7 +27,7 @@ from typing import Any
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import identity
-from mammo_tf.reading.accepted import ACCEPTED, with_accepted
+from mammo_tf.reading.accepted import ACCEPTED, accepted_cells, with_accepted
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.folder_volumes import Asked, Seen, grouped, inspect_asked, seen_in
 from mammo_tf.reading.for_processing import FOR_PROCESSING, INTENT
@@ -254,5 +254,4 @@ def manifest_row(facts: Facts, place: str, told: dict[str, str], keep_identifier
     }
     given = {name: identified(name.removesuffix("_id"), told[name]) for name in IDENTIFIERS if told.get(name)}
     theirs = {f"{name}_told" if name in OURS else name: cell for name, cell in told.items() if name != ACCEPTED}
-    let_in = {ACCEPTED: " ".join(facts.accepted)} if facts.accepted else {}
-    return row | theirs | given | let_in
+    return row | theirs | given | accepted_cells(facts.accepted)

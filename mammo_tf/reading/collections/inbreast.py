@@ -24,6 +24,7 @@ import plistlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.parsers.expat import ExpatError
@@ -32,12 +33,12 @@ from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import table_missing
-from mammo_tf.reading.listed_pictures import dicom_first
+from mammo_tf.reading.listed_pictures import dicom_first, facts_cells
 from mammo_tf.reading.read import inspect_file
 from mammo_tf.reading.tree import listed, relative
 from mammo_tf.study import Finding, Reject, findings_to_json
-from mammo_tf.study.cells import in_range
 from mammo_tf.study.identities import NO_PATIENT
+from mammo_tf.study.refusals import checked_codes
 from mammo_tf.study.table import read_table
 
 WORKERS = min(4, os.cpu_count() or 1)
@@ -85,13 +86,18 @@ class Seen(NamedTuple):
     broken: MammoError | None
 
 
-def rows(root: Path) -> Iterator[dict[str, Any] | Reject]:
+def rows(root: Path, accept: Sequence[str] = ()) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows of the pictures that are there, with the extra column `collection_label`, and rejects.
+
+    Args:
+        root: the folder.
+        accept: codes of judgements that refuse no picture (`study.refusals.ACCEPTABLE`).
 
     Raises:
         MammoError: `folder_missing`, `folder_empty`; `table_missing`; `table_broken` with file and row; those of
             `read_table`.
     """
+    codes = checked_codes(accept, "--accept")
     files, rejects = listed(root)
     tables = [path for path in files if _TABLE.fullmatch(path.name)]
     if not tables:
@@ -113,15 +119,20 @@ def rows(root: Path) -> Iterator[dict[str, Any] | Reject]:
             yield Reject(place, "not_in_table", f"{tables[0].name} does not name this picture")
         else:
             pictures.append((picture[1], path))
-    yield from _rows(pictures, table, outlines, root)
+    yield from _rows(pictures, table, outlines, root, codes)
 
 
 def _rows(
-    pictures: Sequence[tuple[str, Path]], table: Mapping[str, Told], outlines: Mapping[str, Path], root: Path
+    pictures: Sequence[tuple[str, Path]],
+    table: Mapping[str, Told],
+    outlines: Mapping[str, Path],
+    root: Path,
+    codes: tuple[str, ...],
 ) -> Iterator[dict[str, Any] | Reject]:
     asked = [Asked(path, table[number], outlines.get(number)) for number, path in pictures]
     used: dict[str, str] = {}
-    for one, seen in each_file(inspect_picture, asked, WORKERS, "reading headers", "picture"):
+    inspect = partial(inspect_picture, accept=codes)
+    for one, seen in each_file(inspect, asked, WORKERS, "reading headers", "picture"):
         place, number = relative(one.path, root), _name(one.path)[0]
         if isinstance(seen, MammoError):
             yield Reject.of(place, seen, one.path)
@@ -137,9 +148,13 @@ def _rows(
         yield Reject(number, "file_missing", "named in the table, and not there")
 
 
-def inspect_picture(asked: Asked) -> Seen:
-    """Facts and findings of a picture; runs in a worker process. Errors as `inspect_file`."""
-    facts = inspect_file(asked.path, laterality=asked.told.side, view=asked.told.view)
+def inspect_picture(asked: Asked, accept: tuple[str, ...] = ()) -> Seen:
+    """Facts and findings of a picture, which the judgements `accept` do not refuse; runs in a worker process.
+
+    Raises:
+        MammoError: as `inspect_file`.
+    """
+    facts = inspect_file(asked.path, laterality=asked.told.side, view=asked.told.view, accepted=accept)
     if asked.outlines is None:
         return Seen(facts, (), None)
     try:
@@ -215,7 +230,6 @@ def _row(place: str, asked: Asked, seen: Seen) -> dict[str, Any]:
         findings = [Finding(one.kind, one.label) for one in findings]
         warnings.append("the picture has another size than the release's, so its findings have no place")
     patient = woman or f"inbreast{number}"
-    spacing = facts.spacing_mm or (None, None)
     return {
         "image_id": number,
         "patient_id": patient,
@@ -225,12 +239,8 @@ def _row(place: str, asked: Asked, seen: Seen) -> dict[str, Any]:
         "modality": "FFDM",
         "label": _LABELS[told.word],
         "density": told.density,
-        "manufacturer": facts.manufacturer,
-        "spacing_row_mm": in_range("spacing_row_mm", spacing[0]),
-        "spacing_column_mm": in_range("spacing_column_mm", spacing[1]),
-        "path": place,
+        **facts_cells(facts, place),
         "findings": findings_to_json(findings),
-        "model": facts.model,
         "collection_label": f"BI-RADS {told.word}",
         "terms": TERMS,
         "warnings": "; ".join(warnings),

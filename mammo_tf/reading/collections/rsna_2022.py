@@ -18,11 +18,12 @@ root or in the folder that is named by `labels`; it is known by its header, what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.accepted import let_in
 from mammo_tf.reading.collection_tables import FETCH, age_of, header_of, meant, rows_of, whole, with_header
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import RSNA, table_missing
@@ -30,6 +31,7 @@ from mammo_tf.reading.listed_pictures import ABSENT, facts_cells, looked_at, pla
 from mammo_tf.reading.tree import files_of, listed, relative
 from mammo_tf.study import Reject
 from mammo_tf.study.cells import VIEWS
+from mammo_tf.study.refusals import checked_codes
 
 TERMS = "RSNA-2022 (Kaggle): by the rules of the competition, non-commercial and academic research only"
 _SIDES = {"l": "L", "r": "R"}
@@ -60,7 +62,7 @@ class Told(NamedTuple):
     machine: str
 
 
-def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any] | Reject]:
+def rows(root: Path, labels: str | Path | None = None, accept: Sequence[str] = ()) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows of the pictures that are there, and rejects.
 
     The extra columns are `machine_id`, `biopsy`, `invasive`, `birads`, `difficult_negative_case`, `collection_label`.
@@ -68,11 +70,13 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     Args:
         root: the folder.
         labels: folder of the table, if it does not lie below the root.
+        accept: codes of judgements that refuse no picture (`study.refusals.ACCEPTABLE`).
 
     Raises:
         MammoError: `folder_missing`, `folder_empty`; `table_missing`; `table_broken` with file and row; those of
             `rows_of`.
     """
+    codes = checked_codes(accept, "--accept")
     files, rejects = listed(root)
     searched = files if labels is None else files_of(labels)
     tables = sorted(with_header(searched, RSNA), key=lambda path: "cancer" not in header_of(path))
@@ -93,14 +97,15 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     for name, told in table.items():
         if name not in found.pictures:
             yield Reject(f"train_images/{told.patient}/{name}.dcm", "file_missing", ABSENT)
-        elif told.implant == "1":
+        elif told.implant == "1" and "implant" not in codes:
             place = relative(found.pictures.pop(name), root)
             yield Reject(place, "implant", "the table says that there is an implant", "Leave it out")
-    for one in looked_at(found, table, root):
+    for one in looked_at(found, table, root, codes):
         yield one if isinstance(one, Reject) else _row(*one)
 
 
 def _row(name: str, place: str, told: Told, facts: Facts) -> dict[str, Any]:
+    facts = let_in(facts, "implant") if told.implant == "1" else facts
     return {
         "image_id": name,
         "patient_id": told.patient,

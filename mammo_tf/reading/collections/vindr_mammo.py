@@ -32,6 +32,7 @@ from mammo_tf.reading.listed_pictures import ABSENT, facts_cells, looked_at, pla
 from mammo_tf.reading.tree import files_of, listed
 from mammo_tf.study import Finding, Reject, findings_to_json
 from mammo_tf.study.cells import in_range
+from mammo_tf.study.refusals import checked_codes
 from mammo_tf.study.table import read_table
 
 TERMS = "VinDr-Mammo: PhysioNet Restricted Health Data License 1.5.0, research use only"
@@ -59,17 +60,19 @@ class Told(NamedTuple):
     part: str
 
 
-def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any] | Reject]:
+def rows(root: Path, labels: str | Path | None = None, accept: Sequence[str] = ()) -> Iterator[dict[str, Any] | Reject]:
     """Manifest rows of the pictures that are there, with the extra column `collection_label`, and rejects.
 
     Args:
         root: the folder.
         labels: folder of the tables, if they do not lie below the root.
+        accept: codes of judgements that refuse no picture (`study.refusals.ACCEPTABLE`).
 
     Raises:
         MammoError: `folder_missing`, `folder_empty`; `table_missing` without one of the two tables; `table_broken` with
             file and row; those of `read_table`.
     """
+    codes = checked_codes(accept, "--accept")
     files, rejects = listed(root)
     searched = files if labels is None else files_of(labels)
     tables = {}
@@ -88,7 +91,7 @@ def rows(root: Path, labels: str | Path | None = None) -> Iterator[dict[str, Any
     for name, told in table.items():
         if name not in found.pictures:
             yield Reject(f"images/{told.exam}/{name}.dicom", "file_missing", ABSENT)
-    for one in looked_at(found, table, root):
+    for one in looked_at(found, table, root, codes):
         yield one if isinstance(one, Reject) else _row(*one, findings.get(one[0], ()))
 
 

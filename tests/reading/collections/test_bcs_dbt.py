@@ -166,3 +166,7 @@ def test_real_tables(real_data: Path, write_dicom: Callable[..., Dataset], tmp_p
         (root / name).write_bytes((tables / name).read_bytes())
     table, _ = collections.collect("bcs-dbt", root)
     assert list(table["collection_label"]) == [words[volume] for volume in list(words)[:3]]
+
+
+def test_an_implant_of_the_header_is_let_in(root: Path, implant_is_let_in: Callable[..., None]) -> None:
+    implant_is_let_in("bcs-dbt", root, "DBT-P1_DBT-S1_lcc")

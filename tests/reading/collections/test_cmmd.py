@@ -108,3 +108,7 @@ def test_every_row_of_the_real_table_in_both_forms(real_data: Path) -> None:
     assert {one.number for one in csv.values()} == {2}
     ages = [int(one.age) for one in csv.values()]
     assert (min(ages), max(ages)) == (17, 87)
+
+
+def test_an_implant_of_the_header_is_let_in(root: Path, implant_is_let_in: Callable[..., None]) -> None:
+    implant_is_let_in("cmmd", root, "D1-0001_L_CC")

@@ -84,6 +84,13 @@ def test_pathology_counts_before_assessments_side_by_side(root: Path) -> None:
     assert reading.read_row(rows.loc["1.2.0"].to_dict(), root).facts.laterality == "L"
 
 
+def test_spot_views_of_the_table_are_let_in_where_that_is_asked(root: Path) -> None:
+    table, rejects = collections.collect("embed", root, accept=["spot"])
+    (row,) = [one for _, one in table.iterrows() if one["accepted"] == "spot"]
+    assert row["warnings"].endswith("accepted: spot") and "spot" not in {reject.code for reject in rejects}
+    assert "synthetic_2d" in {reject.code for reject in rejects}
+
+
 def test_the_terms_forbid_commerce_and_the_release_of_weights(root: Path) -> None:
     (terms,) = set(collections.collect("embed", root)[0]["terms"])
     assert "weights trained on it may not be released" in terms
@@ -136,3 +143,7 @@ def test_every_code_of_the_real_code_book_is_known(real_data: Path) -> None:
     assert {code.lower() for column, code in book if column in ("side", "bside")} | {""} == set(embed._SIDES)
     assert sum(column == "path (1-10)" for column, _ in book) == 182
     assert book["path (1-10)", "IDC"] == "Invasive ductal adenocarcinoma"
+
+
+def test_an_implant_of_the_header_is_let_in(root: Path, implant_is_let_in: Callable[..., None]) -> None:
+    implant_is_let_in("embed", root, "1.2.0")

@@ -140,3 +140,7 @@ def test_the_rows_in_exact_form(real_data: Path) -> None:
     table = inbreast._read(real_data / "tables/examples/INbreast.csv")
     assert [told.word for told in table.values()] == ["1", "4a", "2", "6"]
     assert [told.density for told in table.values()] == ["D", "B", "A", ""]
+
+
+def test_an_implant_of_the_header_is_let_in(root: Path, implant_is_let_in: Callable[..., None]) -> None:
+    implant_is_let_in("inbreast", root, "20586986")

@@ -67,6 +67,17 @@ def test_pictures_labels_sites_and_rejects(root: Path) -> None:
     assert reading.read_row(rows.loc["802"].to_dict(), root).facts.view == "MLO"
 
 
+def test_implants_are_let_in_where_that_is_asked(root: Path, tmp_path: Path) -> None:
+    """Those that the table tells, and the row says so for all that reads it."""
+    table, rejects = collections.collect("rsna-2022", root, accept=["implant"])
+    rows = table.set_index("image_id")
+    assert rows["accepted"].to_dict() == {"801": "", "802": "", "803": "", "804": "implant", "805": "", "806": ""}
+    assert rows["warnings"]["804"] == "accepted: implant" and "implant" not in {reject.code for reject in rejects}
+    assert reading.read_row(rows.loc["804"].to_dict(), root).facts.view == "CC"
+    with pytest.raises(MammoError, match="--accept: laterality_missing cannot be accepted"):
+        collections.collect("rsna-2022", root, accept=["laterality_missing"])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -99,3 +110,7 @@ def test_the_rows_in_exact_form(real_data: Path) -> None:
     assert {told.view for told in table.values()} == {"CC", "MLO", "AT", "LMO", "ML"}
     assert [told.age for told in table.values()][-1] == ""
     assert sum(told.implant == "1" for told in table.values()) == 1
+
+
+def test_an_implant_of_the_header_is_let_in(root: Path, implant_is_let_in: Callable[..., None]) -> None:
+    implant_is_let_in("rsna-2022", root, "801")

@@ -125,3 +125,7 @@ def test_the_rows_in_exact_form(real_data: Path) -> None:
     edges = [one.box for found in findings.values() for one in found if one.box]
     assert min(x0 for x0, _, _, _ in edges) == 0
     assert max(y1 for _, _, _, y1 in edges) == 3518
+
+
+def test_an_implant_of_the_header_is_let_in(root: Path, implant_is_let_in: Callable[..., None]) -> None:
+    implant_is_let_in("vindr-mammo", root, NAMES[0])
