@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,11 +31,12 @@ class RecipeFile:
             sentence = f"{self.path} is not a Python file"
             raise MammoError("not_a_recipe", sentence, "mammo-tf recipes lists the package's own")
         module = importlib.util.module_from_spec(specification)
+        sys.modules[MODULE] = module  # where dataclasses look for what an annotation means
         try:
             specification.loader.exec_module(module)
         except MammoError:
             raise
-        except Exception as error:  # a recipe is the user's own code, and may raise anything
+        except (Exception, SystemExit) as error:  # a recipe is the user's own code, and may raise anything
             raise MammoError("not_a_recipe", f"{self.path} cannot be run as a recipe: {error}") from error
         self.functions = {
             name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == MODULE
@@ -59,7 +61,7 @@ class RecipeFile:
             made = function()
         except MammoError:
             raise
-        except Exception as error:  # as above
+        except (Exception, SystemExit) as error:  # as above
             raise MammoError("not_a_recipe", f"{self.path}: {name} fails: {error}") from error
         if not isinstance(made, kind):
             raise MammoError("not_a_recipe", f"{self.path}: {name} gives no {kind.__name__}")

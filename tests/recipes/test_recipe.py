@@ -198,6 +198,23 @@ def test_recipe_files_that_are_none(tmp_path: Path) -> None:
         load_recipe(path)
     with pytest.raises(MammoError, match="has no variant 'as-run'. It has recipe"):
         load_recipe(path, "as-run")
+    for text in ("import sys\nsys.exit(0)\n", "def recipe():\n    exit('no')\n"):
+        path.write_text(text)
+        with pytest.raises(MammoError) as caught:
+            load_recipe(path)
+        assert caught.value.code == "not_a_recipe"
+
+
+def test_a_recipe_file_has_dataclasses_of_its_own(tmp_path: Path) -> None:
+    """With annotations that are looked up later, in the file's module."""
+    (tmp_path / "own.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass, replace\n"
+        "from mammo_tf.pipelines import whole_image\n\n"
+        "@dataclass(frozen=True)\nclass Mine:\n    epochs: int = 7\n\n"
+        "def recipe():\n    return replace(whole_image.recipe(), name=f'mine_{Mine().epochs}')\n"
+    )
+    assert load_recipe(tmp_path / "own.py").name == "mine_7"
 
 
 def test_stages_have_names_of_their_own() -> None:
