@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -76,17 +77,18 @@ def processor_seconds() -> float:
     total = time.process_time() + times.children_user + times.children_system
     ticks = os.sysconf("SC_CLK_TCK")
     for child in _children():
-        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / ticks
+        with suppress(OSError):  # it has just ended: its time counts among those of ended children
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            total += (int(fields[11]) + int(fields[12])) / ticks
     return total
 
 
 def _children() -> list[str]:
-    return [
-        child
-        for thread in Path("/proc/self/task").iterdir()
-        for child in (thread / "children").read_text().split()
-    ]  # fmt: skip
+    found: list[str] = []
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread that has just ended
+            found += (thread / "children").read_text().split()
+    return found
 
 
 def peak_mib() -> float:
