@@ -16,7 +16,7 @@ from mammo_tf.evaluation.segmentations import COLUMNS
 from mammo_tf.evaluation.surface import surface_metrics
 from mammo_tf.files import read_json
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes import load_recipe, runner
+from mammo_tf.recipes import load_recipe, trainer
 from mammo_tf.serving import export_bundle, open_bundle, open_scorer
 from mammo_tf.study import findings_from_json
 from mammo_tf.training import load_model
@@ -65,17 +65,17 @@ def test_a_segmentation_from_recipe_to_served_masks(
     page, out = tmp_path / "pixels.py", tmp_path / "run"
     page.write_text(RECIPE.format(here=str(Path(__file__).parents[1] / "training")))
     words = ["run", str(page), "--data", str(study / "manifest.csv"), "-o", str(out), "--set", "training.seed=3"]
-    written = runner.write_log
+    written = trainer.write_log
 
     def killed(history: list, path: Path) -> None:
         written(history, path)
         if len(history) == 2:
             raise _KilledError
 
-    monkeypatch.setattr(runner, "write_log", killed)
+    monkeypatch.setattr(trainer, "write_log", killed)
     with pytest.raises(_KilledError):
         main(words)
-    monkeypatch.setattr(runner, "write_log", written)
+    monkeypatch.setattr(trainer, "write_log", written)
     assert main(words) == 0
     printed = capsys.readouterr().out
     assert "stage two: 1 epochs, best 1: validation loss" in printed

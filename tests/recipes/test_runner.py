@@ -31,9 +31,9 @@ from mammo_tf.recipes import (
     load_recipe,
     measure,
     run,
-    runner,
     smoke,
     train,
+    trainer,
 )
 from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.inputs import training_mean, with_auto_levels
@@ -390,7 +390,7 @@ def test_a_run_with_dropout_stopped_in_every_stage_ends_where_an_uninterrupted_o
     )
     recipe = replace(ADAPTATION, phases=(Phase(stages),))
     whole = run(recipe, tmp_path / "whole", records.folder, baseline)
-    written = runner.write_log
+    written = trainer.write_log
 
     def stopping_at(rows: int, of_stage: int) -> Callable[..., None]:
         def write_log(history: list, path: Path) -> None:
@@ -401,10 +401,10 @@ def test_a_run_with_dropout_stopped_in_every_stage_ends_where_an_uninterrupted_o
         return write_log
 
     for rows, of_stage in ((1, 1), (2, 1), (3, 2)):
-        monkeypatch.setattr(runner, "write_log", stopping_at(rows, of_stage))
+        monkeypatch.setattr(trainer, "write_log", stopping_at(rows, of_stage))
         with pytest.raises(_StopError):
             run(recipe, tmp_path / "stopped", records.folder, baseline)
-    monkeypatch.setattr(runner, "write_log", written)
+    monkeypatch.setattr(trainer, "write_log", written)
     keras.utils.set_random_seed(77)
     resumed = run(recipe, tmp_path / "stopped", records.folder, baseline)
     np.testing.assert_allclose(whole.predictions["score"], resumed.predictions["score"], atol=1e-6)
