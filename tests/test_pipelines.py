@@ -37,7 +37,7 @@ def test_a_name_and_a_path_that_is_not_here_find_the_same_file(tmp_path, monkeyp
     for given in ("end2end_baseline", "end2end_baseline.py", "pipelines/end2end_baseline.py"):
         assert load_recipe(given) == expected
     (tmp_path / "end2end_baseline.py").write_text("raise SystemExit('mine')")
-    with pytest.raises(SystemExit, match="mine"):
+    with pytest.raises(MammoError, match="mine"):
         load_recipe("end2end_baseline.py")  # a file that is there comes first
     for wrong in ("end2end_baselin", "other/end2end_baseline.py", "__init__", "nothing-like-it"):
         with pytest.raises(MammoError, match="is not there"):
