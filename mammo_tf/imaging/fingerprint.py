@@ -26,7 +26,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_tf.imaging.breast import chest_wall_side, field, largest_part, reduced
+from mammo_tf.imaging.breast import chest_wall_side, field, reduced
+from mammo_tf.imaging.parts import largest_part
 
 BREASTS, BITS = 2, 512
 BYTES = BITS // 8
