@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from mammo_tf.errors import MammoError
@@ -16,7 +17,6 @@ from mammo_tf.reading.data_set import DataSet, holders
 from mammo_tf.reading.layout import Layout
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-_ROWS_AT_ONCE = 256
 
 
 class Table(NamedTuple):
@@ -226,7 +226,4 @@ def show(stored: np.ndarray, shape: Layout, rules: Display, voi: str) -> np.ndar
         table = shown_values(every_word.view(stored.dtype).astype(np.float64), shape, rules, voi).astype(np.float32)
     if not np.isfinite(table).all():
         raise MammoError("bad_value", "rescale and window lead to numbers that are not finite")
-    pixels = np.empty(stored.shape, dtype=np.float32)
-    for top in range(0, len(words), _ROWS_AT_ONCE):  # in strips, as the look-up makes 8-byte indices
-        np.take(table, words[top : top + _ROWS_AT_ONCE], out=pixels[top : top + _ROWS_AT_ONCE], mode="clip")
-    return pixels
+    return np.asarray(cv2.LUT(np.ascontiguousarray(words), table))
