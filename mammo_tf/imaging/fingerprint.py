@@ -177,7 +177,7 @@ def near_pairs(
         int64 `[pairs, 2]`, positions, the smaller first; float32 `[pairs]`, their distances.
     """
     words = np.ascontiguousarray(fingerprints).view(np.uint64)
-    most = np.count_nonzero(np.arange(BITS + 1, dtype=np.float32) / np.float32(BITS) <= limit) - 1
+    most = int(np.count_nonzero(np.arange(BITS + 1, dtype=np.float32) / np.float32(BITS) <= limit)) - 1
     places, apart = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.float32)]
     lines = np.ascontiguousarray(np.moveaxis(words, 0, 2))
     for top in range(0, len(words), BLOCK[0]):

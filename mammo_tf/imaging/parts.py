@@ -31,7 +31,9 @@ def opened(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """
     size = max(1, round(radius))
     pad = 2 * size + 1  # farther than a disc and a disc reach, so lines may run on into their neighbours there
-    wide = cv2.copyMakeBorder(mask.astype(np.uint8), pad, pad, pad, pad, cv2.BORDER_REFLECT)
+    wide: NDArray[np.uint8] = np.asarray(
+        cv2.copyMakeBorder(mask.astype(np.uint8), pad, pad, pad, pad, cv2.BORDER_REFLECT), np.uint8
+    )
     left = _over_a_disc(np.bitwise_and, wide.ravel(), wide.shape[1], size)
     found = _over_a_disc(np.bitwise_or, left, wide.shape[1], size).reshape(wide.shape)
     return found[pad:-pad, pad:-pad].astype(np.bool_)
