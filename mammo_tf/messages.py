@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import pickle
 import struct
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 
@@ -23,7 +23,7 @@ def received(line: Connection) -> Any:
     (length,) = struct.unpack("!i", _exactly(line, 4))
     if length == -1:
         (length,) = struct.unpack("!Q", _exactly(line, 8))
-    return pickle.loads(_exactly(line, length))  # noqa: S301 - of a worker of our own, as `line.recv` takes it
+    return ForkingPickler.loads(_exactly(line, length))  # from a worker of our own, and what `line.recv` reads it by
 
 
 def _exactly(line: Connection, length: int) -> bytearray:
