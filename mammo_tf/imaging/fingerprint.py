@@ -42,6 +42,7 @@ FEWEST = 256  # cells within the breast: fewer tell nothing
 FAINTEST = 1e-4  # of white: a weaker pattern is none
 ALONE = 31  # bits that are added where one breast alone is near
 ALIKE = 0.24  # no farther apart: the same picture; chosen by `benchmarks/near_duplicates.py`
+NOT_COMPARED = -1  # the group of pictures that are left out
 BLOCK = (16, 8192)  # pictures that are compared at once: what is counted stays in the processor's cache
 WORDS = (5, 4)  # of 64 bits, of each breast: in so many strangers differ in more bits than near pictures in all
 
@@ -170,13 +171,14 @@ def near_pairs(
 
     Args:
         fingerprints: uint8 `[n, 2, 64]`.
-        groups: `[n]`, such as numbers of splits, or of patients; pictures of one group are not compared.
+        groups: `[n]` or `[n, groupings]`, such as numbers of splits and of patients; pictures of one group, and those
+            of the group `NOT_COMPARED`, are not compared. Of several groupings one that tells them apart is enough.
         limit: of the distance.
 
     Returns:
         int64 `[pairs, 2]`, positions, the smaller first; float32 `[pairs]`, their distances.
     """
-    words = np.ascontiguousarray(fingerprints).view(np.uint64)
+    words, told = np.ascontiguousarray(fingerprints).view(np.uint64), groups[:, None] if groups.ndim == 1 else groups
     most = int(np.count_nonzero(np.arange(BITS + 1, dtype=np.float32) / np.float32(BITS) <= limit)) - 1
     places, apart = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.float32)]
     lines = np.ascontiguousarray(np.moveaxis(words, 0, 2))
@@ -184,13 +186,19 @@ def near_pairs(
         for left in range(top, len(words), BLOCK[1]):
             near = _may_be_near(lines[..., top : top + BLOCK[0]], lines[..., left : left + BLOCK[1]], most)
             pairs = np.column_stack(np.nonzero(near)).astype(np.int64) + (top, left)
-            pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (groups[pairs[:, 0]] != groups[pairs[:, 1]])]
+            other = of_other_groups(told[pairs[:, 0]], told[pairs[:, 1]]).any(axis=1)
+            pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & other]
             far = _apart(words[pairs[:, 0]], words[pairs[:, 1]])
             places.append(pairs[far <= limit])
             apart.append(far[far <= limit])
     pairs, far = np.concatenate(places), np.concatenate(apart)
     order = np.lexsort((pairs[:, 1], pairs[:, 0], far))
     return pairs[order], far[order]
+
+
+def of_other_groups(one: NDArray[np.integer[Any]], other: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Whether pictures are of different groups, and of such that are compared."""
+    return np.asarray((one != other) & (one != NOT_COMPARED) & (other != NOT_COMPARED))
 
 
 def _may_be_near(one: NDArray[np.uint64], other: NDArray[np.uint64], most: int) -> NDArray[np.bool_]:
