@@ -17,7 +17,7 @@ mean IoU above 0.95 there, so the 8 is not finely tuned.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -37,6 +37,15 @@ SMOOTH = 0.03  # radius of the disc that smooths the outline, of the rows
 LIGHT_BACKGROUND = 0.35  # of the 99th percentile: a lighter "background" is tissue, the breast fills the picture
 LINES_AT_ONCE = 8
 SIDES = {"L": "left", "R": "right"}
+
+
+class Sliced(Protocol):
+    """A picture, or what gives one where it is sliced."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, place: Any, /) -> Any: ...
 
 
 def segment(pixels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -188,13 +197,18 @@ def reduced(pixels: NDArray[Any], rows: int) -> NDArray[np.float32]:
         MammoError: `pixels_wrong`.
     """
     check_pixels(pixels)
+    return reduced_unchecked(pixels, rows)
+
+
+def reduced_unchecked(pixels: Sliced, rows: int) -> NDArray[np.float32]:
+    """The same of what is a picture by its maker's word, and may be looked up in slices only."""
     step = max(1, pixels.shape[0] // (2 * rows))
     thinned = np.ascontiguousarray(pixels[::step, ::step])
     if thinned.dtype not in (np.uint8, np.uint16, np.float32):
         thinned = thinned.astype(np.float32)
     columns = max(1, round(pixels.shape[1] * rows / pixels.shape[0]))
     small = cv2.resize(thinned, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / np.float32(white_of(pixels))
+    return np.asarray(small, np.float32) / np.float32(white_of(thinned))
 
 
 def _sampled(pixels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

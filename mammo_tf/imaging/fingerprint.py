@@ -26,7 +26,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_tf.imaging.breast import chest_wall_side, field, reduced
+from mammo_tf.imaging.breast import Sliced, chest_wall_side, field, reduced_unchecked
+from mammo_tf.imaging.levels import check_pixels
 from mammo_tf.imaging.parts import largest_part
 
 BREASTS, BITS = 2, 512
@@ -59,7 +60,13 @@ def fingerprint(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     Raises:
         MammoError: `pixels_wrong`.
     """
-    picture = reduced(pixels, min(ROWS, pixels.shape[0]))
+    check_pixels(pixels)
+    return fingerprint_unchecked(pixels)
+
+
+def fingerprint_unchecked(pixels: Sliced) -> NDArray[np.uint8]:
+    """The same of what is a picture by its maker's word, and may be looked up in slices only."""
+    picture = reduced_unchecked(pixels, min(ROWS, pixels.shape[0]))
     smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.0), np.float32)
     white = float(np.percentile(smooth, 99))
     found = np.zeros((BREASTS, BYTES), np.uint8)

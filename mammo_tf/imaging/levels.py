@@ -44,6 +44,11 @@ def rounded(values: NDArray[Any], factor: float) -> NDArray[np.uint16]:
     return np.asarray(product[: len(values)])
 
 
+def as_shares(picture: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The way back, float32 in [0, 1], whole multiples of 1/65535; `as_uint16` gives the same levels again."""
+    return np.asarray(np.divide(picture, np.float32(WHITE), dtype=np.float32))
+
+
 def white_of(pixels: NDArray[Any]) -> float:
     """The value of white in a picture of this type: 1, 65535 or 255."""
     return {"u1": 255.0, "u2": float(WHITE)}.get(pixels.dtype.str[1:], 1.0)

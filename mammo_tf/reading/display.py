@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.data_set import DataSet, holders
 from mammo_tf.reading.layout import Layout
+from mammo_tf.reading.shades import Shades
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
@@ -211,7 +211,12 @@ def _windowed(x: np.ndarray, centre: float, width: float, function: str) -> np.n
 
 
 def show(stored: np.ndarray, shape: Layout, rules: Display, voi: str) -> np.ndarray:
-    """The picture as shown: float32 `[rows, columns]` in [0, 1], bright is dense, padding 0.
+    """The picture as shown: float32 `[rows, columns]` in [0, 1], bright is dense, padding 0; arguments as `shades`."""
+    return shades(stored, shape, rules, voi)[...]
+
+
+def shades(stored: np.ndarray, shape: Layout, rules: Display, voi: str) -> Shades:
+    """The picture as shown, to be looked up.
 
     Args:
         stored: stored values `[rows, columns]` of `shape.dtype`.
@@ -226,4 +231,4 @@ def show(stored: np.ndarray, shape: Layout, rules: Display, voi: str) -> np.ndar
         table = shown_values(every_word.view(stored.dtype).astype(np.float64), shape, rules, voi).astype(np.float32)
     if not np.isfinite(table).all():
         raise MammoError("bad_value", "rescale and window lead to numbers that are not finite")
-    return np.asarray(cv2.LUT(np.ascontiguousarray(words), table))
+    return Shades(words, table)

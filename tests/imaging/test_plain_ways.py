@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import breast, fingerprint, parts
-from mammo_tf.imaging.levels import as_uint16
+from mammo_tf.imaging.levels import as_shares, as_uint16
 from mammo_tf.imaging.resize import METHODS, resize
-from mammo_tf.reading import read
+from mammo_tf.reading import Picture, grey_scale, read
+from mammo_tf.reading.shades import Shades
+from mammo_tf.records import prepare_image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import plain_ways  # noqa: E402 - it lies above this file
@@ -109,6 +111,29 @@ def test_through_the_dark(rows: int, columns: int, one: float, other: float, thr
 
 def test_one_pixel_of_float64_stays_one_pixel() -> None:
     assert as_uint16(np.array([[0.25]])).tolist() == [[16384]]
+
+
+def test_levels_survive_as_shares() -> None:
+    levels = np.arange(65536, dtype=np.uint16)[None]
+    assert same(as_uint16(as_shares(levels)), levels)
+
+
+@given(SEEDS, st.integers(1, 400), st.integers(1, 300), st.sampled_from([np.uint8, np.uint16]))
+@settings(max_examples=50, deadline=None)
+def test_what_is_looked_up_in_parts(seed: int, rows: int, columns: int, kind: type) -> None:
+    rng = np.random.default_rng(seed)
+    count = np.iinfo(kind).max + 1
+    y, x = np.mgrid[:rows, :columns]
+    inside = ((y - rows / 2) / (0.42 * rows)) ** 2 + (x / (0.7 * columns)) ** 2 < 1
+    words = np.where(inside, rng.integers(0, count, (rows, columns)), 0).astype(kind)
+    rising = np.clip(np.linspace(-0.1, 1.1, count) ** rng.choice([1, 3]), 0, 1).astype(np.float32)
+    table = rising if rng.random() < 0.5 else np.ascontiguousarray(rising[::-1])
+    found, pixels = Shades(words, table), table[words]
+    assert same(Picture(found, None).pixels, pixels)
+    assert same(prepare_image._levels(found), as_uint16(pixels))
+    assert same(prepare_image._levels(pixels), as_uint16(pixels))
+    assert same(fingerprint.fingerprint_unchecked(found), fingerprint.fingerprint(pixels))
+    assert grey_scale.inverted_doubt(found) == grey_scale.inverted_doubt(pixels)
 
 
 @pytest.fixture
