@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from mammo_tf.errors import MammoError, said, trace
+from mammo_tf.messages import received
 from mammo_tf.progress import track
 
 Item = TypeVar("Item")
@@ -216,7 +217,7 @@ class _Crew:
             worker = busy[line]  # type: ignore[index]  # wait gives back the lines that it was given
             assert worker.item is not None
             try:
-                word, result = worker.line.recv()
+                word, result = received(worker.line)
             except (EOFError, OSError):
                 said |= self._died(worker)
                 continue

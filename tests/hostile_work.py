@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mammo_tf.errors import MammoError
@@ -47,6 +48,13 @@ def work(item: str) -> Any:
             raise MammoError("refused", "it is refused", "Take another")
         case ["opencv"]:
             raise RuntimeError("(-4:Insufficient memory) Failed to allocate")
+        case ["compute"]:
+            whole, own = time.process_time(), time.thread_time()
+            matrix, picture = np.ones((800, 800), np.float32), np.ones((1500, 1500), np.float32)
+            for _ in range(10):
+                matrix = matrix @ matrix / 800
+                picture = cv2.GaussianBlur(picture, (0, 0), 3)
+            return time.process_time() - whole, time.thread_time() - own
         case ["place"]:
             return str(Path.cwd()), os.environ.get("GUARD_TEST", "")
     return item, os.getpid()

@@ -85,6 +85,13 @@ def test_workers_that_died_while_idle_are_replaced(work, monkeypatch: pytest.Mon
     assert [outcome[0] for outcome in guarded(work, ["b", "c"])] == ["b", "c"]
 
 
+def test_a_worker_computes_in_one_thread(work) -> None:
+    """OpenBLAS waits for its next task by running idle: with a second thread a picture takes twice the processor."""
+    ((process, thread),) = guarded(work, ["compute"])
+    assert thread > 0.01
+    assert process < 1.1 * thread + 0.005
+
+
 def test_folder_and_environment_are_those_of_the_caller(work, tmp_path: Path, monkeypatch) -> None:
     list(guarded(work, ["a"]))
     monkeypatch.chdir(tmp_path)

@@ -17,7 +17,7 @@ mean IoU above 0.95 there, so the 8 is not finely tuned.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.levels import check_pixels, white_of
+from mammo_tf.imaging.parts import largest_part, opened
 
 ROWS = 512
 RISE = 0.08  # of the way from background to 99th percentile, where the background glows
@@ -34,7 +35,17 @@ STEADY = 0.06  # of the 99th percentile: a row or column that varies less is not
 BRIDGE = 0.012  # radius of the disc that cuts bridges, of the rows
 SMOOTH = 0.03  # radius of the disc that smooths the outline, of the rows
 LIGHT_BACKGROUND = 0.35  # of the 99th percentile: a lighter "background" is tissue, the breast fills the picture
+LINES_AT_ONCE = 8
 SIDES = {"L": "left", "R": "right"}
+
+
+class Sliced(Protocol):
+    """A picture, or what gives one where it is sliced."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, place: Any, /) -> Any: ...
 
 
 def segment(pixels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -186,13 +197,18 @@ def reduced(pixels: NDArray[Any], rows: int) -> NDArray[np.float32]:
         MammoError: `pixels_wrong`.
     """
     check_pixels(pixels)
+    return reduced_unchecked(pixels, rows)
+
+
+def reduced_unchecked(pixels: Sliced, rows: int) -> NDArray[np.float32]:
+    """The same of what is a picture by its maker's word, and may be looked up in slices only."""
     step = max(1, pixels.shape[0] // (2 * rows))
     thinned = np.ascontiguousarray(pixels[::step, ::step])
     if thinned.dtype not in (np.uint8, np.uint16, np.float32):
         thinned = thinned.astype(np.float32)
     columns = max(1, round(pixels.shape[1] * rows / pixels.shape[0]))
     small = cv2.resize(thinned, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / np.float32(white_of(pixels))
+    return np.asarray(small, np.float32) / np.float32(white_of(thinned))
 
 
 def _sampled(pixels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -223,18 +239,35 @@ def field(view: NDArray[np.float32]) -> tuple[int, int, int, int]:
 
 
 def _lively(view: NDArray[np.float32], axis: int) -> tuple[int, int]:
+    """From the first to the last line along `axis` that changes along its length; looked for from both ends."""
     if view.size == 0:
         return 0, 0
-    low, high = np.percentile(view, (2, 98), axis=axis)
-    index = np.flatnonzero(high - low > STEADY)
-    return (int(index[0]), int(index[-1]) + 1) if index.size else (0, 0)
+    low, high = view.min(axis=axis), view.max(axis=axis)
+    index = np.flatnonzero(high - low > STEADY)  # percentiles lie between them
+    lines = view.T if axis == 0 else view
+    first = _first_lively(lines, index)
+    if first is None:
+        return 0, 0
+    last = _first_lively(lines, index[::-1])
+    assert last is not None
+    return first, last + 1
+
+
+def _first_lively(lines: NDArray[np.float32], order: NDArray[np.intp]) -> int | None:
+    """The first of the lines in `order` whose 2nd and 98th percentiles are apart; None where there is none."""
+    for start in range(0, len(order), LINES_AT_ONCE):
+        some = order[start : start + LINES_AT_ONCE]
+        low, high = np.percentile(lines[some], (2, 98), axis=1)
+        found = np.flatnonzero(high - low > STEADY)
+        if found.size:
+            return int(some[found[0]])
+    return None
 
 
 def _through_the_dark(view: NDArray[np.float32], start: int, stop: int, threshold: float) -> tuple[int, int]:
     """The range of rows widened over dark ones (by their median), up to the first bright one: a plate, a border."""
-    dark = np.median(view, axis=1) <= threshold
-    before, after = np.flatnonzero(~dark[:start]), np.flatnonzero(~dark[stop:])
-    return (int(before[-1]) + 1 if before.size else 0), (stop + int(after[0]) if after.size else len(dark))
+    before, after = (np.flatnonzero(np.median(rows, axis=1) > threshold) for rows in (view[:start], view[stop:]))
+    return (int(before[-1]) + 1 if before.size else 0), (stop + int(after[0]) if after.size else len(view))
 
 
 def background_level(view: NDArray[np.float32]) -> float:
@@ -244,20 +277,3 @@ def background_level(view: NDArray[np.float32]) -> float:
     counts = np.bincount(levels[levels <= threshold], minlength=256).astype(np.float64)
     smooth = cv2.GaussianBlur(counts[None], (0, 0), 1.0, borderType=cv2.BORDER_CONSTANT)[0]
     return float(np.argmax(smooth)) / 255
-
-
-def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part of a mask; empty stays empty."""
-    count, parts, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    if count == 1:
-        return np.zeros(mask.shape, np.bool_)
-    return np.asarray(parts == 1 + np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
-
-
-def opened(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    """Opening with a disc; the picture continues beyond its edge as in a mirror, so tissue at the edge stays."""
-    size = max(1, round(radius))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
-    pad = 2 * size + 1
-    wide = cv2.copyMakeBorder(mask.astype(np.uint8), pad, pad, pad, pad, cv2.BORDER_REFLECT)
-    return cv2.morphologyEx(wide, cv2.MORPH_OPEN, disc)[pad:-pad, pad:-pad].astype(np.bool_)

@@ -29,8 +29,24 @@ def as_uint16(pixels: NDArray[Any]) -> NDArray[np.uint16]:
     if pixels.dtype == np.uint8:
         return pixels * np.uint16(257)
     wide = np.ascontiguousarray(pixels if pixels.dtype in (np.float32, np.float64) else pixels.astype(np.float32))
-    # One pass that multiplies, rounds half to even and converts. OpenCV's stub knows no scalar factor.
-    return np.asarray(cv2.multiply(wide, float(WHITE), dtype=cv2.CV_16U))  # type: ignore[call-overload]
+    return rounded(wide, WHITE)
+
+
+def rounded(values: NDArray[Any], factor: float) -> NDArray[np.uint16]:
+    """Products, computed in float64, rounded half to even and clipped to uint16, in one pass.
+
+    Args:
+        values: float32 or float64 `[rows, columns]`, contiguous; below 2**31 / `factor`.
+        factor: what they are multiplied by.
+    """
+    # OpenCV's stub knows no scalar factor, and OpenCV takes a single float64 pixel for a scalar: it gives four.
+    product = cv2.multiply(values, float(factor), dtype=cv2.CV_16U)  # type: ignore[call-overload]
+    return np.asarray(product[: len(values)])
+
+
+def as_shares(picture: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The way back, float32 in [0, 1], whole multiples of 1/65535; `as_uint16` gives the same levels again."""
+    return np.asarray(np.divide(picture, np.float32(WHITE), dtype=np.float32))
 
 
 def white_of(pixels: NDArray[Any]) -> float:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_tf.imaging.fingerprint import BREASTS, BYTES, near_pairs
+from mammo_tf.imaging.fingerprint import BREASTS, BYTES, NOT_COMPARED, near_pairs, of_other_groups
 
 REMEDY = (
     "Look at them (mammo-tf inspect --report), leave one of each out, or give both women one patient_id and split "
@@ -36,19 +36,36 @@ def near_copies(fingerprints: Sequence[str], groups: Sequence[str], pictures: Se
         pictures: of each what tells equal pictures; pairs of equal ones are left out (`records.doubles` tells them),
             and what looks like them is paired with at most one of two groups, however many they are.
     """
-    told = [bits.strip("0") for bits in fingerprints]
-    compared = [at for at, (bits, group) in enumerate(zip(told, groups, strict=True)) if bits and group]
-    compared = _few_of_equal(compared, groups, pictures) if pictures else compared
-    if not compared:
-        return []
-    bits = _bits([fingerprints[at] for at in compared])
-    numbers = np.unique([groups[at] for at in compared], return_inverse=True)[1]
-    pairs, apart = near_pairs(bits, numbers)
+    return copies_of_groupings(fingerprints, [groups], pictures)[0]
+
+
+def copies_of_groupings(
+    fingerprints: Sequence[str], groupings: Sequence[Sequence[str]], pictures: Sequence[str] = ()
+) -> list[list[NearCopy]]:
+    """What `near_copies` gives for each of several groupings; pictures are compared once for all of them."""
+    told = [bool(bits.strip("0")) for bits in fingerprints]
+    by_grouping = []
+    for groups in groupings:
+        known = [at for at, (bits, group) in enumerate(zip(told, groups, strict=True)) if bits and group]
+        by_grouping.append(_few_of_equal(known, groups, pictures) if pictures else known)
+    places = sorted({at for known in by_grouping for at in known})
+    if not places:
+        return [[] for _ in groupings]
+    numbers = np.full((len(told), len(groupings)), NOT_COMPARED)
+    for column, (known, groups) in enumerate(zip(by_grouping, groupings, strict=True)):
+        numbers[known, column] = np.unique([groups[at] for at in known], return_inverse=True)[1]
+    compared = numbers[places]
+    pairs, apart = near_pairs(_bits([fingerprints[at] for at in places]), compared)
+    other = of_other_groups(compared[pairs[:, 0]], compared[pairs[:, 1]])
     found = [
-        NearCopy(compared[one], compared[other], float(far))
+        NearCopy(places[one], places[other], float(far))
         for (one, other), far in zip(pairs.tolist(), apart, strict=True)
     ]
-    return [pair for pair in found if not (pictures and _equal(pictures[pair.first], pictures[pair.second]))]
+    alike = [bool(pictures) and _equal(pictures[pair.first], pictures[pair.second]) for pair in found]
+    return [
+        [pair for pair, differs, equal in zip(found, column, alike, strict=True) if differs and not equal]
+        for column in other.T
+    ]
 
 
 def _few_of_equal(positions: Sequence[int], groups: Sequence[str], pictures: Sequence[str]) -> list[int]:
@@ -108,8 +125,8 @@ def copy_lines(rows: Sequence[Mapping[str, Any]], fingerprints: Sequence[str], p
         rows: of the manifest.
         fingerprints, pictures: as for `near_copies`.
     """
-    of_splits = near_copies(fingerprints, [str(row.get("split") or "") for row in rows], pictures)
-    of_patients = near_copies(fingerprints, [str(row.get("patient_id") or "") for row in rows], pictures)
+    groupings = [[str(row.get(column) or "") for row in rows] for column in ("split", "patient_id")]
+    of_splits, of_patients = copies_of_groupings(fingerprints, groupings, pictures)
     told = {pair[:2] for pair in of_splits}
     others = [pair for pair in of_patients if pair[:2] not in told]
     return [line for line in (split_line(of_splits, rows), patient_line(others, rows)) if line]

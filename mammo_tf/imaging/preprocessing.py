@@ -23,8 +23,8 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import Wording, from_json, nearest, to_json
 from mammo_tf.files import text_digest
 from mammo_tf.imaging import band_steps, geometry_steps, intensity_steps, periphery_steps, steps
-from mammo_tf.imaging.levels import WHITE, as_uint16
-from mammo_tf.imaging.steps import GeometryStep, IntensityStep
+from mammo_tf.imaging.levels import as_shares, as_uint16
+from mammo_tf.imaging.steps import GeometryStep, IntensityStep, View
 from mammo_tf.study import Projection
 
 LEGACY_MEAN = 52.18
@@ -221,11 +221,15 @@ class Preprocessing:
             MammoError: `pixels_wrong` for another shape or type, values outside [0, 1] or not finite;
                 `breast_not_found` where a step looks for the breast and nothing stands out.
         """
-        view = steps.View(as_uint16(pixels), None, np.eye(2, 3))
+        view = self.levels(as_uint16(pixels))
+        return GeometryResult(as_shares(view.picture), view.breast_mask, view.affine)
+
+    def levels(self, picture: NDArray[np.uint16]) -> View:
+        """The first half of a picture on the 16-bit scale, and what becomes of it there; errors as `geometry`."""
+        view = View(picture, None, np.eye(2, 3))
         for step in self.geometry_steps:
             view = step.geometry(view)
-        picture = np.divide(view.picture, np.float32(WHITE), dtype=np.float32)
-        return GeometryResult(picture, view.breast_mask, view.affine)
+        return view
 
     def intensity(self, picture: NDArray[np.floating[Any]], breast: ArrayLike | None = None) -> NDArray[np.float32]:
         """The second half: float `[rows, columns]` in [0, 1] becomes float32 `[rows, columns, channels]`.

@@ -13,12 +13,16 @@ pixel of a thousand, which no twin can follow).
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from mammo_tf.imaging.levels import rounded
+
 METHODS = ("cubic", "area")
 TIE = 2.0**20  # values are settled to a millionth of a level first, so that halves are halves in any order of adding
+ROWS_AT_ONCE = 256  # of the picture: what becomes of them stays in the processor's cache
 NEGLIGIBLE = 1e-3  # an overlap of so small a share of a pixel does not count, as in OpenCV
 
 
@@ -35,10 +39,26 @@ def resize(picture: NDArray[np.uint16], rows: int, columns: int, method: str) ->
     """
     if picture.shape == (rows, columns):
         return picture
-    down = _weights(picture.shape[0], rows, method) @ picture.astype(np.float64)
-    both = (_weights(picture.shape[1], columns, method) @ down.T).T
-    settled = np.rint(both * TIE) / TIE
-    return np.clip(np.rint(settled), 0, 65535).astype(np.uint16)
+    down = _weights(picture.shape[0], rows, method)
+    across = _weights(picture.shape[1], columns, method) * TIE  # a power of two changes no other bit
+    small = np.empty((rows, columns), np.uint16)
+    step = max(1, ROWS_AT_ONCE * rows // picture.shape[0])
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        weights, first, last = _part(down, start, stop)
+        narrow = weights @ picture[first:last].astype(np.float64)
+        settled = np.rint(across @ cv2.transpose(narrow))
+        small[start:stop] = cv2.transpose(rounded(settled, 1 / TIE))
+    return small
+
+
+def _part(weights: sparse.csr_array, start: int, stop: int) -> tuple[sparse.csr_array, int, int]:
+    """Rows of a matrix without the columns that are empty before and behind, and where these begin and end."""
+    ends = weights.indptr[start : stop + 1]
+    places = weights.indices[ends[0] : ends[-1]]
+    first, last = int(places.min()), int(places.max()) + 1
+    entries = (weights.data[ends[0] : ends[-1]], places - first, ends - ends[0])
+    return sparse.csr_array(entries, shape=(stop - start, last - first)), first, last
 
 
 def _weights(size_in: int, size_out: int, method: str) -> sparse.csr_array:

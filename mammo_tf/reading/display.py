@@ -14,9 +14,9 @@ import numpy as np
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.data_set import DataSet, holders
 from mammo_tf.reading.layout import Layout
+from mammo_tf.reading.shades import Shades
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-_ROWS_AT_ONCE = 256
 
 
 class Table(NamedTuple):
@@ -211,7 +211,12 @@ def _windowed(x: np.ndarray, centre: float, width: float, function: str) -> np.n
 
 
 def show(stored: np.ndarray, shape: Layout, rules: Display, voi: str) -> np.ndarray:
-    """The picture as shown: float32 `[rows, columns]` in [0, 1], bright is dense, padding 0.
+    """The picture as shown: float32 `[rows, columns]` in [0, 1], bright is dense, padding 0; arguments as `shades`."""
+    return shades(stored, shape, rules, voi)[...]
+
+
+def shades(stored: np.ndarray, shape: Layout, rules: Display, voi: str) -> Shades:
+    """The picture as shown, to be looked up.
 
     Args:
         stored: stored values `[rows, columns]` of `shape.dtype`.
@@ -226,7 +231,4 @@ def show(stored: np.ndarray, shape: Layout, rules: Display, voi: str) -> np.ndar
         table = shown_values(every_word.view(stored.dtype).astype(np.float64), shape, rules, voi).astype(np.float32)
     if not np.isfinite(table).all():
         raise MammoError("bad_value", "rescale and window lead to numbers that are not finite")
-    pixels = np.empty(stored.shape, dtype=np.float32)
-    for top in range(0, len(words), _ROWS_AT_ONCE):  # in strips, as the look-up makes 8-byte indices
-        np.take(table, words[top : top + _ROWS_AT_ONCE], out=pixels[top : top + _ROWS_AT_ONCE], mode="clip")
-    return pixels
+    return Shades(words, table)

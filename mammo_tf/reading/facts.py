@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+
+from mammo_tf.reading.shades import Shades
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and its facts; `pixels` float32 `[rows, columns]` in [0, 1], bright is dense."""
+    """A picture and its facts.
 
-    pixels: np.ndarray = field(repr=False)
+    Args:
+        source: the pixels, or what they are looked up in.
+        facts: of the picture.
+    """
+
+    source: np.ndarray | Shades = field(repr=False)
     facts: Facts
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """float32 `[rows, columns]` in [0, 1], bright is dense."""
+        return self.source if isinstance(self.source, np.ndarray) else self.source[...]

@@ -29,6 +29,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading.data_set import DataSet
 from mammo_tf.reading.display import Display
 from mammo_tf.reading.layout import Layout
+from mammo_tf.reading.shades import Shades
 
 INTENT = "presentation_intent"  # the column that says so
 FOR_PROCESSING = "for_processing"  # its word for a raw picture
@@ -74,7 +75,7 @@ def _sign(header: DataSet) -> int:
     return next(iter(header.integers("PixelIntensityRelationshipSign", "h")), 1)
 
 
-def attenuation(stored: NDArray[np.generic], header: DataSet, shape: Layout, rules: Display) -> NDArray[np.float32]:
+def attenuation(stored: NDArray[np.generic], header: DataSet, shape: Layout, rules: Display) -> Shades:
     """The picture of raw values that `refuse_raw` let pass.
 
     Args:
@@ -82,7 +83,7 @@ def attenuation(stored: NDArray[np.generic], header: DataSet, shape: Layout, rul
         header, shape, rules: of the file.
 
     Returns:
-        float32 `[rows, columns]` in [0, 1], bright is dense, padding 0.
+        What to look it up in: bright is dense, padding 0.
     """
     words = np.arange(1 << 8 * stored.dtype.itemsize, dtype=f"u{stored.dtype.itemsize}")
     values = words.view(stored.dtype).astype(np.float64)
@@ -94,7 +95,7 @@ def attenuation(stored: NDArray[np.generic], header: DataSet, shape: Layout, rul
     is_logarithm = header.text("PixelIntensityRelationship").upper() == _LOGARITHMIC
     table = densities(rules.slope * values + rules.intercept, counts, is_logarithm, _sign(header))
     table[padded] = 0
-    return table.astype(np.float32)[stored.view(words.dtype)]
+    return Shades(stored.view(words.dtype), table.astype(np.float32))
 
 
 def densities(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.shades import Shades
 from mammo_tf.study.cells import stored_bits
 
 STORED_BITS = "stored_bits"  # the column that says of how many bits a picture's values are
@@ -74,11 +75,11 @@ def unused_bits_doubt(largest: int, full: int) -> list[str]:
     return [unused_bits(next(bits for bits in LIKELY_BITS if largest < 1 << bits))]
 
 
-def inverted_doubt(pixels: np.ndarray) -> list[str]:
+def inverted_doubt(pixels: np.ndarray | Shades) -> list[str]:
     """The warning `INVERTED`, where the edge farther from the breast, or both, looks like a background turned white.
 
     Args:
-        pixels: float32 `[rows, columns]` in [0, 1], bright is dense.
+        pixels: float32 `[rows, columns]` in [0, 1], bright is dense; every few rows and columns are looked at.
     """
     step = -(-max(pixels.shape) // _ACROSS)
     small = pixels[::step, ::step]

@@ -43,7 +43,7 @@ class GreyPicture(NamedTuple):
     def pixels(self) -> np.ndarray:
         """float32 `[rows, columns]` in [0, 1], computed in float64."""
         table = (np.arange(1 << 8 * self.values.itemsize, dtype=np.float64) / self.white).astype(np.float32)
-        return table[self.values]
+        return np.asarray(cv2.LUT(np.ascontiguousarray(self.values), table))
 
 
 def picture_kind(head: bytes) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.dicom_file import is_dicom, open_dicom, refusals
-from mammo_tf.reading.display import Display, display_rules, show
+from mammo_tf.reading.display import Display, display_rules, shades
 from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.for_processing import attenuation
 from mammo_tf.reading.grey_scale import full_scale, inverted_doubt, unused_bits_doubt
@@ -137,19 +137,19 @@ def read(
             (stored,) = stored_frames(file, shape, [0])
             doubt: list[str] = []
             if facts.for_processing:
-                pixels = attenuation(stored, file.header, shape, rules)
+                found = attenuation(stored, file.header, shape, rules)
             else:
                 scale, doubt = white_of(stored, shape, rules, facts.voi, stored_bits)
-                pixels = show(stored, scale, rules, facts.voi)
+                found = shades(stored, scale, rules, facts.voi)
             # Films have borders and letters, mosaics may miss the chest wall: only whole digital pictures can tell.
             tells = laterality is None and facts.modality == "FFDM" and not facts.partial
-            if tells and chest_wall_contradicts(pixels, file.header.texts("PatientOrientation")):
+            if tells and chest_wall_contradicts(found[...], file.header.texts("PatientOrientation")):
                 raise MammoError(
                     "laterality_picture",
                     "the chest wall lies at the other side than Patient Orientation says",
                     "Give laterality and view in a table",
                 )
-            return Picture(pixels, replace(facts, warnings=(*facts.warnings, *doubt, *inverted_doubt(pixels))))
+            return Picture(found, replace(facts, warnings=(*facts.warnings, *doubt, *inverted_doubt(found))))
 
 
 def white_of(

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.display import Display, choose_voi, show, shown_values
+from mammo_tf.reading.display import Display, choose_voi, shades, show, shown_values
 from mammo_tf.reading.facts import Picture
 from mammo_tf.reading.frames import stored_part, volume_display, volume_facts
 from mammo_tf.reading.grey_scale import inverted_doubt
 from mammo_tf.reading.layout import Layout
 from mammo_tf.reading.read import white_of
+from mammo_tf.reading.shades import Shades
 
 
 def project(
@@ -59,12 +60,13 @@ def project(
     found = stored_part(path, first, last, series, quickest=True)
     doubt: list[str] = []
     extreme = _extreme_of(shape, rules, name)
+    pixels: np.ndarray | Shades
     if extreme is None:
         pixels = _reduced((show(one, shape, rules, name) for one in found), np.maximum)
     else:
         stored = _reduced(found, extreme)
         scale, doubt = white_of(stored, shape, rules, name, stored_bits)
-        pixels = show(stored, scale, rules, name)
+        pixels = shades(stored, scale, rules, name)
     return Picture(pixels, replace(facts, warnings=(*facts.warnings, *doubt, *inverted_doubt(pixels))))
 
 

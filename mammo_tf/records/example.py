@@ -42,6 +42,19 @@ class PreparedImage:
     warnings: tuple[str, ...] = ()
     fingerprint: str = ""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Masks packed: they are a third of what a worker would have to say of a picture."""
+        mask = self.breast_mask
+        return vars(self) | {
+            "breast_mask": None if mask is None else (_pack(mask), mask.shape),
+            "finding_masks": (_pack(self.finding_masks), self.finding_masks.shape),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        mask = state["breast_mask"]
+        masks = {"finding_masks": _unpack(*state["finding_masks"]), "breast_mask": mask and _unpack(*mask)}
+        vars(self).update(state | masks)
+
 
 def any_finding(finding: Finding) -> bool:
     """True."""
@@ -81,21 +94,17 @@ def encode(image: PreparedImage, tiled: bool = False) -> bytes:
     """
     from tensorflow import train  # workers that prepare pictures import this module and need no TensorFlow
 
-    def of_bytes(value: bytes) -> Any:
-        return train.Feature(bytes_list=train.BytesList(value=[value]))
-
     mask = image.breast_mask
-    features = {
-        "affine": of_bytes(image.affine.astype("<f8").tobytes()),
-        "picture": of_bytes(b"" if tiled else image.picture.astype("<u2").tobytes()),
-        "shape": train.Feature(int64_list=train.Int64List(value=image.picture.shape)),
-        "breast_mask": of_bytes(b"" if mask is None else _pack(mask)),
-        "finding_masks": of_bytes(_pack(image.finding_masks)),
-        "findings": train.Feature(int64_list=train.Int64List(value=[len(image.finding_masks)])),
-        "stored_size": train.Feature(int64_list=train.Int64List(value=image.stored_size)),
-        "row": of_bytes(json.dumps(image.row, sort_keys=True).encode()),
-    }
-    message = train.Example(features=train.Features(feature=features))
+    message = train.Example()
+    of = message.features.feature
+    of["affine"].bytes_list.value.append(image.affine.astype("<f8").tobytes())
+    of["picture"].bytes_list.value.append(b"" if tiled else np.asarray(image.picture, "<u2").tobytes())
+    of["shape"].int64_list.value.extend(image.picture.shape)
+    of["breast_mask"].bytes_list.value.append(b"" if mask is None else _pack(mask))
+    of["finding_masks"].bytes_list.value.append(_pack(image.finding_masks))
+    of["findings"].int64_list.value.append(len(image.finding_masks))
+    of["stored_size"].int64_list.value.extend(image.stored_size)
+    of["row"].bytes_list.value.append(json.dumps(image.row, sort_keys=True).encode())
     return bytes(message.SerializeToString(deterministic=True))
 
 

@@ -174,7 +174,7 @@ def _example(image: PreparedImage, place: list[int]) -> dict[str, Any]:
     return {
         "location": place,
         "mean": float(np.mean(image.picture, dtype=np.float64)) / 65535,
-        "picture": "" if plain else hashlib.sha256(image.picture.astype("<u2").tobytes()).hexdigest()[:32],
+        "picture": "" if plain else hashlib.sha256(np.ascontiguousarray(image.picture, "<u2").data).hexdigest()[:32],
         "row": {sys.intern(column): value for column, value in image.row.items()},  # else each has names of its own
         **({"fingerprint": image.fingerprint} if image.fingerprint else {}),
         **({"warnings": image.warnings} if image.warnings else {}),

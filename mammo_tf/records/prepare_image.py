@@ -12,12 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging.fingerprint import fingerprint
-from mammo_tf.imaging.levels import as_uint16
+from mammo_tf.imaging.fingerprint import fingerprint_unchecked
+from mammo_tf.imaging.levels import as_shares, as_uint16
 from mammo_tf.imaging.off_the_picture import questions, seen
-from mammo_tf.imaging.preprocessing import GeometryResult, Preprocessing
+from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.imaging.steps import View
 from mammo_tf.imaging.warp import affine, invert, map_points
 from mammo_tf.reading import Facts, read_row, read_stored
+from mammo_tf.reading.shades import Shades
 from mammo_tf.records.example import PreparedImage
 from mammo_tf.study import Finding, Reject, findings_from_json, resolve_path
 
@@ -45,28 +47,32 @@ def prepare_image(row: Mapping[str, Any], root: str | Path, preprocessing: Prepr
 
 def _prepared(row: Mapping[str, Any], root: str | Path, preprocessing: Preprocessing) -> PreparedImage:
     picture = read_row(row, root, preprocessing.projection)
-    pixels = picture.pixels
-    prepared = preprocessing.geometry(pixels)
-    size, stored_size = prepared.picture.shape, (pixels.shape[0], pixels.shape[1])
+    prepared = preprocessing.levels(_levels(picture.source))
+    size, stored_size = prepared.picture.shape, (picture.source.shape[0], picture.source.shape[1])
     findings = findings_from_json(str(row["findings"]))
     masks = [finding_mask(finding, size, prepared.affine, Path(root), stored_size) for finding in findings]
     return PreparedImage(
-        picture=as_uint16(prepared.picture),
+        picture=prepared.picture,
         breast_mask=prepared.breast_mask,
         finding_masks=np.stack(masks) if masks else np.zeros((0, *size), np.bool_),
         affine=prepared.affine,
         row={key: None if pd.isna(value) else value for key, value in row.items()},
         stored_size=stored_size,
         warnings=(*picture.facts.warnings, *_questions(prepared, picture.facts)),
-        fingerprint=fingerprint(pixels).tobytes().hex(),
+        fingerprint=fingerprint_unchecked(picture.source).tobytes().hex(),
     )
 
 
-def _questions(prepared: GeometryResult, facts: Facts) -> tuple[str, ...]:
+def _levels(source: NDArray[Any] | Shades) -> NDArray[np.uint16]:
+    """`as_uint16` of a picture; of one that is looked up, of all that can be found there."""
+    return source.by(as_uint16(source.table[None])[0]) if isinstance(source, Shades) else as_uint16(source)
+
+
+def _questions(prepared: View, facts: Facts) -> tuple[str, ...]:
     """What the picture speaks against of its side and view, where preparation looked for the breast."""
     if prepared.breast_mask is None or facts.partial:
         return ()
-    return questions(seen(prepared.picture, prepared.breast_mask), facts.laterality, facts.view)
+    return questions(seen(as_shares(prepared.picture), prepared.breast_mask), facts.laterality, facts.view)
 
 
 def finding_mask(

@@ -19,6 +19,7 @@ from mammo_tf.reporting.page import environment
 from mammo_tf.reporting.palette import WIDTH, colour_of, dash_of, drawing, inline_svg
 from mammo_tf.reporting.short_names import middle_out
 from mammo_tf.study import LABELS, SPLITS, check_leakage
+from mammo_tf.study.refusals import override_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,7 +95,7 @@ def write_inspection(
         of_patients=[_pair(found, one) for one in found.of_patients[:MOST_PAIRS]],
         pairs=(len(found.of_splits), len(found.of_patients)),
         doubts=found.doubts(),
-        rejects=found.rejects,
+        rejects=[{**reject._asdict(), "override": override_of(reject.code)} for reject in found.rejects],
         sheet=[_shown(found, at) for at in _evenly(len(found.rows))],
     )
     write_text(Path(path), text)

@@ -101,23 +101,42 @@ def test_what_is_not_a_picture_is_refused() -> None:
     assert told.value.code == "pixels_wrong"
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 150), st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
-def test_pairs_are_those_that_are_found_one_by_one(seed: int, number: int, kinds: int) -> None:
+def pairs_one_by_one(prints: np.ndarray, groups: np.ndarray, limit: float) -> tuple[list[list[int]], list[float]]:
+    """What `near_pairs` gives, by comparing every pair in all its bits."""
+    far = distances(prints, prints)
+    near = [(one, other) for one, other in zip(*np.nonzero(far <= limit), strict=True) if one < other]
+    due = sorted((float(far[pair]), *map(int, pair)) for pair in near if groups[pair[0]] != groups[pair[1]])
+    return [[one, other] for _, one, other in due], [distance for distance, _, _ in due]
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 150),
+    st.integers(1, 4),
+    st.sampled_from([-0.1, 0.0, 0.05, 0.24, 0.3, 0.5, 1.0]),
+    st.sampled_from([(16, 8192), (1, 1), (7, 16), (64, 5)]),
+)
+@settings(max_examples=150, deadline=None)
+def test_pairs_are_those_that_are_found_one_by_one(
+    seed: int, number: int, kinds: int, limit: float, block: tuple[int, int]
+) -> None:
     rng = np.random.default_rng(seed)
     prints = rng.integers(0, 256, (5, 2, BYTES), dtype=np.uint8)[rng.integers(0, 5, number)]
-    prints[:, 0, :8] ^= rng.integers(0, 256, (number, 8), dtype=np.uint8)
-    prints[rng.random(number) < 0.1] = 0
+    flipped = rng.random((number, 2, BITS)) < rng.choice([0, 0.05, 0.12, 0.2, 0.9], (number, 2, 1))
+    prints ^= np.packbits(flipped, axis=2)
+    prints[rng.random((number, 2)) < 0.1] = 0
     groups = rng.integers(0, kinds, number)
-    pairs, far = near_pairs(prints, groups, 0.05)
-    all_far = distances(prints, prints)
-    due = {
-        (one, other)
-        for one in range(number)
-        for other in range(one + 1, number)
-        if groups[one] != groups[other] and all_far[one, other] <= 0.05
-    }
-    assert set(map(tuple, pairs.tolist())) == due
-    assert len(pairs) == len(due)
-    assert (np.diff(far) >= 0).all()
-    assert far.tolist() == [all_far[one, other] for one, other in pairs.tolist()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mammo_tf.imaging.fingerprint.BLOCK", block)
+        pairs, far = near_pairs(prints, groups, limit)
+    assert pairs.dtype == np.int64
+    assert far.dtype == np.float32
+    assert (pairs.tolist(), far.tolist()) == pairs_one_by_one(prints, groups, limit)
+
+
+@pytest.mark.parametrize("breast", [0, 1])
+def test_a_pair_whose_compared_bits_all_differ_is_not_taken_for_equal(breast: int) -> None:
+    prints = np.full((2, 2, BYTES), 0b10101010, np.uint8)
+    prints[1, breast] ^= 255
+    pairs, far = near_pairs(prints, np.arange(2), 0.24)
+    assert (pairs.tolist(), far.tolist()) == ([[0, 1]], [31 / BITS])

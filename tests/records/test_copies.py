@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mammo_tf.files import read_json, write_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.fingerprint import BREASTS, BYTES
-from mammo_tf.imaging.near_copies import NearCopy, near_copies
+from mammo_tf.imaging.near_copies import NearCopy, copies_of_groupings, near_copies
 from mammo_tf.records import copies_in_splits, open_records, prepare
 from mammo_tf.records.index import listed_digest
 from mammo_tf.study import make_manifest
@@ -119,6 +119,28 @@ def test_every_pair_of_two_groups_is_told_once(rows: list[tuple[str, str]]) -> N
     assert found == [NearCopy(*pair[:2], 0.0) for pair in found]
     equal = near_copies([prints[kind] for kind, _ in rows], [split for _, split in rows], ["equal"] * len(rows))
     assert equal == [], "pictures that are equal are told elsewhere"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abcd"), st.sampled_from(["", "train", "test"]), st.sampled_from(["", "1", "2", "3"])
+        ),
+        max_size=12,
+    ),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_two_groupings_at_once_are_as_one_after_the_other(
+    rows: list[tuple[str, str, str]], told: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    prints = {kind: rng.bytes(BREASTS * BYTES).hex() for kind in "ab"} | {"c": ""}
+    prints["d"] = ("ff" if prints["a"][:2] == "00" else "00") + prints["a"][2:]
+    pictures = [str(rng.choice(["", "one", "other"])) for _ in rows] if told else []
+    kinds, *groupings = zip(*rows, strict=True) if rows else ((), (), ())
+    listed = [prints[kind] for kind in kinds]
+    assert copies_of_groupings(listed, groupings, pictures) == [near_copies(listed, one, pictures) for one in groupings]
 
 
 def test_pictures_without_a_pattern_are_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
