@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mammo_tf.data import graph_breast
 from mammo_tf.data import graph_preprocessing as graph
 from mammo_tf.errors import MammoError
-from mammo_tf.imaging import Preprocessing, breast, steps
+from mammo_tf.imaging import Preprocessing, breast, parts, steps
 from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.geometry_steps import (
     CropBreast,
@@ -228,7 +228,7 @@ def test_opening_is_that_of_opencv(size, radius, share, seed):
     """To the pixel, also where tissue touches an edge."""
     noise = cv2.GaussianBlur(np.random.default_rng(seed).random(size), None, 1 + seed % 5)
     mask = noise >= np.quantile(noise, share)
-    np.testing.assert_array_equal(graph_breast._opened(tf.constant(mask), radius), breast.opened(mask, radius))
+    np.testing.assert_array_equal(graph_breast._opened(tf.constant(mask), radius), parts.opened(mask, radius))
 
 
 @pytest.mark.real
