@@ -196,6 +196,7 @@ def claim(
     more: Mapping[str, Any] | None = None,
     make_room: Callable[[], bool] = lambda: False,
     begin_anew: Callable[[], bool] = lambda: False,
+    read: Callable[[Path], Any] | None = None,
 ) -> Iterator[bool]:
     """Makes a folder that of one request, or finds that it is already, and locks it as long as the body runs.
 
@@ -208,6 +209,7 @@ def claim(
             removed by then.
         begin_anew: is called where `kind.file` is lost or damaged and something else lies there; whether all of that
             can be made again by this request, and if so it is removed by then.
+        read: reads `kind.file` as `read_json` does, which is the default, but for values that are not asked for.
 
     Yields:
         Whether the folder was claimed by the same request before.
@@ -224,7 +226,7 @@ def claim(
     with locked(folder / LOCK, folder):
         if path.exists() and not path.is_file():
             raise MammoError("not_a_file", f"{path} is there and is no file", kind.elsewhere)
-        found = _said(path, wanted)
+        found = _said(path, wanted, read or read_json)
         again = found is not None and all(key in found and found[key] == wanted[key] for key in wanted)
         if found is None and any(_is_foreign(item.name, kind) for item in folder.iterdir()) and not begin_anew():
             if path.is_file():
@@ -242,10 +244,10 @@ def claim(
         yield again
 
 
-def _said(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+def _said(path: Path, wanted: Mapping[str, Any], read: Callable[[Path], Any]) -> dict[str, Any] | None:
     """What the file of a claim says; None where it is lost or damaged."""
     try:
-        found = read_json(path)
+        found = read(path)
     except MammoError:
         return None
     return found if isinstance(found, dict) and (found or not wanted) else None

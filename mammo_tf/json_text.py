@@ -26,12 +26,30 @@ def parsed_json(text: str, members: Callable[[list[tuple[str, Any]]], Any] | Non
         value = json.loads(text, parse_int=_whole_number, object_pairs_hook=members)
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
+    return check_depth(value)
+
+
+def raw_json(text: str, start: int) -> tuple[Any, int]:
+    """The JSON value that begins at a place of a text, and where it ends; errors as `parsed_json`."""
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    return check_depth(value), end
+
+
+def check_depth(value: Any) -> Any:
+    """The value itself.
+
+    Raises:
+        ValueError: where it is nested more than `DEEPEST` levels deep.
+    """
     level = [value]
     for _ in range(DEEPEST):
         level = [item for one in level if isinstance(one, dict | list) for item in _members(one)]
-    if level:
-        raise ValueError(TOO_DEEP)
-    return value
+        if not level:
+            return value
+    raise ValueError(TOO_DEEP)
 
 
 def _members(one: dict[str, Any] | list[Any]) -> Iterable[Any]:
@@ -42,3 +60,6 @@ def _whole_number(digits: str) -> int:
     if len(digits) > LONGEST:
         raise ValueError(f"a whole number of {len(digits)} digits")
     return int(digits)
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole_number)

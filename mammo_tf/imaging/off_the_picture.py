@@ -10,6 +10,7 @@ white that are exchanged are told by `reading.grey_scale.inverted_doubt`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
@@ -98,8 +99,8 @@ def question_lines(warnings: Iterable[Collection[str]]) -> list[str]:
     Args:
         warnings: of each picture.
     """
-    told = [set(one) for one in warnings]
-    sides, views = (sum(word in one for one in told) for word in (OTHER_SIDE, OTHER_VIEW))
+    told = Counter(word for one in warnings for word in {OTHER_SIDE, OTHER_VIEW}.intersection(one))
+    sides, views = told[OTHER_SIDE], told[OTHER_VIEW]
     lines = []
     if sides:
         hang = "1 picture does not hang as its" if sides == 1 else f"{sides} pictures do not hang as their"

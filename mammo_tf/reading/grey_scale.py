@@ -102,8 +102,9 @@ def doubts(warnings: Iterable[Collection[str]]) -> list[str]:
     Args:
         warnings: of each picture.
     """
-    told = [set(one) for one in warnings]
-    counts = Counter(bits for one in told for bits in LIKELY_BITS if unused_bits(bits) in one)
+    known = {unused_bits(bits) for bits in LIKELY_BITS} | {INVERTED, LOSSY, SMALL}
+    told = Counter(word for one in warnings for word in known.intersection(one))
+    counts = {bits: told[unused_bits(bits)] for bits in LIKELY_BITS if told[unused_bits(bits)]}
     lines = []
     if counts:
         most, number = max(counts), sum(counts.values())
@@ -111,7 +112,7 @@ def doubts(warnings: Iterable[Collection[str]]) -> list[str]:
             f"{_pictures(number)} of 16 bits {_hold(number)} nothing above {(1 << most) - 1}: {most}-bit data? "
             f"If so, write {most} into a column {STORED_BITS} of the table, else 16"
         )
-    inverted, lossy, small = (sum(word in one for one in told) for word in (INVERTED, LOSSY, SMALL))
+    inverted, lossy, small = (told[word] for word in (INVERTED, LOSSY, SMALL))
     if inverted:
         lines.append(f"the background of {_pictures(inverted)} is the brightest part: are black and white exchanged?")
     if lossy:

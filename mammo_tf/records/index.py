@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, read_json, text_digest
 from mammo_tf.imaging.preprocessing import Preprocessing
+from mammo_tf.json_members import read_members
 from mammo_tf.progress import track
 from mammo_tf.records.example import Marks, PreparedImage, decode, decode_breast, decode_marks, decode_picture
 from mammo_tf.records.tiles import assemble
@@ -26,6 +28,7 @@ from mammo_tf.study import make_manifest
 INDEX = "index.json"
 FORMAT = 2
 TILED = 3  # of records in tiles; all else is as in 2
+RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
 READ = (1, 2, 3)  # 1 did not tell root, files and pictures
 REMEDY = "Prepare the images again, by the same mammo-tf prepare"
 
@@ -187,6 +190,17 @@ def _read(path: Path, length: int, offset: int) -> bytes:
         raise MammoError("file_missing", f"{path} cannot be read: {error.strerror}", REMEDY) from error
 
 
+def payload_at(path: Path, offset: int) -> bytes:
+    """The stored bytes of the example at an offset of a shard, whose CRC-32 is not looked at; errors as `payload`."""
+    length, _ = struct.unpack("<QI", _read(path, RECORD_HEADER_BYTES, offset - RECORD_HEADER_BYTES))
+    return _read(path, length, offset)
+
+
+def index_head(path: Path) -> Any:
+    """An index without its lists of shards and examples; errors as `read_json`."""
+    return read_members(path, ("shards", "examples"))
+
+
 def open_records(folder: str | Path) -> Records:
     """Opens a folder that `prepare` left.
 
@@ -243,12 +257,29 @@ def _tiles(example: Mapping[str, Any]) -> tuple[Location, ...]:
     return tuple(Location(shard, *place) for place in example["tiles"])
 
 
-def listed_digest(examples: Sequence[Mapping[str, Any]]) -> str:
-    """What tells the list of examples in an index from any other: SHA-256."""
-    found = hashlib.sha256(b"[")  # of JSON of the whole, an example at a time
-    for number, example in enumerate(examples):
-        found.update(f"{', ' if number else ''}{json.dumps(example, sort_keys=True)}".encode())
-    found.update(b"]")
+class ListedDigest:
+    """What tells the list of examples in an index from any other: SHA-256 of its JSON, an example at a time."""
+
+    def __init__(self) -> None:
+        self._found, self._before = hashlib.sha256(b"["), ""
+
+    def add(self, example: Mapping[str, Any]) -> None:
+        """The next example of the list."""
+        self._found.update(f"{self._before}{json.dumps(example, sort_keys=True)}".encode())
+        self._before = ", "
+
+    def hexdigest(self) -> str:
+        """Of the list as far as it was added."""
+        whole = self._found.copy()
+        whole.update(b"]")
+        return whole.hexdigest()
+
+
+def listed_digest(examples: Iterable[Mapping[str, Any]]) -> str:
+    """`ListedDigest` of a list."""
+    found = ListedDigest()
+    for example in examples:
+        found.add(example)
     return found.hexdigest()
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from mammo_tf.errors import MammoError
-from mammo_tf.files import LOCK, atomic_path, digest, disk_errors, locked, read_json, text_digest
+from mammo_tf.files import LOCK, atomic_path, digest, disk_errors, locked, text_digest
+from mammo_tf.json_members import elements
 from mammo_tf.progress import track
-from mammo_tf.records.index import INDEX
+from mammo_tf.records.index import INDEX, index_head
 
 REJECTS = "rejects.csv"
 PIECE = 1 << 20  # bytes
@@ -116,13 +117,13 @@ def send(folder: str | Path, address: str) -> None:
     """
     folder = Path(folder)
     system, place = _system(address)
-    index = read_json(folder / INDEX)
+    ours = index_head(folder / INDEX)["digest"]
     with _told(address):
         if system.isfile(f"{place}/{INDEX}"):
             there = json.loads(system.cat_file(f"{place}/{INDEX}"))
-            if not isinstance(there, dict) or there.get("digest") != index["digest"]:
+            if not isinstance(there, dict) or there.get("digest") != ours:
                 raise MammoError("other_records", f"{address} holds other records", "Name another address")
-        for shard in track(index["shards"], "sending", unit="shard"):
+        for shard in track(elements(folder / INDEX, "shards"), "sending", unit="shard"):
             path, target = folder / shard["name"], f"{place}/{shard['name']}"
             if digest(path) != shard["sha256"]:
                 raise MammoError("record_damaged", f"{path} is not what was written", "Run the same prepare again")

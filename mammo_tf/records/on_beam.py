@@ -19,12 +19,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import mammo_tf
 from mammo_tf.errors import MammoError
 from mammo_tf.files import read_json, write_json, write_text
-from mammo_tf.records.parts import Part, parts_beside, write_shard
+from mammo_tf.records.parts import parts_beside, write_shard
+from mammo_tf.records.picture_rows import PictureRows
 from mammo_tf.records.prepare import MakeShards, Work, prepared_images
 
 ROWS, FAILED = ".{}.{}.rows.json", ".{}.{}.failed.json"  # next to a shard while a pipeline runs; `prepare` tidies them
@@ -93,20 +93,19 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _made(flags: Sequence[str], missing: Mapping[str, list[dict[str, Any]]], work: Work) -> dict[str, Part]:
-    """Runs the pipeline and reads what it left next to each shard."""
+def _made(flags: Sequence[str], missing: Mapping[str, PictureRows], work: Work) -> None:
+    """Runs the pipeline and looks at what it left next to each shard."""
     work = work._replace(folder=work.folder.resolve(), root=str(Path(work.root).resolve()))
     launch = secrets.token_hex(4)
     try:
         for name, rows in missing.items():
             (work.folder / f"{name}.json").unlink(missing_ok=True)  # of a shard that was damaged since
-            write_text(work.folder / ROWS.format(name, launch), json.dumps(rows))
+            write_text(work.folder / ROWS.format(name, launch), json.dumps(list(rows)))
         ended = _run(flags, list(missing), work, launch)
-        parts = parts_beside(work.folder, list(missing))
-        if len(parts) < len(missing):
-            lacking = f"{len(missing) - len(parts)} of {len(missing)} shards are not there"
+        made = sum(1 for _ in parts_beside(work.folder, list(missing)))
+        if made < len(missing):
+            lacking = f"{len(missing) - made} of {len(missing)} shards are not there"
             raise MammoError("beam_failed", f"the pipeline of Beam {ended}, and {lacking}", AGAIN)
-        return parts
     finally:
         for name in missing:
             for beside in (ROWS, FAILED):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,14 +14,14 @@ import numpy as np
 
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path, digest, read_json, write_json
+from mammo_tf.json_members import elements, member
 from mammo_tf.progress import track
 from mammo_tf.records.example import PreparedImage, encode
-from mammo_tf.records.index import INDEX, listed_digest
+from mammo_tf.records.index import INDEX, RECORD_FOOTER_BYTES, RECORD_HEADER_BYTES, ListedDigest
 from mammo_tf.records.sources import Stamps, changed
 from mammo_tf.records.tiles import cut_tiles
 from mammo_tf.study import Reject
 
-RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4  # TFRecord: length and its checksum; checksum of the payload
 Part = dict[str, Any]  # what `<shard>.json` says
 KEYS = {"bytes": int, "sha256": str, "examples": list, "rejects": list, "files": dict}  # of a part
 
@@ -36,11 +36,19 @@ class Made(NamedTuple):
     files: Stamps
 
 
-def whole_parts(folder: Path, names: Sequence[str], root: str | Path) -> dict[str, Part]:
-    """The shards of the same request that need no work, by name: bytes as they were written, from files as they are.
+def is_finished(folder: Path) -> bool:
+    """Whether an index says that the records are finished."""
+    try:
+        return bool(member(folder / INDEX, "complete"))
+    except (KeyError, ValueError):
+        return False
+
+
+def whole_shards(folder: Path, names: Sequence[str], root: str | Path) -> set[str]:
+    """The shards of the same request that need no work: bytes as they were written, from files as they are.
 
     A shard that is lost, cut or changed is left out, and so is one with a reject whose file has changed since. While
-    records are made, so is one with an image whose file has changed.
+    records are made, so is one with an image whose file has changed. One part is held at a time.
 
     Args:
         folder: of the records, claimed.
@@ -50,13 +58,14 @@ def whole_parts(folder: Path, names: Sequence[str], root: str | Path) -> dict[st
     Raises:
         MammoError: `files_changed` where finished records hold an image whose file has changed, or is gone.
     """
-    index = read_json(folder / INDEX)
-    complete = bool(index.get("complete"))
-    parts = _parts_of(index, names) if complete else parts_beside(folder, names)
-    if complete:
-        _refuse_changed(folder, parts.values(), root)
-    checked = track(list(parts.items()), "verifying", unit="shard") if parts else ()
-    return {name: part for name, part in checked if _is_whole(folder / f"{name}.tfrecord", part, root)}
+    if not is_finished(folder):
+        parts: Iterator[tuple[str, Part]] = parts_beside(folder, names)
+    elif _is_sound(folder, names, root):
+        parts = zip(names, elements(folder / INDEX, "shards"), strict=True)
+    else:
+        return set()
+    checked = track(parts, "verifying", len(names), unit="shard")
+    return {name for name, part in checked if _is_whole(folder / f"{name}.tfrecord", part, root)}
 
 
 def _is_whole(path: Path, part: Part, root: str | Path) -> bool:
@@ -65,11 +74,36 @@ def _is_whole(path: Path, part: Part, root: str | Path) -> bool:
     return not changed(part["files"], root)
 
 
-def _refuse_changed(folder: Path, parts: Iterable[Part], root: str | Path) -> None:
+def _is_sound(folder: Path, names: Sequence[str], root: str | Path) -> bool:
+    """Whether the index of finished records lists what was written; errors as `whole_shards`."""
+    listed, differs = ListedDigest(), False
+    try:
+        for number, (_, part) in enumerate(listed_parts(folder, names)):
+            if not _is_part(part):
+                return False
+            for example in part["examples"]:
+                listed.add({**example, "location": [number, *example["location"]]})
+            differs = differs or bool(changed(_used(part), root))
+        if member(folder / INDEX, "listed") != listed.hexdigest():
+            return False
+    except (KeyError, TypeError, ValueError, IndexError):
+        return False
+    if differs:
+        _refuse_changed(folder, names, root)
+    return True
+
+
+def _used(part: Part) -> Stamps:
+    """The stamps of all files but the refused ones."""
+    refused = {reject[0] for reject in part["rejects"]} - {example["row"]["path"] for example in part["examples"]}
+    return {place: stamp for place, stamp in part["files"].items() if place not in refused}
+
+
+def _refuse_changed(folder: Path, names: Sequence[str], root: str | Path) -> None:
+    """Counts the files that differ; of a file of several shards the last counts."""
     used: Stamps = {}
-    for part in parts:
-        refused = {reject[0] for reject in part["rejects"]} - {example["row"]["path"] for example in part["examples"]}
-        used |= {place: stamp for place, stamp in part["files"].items() if place not in refused}
+    for _, part in listed_parts(folder, names):
+        used |= _used(part)
     differ = changed(used, root)
     if differ:
         sentence = f"{len(differ)} of {len(used)} files are not those that {folder} was prepared from"
@@ -77,32 +111,34 @@ def _refuse_changed(folder: Path, parts: Iterable[Part], root: str | Path) -> No
         raise MammoError("files_changed", f"{sentence}, first {differ[0]}", remedy)
 
 
-def _parts_of(index: Mapping[str, Any], names: Sequence[str]) -> dict[str, Part]:
-    """What each shard's JSON file said, from the index of finished records; nothing if that is damaged."""
-    try:
-        if index["listed"] != listed_digest(index["examples"]):
-            return {}
-        parts: dict[str, Part] = {
-            name: {**{key: shard[key] for key in KEYS if key != "examples"}, "examples": []}
-            for name, shard in zip(names, index["shards"], strict=True)
-        }
-        for example in index["examples"]:
-            number, *place = example["location"]
-            parts[names[number]]["examples"].append({**example, "location": place})
-    except (KeyError, TypeError, ValueError, IndexError):
-        return {}
-    return parts if all(map(_is_part, parts.values())) else {}
+def listed_parts(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, Part]]:
+    """What each shard's JSON file said, from the index of finished records, with the shard's name, one at a time.
+
+    Raises:
+        KeyError, TypeError, ValueError, IndexError: where the index is damaged.
+    """
+    examples = elements(folder / INDEX, "examples")
+    following = next(examples, None)
+    for number, (name, shard) in enumerate(zip(names, elements(folder / INDEX, "shards"), strict=True)):
+        part: Part = {**{key: shard[key] for key in KEYS if key != "examples"}, "examples": []}
+        while following is not None and following["location"][0] == number:
+            part["examples"].append({**following, "location": following["location"][1:]})
+            following = next(examples, None)
+        yield name, part
+    if following is not None:
+        raise ValueError("an example of no shard")
 
 
-def parts_beside(folder: Path, names: Sequence[str]) -> dict[str, Part]:
-    """What the shards' JSON files say; one that is not there yet, or damaged, is left out, and its shard made again."""
-    parts = {}
+def parts_beside(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, Part]]:
+    """What the shards' JSON files say, with the shard's name, one at a time.
+
+    One that is not there yet, or damaged, is left out, and its shard made again.
+    """
     for name in names:
         with suppress(MammoError):
             part = read_json(folder / f"{name}.json")
             if _is_part(part):
-                parts[name] = part
-    return parts
+                yield name, part
 
 
 def _is_part(part: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
 from functools import partial
@@ -17,19 +17,18 @@ from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import LOCK, Kind, claim, read_json, text_digest, write_json
 from mammo_tf.guard import each_file
-from mammo_tf.imaging.near_copies import copy_lines
-from mammo_tf.imaging.off_the_picture import question_lines
 from mammo_tf.imaging.preprocessing import Preprocessing
-from mammo_tf.reading import doubts, images_of
-from mammo_tf.records.doubles import same_pictures
+from mammo_tf.json_members import write_members
 from mammo_tf.records.example import PreparedImage
-from mammo_tf.records.index import FORMAT, INDEX, TILED, listed_digest
+from mammo_tf.records.index import FORMAT, INDEX, TILED, ListedDigest, index_head
 from mammo_tf.records.ledger import LEDGER
-from mammo_tf.records.parts import Made, Part, whole_parts, write_shard
+from mammo_tf.records.parts import Made, Part, is_finished, listed_parts, whole_shards, write_shard
+from mammo_tf.records.picture_rows import PictureRows, joined, rows_of_pictures
 from mammo_tf.records.prepare_image import prepare_image
 from mammo_tf.records.sources import stamps_of
 from mammo_tf.records.tiles import SMALLEST_TILE
-from mammo_tf.study import Projection, Reject, check_leakage, rejects_text, resolve_path, write_rejects
+from mammo_tf.records.told import Told
+from mammo_tf.study import Reject, check_leakage, rejects_text, table_digest, write_rejects
 
 EXAMPLES_PER_SHARD = 64
 REJECTS = "rejects.csv"
@@ -60,7 +59,7 @@ class Work(NamedTuple):
     tile: int | None
 
 
-MakeShards = Callable[[Mapping[str, list[dict[str, Any]]], Work], dict[str, Part]]  # of shards' rows, by their names
+MakeShards = Callable[[Mapping[str, PictureRows], Work], None]  # leaves shards and their JSON files, from their rows
 
 
 class Prepared(NamedTuple):
@@ -114,49 +113,39 @@ def prepare(
     if not Path(root).is_dir():
         raise MammoError("folder_missing", f"the data root {root} is not there", "Name it with --root")
     check_leakage(manifest)
-    named = [{str(key): value for key, value in row.items()} for row in manifest.to_dict("records")]
-    rows = _rows_of_images(named, root, preprocessing, workers)
+    rows = rows_of_pictures(manifest, root, preprocessing.projection, workers)
     asked = {
         "preprocessing": preprocessing.to_json(),
         "examples_per_shard": examples_per_shard,
-        "manifest": text_digest(manifest.to_csv(index=False)),
+        "manifest": table_digest(manifest),
         "root": str(Path(root).resolve()),
         **({} if tile is None else {"tile": tile}),
     }
     form = FORMAT if tile is None else TILED
-    shards = [rows[start : start + examples_per_shard] for start in range(0, len(rows), examples_per_shard)]
-    names = [f"part-{number:05d}-of-{len(shards):05d}" for number in range(len(shards))]
-    unfinished = {"complete": False}
+    starts = range(0, len(rows), examples_per_shard)
+    shards = {
+        f"part-{number:05d}-of-{len(starts):05d}": rows[start : start + examples_per_shard]
+        for number, start in enumerate(starts)
+    }
+    names, unfinished = list(shards), {"complete": False}
     wanted = {"format": form, "asked": asked}
-    with claim(folder, RECORDS, wanted, unfinished, begin_anew=partial(_without_parts, folder)) as again:
-        complete = again and bool(read_json(folder / INDEX).get("complete"))
-        _tidy(folder, complete)
-        parts = whole_parts(folder, names, root) if again else {}
-        if not (complete and len(parts) == len(names)):
-            if complete:
-                for name, part in parts.items():
-                    write_json(folder / f"{name}.json", part)
+    again_by = partial(_without_parts, folder)
+    with claim(folder, RECORDS, wanted, unfinished, begin_anew=again_by, read=index_head) as again:
+        finished = again and is_finished(folder)
+        _tidy(folder, finished)
+        whole = whole_shards(folder, names, root) if again else set()
+        if finished and len(whole) == len(names):
+            told = _told(folder, listed_parts(folder, names))
+        else:
+            if whole and finished:
+                _take_apart(folder, names, whole)
+            if finished:
                 write_json(folder / INDEX, wanted | unfinished)
-            missing = {name: shard for name, shard in zip(names, shards, strict=True) if name not in parts}
-            parts |= (make or _made_here)(missing, Work(folder, str(root), preprocessing, workers, tile))
-            _finish(folder, {name: parts[name] for name in names}, form, asked, preprocessing)
-        _list_rejects(folder, [parts[name] for name in names])
-        return _left([parts[name] for name in names])
-
-
-def _rows_of_images(
-    rows: list[dict[str, Any]], root: str | Path, preprocessing: Preprocessing, workers: int
-) -> list[dict[str, Any]]:
-    """The rows of all pictures: a volume becomes several where its projection makes several, in their order."""
-    if preprocessing.projection == Projection():
-        return rows
-    work = partial(_images_of, root=str(root), projection=preprocessing.projection)
-    outcomes = each_file(work, rows, workers, "reading headers")
-    return [one for row, found in outcomes for one in ([row] if isinstance(found, MammoError) else found)]
-
-
-def _images_of(row: dict[str, Any], root: str, projection: Projection) -> list[dict[str, Any]]:
-    return images_of(resolve_path(str(row["path"]), root), row, projection)
+            missing = {name: shard for name, shard in shards.items() if name not in whole}
+            (make or _made_here)(missing, Work(folder, str(root), preprocessing, workers, tile))
+            told = _finish(folder, names, form, asked, preprocessing)
+        _list_rejects(folder, told.rejects)
+        return Prepared(told.images, tuple(told.rejects), tuple(told.remarks()))
 
 
 def _without_parts(folder: Path) -> bool:
@@ -182,16 +171,22 @@ def _tidy(folder: Path, complete: bool) -> None:
         left_behind.unlink(missing_ok=True)  # a worker that outlived its launcher may have ended its shard just now
 
 
-def _made_here(missing: Mapping[str, list[dict[str, Any]]], work: Work) -> dict[str, Part]:
-    rows = [row for shard in missing.values() for row in shard]
-    with closing(prepared_images(rows, work)) as images:
-        return {
-            name: write_shard(work.folder / name, islice(images, len(shard)), work.tile)
-            for name, shard in missing.items()
-        }
+def _take_apart(folder: Path, names: Sequence[str], whole: Collection[str]) -> None:
+    """Writes the JSON files of shards that are whole, so that they outlive the index."""
+    for name, part in listed_parts(folder, names):
+        if name in whole:
+            write_json(folder / f"{name}.json", part)
 
 
-def prepared_images(rows: list[dict[str, Any]], work: Work) -> Generator[Made]:
+def _made_here(missing: Mapping[str, PictureRows], work: Work) -> None:
+    if not missing:
+        return
+    with closing(prepared_images(joined(list(missing.values())), work)) as images:
+        for name, shard in missing.items():
+            write_shard(work.folder / name, islice(images, len(shard)), work.tile)
+
+
+def prepared_images(rows: Sequence[Mapping[str, Any]], work: Work) -> Generator[Made]:
     """What becomes of the rows, in order, from worker processes; a file that cannot be used is a reject."""
     of_row = partial(prepare_row, prepared=prepare_image, root=work.root, preprocessing=work.preprocessing)
     with closing(each_file(of_row, rows, work.workers, "preparing")) as outcomes:
@@ -212,54 +207,65 @@ def prepare_row(
 
 
 def _finish(
-    folder: Path, parts: Mapping[str, Part], form: int, asked: Mapping[str, Any], preprocessing: Preprocessing
-) -> None:
+    folder: Path, names: Sequence[str], form: int, asked: Mapping[str, Any], preprocessing: Preprocessing
+) -> Told:
     """Writes `rejects.csv` and the index, then removes what the shards' JSON files said before."""
-    rejects = [Reject(*reject) for part in parts.values() for reject in part["rejects"]]
-    examples = [
-        {**example, "location": [number, *example["location"]]}
-        for number, part in enumerate(parts.values())
-        for example in part["examples"]
-    ]
+    rejects: list[Reject] = []
+    shards = []
+    for name in names:
+        part = read_json(folder / f"{name}.json")
+        rejects += [Reject(*reject) for reject in part["rejects"]]
+        shards.append(
+            {"name": f"{name}.tfrecord", "examples": len(part["examples"])} | {key: part[key] for key in DIGESTED}
+        )
     write_rejects(rejects, folder / REJECTS)
-    if not examples:
+    if not any(shard["examples"] for shard in shards):
         first = f"; the first: {rejects[0].sentence}" if rejects else ""
         raise MammoError("nothing_usable", f"none of {len(rejects)} images can be used{first}", "See rejects.csv")
-    shards = [
-        {"name": f"{name}.tfrecord", "examples": len(part["examples"])}
-        | {key: part[key] for key in ("bytes", "sha256")}
-        for name, part in parts.items()
-    ]
-    content = {key: value for key, value in asked.items() if key != "root"}
-    index = {
-        "format": form, "complete": True, "asked": asked, "size": list(preprocessing.size or ()),
-        "projection": to_json(preprocessing.projection),
-        "shards": [
-            shard | {"rejects": part["rejects"], "files": part["files"]}
-            for shard, part in zip(shards, parts.values(), strict=True)
-        ],
-        "digest": text_digest(json.dumps([content, shards], sort_keys=True)), "examples": examples,
-        "listed": listed_digest(examples),
-    }  # fmt: skip
-    write_json(folder / INDEX, index)
-    for name in parts:
+    told = Told(folder)
+    write_members(folder / INDEX, _index(folder, shards, {"format": form, "asked": asked}, preprocessing, told))
+    for name in names:
         (folder / f"{name}.json").unlink(missing_ok=True)
+    return told
 
 
-def _list_rejects(folder: Path, parts: list[Part]) -> None:
+def _index(
+    folder: Path, shards: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any], preprocessing: Preprocessing,
+    told: Told,
+) -> Iterator[tuple[str, Any]]:  # fmt: skip
+    """Names and values of the index, made from the shards' JSON files as they are written."""
+    asked = wanted["asked"]
+    content = {key: value for key, value in asked.items() if key != "root"}
+    listed = ListedDigest()
+
+    def parts() -> Iterator[tuple[Mapping[str, Any], Part]]:
+        return ((shard, read_json((folder / shard["name"]).with_suffix(".json"))) for shard in shards)
+
+    def examples() -> Iterator[dict[str, Any]]:
+        for number, (shard, part) in enumerate(parts()):
+            told.add(Path(shard["name"]).stem, part)
+            for example in part["examples"]:
+                placed = {**example, "location": [number, *example["location"]]}
+                listed.add(placed)
+                yield placed
+
+    yield from {"format": wanted["format"], "complete": True, "asked": asked}.items()
+    yield from {"size": list(preprocessing.size or ()), "projection": to_json(preprocessing.projection)}.items()
+    yield "shards", ({**shard, "rejects": part["rejects"], "files": part["files"]} for shard, part in parts())
+    yield "digest", text_digest(json.dumps([content, shards], sort_keys=True))
+    yield "examples", examples()
+    yield "listed", listed.hexdigest()
+
+
+def _told(folder: Path, parts: Iterable[tuple[str, Part]]) -> Told:
+    told = Told(folder)
+    for name, part in parts:
+        told.add(name, part)
+    return told
+
+
+def _list_rejects(folder: Path, rejects: Sequence[Reject]) -> None:
     """Writes `rejects.csv` where it is gone or has been changed."""
-    rejects = [Reject(*reject) for part in parts for reject in part["rejects"]]
     path = folder / REJECTS
     if not path.is_file() or path.read_bytes() != rejects_text(rejects).encode():
         write_rejects(rejects, path)
-
-
-def _left(parts: list[Part]) -> Prepared:
-    examples = [example for part in parts for example in part["examples"]]
-    rejects = tuple(Reject(*reject) for part in parts for reject in part["rejects"])
-    remarks = same_pictures([one["row"] for one in examples], [one["picture"] for one in examples])
-    fingerprints = [one.get("fingerprint", "") for one in examples]
-    remarks += copy_lines([one["row"] for one in examples], fingerprints, [one["picture"] for one in examples])
-    remarks += doubts(example.get("warnings", ()) for example in examples)
-    remarks += question_lines(example.get("warnings", ()) for example in examples)
-    return Prepared(len(examples), rejects, tuple(remarks))

@@ -18,7 +18,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.breast import segment
 from mammo_tf.imaging.fingerprint import fingerprint
-from mammo_tf.imaging.near_copies import REMEDY, NearCopy, copies_of_groupings, patient_line, split_line
+from mammo_tf.imaging.near_copies import REMEDY, NearCopy, bits_of, copies_of_groupings, patient_line, split_line
 from mammo_tf.imaging.off_the_picture import question_lines, questions, seen
 from mammo_tf.reading import Picture, doubts, read_row
 from mammo_tf.reporting.sheet import thumbnail
@@ -144,7 +144,7 @@ def inspect_pictures(manifest: pd.DataFrame, root: str | Path, workers: int) -> 
             looked.append(found)
     prints = [one.fingerprint for one in looked]
     groupings = [[str(row[column]) for row in rows] for column in ("split", "patient_id")]
-    of_splits, of_women = copies_of_groupings(prints, groupings)
+    of_splits, of_women = copies_of_groupings(bits_of(prints), groupings)
     torn = {pair[:2] for pair in of_splits}
     of_patients = [pair for pair in of_women if pair[:2] not in torn]
     return Inspection(tuple(rows), tuple(looked), tuple(rejects), tuple(of_splits), tuple(of_patients))

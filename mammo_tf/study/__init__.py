@@ -11,6 +11,7 @@ from mammo_tf.study.manifest import (
     positive,
     read_manifest,
     resolve_path,
+    table_digest,
     truth,
     write_manifest,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "read_origin",
     "rejects_text",
     "resolve_path",
+    "table_digest",
     "truth",
     "with_splits_of",
     "write_manifest",

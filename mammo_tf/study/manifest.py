@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import os.path
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ import pandas as pd
 from mammo_tf.errors import MammoError
 from mammo_tf.files import atomic_path
 from mammo_tf.study.cells import RANGES, WORDS, check_cells, check_identifiers, leaves_root, outside
-from mammo_tf.study.table import csv_rows
+from mammo_tf.study.table import shared, text_columns
 
 NUMBERS = tuple(RANGES)
 IDENTIFIERS = ("image_id", "patient_id", "exam_id", "pair_id")
@@ -31,7 +33,10 @@ def make_manifest(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
     Text columns are `str` with "" for unknown, `NUMBERS` are float64 with NaN for unknown.
     """
-    table = pd.DataFrame([dict(row) for row in rows])
+    return _with_all_columns(pd.DataFrame([dict(row) for row in rows]))
+
+
+def _with_all_columns(table: pd.DataFrame) -> pd.DataFrame:
     for column in COLUMNS:
         if column not in table:
             table[column] = np.nan if column in NUMBERS else ""
@@ -39,7 +44,8 @@ def make_manifest(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         if column in NUMBERS:
             table[column] = pd.to_numeric(table[column].replace("", np.nan)).astype("float64")
         else:
-            table[column] = table[column].astype("object").where(table[column].notna(), "").map(_text).astype("str")
+            known = table[column].astype("object").where(table[column].notna(), "")
+            table[column] = pd.Series(list(shared(map(_text, known))), index=table.index, dtype="str")
     extra = [column for column in table.columns if column not in COLUMNS]
     return table[[*COLUMNS, *extra]]
 
@@ -56,24 +62,22 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
             `value_missing`, `image_id_twice`, those of `check_cells`; each names the line of the file.
     """
     path = Path(path)
-    header, body = csv_rows(path, f"the manifest {path} is not there")
-    missing = [column for column in REQUIRED if column not in header]
+    table, lines = text_columns(path, f"the manifest {path} is not there")
+    missing = [column for column in REQUIRED if column not in table]
     if missing:
         raise MammoError(
             "column_missing",
             f"{path} has no column {missing[0]!r}",
             f"A manifest needs {', '.join(REQUIRED)}; see docs/manifest.md",
         )
-    if not body:
+    if table.empty:
         raise MammoError("manifest_empty", f"{path} has no rows")
-    table = pd.DataFrame([row for _, row in body], columns=header, dtype="str")
-    lines = [line for line, _ in body]
     for column in [name for name in IDENTIFIERS if name in table]:
         table[column] = table[column].str.strip()
     check_identifiers(table, IDENTIFIERS, lines, str(path))
     _check_required(table, lines, path)
     check_cells(table, lines, path, WORDS)
-    return make_manifest({str(name): cell for name, cell in row.items()} for row in table.to_dict("records"))
+    return _with_all_columns(table)
 
 
 def _check_required(table: pd.DataFrame, lines: Sequence[int], path: Path) -> None:
@@ -97,6 +101,24 @@ def write_manifest(table: pd.DataFrame, path: str | Path) -> None:
             table.to_csv(beside, index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
         else:
             table.to_csv(beside, index=False, lineterminator="\n")
+
+
+def table_digest(table: pd.DataFrame) -> str:
+    """SHA-256 of a table as CSV, which is made and forgotten a piece at a time."""
+    found = _Digested()
+    table.to_csv(found, index=False)
+    return found.sha256.hexdigest()
+
+
+class _Digested(io.TextIOBase):
+    """A text of which only a digest is kept."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def write(self, text: str) -> int:
+        self.sha256.update(text.encode())
+        return len(text)
 
 
 def resolve_path(row_path: str, root: str | Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from mammo_tf.study.manifest import UNLABELLED, truth
 from mammo_tf.study.spelling import one_spelling, spelled_alike
 
 AGE_BAND_YEARS = 5
+LEAKING = ("patient_id", "pair_id", "path", "frame", "split")  # what `check_leakage` looks at
 
 
 def assign_splits(
@@ -133,7 +134,7 @@ def with_splits_of(manifest: pd.DataFrame, before: pd.DataFrame) -> tuple[pd.Dat
         told or of_image.get(image) or of_patient.get(patient, "")
         for told, image, patient in zip(manifest["split"], manifest["image_id"], patients, strict=True)
     ]
-    several = _torn(result, patients)
+    several = _torn(patients, result["split"])
     for column in ("patient_id", "pair_id", "patient_id"):
         result["split"] = _joined(result, manifest["split"], column)
     unplaced = {patient for patient, split in zip(patients, result["split"], strict=True) if not split}
@@ -145,11 +146,14 @@ def with_splits_of(manifest: pd.DataFrame, before: pd.DataFrame) -> tuple[pd.Dat
     return result, ", ".join(said)
 
 
-def _torn(manifest: pd.DataFrame, names: Sequence[str]) -> dict[str, list[str]]:
-    """The parts of each name that stands in several, in order of the names."""
-    keyed = manifest.assign(_name=list(names))
-    parts = keyed[(keyed["split"] != "") & (keyed["_name"] != "")].groupby("_name")["split"].unique()
-    return {str(name): sorted(found) for name, found in parts.items() if len(found) > 1}
+def _torn(names: Iterable[str], splits: Iterable[str]) -> dict[str, list[str]]:
+    """The parts of each name that stands in several, in order of the names; "" is neither a name nor a part."""
+    first: dict[str, str] = {}
+    torn: dict[str, set[str]] = {}
+    for name, split in zip(names, splits, strict=True):
+        if name and split and first.setdefault(name, split) != split:
+            torn.setdefault(name, {first[name]}).add(split)
+    return {name: sorted(torn[name]) for name in sorted(torn)}
 
 
 def _joined(manifest: pd.DataFrame, told: pd.Series, column: str) -> list[str]:
@@ -172,12 +176,13 @@ def check_leakage(manifest: pd.DataFrame) -> None:
     Raises:
         MammoError: `patient_in_two_splits`, `pair_in_two_splits`, `picture_in_two_splits`.
     """
-    placed = manifest[manifest["split"] != ""]
+    known = [column for column in (*LEAKING, "series") if column in manifest]
+    placed = manifest.loc[manifest["split"] != "", known]
     for column, code, what in (
         ("patient_id", "patient_in_two_splits", "patient"),
         ("pair_id", "pair_in_two_splits", "pair"),
     ):
-        torn = _torn(placed, spelled_alike(placed[column]))
+        torn = _torn(spelled_alike(placed[column]), placed["split"])
         if torn:
             key, parts = next(iter(torn.items()))
             alike = placed[column][[name == key for name in spelled_alike(placed[column])]]
@@ -188,10 +193,10 @@ def check_leakage(manifest: pd.DataFrame) -> None:
                 f"{len(torn)} {what}(s) in more than one split, first {told} in {', '.join(parts)}",
                 "Split again with mammo-tf split (with --pairs, if there are pairs)",
             )
-    places = [posixpath.normpath(place) for place in placed["path"]]
+    places = map(posixpath.normpath, placed["path"])
     series = placed.get("series", pd.Series("", placed.index))  # of a folder that holds slices of several
     pictures = zip(places, placed["frame"], series, strict=True)
-    torn = _torn(placed, [" ".join(one).strip() for one in pictures])
+    torn = _torn((" ".join(one).strip() for one in pictures), placed["split"])
     if torn:
         raise MammoError("picture_in_two_splits", f"the file {next(iter(torn))} is in more than one split")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ import pandas as pd
 from mammo_tf.errors import MammoError
 
 SHORT_NAMES = {name: f"{name}_id" for name in ("patient", "image", "exam", "pair", "breast")}
+FEW = 1000  # words of a column that are looked for among its cells
 Said = TypeVar("Said")
 csv.field_size_limit(2**31 - 1)  # a contour of many points is one field
 
@@ -50,6 +52,34 @@ def read_table(
     """
     (_, header), *rows = each_csv_row(path, missing, remedy, separator)
     return pd.DataFrame([row for _, row in rows], columns=header, dtype="str"), [line for line, _ in rows]
+
+
+def text_columns(path: str | Path, missing: str, remedy: str = "") -> tuple[pd.DataFrame, array[int]]:
+    """All cells as text, and the number of each row in the file; as `read_table`, in a third of its memory.
+
+    Arguments and errors as `each_csv_row`.
+    """
+    rows = each_csv_row(path, missing, remedy)
+    _, header = next(rows)
+    columns: list[list[str]] = [[] for _ in header]
+    lines = array("q")
+    words: list[dict[str, str]] = [{} for _ in header]
+    for line, row in rows:
+        lines.append(line)
+        for column, known, cell in zip(columns, words, row, strict=True):
+            column.append(_one(known, cell))
+    cells = {name: pd.Series(column, dtype="str") for name, column in zip(header, columns, strict=True)}
+    return pd.DataFrame(cells, columns=header), lines
+
+
+def shared(cells: Iterable[str]) -> Iterator[str]:
+    """The cells of a column; where few words stand again and again, each is held once."""
+    known: dict[str, str] = {}
+    return (_one(known, cell) for cell in cells)
+
+
+def _one(known: dict[str, str], cell: str) -> str:
+    return known.setdefault(cell, cell) if len(known) < FEW else known.get(cell, cell)
 
 
 def csv_rows(path: str | Path, missing: str, remedy: str = "") -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mammo_tf.files import read_json, write_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.fingerprint import BREASTS, BYTES
-from mammo_tf.imaging.near_copies import NearCopy, copies_of_groupings, near_copies
+from mammo_tf.imaging.near_copies import NearCopy, bits_of, copies_of_groupings, near_copies
 from mammo_tf.records import copies_in_splits, open_records, prepare
 from mammo_tf.records.index import listed_digest
 from mammo_tf.study import make_manifest
@@ -140,7 +140,8 @@ def test_two_groupings_at_once_are_as_one_after_the_other(
     pictures = [str(rng.choice(["", "one", "other"])) for _ in rows] if told else []
     kinds, *groupings = zip(*rows, strict=True) if rows else ((), (), ())
     listed = [prints[kind] for kind in kinds]
-    assert copies_of_groupings(listed, groupings, pictures) == [near_copies(listed, one, pictures) for one in groupings]
+    bits = bits_of(listed)
+    assert copies_of_groupings(bits, groupings, pictures) == [near_copies(listed, one, pictures) for one in groupings]
 
 
 def test_pictures_without_a_pattern_are_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
