@@ -13,6 +13,7 @@ from mammo_tf.json_text import raw_json
 
 PIECE = 1 << 18  # characters that are read at once
 BLANK = " \t\n\r"
+GOES_ON = ("", *".eE")  # behind what was read of a number, where the rest of it is not read yet
 INDENT = "    "  # of an element of a list of an object
 
 
@@ -144,7 +145,7 @@ class _Text:
                 if self.ended:
                     raise
             else:
-                if end < len(self.held) or self.ended:  # else a number may go on
+                if self.ended or self.held[end : end + 1] not in GOES_ON:
                     self.at = end
                     return value
             self._more()

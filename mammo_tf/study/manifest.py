@@ -26,6 +26,7 @@ COLUMNS = (
 )  # fmt: skip
 REQUIRED = ("image_id", "patient_id", "label", "path")
 UNLABELLED = -1
+TOGETHER = 1000  # rows that are written at once
 
 
 def make_manifest(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -47,7 +48,7 @@ def _with_all_columns(table: pd.DataFrame) -> pd.DataFrame:
             known = table[column].astype("object").where(table[column].notna(), "")
             table[column] = pd.Series(list(shared(map(_text, known))), index=table.index, dtype="str")
     extra = [column for column in table.columns if column not in COLUMNS]
-    return table[[*COLUMNS, *extra]]
+    return pd.DataFrame({column: table[column] for column in (*COLUMNS, *extra)}, copy=False)
 
 
 def _text(value: Any) -> str:
@@ -106,7 +107,7 @@ def write_manifest(table: pd.DataFrame, path: str | Path) -> None:
 def table_digest(table: pd.DataFrame) -> str:
     """SHA-256 of a table as CSV, which is made and forgotten a piece at a time."""
     found = _Digested()
-    table.to_csv(found, index=False)
+    table.to_csv(found, index=False, chunksize=TOGETHER)
     return found.sha256.hexdigest()
 
 
