@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,7 +15,7 @@ from mammo_tf.json_text import raw_json
 PIECE = 1 << 18  # characters that are read at once
 BLANK = " \t\n\r"
 GOES_ON = ("", *".eE")  # behind what was read of a number, where the rest of it is not read yet
-INDENT = "    "  # of an element of a list of an object
+TOGETHER = 64  # elements that are written at once
 
 
 def write_members(path: str | Path, members: Iterable[tuple[str, Any]]) -> None:
@@ -39,9 +40,9 @@ def write_members(path: str | Path, members: Iterable[tuple[str, Any]]) -> None:
 
 def _write_list(stream: TextIO, encode: Callable[[Any], str], elements: Iterator[Any]) -> None:
     before = "["
-    for element in elements:
-        stream.write(f"{before}\n{INDENT}")
-        stream.write(encode(element).replace("\n", f"\n{INDENT}"))
+    while some := list(islice(elements, TOGETHER)):
+        stream.write(before)
+        stream.write(encode(some)[1:-2].replace("\n", "\n  "))  # without its brackets
         before = ","
     stream.write("[]" if before == "[" else "\n  ]")
 
