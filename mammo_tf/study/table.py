@@ -75,8 +75,9 @@ def each_csv_row(
         separator: of its fields.
 
     Raises:
-        MammoError: `file_missing`; `not_a_file` for a folder, a device or a pipe; `csv_broken` for another encoding or separator, a broken quote, or a row with more
-            or fewer fields than the header (a decimal comma makes one more); `column_twice`; `column_unnamed`.
+        MammoError: `file_missing`; `not_a_file` for a folder, a device or a pipe; `csv_broken` for another encoding or
+            separator, a broken quote, or a row with more or fewer fields than the header (a decimal comma makes one
+            more); `column_twice`; `column_unnamed`.
     """
     path = Path(path)
     if not path.is_file():

@@ -109,3 +109,25 @@ def test_an_error_that_is_not_the_disks_is_not_hidden(monkeypatch: pytest.Monkey
     monkeypatch.setattr("mammo_tf.evaluation.predictions.read_table", read)
     with pytest.raises(OSError, match="nothing of the kind"):
         main(["evaluate", "there.csv"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("phantom out --patients 99999999999999999999", "'99999999999999999999' is more than 10000000. See"),
+        (f"phantom out --patients {'9' * 5000}", f"'{'9' * 40}' is more than 10000000. See"),
+        ("phantom out --workers 100000", "'100000' is more than 1024. See"),
+        ("evaluate a.csv --replicates 0", "'0' is not a whole number from 1 on. See"),
+        ("evaluate a.csv --seed 99999999999999999999", "is more than 9223372036854775807. See"),
+        ("client x y --version 0", "'0' is not a whole number from 1 on. See"),
+    ],
+)
+def test_a_number_that_comes_to_no_end_is_refused(words: str, says: str, capsys: pytest.CaptureFixture) -> None:
+    code, _, told = ended(capsys, *words.split())
+    assert code == 2
+    assert says in told
+    assert len(told) < 200
+
+
+def test_a_version_may_be_a_time() -> None:
+    assert parser().parse_args(["client", "x", "y", "-o", "z", "--version", "1764397500"]).version == 1764397500
