@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from pathlib import PurePath
 
@@ -9,6 +10,26 @@ from pathlib import PurePath
 HEADER_PACKAGES = ("pydicom", "highdicom", "pynetdicom", "dicomweb_client")
 HEADER_PLACES = ("mammo_tf/reading/", "mammo_tf/serving/dicom_", "mammo_tf/serving/node")
 WITHHELD = "its message may name somebody, and is left out"
+
+# What a disk answers about a path that a user named, and what to do about it. Any other answer is a fault of ours.
+DISK_ANSWERS = {
+    errno.EACCES: "Mend its permissions, or name another place",
+    errno.EPERM: "Mend its permissions, or name another place",
+    errno.EROFS: "Name a place that can be written",
+    errno.ENOENT: "Name one that is there",
+    errno.ENOTDIR: "A file is where a folder should be: name another place",
+    errno.EISDIR: "Name a file in it",
+    errno.EEXIST: "Name another place",
+    errno.ENAMETOOLONG: "Give a shorter name",
+    errno.ELOOP: "Its links lead in a circle: name the file itself",
+    errno.ENOSPC: "Free some space, run again",
+    errno.EDQUOT: "Free some space, run again",
+    errno.EIO: "Look at the disk or the share, run again",
+    errno.ESTALE: "Look at the share, run again",
+    errno.ENOTCONN: "Look at the share, run again",
+    errno.ENXIO: "Name a file",
+    errno.EMFILE: "Allow more open files (ulimit -n), run again",
+}
 
 
 class MammoError(Exception):
@@ -31,6 +52,14 @@ class MammoError(Exception):
 
     def __str__(self) -> str:
         return f"{self.sentence}. {self.remedy}" if self.remedy else self.sentence
+
+
+def disk_answer(error: OSError) -> MammoError | None:
+    """What a disk answered about a path, in one line; None where the error tells no path, or is no such answer."""
+    if error.errno not in DISK_ANSWERS or not isinstance(error.filename, str | bytes | PurePath):
+        return None
+    place = error.filename.decode(errors="backslashreplace") if isinstance(error.filename, bytes) else error.filename
+    return MammoError("disk", f"{place} cannot be read or written: {error.strerror}", DISK_ANSWERS[error.errno])
 
 
 def trace(error: BaseException) -> str:

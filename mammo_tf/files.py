@@ -45,8 +45,10 @@ def disk_errors(path: str | Path) -> Iterator[None]:
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
             sentence = f"{path}: a file is where a folder should be"
             raise MammoError("not_a_folder", sentence, "Choose another folder") from error
-        if error.errno in (errno.EISDIR, errno.ENAMETOOLONG):
+        if error.errno in (errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP):
             raise MammoError("not_a_file", f"{path}: {error.strerror}", "Choose another name") from error
+        if error.errno == errno.ENOENT and not Path(path).parent.exists():  # /proc, or a share that went away
+            raise MammoError("read_only", f"the folder of {path} cannot be made", "Choose another folder") from error
         raise
 
 

@@ -12,6 +12,7 @@ from mammo_tf.cli.shared import (
     Commands,
     columns_of,
     print_all,
+    process_number,
     seed_number,
     settings,
     tensorflow_loaded,
@@ -180,7 +181,7 @@ def _shift_options(one: ArgumentParser) -> None:
     )  # fmt: skip
     one.add_argument("--root", metavar="DIR", help="with MODEL: data root of manifests (their folders)")
     one.add_argument(
-        "--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest (1)"
+        "--workers", type=process_number, default=1, metavar="N", help="processes that prepare a manifest (1)"
     )
 
 
@@ -247,7 +248,7 @@ def _adapt_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated"
     )
-    one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest")
+    one.add_argument("--workers", type=process_number, default=1, metavar="N", help="processes that prepare a manifest")
 
 
 def _rising(text: str) -> list[int]:

@@ -14,6 +14,7 @@ from mammo_tf.cli.shared import (
     numbers,
     parsed_pairs,
     print_all,
+    process_number,
     seed_number,
     tensorflow_loaded,
     whole_number,
@@ -47,7 +48,7 @@ def _phantom_options(one: ArgumentParser) -> None:
     one.add_argument("--pairs", action="store_true", help="matched case-control pairs")
     one.add_argument("--conspicuous", action="store_true", help="findings that are easy to see, as in the demo")
     one.add_argument("--spacing", type=float, default=0.3, metavar="MM", help="pixel spacing in mm (default 0.3)")
-    one.add_argument("--workers", type=whole_number, metavar="N", help="processes (default: one a core)")
+    one.add_argument("--workers", type=process_number, metavar="N", help="processes (default: one a core)")
 
 
 def phantom(options: Namespace) -> None:
@@ -191,7 +192,7 @@ def _inspect_options(one: ArgumentParser) -> None:
         "--report", metavar="FILE.html",
         help="look at every picture: tags and grey levels by machine, copies between splits, doubts, as a page",
     )  # fmt: skip
-    one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes that look (default 2)")
+    one.add_argument("--workers", type=process_number, default=2, metavar="N", help="processes that look (default 2)")
 
 
 def inspect(options: Namespace) -> None:
@@ -280,7 +281,7 @@ def _prepare_options(one: ArgumentParser) -> None:
     one.add_argument(
         "--tile", type=whole_number, metavar="PIXELS", help="store pictures in tiles, so that patches are quick to read"
     )
-    one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes (default 1)")
+    one.add_argument("--workers", type=process_number, default=1, metavar="N", help="processes (default 1)")
     one.add_argument(
         "--beam", metavar="OPTIONS", help="make shards by Apache Beam, told its options: --beam='--runner=NAME ...'"
     )

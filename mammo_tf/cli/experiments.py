@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mammo_tf.cli.shared import Commands, seed_number, tensorflow_loaded, whole_number
+from mammo_tf.cli.shared import Commands, process_number, seed_number, tensorflow_loaded, whole_number
 from mammo_tf.errors import MammoError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _demo_options(one: ArgumentParser) -> None:
     one.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder (default demo)")
     one.add_argument("--long", action="store_true", help="more patients and epochs: about an hour")
     one.add_argument("--seed", type=seed_number, default=1, metavar="S", help="of study and training (default 1)")
-    one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes (default 2)")
+    one.add_argument("--workers", type=process_number, default=2, metavar="N", help="processes (default 2)")
 
 
 def demo(options: Namespace) -> None:
@@ -86,7 +86,7 @@ def _tables_options(one: ArgumentParser) -> None:
         "--sources", nargs="+", action="extend", metavar="MACHINE", help=f"of {MLN_NET}: train on these alone"
     )
     one.add_argument("--smoke", action="store_true", help="the whole road in some minutes, with numbers worth nothing")
-    one.add_argument("--workers", type=whole_number, default=2, metavar="N", help="processes (default 2)")
+    one.add_argument("--workers", type=process_number, default=2, metavar="N", help="processes (default 2)")
 
 
 def tables(options: Namespace) -> None:

@@ -32,7 +32,7 @@ from mammo_tf.cli import (
 )  # fmt: skip
 from mammo_tf.cli.interrupts import noticed
 from mammo_tf.cli.shared import BAD_INPUT, Commands, Parser, printable
-from mammo_tf.errors import MammoError, trace
+from mammo_tf.errors import MammoError, disk_answer, trace
 from mammo_tf.fields import nearest
 
 INTERRUPTED = 130
@@ -121,6 +121,13 @@ def _log_to_standard_error() -> logging.Handler:
     return handler
 
 
+def _refused(told: MammoError, error: Exception, verbose: bool) -> int:
+    if verbose:
+        print(printable(trace(error)), end="", file=sys.stderr)
+    print(printable(f"mammo-tf: {told}"), file=sys.stderr)
+    return BAD_INPUT
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code.
 
@@ -142,21 +149,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = options.function(options)
             sys.stdout.flush()
     except MammoError as error:
-        if options.verbose:
-            print(printable(trace(error)), end="", file=sys.stderr)
-        print(printable(f"mammo-tf: {error}"), file=sys.stderr)
-        return BAD_INPUT
-    except PermissionError as error:
-        sentence = f"mammo-tf: {error.filename} may not be read or written: {error.strerror}"
-        print(printable(sentence), file=sys.stderr)
-        return BAD_INPUT
+        return _refused(error, error, options.verbose)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        answer = disk_answer(error)
+        if answer is None:
+            raise
+        return _refused(answer, error, options.verbose)
     except KeyboardInterrupt:
         again = "run the same command again to resume" if options.resumable else "the same command starts over"
         print(f"mammo-tf: stopped; {again}", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     finally:
         if handler is not None:
             LOG.removeHandler(handler)

@@ -12,6 +12,7 @@ from mammo_tf.cli.shared import (
     columns_of,
     counted,
     print_all,
+    process_number,
     seed_number,
     settings,
     tensorflow_loaded,
@@ -49,7 +50,7 @@ def _features_options(one: ArgumentParser) -> None:
         "--region", default="breast", metavar="breast|inner", help="inner: eroded by 31x31 pixels (breast)"
     )
     one.add_argument("--cooccurrence", default="2021", metavar="2021|2020", help="the public code's definition (2021)")
-    one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes (default 1)")
+    one.add_argument("--workers", type=process_number, default=1, metavar="N", help="processes (default 1)")
 
 
 def features(options: Namespace) -> None:
@@ -102,7 +103,7 @@ def _patient_model_options(one: ArgumentParser) -> None:
     one.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of resampling and folds (0)")
     one.add_argument("--stratified", action="store_true", help="resample positive and negative patients apart")
     one.add_argument("--as-run", action="store_true", help="an extra row with the threshold chosen on test")
-    one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes of a search (default 1)")
+    one.add_argument("--workers", type=process_number, default=1, metavar="N", help="processes of a search (default 1)")
 
 
 def patient_model(options: Namespace) -> None:

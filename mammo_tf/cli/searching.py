@@ -5,7 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from mammo_tf.cli.shared import Commands, print_all, seed_number, settings, tensorflow_loaded, whole_number
+from mammo_tf.cli.shared import (
+    Commands,
+    print_all,
+    process_number,
+    seed_number,
+    settings,
+    tensorflow_loaded,
+    whole_number,
+)
 from mammo_tf.errors import MammoError
 
 METHODS = ("random", "hyperband", "bayesian")
@@ -32,7 +40,7 @@ def _tune_options(one: ArgumentParser) -> None:
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; may be repeated")
     one.add_argument("--variant", default="recipe", help="another recipe of the file, such as as-run")
     one.add_argument("--smoke", action="store_true", help="the same, small, on synthetic data")
-    one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest")
+    one.add_argument("--workers", type=process_number, default=1, metavar="N", help="processes that prepare a manifest")
 
 
 def tune(options: Namespace) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_tf.cli.serving import print_report
-from mammo_tf.cli.shared import Commands, printable, tensorflow_loaded, whole_number
+from mammo_tf.cli.shared import Commands, printable, tensorflow_loaded, version_number, whole_number
 from mammo_tf.errors import MammoError
 
 LARGEST_PORT = 65535
@@ -147,7 +147,7 @@ def _client_options(one: ArgumentParser) -> None:
         "-o", "--output", required=True, metavar="FILE.csv", help="predictions; FILE_rejects.csv lies next to it"
     )
     one.add_argument("--model", metavar="NAME", help="model on the server (default: the name of --bundle)")
-    one.add_argument("--version", type=whole_number, metavar="N", help="its version (default: the highest)")
+    one.add_argument("--version", type=version_number, metavar="N", help="its version (default: the highest)")
     one.add_argument("--label", metavar="L", help="label of its version, as stable")
     one.add_argument("--bundle", metavar="BUNDLE", help="the same model here (default: what the server tells of it)")
     one.add_argument("--encoded", action="store_true", help="send PNG files, which the server prepares")

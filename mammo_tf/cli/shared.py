@@ -18,6 +18,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.files import escaped
 
 BAD_INPUT = 2
+MOST, MOST_THINGS, MOST_PROCESSES = 2**63 - 1, 10_000_000, 1024  # what numbers of the command line may be
 
 
 class Parser(argparse.ArgumentParser):
@@ -138,15 +139,30 @@ def numbers(text: str, separator: str, count: int, what: str) -> tuple[float, ..
 
 
 def whole_number(text: str) -> int:
-    """A whole number from 1 on; argparse turns the error into one line."""
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return number
+    """A number of things, from 1 on and small enough to come to an end; argparse turns the error into one line."""
+    return _whole(text, 1, MOST_THINGS)
+
+
+def process_number(text: str) -> int:
+    """A number of processes."""
+    return _whole(text, 1, MOST_PROCESSES)
+
+
+def version_number(text: str) -> int:
+    """The number of a version, which may be a date or a time."""
+    return _whole(text, 1, MOST)
 
 
 def seed_number(text: str) -> int:
     """A whole number from 0 on."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
+    return _whole(text, 0, MOST)
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    short = text.isdecimal() and len(text.lstrip("0")) <= len(str(MOST))  # Python refuses very long ones by itself
+    number = int(text) if short else -1
+    if text.isdecimal() and not (short and number <= high):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is more than {high}")
+    if number < low:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from {low} on")
+    return number

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from textwrap import wrap
 
-from mammo_tf.cli.shared import Commands, print_all, settings, tensorflow_loaded, whole_number
+from mammo_tf.cli.shared import Commands, print_all, process_number, settings, tensorflow_loaded, whole_number
 from mammo_tf.errors import MammoError
 from mammo_tf.files import write_text
 from mammo_tf.launcher import DEADLINE, RESTARTS, asked_cluster, launch, launched
@@ -40,7 +40,7 @@ def _run_options(one: ArgumentParser) -> None:
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; may be repeated")
     one.add_argument("--variant", default="recipe", help="another function of the file, such as as-run")
     one.add_argument("--smoke", action="store_true", help="the same in about twenty seconds on synthetic data")
-    one.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes that prepare a manifest")
+    one.add_argument("--workers", type=process_number, default=1, metavar="N", help="processes that prepare a manifest")
     one.add_argument("--overwrite", action="store_true", help="remove another recipe's run from the folder")
     one.add_argument(
         "--devices", type=whole_number, metavar="N", help="train on N GPUs, or N parts of the processor (all GPUs)"

@@ -30,6 +30,7 @@ DEFAULT_PREVALENCE: Mapping[str, float] = {"malignant": 0.5, "high_risk": 0.1, "
 CASES = ("malignant", "high_risk")
 OTHER_BREAST_BENIGN = 0.2  # share of women with a finding whose other breast has a benign one
 STUDY = Kind("study.json", "study", "another study", "study_differs", elsewhere="Name another folder or remove it")
+MOST_PATIENTS = 1_000_000
 AGE_BANDS = tuple(range(40, 75, 5))
 
 
@@ -139,6 +140,8 @@ def _groups(
     patients: int | Sequence[PatientGroup], names: list[str], shared: bool, pairs: bool
 ) -> tuple[PatientGroup, ...]:
     if isinstance(patients, int):
+        if patients > MOST_PATIENTS:
+            raise MammoError("patients_wrong", f"a study of {patients} patients", f"Ask for {MOST_PATIENTS} or fewer")
         if shared:
             groups: tuple[PatientGroup, ...] = (PatientGroup("", patients, tuple(names)),)
         else:

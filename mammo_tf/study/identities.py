@@ -54,6 +54,8 @@ _COPIED = re.compile(
 )
 _COPY = re.compile(r"(.+?)(?:[._-][0-9]{1,2}|\s*\([0-9]{1,2}\))")
 _NUMBERED = re.compile(r"(.*[0-9].*)[._-][0-9]+")
+# What a spreadsheet leaves of an identifier: digits rounded away, too narrow a column, an error.
+_LOST = re.compile(r"\d[.,]\d+E\+\d+|#+|#(?:REF|VALUE|NAME|DIV/0|NUM|NULL|N/A)[!?]?")
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+){3,}")
 
 
@@ -142,7 +144,8 @@ def _placeholders(known: list[str]) -> set[str]:
         words = re.findall(r"[a-z]+", name.casefold())
         spoken = len(words) > 1 and not re.search(r"\d", plain) and all(word in _PLACEHOLDERS for word in words)
         counted = plain in _COUNTED and not _has_neighbour(name, known)
-        if plain in _PLACEHOLDERS or (name.isascii() and re.fullmatch(r"0*|x+", plain)) or counted or spoken:
+        lost = _LOST.fullmatch(name.strip().upper())
+        if lost or plain in _PLACEHOLDERS or (name.isascii() and re.fullmatch(r"0*|x+", plain)) or counted or spoken:
             found.add(name)
     return found
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 _NUMBER = re.compile(r"0*(\d+)(?:\.0+)?")
 
 
 def spelled_alike(names: Iterable[str]) -> list[str]:
-    """Names as they compare: without case and blanks; numbers without leading zeros and a `.0` behind them.
+    """Names as they compare: without case, blanks and signs that are not seen; numbers without leading zeros and `.0`.
 
-    Spreadsheets change all of these, so names that differ in nothing else may well be one patient's.
+    Spreadsheets change all of these, and file systems and web pages how a letter is stored (an umlaut as one sign or
+    two, a hyphen that does not break), so names that differ in nothing else may well be one patient's.
     """
-    plain = ("".join(str(name).split()).casefold() for name in names)
+    plain = (_seen("".join(str(name).split())).casefold() for name in names)
     return [number[1] if (number := _NUMBER.fullmatch(name)) else name for name in plain]
+
+
+def _seen(name: str) -> str:
+    """What is seen of a name, each sign as the plainest that looks so."""
+    if name.isascii():
+        return name
+    kinds = ((sign, unicodedata.category(sign)) for sign in unicodedata.normalize("NFKC", name))
+    return "".join("-" if kind == "Pd" else sign for sign, kind in kinds if kind not in ("Cf", "Cc"))
 
 
 def one_spelling(names: Iterable[str]) -> list[str]:

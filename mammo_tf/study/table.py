@@ -97,11 +97,15 @@ def each_csv_row(
         separator: of its fields.
 
     Raises:
-        MammoError: `file_missing`, `csv_broken` for another encoding or separator, a broken quote, or a row with more
-            or fewer fields than the header (a decimal comma makes one more); `column_twice`; `column_unnamed`.
+        MammoError: `file_missing`; `not_a_file` for a folder, a device or a pipe; `csv_broken` for another encoding or
+            separator, a broken quote, or a row with more or fewer fields than the header (a decimal comma makes one
+            more); `column_twice`; `column_unnamed`.
     """
     path = Path(path)
     if not path.is_file():
+        if path.exists():
+            sentence = f"{path} is {'a folder' if path.is_dir() else 'a device or a pipe'}, not a table"
+            raise MammoError("not_a_file", sentence, "Name the CSV file itself")
         raise MammoError("file_missing", missing, remedy)
     try:
         packed = path.suffix.lower() == ".gz"
@@ -121,7 +125,7 @@ def each_csv_row(
 
 def _header(row: list[str], path: Path) -> list[str]:
     header = [name.strip() for name in row]
-    if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
         raise MammoError("csv_broken", f"{path} has another separator than the comma", "Save it with commas")
     doubled = sorted({column for column in header if column and header.count(column) > 1})
     if doubled:

@@ -12,6 +12,7 @@ import pytest
 
 import mammo_tf
 from mammo_tf.cli.main import FAMILIES, main, parser
+from mammo_tf.errors import DISK_ANSWERS
 
 HEAVY = ("tensorflow", "keras", "keras_tuner", "numpy", "pandas", "cv2")
 
@@ -76,3 +77,57 @@ def test_every_option_says_what_it_is() -> None:
     (choices,) = [action.choices for action in parser()._actions if action.choices is not None]
     silent = [(name, action.dest) for name, one in choices.items() for action in one._actions if not action.help]
     assert not silent
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".csv", "loop.csv/x.csv", ".", "/dev/null"])
+def test_a_path_that_the_disk_refuses_is_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop.csv").symlink_to("loop.csv")
+    assert main(["evaluate", name]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", sorted(DISK_ANSWERS))
+def test_what_the_disk_answers_is_told_with_a_remedy(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def read(*_: object) -> None:
+        raise OSError(number, "as the disk says", "there.csv")
+
+    monkeypatch.setattr("mammo_tf.evaluation.predictions.read_table", read)
+    assert main(["evaluate", "there.csv"]) == 2
+    told = f"mammo-tf: there.csv cannot be read or written: as the disk says. {DISK_ANSWERS[number]}\n"
+    assert capsys.readouterr().err == told
+
+
+def test_an_error_that_is_not_the_disks_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object) -> None:
+        raise OSError("nothing of the kind")
+
+    monkeypatch.setattr("mammo_tf.evaluation.predictions.read_table", read)
+    with pytest.raises(OSError, match="nothing of the kind"):
+        main(["evaluate", "there.csv"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("phantom out --patients 99999999999999999999", "'99999999999999999999' is more than 10000000. See"),
+        (f"phantom out --patients {'9' * 5000}", f"'{'9' * 40}' is more than 10000000. See"),
+        ("phantom out --workers 100000", "'100000' is more than 1024. See"),
+        ("evaluate a.csv --replicates 0", "'0' is not a whole number from 1 on. See"),
+        ("evaluate a.csv --seed 99999999999999999999", "is more than 9223372036854775807. See"),
+        ("client x y --version 0", "'0' is not a whole number from 1 on. See"),
+    ],
+)
+def test_a_number_that_comes_to_no_end_is_refused(words: str, says: str, capsys: pytest.CaptureFixture) -> None:
+    code, _, told = ended(capsys, *words.split())
+    assert code == 2
+    assert says in told
+    assert len(told) < 200
+
+
+def test_a_version_may_be_a_time() -> None:
+    assert parser().parse_args(["client", "x", "y", "-o", "z", "--version", "1764397500"]).version == 1764397500

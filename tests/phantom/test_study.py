@@ -195,6 +195,7 @@ def test_patients_can_be_dealt_out(tmp_path):
     ("change", "code"),
     [
         ({"patients": 0}, "patients_wrong"),
+        ({"patients": 10**20}, "patients_wrong"),
         ({"patients": 3, "pairs": True}, "patients_wrong"),
         ({"patients": [PatientGroup("a", 2, ("elsewhere",))]}, "sites_wrong"),
         ({"patients": [PatientGroup("a", 2, ("ffdm_site_1",), "tests")]}, "patients_wrong"),

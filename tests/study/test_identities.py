@@ -116,6 +116,12 @@ def test_frames_of_one_file_are_one_image() -> None:
         (["John Doe", "17"], PLACEHOLDER),
         (["not available", "17"], PLACEHOLDER),
         (["nan", "17"], PLACEHOLDER),
+        (["1.23457E+15", "17"], PLACEHOLDER),
+        (["1,2e+10", "17"], PLACEHOLDER),
+        (["#REF!", "17"], PLACEHOLDER),
+        (["####", "17"], PLACEHOLDER),
+        (["Mu\u0308ller7", "M\u00fcller7", "17"], ALIKE),
+        (["p1\u200b", "p1", "17"], ALIKE),
     ],
 )
 def test_doubtful_identifiers(names: list[str], doubt: str) -> None:

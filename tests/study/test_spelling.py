@@ -11,7 +11,9 @@ from mammo_tf.study.spelling import one_spelling, spelled_alike
     ("names", "alike"),
     [
         (["P 1", "p1 ", "P1"], True), (["7", "007", "7.0"], True), (["a", "b"], False), (["10", "1"], False),
-        (["P1", "P1.0"], False), (["1.5", "1"], False),
+        (["P1", "P1.0"], False), (["1.5", "1"], False), (["Mu\u0308ller", "M\u00fcller"], True),
+        (["p1", "p1\u200b", "\ufeffp1", "p\u00ad1", "\u202ap1\u202c", "p\uff11"], True),
+        (["p-1", "p\u20111", "p\u20131"], True), (["Muller", "M\u00fcller"], False), (["p-1", "p1"], False),
     ],
 )  # fmt: skip
 def test_what_a_spreadsheet_changes_makes_no_other_name(names: list[str], alike: bool) -> None:
