@@ -23,6 +23,7 @@ from mammo_tf.evaluation.intervals import group_numbers
 POINTS = 200
 CHUNK = 64  # draws that are held at once
 EQUAL = 1e-9  # relative: rounding of sums
+NOTHING = 1e-15  # a statistic of rounding alone: one patient of a million more makes a thousand times as much
 LEVELS = (0.025, 0.975)
 
 Patients: TypeAlias = Any  # scipy.sparse.csr_array, float64 `[patients, points]`: SciPy tells no types
@@ -195,7 +196,8 @@ def _sums(patients: Patients, times: NDArray[Any]) -> Curve:
 def _ranks_from_above(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """How many of the values are no smaller than each, `[n]`; what differs by rounding alone counts as equal."""
     rising = np.sort(values)
-    return np.asarray(len(values) - np.searchsorted(rising, values * (1 - EQUAL), side="left"), np.int64)
+    least = values * (1 - EQUAL) - NOTHING
+    return np.asarray(len(values) - np.searchsorted(rising, least, side="left"), np.int64)
 
 
 def _chunks(replicates: int) -> Iterator[int]:
