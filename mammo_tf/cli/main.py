@@ -14,6 +14,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from itertools import pairwise
 from typing import Any
 
 import mammo_tf
@@ -100,11 +101,21 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         name, words = arguments[place], arguments[place + 1 :]
         if name not in commands.parsers:
             _end(f"there is no command {name!r}", nearest(name, commands.parsers), "See mammo-tf --help")
-        known = [option for option in commands.parsers[name]._option_string_actions if option.startswith("--")]
+        options = list(commands.parsers[name]._option_string_actions)
+        known = [option for option in options if option.startswith("--")]
         for word in words[: words.index("--")] if "--" in words else words:
             option = word.partition("=")[0]
             if option.startswith("--") and not any(one.startswith(option) for one in known):
                 _end(f"{name} has no option {option}", nearest(option, known), f"See mammo-tf {name} --help")
+        for before, word in pairwise(arguments[place:]):
+            option, sign, value = word.partition("=")
+            if word == "" or (option in known and sign and not value):
+                where = option or (before if before in options else "a word")
+                _end(
+                    f"{name}: {where} is empty",
+                    "",
+                    "Give a value, or leave it out: is a variable of the shell not set?",
+                )
     return top.parse_args(arguments)
 
 

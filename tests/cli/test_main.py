@@ -131,3 +131,20 @@ def test_a_number_that_comes_to_no_end_is_refused(words: str, says: str, capsys:
 
 def test_a_version_may_be_a_time() -> None:
     assert parser().parse_args(["client", "x", "y", "-o", "z", "--version", "1764397500"]).version == 1764397500
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["evaluate", "f.csv", "--by", ""], "--by"),
+        (["evaluate", "f.csv", "-o", ""], "-o"),
+        (["evaluate", "f.csv", "--by="], "--by"),
+        (["prepare", "", "-o", "records"], "a word"),
+    ],
+)
+def test_an_empty_value_is_not_one_that_was_left_out(
+    words: list[str], where: str, capsys: pytest.CaptureFixture
+) -> None:
+    code, _, told = ended(capsys, *words)
+    line = f"mammo-tf: {words[0]}: {where} is empty. Give a value, or leave it out: is a variable of the shell not set?"
+    assert (code, told) == (2, f"{line}\n")
