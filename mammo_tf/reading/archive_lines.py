@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,18 @@ from mammo_tf.reading.known_tables import looks_like
 from mammo_tf.reading.preferred import LEFT_OUT, NOT_PREFERRED
 from mammo_tf.reading.tree import files_of
 from mammo_tf.study import Reject
+from mammo_tf.study.manifest import COLUMNS
 
+MEANT = ("accepted", "frames", "model", INTENT, "stored_bits", "terms", "warnings")  # columns that are ours, too
+    "accepted",
+    "frames",
+    "model",
+    INTENT,
+    "stored_bits",
+    "terms",
+    "warnings",
+)  # further columns
+NEARLY = 0.8  # of the letters in order, as difflib counts them
 _STOPPED = "a download that stopped?"
 _OF_A_SYSTEM = ("unreadable", "file_missing")
 
@@ -34,7 +46,19 @@ def archive_lines(table: pd.DataFrame, rejects: Sequence[Reject], root: str | Pa
         *_stopped_lines(rejects),
         *_unread_lines(codes["unreadable"]),
         *_mixed_lines(table),
+        *_misspelled_lines(table),
         *_other_reader_lines(root),
+    ]
+
+
+def _misspelled_lines(table: pd.DataFrame) -> list[str]:
+    """Columns of a table of labels that are kept as they are, and are nearly called like one that means something."""
+    known = (*COLUMNS, *MEANT)
+    near = {name: get_close_matches(name.lower(), known, 1, NEARLY) for name in map(str, table) if name not in known}
+    return [
+        f"the column {name!r} means nothing here, and is kept as it is. If it is {close[0]}: --columns {close[0]}={name}"
+        for name, close in near.items()
+        if close and not name.endswith("_told")
     ]
 
 

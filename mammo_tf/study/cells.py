@@ -44,7 +44,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "presentation_intent": ("for_presentation", "for_processing"),
 }
 RANGES: Mapping[str, tuple[float, float]] = {
-    "age": (0, 130),
+    "age": (1, 130),  # 0 is what programs write where they do not know it
     "spacing_row_mm": (0.001, 10),
     "spacing_column_mm": (0.001, 10),
     "months_to_diagnosis": (0, 1200),

@@ -184,9 +184,9 @@ def test_bad_input_for_one_patient(
     predict = ("predict-patient", model)
     for age, wrong in (
         ("old", "a number"),
-        ("-1", "within 0 to 130"),
+        ("-1", "within 1 to 130"),
         ("nan", "a number"),
-        ("1961", "within 0 to 130"),
+        ("1961", "within 1 to 130"),
     ):
         assert f"age '{age}' is not {wrong}" in fails(capsys, *predict, one, f"--age={age}")
     assert "are both L_CC" in fails(capsys, *predict, one, one)

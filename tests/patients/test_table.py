@@ -91,7 +91,7 @@ def _with(table: pd.DataFrame, row: int, column: str, value: object) -> pd.DataF
         (_with(frame(), 1, "id", np.nan), "patient_missing", "row 3: id is empty"),
         (_with(frame(), 1, "id", "nan"), "value_missing", "row 3: id 'nan' is what programs write"),
         (frame().assign(pair_id=["a", "NaN", *"b" * (len(frame()) - 2)]), "value_missing", "row 3: pair_id 'NaN'"),
-        (_with(frame(), 1, "age", "-5"), "age_wrong", "row 3: age '-5' is not within 0 to 130"),
+        (_with(frame(), 1, "age", "-5"), "age_wrong", "row 3: age '-5' is not within 1 to 130"),
         (_with(frame(), 1, "age", "nan"), "age_wrong", "row 3: age 'nan' is not a number"),
         (_with(frame(), 1, "age", "999"), "age_wrong", "row 3: age '999'"),
         (_with(frame(), 1, "age", "old"), "age_wrong", "row 3: age 'old' is not a number"),

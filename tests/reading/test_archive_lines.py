@@ -150,3 +150,13 @@ def test_options_of_a_folder_are_refused_elsewhere(
     for option, name in (("--keep-all", "keep_all"), ("--for-processing", "for_processing")):
         assert main(["manifest", "mini-mias", str(archive), "-o", str(tmp_path / "out"), option]) == 2
         assert f"takes no option '{name}'" in capsys.readouterr().err
+
+
+def test_a_column_that_is_nearly_one_of_ours(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its labels would be lost without a word; columns of the user's own, and those that we write, are not doubted."""
+    (archive / "labels.csv").write_text("path,lable,birads,stored_bits,machine_id\n0/i.dcm,malignant,5,12,7\n")
+    assert main(["manifest", "folder", str(archive), "-o", str(tmp_path / "out")]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "means nothing here" in line]
+    assert lines == [
+        "the column 'lable' means nothing here, and is kept as it is. If it is label: --columns label=lable"
+    ]

@@ -34,7 +34,7 @@ people = words.map(str.strip).filter(lambda text: text not in MISSING)
         st.fixed_dictionaries(
             {"patient_id": people, "path": places, "label": st.sampled_from(["normal", "malignant", ""])},
             optional={
-                "age": st.none() | st.floats(0, 120),
+                "age": st.none() | st.floats(1, 120),
                 "spacing_row_mm": st.floats(0.01, 1.0),
                 "manufacturer": words,
                 "an extra": words,
