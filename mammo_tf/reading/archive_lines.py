@@ -17,15 +17,7 @@ from mammo_tf.reading.tree import files_of
 from mammo_tf.study import Reject
 from mammo_tf.study.manifest import COLUMNS
 
-MEANT = ("accepted", "frames", "model", INTENT, "stored_bits", "terms", "warnings")  # columns that are ours, too
-    "accepted",
-    "frames",
-    "model",
-    INTENT,
-    "stored_bits",
-    "terms",
-    "warnings",
-)  # further columns
+MEANT = ("accepted", "frames", "model", INTENT, "stored_bits", "terms", "warnings")  # ours, beside COLUMNS
 NEARLY = 0.8  # of the letters in order, as difflib counts them
 _STOPPED = "a download that stopped?"
 _OF_A_SYSTEM = ("unreadable", "file_missing")
