@@ -17,7 +17,7 @@ from mammo_tf.reading.tree import files_of
 from mammo_tf.study import Reject
 from mammo_tf.study.manifest import COLUMNS
 
-MEANT = ("accepted", "frames", "model", INTENT, "stored_bits", "terms", "warnings")  # ours, beside COLUMNS
+MEANT = ("accepted", "frames", "model", INTENT, "stored_bits", "terms", "warnings")  # ours too
 NEARLY = 0.8  # of the letters in order, as difflib counts them
 _STOPPED = "a download that stopped?"
 _OF_A_SYSTEM = ("unreadable", "file_missing")
@@ -48,7 +48,7 @@ def _misspelled_lines(table: pd.DataFrame) -> list[str]:
     known = (*COLUMNS, *MEANT)
     near = {name: get_close_matches(name.lower(), known, 1, NEARLY) for name in map(str, table) if name not in known}
     return [
-        f"the column {name!r} means nothing here, and is kept as it is. If it is {close[0]}: --columns {close[0]}={name}"
+        f"the column {name!r} means nothing here and is kept as it is. If it is {close[0]}: --columns {close[0]}={name}"
         for name, close in near.items()
         if close and not name.endswith("_told")
     ]

@@ -158,5 +158,5 @@ def test_a_column_that_is_nearly_one_of_ours(archive: Path, tmp_path: Path, caps
     assert main(["manifest", "folder", str(archive), "-o", str(tmp_path / "out")]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "means nothing here" in line]
     assert lines == [
-        "the column 'lable' means nothing here, and is kept as it is. If it is label: --columns label=lable"
+        "the column 'lable' means nothing here and is kept as it is. If it is label: --columns label=lable"
     ]
