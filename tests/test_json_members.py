@@ -83,7 +83,7 @@ def test_what_is_cut_or_goes_on_is_told(tmp_path: Path) -> None:
     path.write_bytes(b'{"a": ["\xff"]}')
     with pytest.raises(MammoError, match="not readable JSON"):
         read_members(path, ("a",))
-    path.write_text('{"a": [' + "[" * 5000)
+    path.write_text(f'{{"a": [{"[" * 5000}{"]" * 5000}]}}')
     with pytest.raises(MammoError, match="nested more than 100 levels deep"):
         read_members(path, ("a",))
     with pytest.raises(MammoError, match="is not there"):
