@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
     one.add_argument("--studies", metavar="FILE", help="text file with a Study Instance UID a line")
     one.add_argument("--from", dest="begin", type=day, metavar="DATE", help="all studies since that day, as 2024-01-31")
     one.add_argument("--until", dest="end", type=day, metavar="DATE", help="all studies to that day, itself included")
-    one.add_argument("--modality", default="MG", metavar="CODE", help="of those studies (default MG)")
+    one.add_argument("--modality", metavar="CODE", help="that these studies hold (default MG)")
     one.add_argument("--count", action="store_true", help="say how many studies there are, and fetch none")
     one.add_argument("-o", "--output", required=True, metavar="DIR", help="a folder for each study goes there")
 
@@ -121,10 +121,13 @@ def fetch(options: Namespace) -> None:
     if options.studies:
         uids += read_uids(options.studies)
     if options.begin or options.end:
-        found, others = search(service, Search(options.modality, options.begin, options.end))
+        found, others = search(service, Search(options.modality or "MG", options.begin, options.end))
         told = f" (and {others} that were not asked for: they are left)" if others else ""
         print(f"{service.title} has {len(found)} such studies{told}", flush=True)
         uids += found
+    elif options.modality:
+        sentence = "--modality is of studies that are looked for, and no day is told"
+        raise MammoError("option_wrong", sentence, "Give --from or --until, or leave it out")
     elif not uids:
         sentence = "no study is named"
         raise MammoError("option_wrong", sentence, "Give --study, --studies, or --from and --until to look for some")

@@ -76,7 +76,7 @@ def search(service: WebPeer, wanted: Search) -> tuple[list[str], int]:
 
     with answers(service.title):
         told = listed(page, STUDY)
-    uids = [uid for uid, one in told.items() if wanted.holds(one)]
+        uids = [uid for uid, one in told.items() if wanted.holds(one)]
     if not all(UID.fullmatch(uid) for uid in uids):
         sentence = f"{service.title} tells of a study without a Study Instance UID"
         raise MammoError("archive_refuses", sentence, "Ask whoever keeps the archive")

@@ -90,6 +90,8 @@ class Service:
                 }
         if self.fault == "tells little":
             found = {uid: {"0020000D": {"vr": "UI", "Value": [uid]}} for uid in found}
+        if self.fault == "tells null":
+            found = {uid: one | {"00080020": None} for uid, one in found.items()}
         offset = int(asked.get("offset", 0))
         return list(found.values())[offset : offset + 2]
 
@@ -247,6 +249,13 @@ def test_a_service_that_tells_the_identifier_alone_is_believed(archive: Service,
     assert capsys.readouterr().out.startswith("127.0.0.1 has 0 such studies (and 5 that were not asked for")
 
 
+def test_an_answer_that_is_not_in_the_form_of_dicom_is_one_line(archive: Service, tmp_path: Path, capsys: Any) -> None:
+    archive.fault = "tells null"
+    assert main(["fetch", archive.url, "--from", "2024-03-01", "-o", str(tmp_path / "fetched")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mammo-tf: 127.0.0.1 sent what is not an answer of DICOMweb (AttributeError)")
+
+
 def test_a_list_of_studies(archive: Service, tmp_path: Path, capsys: Any) -> None:
     uids = [str(pydicom.dcmread(path).StudyInstanceUID) for path in archive.files]
     (tmp_path / "studies.txt").write_text(f"# work list\n{uids[0]}\r\n\n{uids[1]}\n{uids[0]}\n", "utf-8-sig")
@@ -279,6 +288,7 @@ def test_what_cannot_be_looked_for_is_refused(archive: Service, tmp_path: Path, 
         ([], "no study is named. Give --study, --studies, or --from and --until"),
         (["--from", "2024-03-02", "--until", "2024-03-01"], "2024-03-01 is before 2024-03-02"),
         (["--from", "2024-03-02", "--modality", "mg"], "'mg' is not a modality"),
+        (["--study", "1.2.3", "--modality", "DX"], "--modality is of studies that are looked for, and no day is told"),
         (["--studies", str(tmp_path / "wrong.txt")], f"{tmp_path / 'wrong.txt'}, line 2 is not a Study Instance UID"),
         (["--studies", str(tmp_path / "empty.txt")], f"{tmp_path / 'empty.txt'} holds no Study Instance UID"),
         (["--studies", str(tmp_path / "bytes.txt")], f"{tmp_path / 'bytes.txt'} is not a text file"),
