@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from mammo_tf.errors import MammoError, said, trace
-from mammo_tf.messages import received
 from mammo_tf.progress import track
+from mammo_tf.worker_messages import received
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

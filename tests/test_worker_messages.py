@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mammo_tf.messages import received
+from mammo_tf.worker_messages import received
 
 
 def pair() -> tuple[Connection, Connection]:
