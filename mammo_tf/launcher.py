@@ -47,11 +47,7 @@ class Cluster:
         if len(self.addresses) < 2 or len(set(self.addresses)) < len(self.addresses):
             raise MammoError("workers_wrong", "a cluster is two addresses or more, none of them twice")
         for address in self.addresses:
-            host, _, port = address.rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) < 65536:
-                raise MammoError(
-                    "workers_wrong", f"{address!r} is not an address", "Write host:port, such as gpu1:2222"
-                )
+            address_parts(address)
         if not 0 <= self.number < len(self.addresses):
             sentence = f"there is no worker {self.number} among {len(self.addresses)}, which are counted from 0"
             raise MammoError("workers_wrong", sentence, "Name this machine's line with --worker")
@@ -63,6 +59,28 @@ class Cluster:
         return json.dumps({"cluster": {"worker": list(self.addresses)}, "task": task})
 
 
+def address_parts(address: str) -> tuple[str, int]:
+    """Host and port of an address.
+
+    Raises:
+        MammoError: `address_wrong`.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or len(port) > 5 or not 0 < int(port) < 65536:
+        raise MammoError("address_wrong", f"{address!r} is not an address", "Write host:port, such as gpu1:2222")
+    return host, int(port)
+
+
+def answers(address: str) -> bool:
+    """Whether something listens there."""
+    try:
+        host, port = address_parts(address)
+        with socket.create_connection((host.strip("[]"), port), timeout=ASKED):
+            return True
+    except (OSError, UnicodeError):
+        return False
+
+
 def cluster_of_file(path: str | Path, number: int | None) -> Cluster:
     """The cluster of a text file, an address a line.
 
@@ -71,7 +89,7 @@ def cluster_of_file(path: str | Path, number: int | None) -> Cluster:
         number: of this machine.
 
     Raises:
-        MammoError: `file_missing`, `workers_wrong`.
+        MammoError: `file_missing`, `address_wrong`, `workers_wrong`.
     """
     if not Path(path).is_file():
         raise MammoError("file_missing", f"the file of workers {path} is not there")
@@ -86,7 +104,7 @@ def cluster_of_environment(environment: Mapping[str, str]) -> Cluster | None:
     """The cluster of `TF_CONFIG`, as Kubernetes' operators set it; None where it names no several workers.
 
     Raises:
-        MammoError: `workers_wrong`.
+        MammoError: `address_wrong`, `workers_wrong`.
     """
     text = environment.get(CLUSTER, "")
     if not text.strip():
@@ -192,19 +210,10 @@ def _hangs(cluster: Cluster, deadline: float) -> MammoError:
     silent = [
         f"worker {number} ({address})"
         for number, address in enumerate(cluster.addresses)
-        if number != cluster.number and not _answers(address)
+        if number != cluster.number and not answers(address)
     ]
     who = f"{' and '.join(silent)} does not answer" if silent else "all others answer, and one of them is too slow"
     return MammoError(
         "worker_missing", f"worker {cluster.number} waited {deadline:g} s in vain: {who}",
         "Start all workers together, or wait longer with --deadline",
     )  # fmt: skip
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=ASKED):
-            return True
-    except OSError:
-        return False

@@ -26,6 +26,7 @@ LONG = (
     "dbt_projection.py", "radiomics_features.py", "swin_unet.py", "branches.py", "score_matching.py",
     "grid_search.py", "bootstrap_auc.py", "interval_coverage.py", "shift.py", "shift_pictures.py",
     "ladder.py", "serving_load.py", "serving_peer_load.py", "reading_speed.py", "accelerator.py", "prepare_scale.py",
+    "feeding.py",
 )  # fmt: skip
 TINY = {
     "accelerator.py": ["--quick", "--peer-python", "none"],
@@ -35,6 +36,7 @@ TINY = {
     "predict_exam.py": ["--quick"],
     "start.py": ["--quick"],
     "dbt_projection.py": ["--quick"],
+    "feeding.py": ["--images", "8", "--rows", "128", "--columns", "96", "--batches", "3", "--rounds", "1"],
     "patches.py": ["--quick"],
     "bands.py": ["--quick"],
     "histogram.py": ["--quick", "--peer-python", "none"],

@@ -10,23 +10,33 @@ import pytest
 import yaml
 
 from mammo_tf.cli.main import parser
+from mammo_tf.data.feeding import check_addresses
 from mammo_tf.launcher import Cluster, cluster_of_file
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "training"
 
 
+def _manifests(name: str) -> dict[str, Any]:
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    return {one["kind"]: one for one in yaml.safe_load_all(text)}
+
+
 @pytest.fixture(scope="module")
 def manifests() -> dict[str, Any]:
-    text = (FOLDER / "kubernetes.yaml").read_text(encoding="utf-8")
-    return {one["kind"]: one for one in yaml.safe_load_all(text)}
+    return _manifests("kubernetes.yaml")
+
+
+@pytest.fixture(scope="module")
+def feeding() -> dict[str, Any]:
+    return _manifests("kubernetes_feeding.yaml")
 
 
 def _asked(words: list[str]) -> Any:
     return parser().parse_args(list(map(str, words)))
 
 
-def test_kubernetes_knows_every_field(manifests: dict[str, Any]) -> None:
-    for one in manifests.values():
+def test_kubernetes_knows_every_field(manifests: dict[str, Any], feeding: dict[str, Any]) -> None:
+    for one in (*manifests.values(), *feeding.values()):
         kubernetes_validate.validate(one, "1.33", strict=True)
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(manifests["Job"] | {"spec": {"completion": 2}}, "1.33", strict=True)
@@ -59,3 +69,34 @@ def test_compose_starts_every_line_of_its_workers() -> None:
     assert [_asked(one["command"]).worker for one in workers.values()] == list(range(len(cluster.addresses)))
     assert services["networks"]["training"]["internal"]
     assert not any("ports" in one for one in workers.values())
+
+
+def test_every_pod_of_the_set_is_a_feeder_of_the_list(feeding: dict[str, Any]) -> None:
+    feeders, name = feeding["StatefulSet"]["spec"], feeding["Service"]["metadata"]["name"]
+    assert feeders["serviceName"] == name == feeding["StatefulSet"]["metadata"]["name"]
+    (container,) = feeders["template"]["spec"]["containers"]
+    asked = _asked([word.replace("$(ORDINAL)", "1") for word in container["args"]])
+    check_addresses(asked.feeders)
+    assert asked.feeders == tuple(f"{name}-{number}.{name}:5050" for number in range(feeders["replicas"]))
+    ports = {5050, 5051}
+    assert {one["containerPort"] for one in container["ports"]} == ports
+    assert {one["port"] for one in feeding["Service"]["spec"]["ports"]} == ports
+    (rule,) = feeding["NetworkPolicy"]["spec"]["ingress"]
+    assert {one["port"] for one in rule["ports"]} == ports and rule["from"]
+    assert asked.data in [mount["mountPath"] for mount in container["volumeMounts"]]
+    comment = (FOLDER / "kubernetes_feeding.yaml").read_text(encoding="utf-8").split("#   mammo-tf ")[1].split("\n")[0]
+    assert _asked(comment.split()).feeders == asked.feeders
+
+
+def test_compose_starts_every_feeder_that_its_training_names() -> None:
+    services = yaml.safe_load((FOLDER / "feeding.yaml").read_text(encoding="utf-8"))
+    asked = {name: _asked(one["command"]) for name, one in services["services"].items()}
+    trainer = asked.pop("trainer")
+    check_addresses(trainer.feeders)
+    assert [address.partition(":")[0] for address in trainer.feeders] == list(asked)
+    assert [one.feeder for one in asked.values()] == list(range(len(trainer.feeders)))
+    assert {(one.feeders, one.data, one.recipe) for one in asked.values()} == {
+        (trainer.feeders, trainer.data, trainer.recipe)
+    }
+    assert services["networks"]["feeding"]["internal"]
+    assert not any("ports" in one for one in services["services"].values())

@@ -22,6 +22,7 @@ from mammo_tf.cli import (
     adapting,
     data,
     experiments,
+    feeding,
     installation,
     measuring,
     nodes,
@@ -40,6 +41,7 @@ INTERRUPTED = 130
 FAMILIES = (
     data,
     training,
+    feeding,
     searching,
     serving,
     services,

@@ -8,11 +8,15 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from mammo_tf.cli.shared import Commands, print_all, process_number, settings, tensorflow_loaded, whole_number
 from mammo_tf.errors import MammoError
 from mammo_tf.files import write_text
 from mammo_tf.launcher import DEADLINE, RESTARTS, asked_cluster, launch, launched
+
+if TYPE_CHECKING:
+    from mammo_tf.recipes.recipe import Recipe
 
 WIDTH, INDENT = 100, 26  # of the list of recipes
 
@@ -32,13 +36,10 @@ def add(commands: Commands) -> None:
 
 
 def _run_options(one: ArgumentParser) -> None:
-    one.add_argument("recipe", metavar="RECIPE", help="a file, or a name that mammo-tf recipes lists")
+    recipe_options(one)
     one.add_argument("--data", metavar="DIR|MANIFEST", help="records, or a manifest to prepare")
     one.add_argument("--root", metavar="DIR", help="data root of a manifest (default: the manifest's folder)")
-    one.add_argument("--start", metavar="MODEL", help="model to start from: .keras, published .h5, run folder")
     one.add_argument("-o", "--output", metavar="RUN", help="run folder (default runs/<name>)")
-    one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; may be repeated")
-    one.add_argument("--variant", default="recipe", help="another function of the file, such as as-run")
     one.add_argument("--smoke", action="store_true", help="the same in about twenty seconds on synthetic data")
     one.add_argument("--workers", type=process_number, default=1, metavar="N", help="processes that prepare a manifest")
     one.add_argument("--overwrite", action="store_true", help="remove another recipe's run from the folder")
@@ -49,20 +50,57 @@ def _run_options(one: ArgumentParser) -> None:
         "--scale", choices=("linear", "square_root"), help="the recipe's batch on each device, and rates raised with it"
     )
     one.add_argument("--deterministic", action="store_true", help="the same run twice gives the same bytes")
+    one.add_argument(
+        "--feeders", type=addresses, default=(), metavar="HOST:PORT,...",
+        help="who makes the batches: mammo-tf feed, with the same recipe, records and options",
+    )  # fmt: skip
     several = one.add_argument_group("several machines (TF_CONFIG, where it is set, says the first two)")
     several.add_argument("--workers-file", metavar="FILE", help="host:port of each machine, a line each")
     several.add_argument("--worker", type=int, metavar="N", help="which line is this machine, from 0")
     several.add_argument(
         "--deadline", type=float, default=DEADLINE, metavar="SECONDS",
-        help="end this machine's part after so long without a step, an epoch's validation included (600)",
+        help="end this machine's part after so long without a step, an epoch's validation included, or a run after "
+        "so long without a batch of a feeder (600)",
     )  # fmt: skip
     several.add_argument(
         "--restarts", type=int, default=RESTARTS, metavar="N", help="begin again so often when a machine is lost (3)"
     )
 
 
+def recipe_options(one: ArgumentParser) -> None:
+    """Which recipe, changed how, begun with what."""
+    one.add_argument("recipe", metavar="RECIPE", help="a file, or a name that mammo-tf recipes lists")
+    one.add_argument("--start", metavar="MODEL", help="model to start from: .keras, published .h5, run folder")
+    one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; may be repeated")
+    one.add_argument("--variant", default="recipe", help="another function of the file, such as as-run")
+
+
+def asked_recipe(options: Namespace, short: bool = False) -> Recipe:
+    """The recipe of `recipe_options`.
+
+    Args:
+        options: of the command.
+        short: as a smoke run has it.
+    """
+    from mammo_tf.fields import set_fields
+    from mammo_tf.recipes.recipe import load_recipe, smoke
+
+    recipe = load_recipe(options.recipe, options.variant)
+    if short:
+        recipe = smoke(recipe)
+    return set_fields(recipe, [(recipe.path(name), value) for name, value in settings(options.set)])
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Addresses joined by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def run(options: Namespace) -> int | None:
     """Runs a recipe to its report; of several machines this one's part."""
+    if options.feeders and (options.smoke or options.scale):
+        sentence = "--feeders make the batches of a recipe as it is, not as --smoke or --scale change it"
+        raise MammoError("option_wrong", sentence, "Leave one of them out, or say what it changes with --set")
     cluster = asked_cluster(options.workers_file, options.worker, os.environ)
     if cluster is not None and not launched(os.environ):
         if options.smoke and not options.data:
@@ -82,8 +120,7 @@ def run(options: Namespace) -> int | None:
 
 def _run(options: Namespace, first: bool) -> None:
     with tensorflow_loaded():
-        from mammo_tf.fields import set_fields
-        from mammo_tf.recipes.recipe import load_recipe, smoke
+        from mammo_tf.data.feeding import Feeders
         from mammo_tf.recipes.report import finish_run
         from mammo_tf.recipes.runner import follow
         from mammo_tf.recipes.runner import run as run_recipe
@@ -99,10 +136,7 @@ def _run(options: Namespace, first: bool) -> None:
     if options.devices:
         os.environ[DEVICES] = str(options.devices)
     devices = replicas(make_strategy())  # of several machines it comes before all else
-    recipe = load_recipe(options.recipe, options.variant)
-    if options.smoke:
-        recipe = smoke(recipe)
-    recipe = set_fields(recipe, [(recipe.path(name), value) for name, value in settings(options.set)])
+    recipe = asked_recipe(options, options.smoke)
     if options.scale:
         recipe = with_batches_of(recipe, devices, options.scale)
     folder = Path(options.output or Path("runs") / recipe.name)
@@ -112,10 +146,11 @@ def _run(options: Namespace, first: bool) -> None:
     if not data:
         raise MammoError("data_missing", "there are no images to run on", "Name records or a manifest with --data")
     data = local(str(data))
+    feeders = Feeders(options.feeders, deadline=options.deadline) if options.feeders else None
     if not first:
-        follow(recipe, folder, data, start)
+        follow(recipe, folder, data, start, feeders)
         return
-    result = run_recipe(recipe, folder, data, start, options.workers, options.overwrite, print, options.root)
+    result = run_recipe(recipe, folder, data, start, options.workers, options.overwrite, print, options.root, feeders)
     report_path = finish_run(result)
     print_all(number_lines({"test": result.metrics["test"]}))
     if result.comparison:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mammo_tf.data.cutting import IDENTITY, as_cut, check_breasts, cut, cut_breast
 from mammo_tf.data.graph_preprocessing import intensity
 from mammo_tf.data.plans import Draws, Plan
 from mammo_tf.data.shares import ALONE, Share
@@ -21,11 +23,10 @@ from mammo_tf.imaging.intensity_steps import Equalize, HistogramMatch, MaximumSc
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.imaging.warp import affine
 from mammo_tf.records import Records
-from mammo_tf.records.behind import behind
 
 RAISED = re.compile(r"MammoError: (.+)")
 FILLING = 1 << 20  # further draws of an epoch are those of the epoch so many later
-IDENTITY = np.eye(2, 3)
+Finish = Callable[[dict[str, Any]], dict[str, Any]]
 Masks = Callable[[int], NDArray[np.bool_]]
 WHOLE_PICTURE = (Equalize, HistogramMatch, MaximumScale)  # steps that look at more than one pixel at a time
 
@@ -64,25 +65,74 @@ def training_stream(
         MammoError: `nothing_to_train` for an empty plan; `breast_missing` where the preprocessing needs the breast and
             the records were prepared without looking for it; `record_damaged` and `breast_wrong` (empty) while running.
     """
-    if not len(plan):
-        raise MammoError(
-            "nothing_to_train", "the plan of an epoch holds no picture", "Look at the split and the labels"
-        )
-    images = steps_per_epoch(plan, batch_size) * batch_size
-    names = tuple(plan.columns)
-    kinds = (tf.int64, tf.float64, *(tf.as_dtype(kind) for kind in plan.columns.values()))
+    steps = preprocessing or records.preprocessing
+    whole = StageStream(records, plan, batch_size, steps, first_epoch, stage, masks, share)
+    return whole.finished(whole.cut())
 
-    def drawn(number: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        draws = share.of(_filled(plan, int(number), stage, images), batch_size)
-        return draws.positions, draws.matrices, *(draws.columns[name] for name in names)
 
-    def one_epoch(number: Any) -> tf.data.Dataset:
-        positions, matrices, *columns = tf.numpy_function(drawn, [number], kinds, stateful=False)
-        pieces = _pieces(positions, matrices, dict(zip(names, columns, strict=True)))
-        return _batches(pieces, records, plan, share.batch_size(batch_size), preprocessing, masks)
+@dataclass(frozen=True)
+class StageStream:
+    """What `training_stream` is asked, and its two halves, of which the first may run elsewhere (`data.feeding`).
 
-    epochs = tf.data.Dataset.counter(first_epoch, dtype=tf.int64).flat_map(one_epoch)
-    return epochs.prefetch(tf.data.AUTOTUNE)
+    Attributes:
+        records, plan, batch_size, preprocessing, first_epoch, stage, masks, share: as for `training_stream`.
+    """
+
+    records: Records
+    plan: Plan
+    batch_size: int
+    preprocessing: Preprocessing
+    first_epoch: int = 0
+    stage: int = 0
+    masks: Masks | None = None
+    share: Share = ALONE
+
+    def __post_init__(self) -> None:
+        if not len(self.plan):
+            raise MammoError(
+                "nothing_to_train", "the plan of an epoch holds no picture", "Look at the split and the labels"
+            )
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of an epoch: of several machines one a step for each of this one's devices."""
+        return steps_per_epoch(self.plan, self.batch_size) * self.share.devices
+
+    @property
+    def first_batch(self) -> int:
+        """The number of the first batch, counted from the stage's beginning."""
+        return self.first_epoch * self.batches_per_epoch
+
+    def cut(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
+        """The first half: pictures read, warped and batched, as they are stored.
+
+        Args:
+            part, parts: which of the batches: those whose number leaves `part` when it is divided by `parts`.
+
+        Returns:
+            Dictionaries as of `training_stream`, without `weight`, `image` uint16 `[batch, rows, columns]`.
+        """
+        images = steps_per_epoch(self.plan, self.batch_size) * self.batch_size
+        own, batches = self.share.batch_size(self.batch_size), self.batches_per_epoch
+        names = tuple(self.plan.columns)
+        kinds = (tf.int64, tf.float64, *(tf.as_dtype(kind) for kind in self.plan.columns.values()))
+        load = _loading(self.records, self.plan, self.preprocessing, self.masks)
+
+        def drawn(number: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+            draws = self.share.of(_filled(self.plan, int(number), self.stage, images), self.batch_size)
+            asked = np.repeat((int(number) * batches + np.arange(batches)) % parts == part, own)
+            return draws.positions[asked], draws.matrices[asked], *(draws.columns[name][asked] for name in names)
+
+        def one_epoch(number: Any) -> tf.data.Dataset:
+            positions, matrices, *columns = tf.numpy_function(drawn, [number], kinds, stateful=False)
+            pieces = _pieces(positions, matrices, dict(zip(names, columns, strict=True)))
+            return pieces.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(own)
+
+        return tf.data.Dataset.counter(self.first_epoch, dtype=tf.int64).flat_map(one_epoch)
+
+    def finished(self, cut: tf.data.Dataset) -> tf.data.Dataset:
+        """The second half, in the graph: from what `cut` gives to batches as of `training_stream`."""
+        return cut.map(_finishing(self.records, self.plan, self.preprocessing)).prefetch(tf.data.AUTOTUNE)
 
 
 def steps_per_epoch(plan: Plan, batch_size: int) -> int:
@@ -136,7 +186,9 @@ def inference_stream(
         matrices = np.concatenate([matrices, np.repeat(IDENTITY[None], missing, axis=0)])
         columns = {name: np.concatenate([values, np.zeros(missing, values.dtype)]) for name, values in columns.items()}
     pieces = _pieces(positions, matrices, columns)
-    return _batches(pieces, records, plan, batch_size, preprocessing, masks).prefetch(tf.data.AUTOTUNE)
+    steps = preprocessing or records.preprocessing
+    loaded = pieces.map(_loading(records, plan, steps, masks), num_parallel_calls=tf.data.AUTOTUNE)
+    return loaded.batch(batch_size).map(_finishing(records, plan, steps)).prefetch(tf.data.AUTOTUNE)
 
 
 @contextmanager
@@ -161,20 +213,14 @@ def _pieces(positions: Any, matrices: Any, columns: Mapping[str, Any]) -> tf.dat
     return tf.data.Dataset.from_tensor_slices((place, named))
 
 
-def _batches(
-    pieces: tf.data.Dataset,
-    records: Records,
-    plan: Plan,
-    batch_size: int,
-    preprocessing: Preprocessing | None,
-    masks: Masks | None,
-) -> tf.data.Dataset:
-    """Places, maps and columns to batches, as `training_stream` describes them."""
+def _loading(
+    records: Records, plan: Plan, preprocessing: Preprocessing, masks: Masks | None
+) -> Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]:
+    """Place, map and columns of a piece to the piece, read and warped."""
     cv2.setNumThreads(1)  # one thread a picture: the stream runs several pictures at once
-    steps = preprocessing or records.preprocessing
     size, augmentation = plan.size, plan.augmentation
-    check_breasts(records, steps.needs_breast or augmentation.needs_breast)
-    records, steps = as_cut(records, plan, steps)
+    check_breasts(records, preprocessing.needs_breast or augmentation.needs_breast)
+    records, steps = as_cut(records, plan, preprocessing)
     level = augmentation.fill if isinstance(augmentation.fill, str) else augmentation.fill * 65535
     changes = augmentation.columns
 
@@ -215,99 +261,19 @@ def _batches(
             found["breast"] = tf.ensure_shape(breast, size)
         return found
 
+    return loaded
+
+
+def _finishing(records: Records, plan: Plan, preprocessing: Preprocessing) -> Finish:
+    """From batches of pieces as they are stored to those of `training_stream`, in the graph."""
+    _, steps = as_cut(records, plan, preprocessing)
     as_input = _as_input(steps)
 
     def finished(batch: dict[str, Any]) -> dict[str, Any]:
-        images = tf.ensure_shape(as_input(batch["image"], batch.get("breast")), [None, *size, steps.channels])
+        images = tf.ensure_shape(as_input(batch["image"], batch.get("breast")), [None, *plan.size, steps.channels])
         return batch | {"image": images, "weight": tf.cast(batch["position"] >= 0, tf.float32)}
 
-    return pieces.map(loaded, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).map(finished)
-
-
-def as_cut(records: Records, plan: Plan, preprocessing: Preprocessing) -> tuple[Records, Preprocessing]:
-    """What a plan's pieces are cut of, and the steps that are left for them.
-
-    Patches and tiles are cut of pictures behind `Preprocessing.whole_steps`; whole pictures run these themselves.
-    """
-    ahead = preprocessing.whole_steps
-    return (behind(records, ahead), preprocessing.for_pieces()) if ahead and plan.cuts else (records, preprocessing)
-
-
-def cut(
-    records: Records,
-    position: int,
-    matrix: NDArray[np.float64],
-    size: tuple[int, int],
-    interpolation: str = "linear",
-    fill: str | float = 0.0,
-) -> NDArray[np.uint16]:
-    """The piece of a picture that a plan asks for, uint16 `size`; of records in tiles only what it touches is read.
-
-    Args:
-        records: prepared images.
-        position: which one.
-        matrix: `[2, 3]`, maps (x, y, 1) of the piece to (x, y) of the picture.
-        size: rows and columns of the piece.
-        interpolation, fill: as for `imaging.warp.affine`.
-    """
-    if records.size == size and np.array_equal(matrix, IDENTITY):
-        return records.picture(position)
-    box = touched(matrix, size, records.size)
-    moved = matrix - [[0, 0, box[2]], [0, 0, box[0]]]
-    return affine(records.region(position, box), moved, interpolation, fill, size)
-
-
-def check_breasts(records: Records, needed: bool) -> None:
-    """Refuses records without breast masks where they are needed.
-
-    Raises:
-        MammoError: `breast_missing`.
-    """
-    if needed and not records.preprocessing.finds_breast:
-        raise MammoError(
-            "breast_missing",
-            f"{records.folder} was prepared without looking for the breast, which a step or an augmentation needs",
-            "Prepare again with preset default or native",
-        )  # fmt: skip
-
-
-def cut_breast(
-    records: Records, position: int, matrix: NDArray[np.float64], size: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Where the breast is in a piece of a picture, bool `size`, to the nearest pixel; False beyond the picture.
-
-    Args:
-        records, position, matrix, size: as for `cut`.
-
-    Raises:
-        MammoError: as `Records.breast`.
-    """
-    mask = records.breast(position)
-    if mask.shape == size and np.array_equal(matrix, IDENTITY):
-        return mask
-    return affine(mask, matrix, fill=0, size=size)
-
-
-def touched(
-    matrix: NDArray[np.float64], size: tuple[int, int], picture_size: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """The region of a picture (top, bottom, left, right) that a warp looks at; one pixel where it looks beside it.
-
-    A region ends inside the picture only where nothing of what lies behind is looked at, so warping it gives what
-    warping the picture gives, its edge included.
-
-    Args:
-        matrix: `[2, 3]`, maps (x, y, 1) of the result to (x, y) of the picture.
-        size: rows and columns of the result.
-        picture_size: of the picture.
-    """
-    corners = np.array([[x, y, 1.0] for x in (0, size[1] - 1) for y in (0, size[0] - 1)])
-    places = corners @ matrix.T
-    (left, top), (right, bottom) = np.floor(places.min(axis=0)) - 1, np.ceil(places.max(axis=0)) + 2
-    top, bottom = np.clip([top, bottom], 0, picture_size[0])
-    left, right = np.clip([left, right], 0, picture_size[1])
-    top, left = min(top, picture_size[0] - 1), min(left, picture_size[1] - 1)
-    return int(top), int(max(bottom, top + 1)), int(left), int(max(right, left + 1))
+    return finished
 
 
 def _as_input(steps: Preprocessing) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mammo_tf.data.streams import check_breasts
+from mammo_tf.data.cutting import check_breasts
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.geometry_steps import Fit, Place, Resize
 from mammo_tf.imaging.intensity_steps import Channels, MaximumScale, Scale, SubtractMean

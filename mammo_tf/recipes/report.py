@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammo_tf.data.cutting import as_cut, cut, cut_breast
 from mammo_tf.data.graph_preprocessing import intensity
 from mammo_tf.data.sampling import Cases, PlanMaker
-from mammo_tf.data.streams import as_cut, cut, cut_breast
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.files import atomic_path, read_json, write_json

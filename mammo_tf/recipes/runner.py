@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from mammo_tf.data.feeding import Feeders
 from mammo_tf.errors import MammoError
 from mammo_tf.files import LOCK, digest, locked
 from mammo_tf.models import rebuild
@@ -19,7 +20,7 @@ from mammo_tf.recipes.results import RunResult, Trained
 from mammo_tf.recipes.run_folder import claim
 from mammo_tf.recipes.scores import measured, trained_card
 from mammo_tf.recipes.start import check_channels, check_start, load_start
-from mammo_tf.recipes.together import check_together
+from mammo_tf.recipes.together import agreed, check_together
 from mammo_tf.recipes.trainer import Trainer, cases_of
 from mammo_tf.recipes.training_domain import with_domain
 from mammo_tf.records import Records, open_records
@@ -40,6 +41,7 @@ def run(
     overwrite: bool = False,
     say: Say = lambda line: None,
     root: str | Path | None = None,
+    feeders: Feeders | None = None,
 ) -> RunResult:
     """Runs a recipe: `train`, then `measure`. Run again in the same folder it continues where it was stopped.
 
@@ -56,6 +58,7 @@ def run(
         overwrite: remove the run of another recipe.
         say: is told in a line what happens.
         root: data root of a manifest; by default its folder.
+        feeders: who makes the batches (`recipes.feeding.feed`); by default this process does.
 
     Raises:
         MammoError: see `train`.
@@ -64,14 +67,20 @@ def run(
     folder = Path(folder)
     origin, asked = begun_with(recipe, data, start)
     with claim(folder, recipe, asked, overwrite):
-        return measure(_trained(recipe, folder, data, origin, asked, workers, say, root), recipe, say)
+        return measure(_trained(recipe, folder, data, origin, asked, workers, say, root, feeders), recipe, say)
 
 
-def follow(recipe: Recipe, folder: str | Path, data: str | Path, start: str | Path | None = None) -> None:
+def follow(
+    recipe: Recipe,
+    folder: str | Path,
+    data: str | Path,
+    start: str | Path | None = None,
+    feeders: Feeders | None = None,
+) -> None:
     """Trains along, as another machine than the first, which claims the run folder, logs, keeps, measures and exports.
 
     Args:
-        recipe, data, start: as for `run`, the same as there.
+        recipe, data, start, feeders: as for `run`, the same as there.
         folder: the run folder of the first machine; checkpoints are read there after a pause, nothing is written.
 
     Raises:
@@ -79,7 +88,7 @@ def follow(recipe: Recipe, folder: str | Path, data: str | Path, start: str | Pa
     """
     make_strategy()
     origin, asked = begun_with(recipe, data, start)
-    _trained(recipe, Path(folder), data, origin, asked, 1, lambda line: None, None)
+    _trained(recipe, Path(folder), data, origin, asked, 1, lambda line: None, None, feeders)
 
 
 def train(
@@ -175,6 +184,7 @@ def _trained(
     workers: int,
     say: Say,
     root: str | Path | None,
+    feeders: Feeders | None = None,
 ) -> Trained:
     """The training itself, in a folder that is its own."""
     check_together(recipe, data, asked)
@@ -186,7 +196,8 @@ def _trained(
     for remark in filter(None, (left_unmatched(origin, steps), other_machines(recipe, records))):
         say(remark)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")
-    model = Trainer(recipe, folder, records, steps, say).all_phases(origin)
+    fed = None if feeders is None else replace(feeders, about=agreed(recipe, asked))
+    model = Trainer(recipe, folder, records, steps, say, fed).all_phases(origin)
     wait_no_more()
     finished = rebuild(model, dtype="float32", synchronized=False)  # for serving: no optimiser, one device
     final = steps if recipe.evaluation.mean is None else with_mean(steps, recipe.evaluation.mean)

@@ -28,9 +28,19 @@ def check_together(recipe: Recipe, data: str | Path | Records, asked: dict[str, 
     if recipe.training.class_balance == "batch_weights":
         sentence = "batch_weights on several machines would weigh each machine's part of a batch by itself"
         raise MammoError("balance_unsafe", sentence, "Take balanced_sampling, or one machine")
-    own = {"recipe": recipe_digest(recipe), **{f"digest of {name}": value for name, value in asked.items()}}
     devices = str(len(strategy.extended.worker_devices))
-    check_same(strategy, {"version of mammo_tf": __version__, "number of devices": devices, **own})
+    check_same(strategy, {"number of devices": devices, **agreed(recipe, asked)})
+
+
+def agreed(recipe: Recipe, asked: dict[str, str]) -> dict[str, str]:
+    """What decides the batches of a training, and is the same wherever a part of it runs.
+
+    Args:
+        recipe: what is run.
+        asked: digests, as `runner.begun_with` has them.
+    """
+    digests = {f"digest of {name}": value for name, value in asked.items()}
+    return {"version of mammo_tf": __version__, "recipe": recipe_digest(recipe), **digests}
 
 
 def recipe_digest(recipe: Recipe) -> str:

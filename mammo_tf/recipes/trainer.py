@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from mammo_tf.data.feeding import Feeders
 from mammo_tf.data.sampling import Cases
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.models import rebuild, started_as
@@ -26,8 +28,12 @@ Say = Callable[[str], None]
 class Trainer:
     """The phases of one run: their material, their folders, and the curve of all of them."""
 
-    def __init__(self, recipe: Recipe, folder: Path, records: Records, steps: Preprocessing, say: Say) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: Path, records: Records, steps: Preprocessing, say: Say,
+        feeders: Feeders | None = None,
+    ) -> None:  # fmt: skip
         self.recipe, self.folder, self.records, self.steps, self.say = recipe, folder, records, steps, say
+        self.feeders = feeders
         self.strategy = make_strategy()
         for phase in recipe.phases:
             batch_size = phase.batch_size or recipe.training.batch_size
@@ -51,7 +57,7 @@ class Trainer:
                 network = wanted
             model = _of_size(model, phase.plan.size(self.records.size))
             self.recipe.task.check_network(model, f"the network {wanted.kind}", phase.plan.class_count)
-            material = self._material(phase)
+            material = replace(material_of(self.recipe, phase, self.records, self.steps), feeders=self.feeders)
             for stage in phase.stages:
                 model = self._stage(model, stage, material)
         if model is None:
@@ -68,17 +74,6 @@ class Trainer:
         if fitting(origin.model, size, self.steps.channels):
             return origin.model
         return rebuild(origin.model, input_shape=(*size, self.steps.channels))
-
-    def _material(self, phase: Phase) -> Material:
-        training = self.recipe.training
-        cases = {split: cases_of(self.records, self.recipe, split) for split in ("train", "validation")}
-        augmentation = phase.augmentation or training.augmentation
-        balanced = training.class_balance == "balanced_sampling"
-        plans = phase.plan.plans(self.records, cases, augmentation, balanced, training.seed)
-        return Material(
-            self.records, self.steps, *plans, phase.batch_size or training.batch_size,
-            training.class_balance == "batch_weights", self.recipe.task,
-        )  # fmt: skip
 
     def _stage(self, model: keras.Model, stage: Stage, material: Material) -> keras.Model:
         """Runs one stage, or reads it if it is finished."""
@@ -109,6 +104,24 @@ def _of_size(model: keras.Model, size: tuple[int, int]) -> keras.Model:
     if taken[:2] in (size, (None, None)):
         return model
     return rebuild(model, input_shape=(*size, taken[2]))
+
+
+def material_of(recipe: Recipe, phase: Phase, records: Records, steps: Preprocessing) -> Material:
+    """What the stages of a phase are trained and validated on.
+
+    Args:
+        recipe: of the phase.
+        phase: says what an epoch sees.
+        records: prepared images.
+        steps: from them to the network's input.
+    """
+    training = recipe.training
+    cases = {split: cases_of(records, recipe, split) for split in ("train", "validation")}
+    augmentation = phase.augmentation or training.augmentation
+    balanced = training.class_balance == "balanced_sampling"
+    plans = phase.plan.plans(records, cases, augmentation, balanced, training.seed)
+    batch_size, weighed = phase.batch_size or training.batch_size, training.class_balance == "batch_weights"
+    return Material(records, steps, *plans, batch_size, weighed, recipe.task)
 
 
 def cases_of(records: Records, recipe: Recipe, split: str) -> Cases:

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mammo_tf.data import draws_of_batch, inference_stream, steps_per_epoch, stream_errors, training_stream
+from mammo_tf.data import draws_of_batch, inference_stream, steps_per_epoch, stream_errors
 from mammo_tf.errors import MammoError
 from mammo_tf.files import digest, half_folder, write_text
 from mammo_tf.models import rebuild
@@ -78,7 +78,7 @@ def fit_stage(
     Raises:
         MammoError: `part_unknown`, `nothing_to_train`, `stream_failed`, `checkpoint_differs`, `checkpoint_damaged`,
             `monitor_missing`, `monitor_unknown`, `monitor_not_finite`, `loss_not_finite`, `weights_not_finite`,
-            `worker_differs`; and those of `check_shared`.
+            `worker_differs`; those of `check_shared` and of `Feeders.stream`.
     """
     folder = Path(folder)
     for watched in (stage.monitor, stage.kept):
@@ -147,10 +147,9 @@ def _run(
     if not len(material.training) or not steps:
         raise MammoError("nothing_to_train", f"stage {stage.name!r} has no picture to train on", "Look at the split")
     share = share_of(strategy)
-    stream = training_stream(
-        material.records, material.training, material.batch_size, material.preprocessing, first, number,
-        material.task.masks(material.records), share,
-    ).map(lambda batch: material.task.pair(batch, model, material.batch_weights))  # fmt: skip
+    asked = material.stream(first, number, share)
+    batches = asked.finished(asked.cut()) if material.feeders is None else material.feeders.stream(asked)
+    stream = batches.map(lambda batch: material.task.pair(batch, model, material.batch_weights))
     waiting = Waiting(share.devices)
     stream = waiting.watched(stream)
     averages = [Averages()] if stage.average is not None else []

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mammo_tf.data.feeding import Feeders
 from mammo_tf.data.plans import Plan
+from mammo_tf.data.shares import ALONE, Share
+from mammo_tf.data.streams import StageStream
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.records import Records
 from mammo_tf.training.tasks import Classification, Task
@@ -21,6 +24,7 @@ class Material:
         batch_size: images in a batch, over all devices.
         batch_weights: weigh the classes of each batch alike.
         task: what the network is asked.
+        feeders: who makes the batches of training; None for this process.
     """
 
     records: Records
@@ -30,3 +34,11 @@ class Material:
     batch_size: int
     batch_weights: bool = False
     task: Task = Classification()
+    feeders: Feeders | None = None
+
+    def stream(self, first_epoch: int, stage: int, share: Share = ALONE) -> StageStream:
+        """What a stage, counted through its recipe, sees from an epoch on."""
+        masks = self.task.masks(self.records)
+        return StageStream(
+            self.records, self.training, self.batch_size, self.preprocessing, first_epoch, stage, masks, share
+        )

@@ -25,8 +25,8 @@ from mammo_tf.data import (
     stream_errors,
     training_stream,
 )
+from mammo_tf.data.cutting import cut, cut_breast
 from mammo_tf.data.sampling import TRAIN, VALIDATION, Cases
-from mammo_tf.data.streams import cut, cut_breast
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.band_steps import ContrastBands

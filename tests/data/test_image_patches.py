@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from mammo_tf.data import Augmentation, GaussianNoise, ImagePatchSampling, ScoredPatches, inference_stream
 from mammo_tf.data.breast_pixels import BreastPixels
+from mammo_tf.data.cutting import cut, touched
 from mammo_tf.data.image_patches import ImagePatches, PatchSource, patch_matrix
 from mammo_tf.data.patch_sources import PatchGeometry, image_key, patch_sources
 from mammo_tf.data.sampling import Cases
-from mammo_tf.data.streams import cut, touched
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.warp import affine

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mammo_tf.data.streams import cut
+from mammo_tf.data.cutting import cut
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.imaging.band_steps import ContrastBands
 from mammo_tf.imaging.bands import apply_gains

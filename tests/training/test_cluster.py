@@ -208,3 +208,109 @@ def test_a_lone_machine_says_who_is_missing(records: Records, tmp_path: Path) ->
     assert code == 2 and "worker 0 waited 12 s in vain: worker 1 (127.0.0.1:" in text
     assert text.count("\n") == 1
     assert not workers.run.exists() or not (workers.run / "checkpoints").exists()
+
+
+class Feeding:
+    """`mammo-tf feed` of the recipe of `workers`, two of them."""
+
+    def __init__(self, workers: Workers, *more: str) -> None:
+        self.addresses, self.processes = ",".join(_ports_with_next(2)), {}
+        self.words = (
+            "feed", str(workers.folder / "recipe.py"), "--data", str(workers.records.folder),
+            "--feeders", self.addresses, *more,
+        )  # fmt: skip
+        for number in (0, 1):
+            self.start(number)
+
+    def start(self, number: int) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "mammo_tf", *self.words, "--feeder", str(number)]
+        self.processes[number] = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    def end(self) -> list[tuple[int, str]]:
+        """Exit code and standard output of each that lives, which is told to end."""
+        for process in self.processes.values():
+            process.terminate()
+        told = [process.communicate(timeout=30)[0] for process in self.processes.values()]
+        return [(process.returncode, text) for process, text in zip(self.processes.values(), told, strict=True)]
+
+
+def _ports_with_next(count: int) -> list[str]:
+    """Addresses that are free now, as the ports behind them are."""
+    found: list[str] = []
+    while len(found) < count:
+        (address,) = _ports(1)
+        host, _, port = address.rpartition(":")
+        with socket.socket() as one:
+            if one.connect_ex((host, int(port) + 1)) and f"{host}:{int(port) - 1}" not in found:
+                found.append(address)
+    return found
+
+
+def _run_alone(workers: Workers, run: Path, *more: str) -> subprocess.Popen[str]:
+    words = ("run", str(workers.folder / "recipe.py"), "--data", str(workers.records.folder), "-o", str(run), *more)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "mammo_tf", *words]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.long
+def test_a_dead_feeder_ends_a_run_with_a_line_and_the_run_goes_on_with_a_new_one(
+    records: Records, tmp_path: Path
+) -> None:
+    """SIGKILL of one of two feeders in the middle; weights and figures in the end are those of a run without any."""
+    fed = Workers(tmp_path, records, "fed")
+    plain = tmp_path / "plain"
+    longer = ("--set", "stages.all.epochs=50")
+    assert _run_alone(fed, plain, *longer).communicate(timeout=240) and plain.is_dir()
+    feeding = Feeding(fed, *longer)
+    run = _run_alone(fed, fed.run, "--feeders", feeding.addresses, *longer)
+    ends = time.time() + 120
+    while fed.epochs() < 2 and time.time() < ends:
+        time.sleep(0.05)
+    feeding.processes[1].kill()
+    killed = time.time()
+    told = run.communicate(timeout=90)[1]
+    assert run.returncode == 2 and time.time() - killed < 60
+    lost = feeding.addresses.split(",")[1]
+    assert told == (
+        f"mammo-tf: the feeder {lost} does not answer. Start it, then the run again, "
+        "which goes on after the last whole epoch\n"
+    )
+    assert 2 <= fed.epochs() < 50
+    feeding.processes[1].communicate()
+    feeding.start(1)
+    run = _run_alone(fed, fed.run, "--feeders", feeding.addresses, *longer)
+    assert run.communicate(timeout=240)[1] == "" and run.returncode == 0
+    assert [code for code, _ in feeding.end()] == [0, 0]
+    for one, other in zip(_weights(plain), _weights(fed.run), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert read_json(plain / "metrics.json") == read_json(fed.run / "metrics.json")
+
+
+@pytest.mark.long
+def test_a_feeder_of_another_recipe_is_refused(records: Records, tmp_path: Path) -> None:
+    workers = Workers(tmp_path, records, "run")
+    feeding = Feeding(workers, "--set", "stages.all.rate=1e-2")
+    run = _run_alone(workers, workers.run, "--feeders", feeding.addresses)
+    told = run.communicate(timeout=120)[1]
+    feeding.end()
+    assert run.returncode == 2
+    first = feeding.addresses.split(",")[0]
+    assert told.startswith(f"mammo-tf: the feeder {first} has another recipe than this run (")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.long
+def test_two_machines_are_fed(records: Records, tmp_path: Path) -> None:
+    """Each has its own part of every batch; what comes out is that of two machines that read for themselves."""
+    whole, fed = (Workers(tmp_path, records, name) for name in ("whole", "fed"))
+    feeding = Feeding(fed, "--machines", "2")
+    for workers, more in ((whole, ()), (fed, ("--feeders", feeding.addresses))):
+        for number in (1, 0):
+            workers.start(number, *more)
+        ended = workers.end()
+        assert [ended[number][0] for number in (0, 1)] == [0, 0], ended
+    assert all(text.startswith("feeds tiny at 127.0.0.1:") for _, text in feeding.end())
+    for one, other in zip(_weights(whole.run), _weights(fed.run), strict=True):
+        np.testing.assert_array_equal(one, other)
