@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
 from pathlib import Path
 from textwrap import wrap
@@ -92,8 +92,11 @@ def asked_recipe(options: Namespace, short: bool = False) -> Recipe:
 
 
 def addresses(text: str) -> tuple[str, ...]:
-    """Addresses joined by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """Addresses joined by commas; argparse turns the error into one line."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not found:
+        raise ArgumentTypeError(f"{text!r} names no address")
+    return found
 
 
 def run(options: Namespace) -> int | None:

@@ -63,11 +63,15 @@ class Feeder:
         for one in (port, port + 1):
             if answers(f"127.0.0.1:{one}"):
                 raise MammoError("address_taken", f"something listens at port {one} already", "Take another port")
-        self._dispatcher = service.DispatchServer(service.DispatcherConfig(port=port))
-        inside = self._dispatcher.target.partition("://")[2]
-        self._worker = service.WorkerServer(
-            service.WorkerConfig(dispatcher_address=inside, worker_address=f"{host}:{port + 1}", port=port + 1)
-        )
+        try:
+            self._dispatcher = service.DispatchServer(service.DispatcherConfig(port=port))
+            inside = self._dispatcher.target.partition("://")[2]
+            self._worker = service.WorkerServer(
+                service.WorkerConfig(dispatcher_address=inside, worker_address=f"{host}:{port + 1}", port=port + 1)
+            )
+        except (RuntimeError, tf.errors.OpError) as error:
+            sentence = f"ports {port} and {port + 1} cannot be listened at ({error!s:.100})"
+            raise MammoError("address_taken", sentence, "Take another port, above 1024") from error
 
     def offer(self, asked: StageStream) -> None:
         """Lets others ask for this feeder's batches of a stage from an epoch on."""

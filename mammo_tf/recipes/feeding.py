@@ -11,11 +11,12 @@ from mammo_tf.errors import MammoError
 from mammo_tf.recipes.inputs import network_input, open_data
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.start import check_channels
-from mammo_tf.recipes.together import agreed
+from mammo_tf.recipes.together import agreed, check_records
 from mammo_tf.recipes.trainer import material_of
 from mammo_tf.training import ModelFile
 from mammo_tf.training.devices import check_shared
 
+FED = "Feeders make batches of records"
 Say = Callable[[str], None]
 
 
@@ -44,8 +45,7 @@ def feed(
     Raises:
         MammoError: `records_wanted`, `nothing_to_train`, those of `check_shared`, `Feeder`, and the rooms on the way.
     """
-    if not (Path(data) / "index.json").is_file():
-        raise MammoError("records_wanted", f"{data} is not records", "A feeder makes batches of records: prepare first")
+    check_records(data, FED)
     if not recipe.phases:
         raise MammoError("nothing_to_train", f"the recipe {recipe.name} trains nothing", "It needs no feeder")
     for phase in recipe.phases:

@@ -12,6 +12,7 @@ from mammo_tf.files import LOCK, digest, locked
 from mammo_tf.models import rebuild
 from mammo_tf.recipes.before import compare_with_start, prove
 from mammo_tf.recipes.copies import accepted_copies
+from mammo_tf.recipes.feeding import FED
 from mammo_tf.recipes.inputs import network_input, open_data, with_mean
 from mammo_tf.recipes.matching import digests_of_matching, left_unmatched, other_machines
 from mammo_tf.recipes.proof import known_patients
@@ -20,7 +21,7 @@ from mammo_tf.recipes.results import RunResult, Trained
 from mammo_tf.recipes.run_folder import claim
 from mammo_tf.recipes.scores import measured, trained_card
 from mammo_tf.recipes.start import check_channels, check_start, load_start
-from mammo_tf.recipes.together import agreed, check_together
+from mammo_tf.recipes.together import agreed, check_records, check_together
 from mammo_tf.recipes.trainer import Trainer, cases_of
 from mammo_tf.recipes.training_domain import with_domain
 from mammo_tf.records import Records, open_records
@@ -188,6 +189,8 @@ def _trained(
 ) -> Trained:
     """The training itself, in a folder that is its own."""
     check_together(recipe, data, asked)
+    if feeders is not None:
+        check_records(data, FED)
     records, geometry = open_data(data, folder, origin, recipe, workers, say, root)
     start_patients = "" if origin is None else known_patients(origin.card, records)
     steps = network_input(recipe, records, origin, geometry)

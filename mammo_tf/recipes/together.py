@@ -23,13 +23,22 @@ def check_together(recipe: Recipe, data: str | Path | Records, asked: dict[str, 
     strategy = make_strategy()
     if not over_machines(strategy):
         return
-    if not isinstance(data, Records) and not (Path(data) / "index.json").is_file():
-        raise MammoError("records_wanted", f"{data} is not records", "Several machines train on records: prepare first")
+    check_records(data, "Several machines train on records")
     if recipe.training.class_balance == "batch_weights":
         sentence = "batch_weights on several machines would weigh each machine's part of a batch by itself"
         raise MammoError("balance_unsafe", sentence, "Take balanced_sampling, or one machine")
     devices = str(len(strategy.extended.worker_devices))
     check_same(strategy, {"number of devices": devices, **agreed(recipe, asked)})
+
+
+def check_records(data: str | Path | Records, why: str) -> None:
+    """Refuses data that are not records.
+
+    Raises:
+        MammoError: `records_wanted`.
+    """
+    if not isinstance(data, Records) and not (Path(data) / "index.json").is_file():
+        raise MammoError("records_wanted", f"{data} is not records", f"{why}: prepare first")
 
 
 def agreed(recipe: Recipe, asked: dict[str, str]) -> dict[str, str]:

@@ -191,6 +191,9 @@ def test_addresses_leave_room_for_two_ports() -> None:
     assert Feeders(("a:5000", "b:5000", "a:5002")).addresses
 
 
-def test_a_port_that_is_taken_is_told(records: Records) -> None:
+def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with _deaf() as address, pytest.raises(MammoError, match="something listens at port"):
+        Feeder((address,), 0)
+    monkeypatch.setattr("mammo_tf.data.feeding.answers", lambda address: False)
+    with _deaf() as address, pytest.raises(MammoError, match="cannot be listened at"):
         Feeder((address,), 0)
