@@ -23,9 +23,10 @@ from mammo_tf.adaptation.rungs import RUNGS, Rung, Site
 from mammo_tf.adaptation.rungs.rung import MATCHED
 from mammo_tf.adaptation.rungs.thresholds import ThresholdSet
 from mammo_tf.adaptation.rungs.trained import Fitted
+from mammo_tf.claims import Kind, claim
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
-from mammo_tf.files import Kind, claim, read_json, write_json
+from mammo_tf.files import read_json, write_json
 from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.runner import digest_of_input
 

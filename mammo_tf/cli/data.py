@@ -103,7 +103,8 @@ def _manifest_options(one: ArgumentParser) -> None:
 def manifest(options: Namespace) -> None:
     """Lists a collection into manifest.csv and rejects.csv."""
     with held():
-        from mammo_tf.files import LOCK, locked, remove_halves
+        from mammo_tf.claims import LOCK, locked
+        from mammo_tf.files import remove_halves
         from mammo_tf.reading.archive_lines import archive_lines, refuse_if_gone
         from mammo_tf.reading.collections import collect, options_of
         from mammo_tf.reading.seen_before import SEEN
@@ -235,7 +236,7 @@ def _split_options(one: ArgumentParser) -> None:
 def split(options: Namespace) -> None:
     """Fills the column split."""
     with held():
-        from mammo_tf.files import locked
+        from mammo_tf.claims import locked
         from mammo_tf.study import (
             assign_splits,
             count_table,

@@ -16,6 +16,7 @@ import pandas as pd
 from mammo_tf.adaptation.harmonising import fit
 from mammo_tf.adaptation.harmonising_notes import notes
 from mammo_tf.adaptation.ladder_choice import choose
+from mammo_tf.claims import Kind, claim
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import compare, read_metrics, read_predictions
 from mammo_tf.evaluation.number_text import DIFFERENCE, number_text
@@ -31,7 +32,7 @@ from mammo_tf.experiments.demo_recipes import (
 )
 from mammo_tf.experiments.steps import Steps
 from mammo_tf.experiments.study_recipes import SPACING_MM, Say, deeper, prepare_site, score_site, seeded
-from mammo_tf.files import Kind, claim, write_json
+from mammo_tf.files import write_json
 from mammo_tf.imaging.harmonising import with_harmonising
 from mammo_tf.imaging.steps import IntensityStep
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study

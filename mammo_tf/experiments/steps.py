@@ -1,6 +1,6 @@
 """The steps of an experiment: each is told in a line, done once, and timed.
 
-An experiment claims its folder (`files.claim`) and then goes through its steps in order, every time that it is run:
+An experiment claims its folder (`claims.claim`) and then goes through its steps in order, every time that it is run:
 
     with claim(folder, DEMO, asked):
         steps = Steps(folder, say, total=2)

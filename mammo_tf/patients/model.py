@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 
 import pandas as pd
 
+from mammo_tf.claims import LOCK, Kind, claim
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Metrics, OperatingRule, Resampling
 from mammo_tf.evaluation.calibration import METHODS
@@ -24,7 +25,7 @@ from mammo_tf.evaluation.numbers import Numbers
 from mammo_tf.evaluation.operating import G_MEAN
 from mammo_tf.evaluation.rates import rates_elsewhere
 from mammo_tf.fields import convert, set_fields, to_json, unknown_field
-from mammo_tf.files import LOCK, Kind, atomic_path, claim, disk_errors, read_json, write_json
+from mammo_tf.files import atomic_path, disk_errors, read_json, write_json
 from mammo_tf.patients.classifier import (
     FOREST,
     MODELS,

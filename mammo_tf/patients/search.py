@@ -27,9 +27,10 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
+from mammo_tf.claims import Kind, claim
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation.roc import auc
-from mammo_tf.files import Kind, claim, disk_errors
+from mammo_tf.files import disk_errors
 from mammo_tf.json_text import parsed_json
 from mammo_tf.patients.classifier import Settings, check_fittable, ensemble, known_medians
 from mammo_tf.patients.table import PatientTable

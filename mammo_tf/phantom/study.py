@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from mammo_tf.claims import Kind, claim
 from mammo_tf.errors import MammoError
-from mammo_tf.files import Kind, claim, disk_errors, read_json
+from mammo_tf.files import disk_errors, read_json
 from mammo_tf.phantom.anatomy import DENSITY_CLASSES, DENSITY_SHARES
 from mammo_tf.phantom.exam import Patient, StudyPlan, write_exams
 from mammo_tf.phantom.ink import DEFAULT_CONSPICUITY

@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammo_tf.claims import locked
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import from_json, to_json
-from mammo_tf.files import atomic_path, disk_errors, locked, read_json, remove_halves, text_digest, write_json
+from mammo_tf.files import atomic_path, disk_errors, read_json, remove_halves, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.breast import segment
 from mammo_tf.imaging.levels import WHITE, as_uint16

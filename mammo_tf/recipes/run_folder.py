@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mammo_tf import files
+from mammo_tf import claims
+from mammo_tf.claims import Kind
 from mammo_tf.errors import MammoError
-from mammo_tf.files import DAMAGED, Kind, read_json, write_json
+from mammo_tf.files import DAMAGED, read_json, write_json
 from mammo_tf.recipes.environment import environment
 from mammo_tf.recipes.recipe import FORMAT, Recipe
 
@@ -47,7 +48,7 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
     if (folder / RUN.file).is_file() and not overwrite:
         check_format(folder / RUN.file)
     make_room, begin_anew = partial(_make_room, folder, overwrite), partial(_begin_anew, folder, overwrite)
-    with files.claim(folder, RUN, wanted, make_room=make_room, begin_anew=begin_anew) as again:
+    with claims.claim(folder, RUN, wanted, make_room=make_room, begin_anew=begin_anew) as again:
         if not (again and (folder / ENVIRONMENT).is_file()):
             write_json(folder / ENVIRONMENT, environment())
         yield
@@ -110,7 +111,7 @@ def _make_room(folder: Path, overwrite: bool) -> bool:
 
 def _begin_anew(folder: Path, overwrite: bool) -> bool:
     """As `_make_room`, of a run whose recipe is lost, and only where nothing else lies in the folder."""
-    others = (item for item in folder.iterdir() if item.name not in (PREPARED, files.LOCK))
+    others = (item for item in folder.iterdir() if item.name not in (PREPARED, claims.LOCK))
     return all(map(_is_own, others)) and _make_room(folder, overwrite)
 
 

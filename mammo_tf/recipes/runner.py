@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from mammo_tf.claims import LOCK, locked
 from mammo_tf.data.feeding import Feeders
 from mammo_tf.errors import MammoError
-from mammo_tf.files import LOCK, digest, locked
+from mammo_tf.files import digest
 from mammo_tf.models import rebuild
 from mammo_tf.recipes.before import compare_with_start, prove
 from mammo_tf.recipes.copies import accepted_copies

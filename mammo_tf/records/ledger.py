@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mammo_tf.claims import locked
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import from_json
-from mammo_tf.files import locked, write_text
+from mammo_tf.files import write_text
 from mammo_tf.json_text import parsed_json
 
 LEDGER = "test_ledger.jsonl"

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mammo_tf.claims import LOCK, locked
 from mammo_tf.errors import MammoError
-from mammo_tf.files import LOCK, atomic_path, digest, disk_errors, locked, text_digest
+from mammo_tf.files import atomic_path, digest, disk_errors, text_digest
 from mammo_tf.json_members import elements
 from mammo_tf.progress import track
 from mammo_tf.records.index import INDEX, index_head

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from mammo_tf.claims import LOCK, Kind, claim
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
-from mammo_tf.files import LOCK, Kind, claim, read_json, text_digest, write_json
+from mammo_tf.files import read_json, text_digest, write_json
 from mammo_tf.guard import each_file
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.json_members import write_members

@@ -26,8 +26,8 @@ from pydicom.uid import (
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 
+from mammo_tf.claims import locked
 from mammo_tf.errors import MammoError, trace
-from mammo_tf.files import locked
 from mammo_tf.guard import start_workers
 from mammo_tf.reading.dicom_file import CODE_STREAMS, EXPLICIT, IMPLICIT, RLE
 from mammo_tf.reading.identity import keyed_hash

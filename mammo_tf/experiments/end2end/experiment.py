@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import pandas as pd
 
+from mammo_tf.claims import Kind, claim
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import Resampling
 from mammo_tf.experiments.end2end.recipes import (
@@ -32,7 +33,7 @@ from mammo_tf.experiments.end2end.tables import write_tables
 from mammo_tf.experiments.steps import Steps, records_whole, run_ended
 from mammo_tf.experiments.study_recipes import Say, deeper, prepare_site, score_site, seeded
 from mammo_tf.fields import to_json
-from mammo_tf.files import Kind, atomic_path, claim, read_json, write_json
+from mammo_tf.files import atomic_path, read_json, write_json
 from mammo_tf.patients.inputs import features_and_predictions
 from mammo_tf.patients.model import PatientRequest, fit_patient_model, request_settings
 from mammo_tf.patients.store import DESCRIPTION

@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
+from mammo_tf.claims import Kind, claim
 from mammo_tf.errors import MammoError
 from mammo_tf.experiments.ffdm_to_dbt.ladder import FOLDER as LADDER
 from mammo_tf.experiments.ffdm_to_dbt.ladder import climb, ladder_numbers
@@ -35,7 +36,7 @@ from mammo_tf.experiments.ffdm_to_dbt.tables import LADDER_NUMBERS, NUMBERS, wri
 from mammo_tf.experiments.steps import Steps, records_whole, run_ended
 from mammo_tf.experiments.study_recipes import Say, deeper, score_site, seeded
 from mammo_tf.fields import to_json
-from mammo_tf.files import Kind, claim, digest, write_json
+from mammo_tf.files import digest, write_json
 from mammo_tf.imaging.domain_histogram import lookup_step
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.runner import run

@@ -17,6 +17,7 @@ import keras
 import pandas as pd
 
 from mammo_tf.adaptation.domains import FEWEST
+from mammo_tf.claims import Kind, claim
 from mammo_tf.errors import MammoError
 from mammo_tf.experiments.mln_net.harmonised import (
     PAIRED,
@@ -35,7 +36,7 @@ from mammo_tf.experiments.mln_net.tables import NUMBERS, row_numbers, write_tabl
 from mammo_tf.experiments.steps import Steps, records_whole, run_ended
 from mammo_tf.experiments.study_recipes import Say, deeper, seeded
 from mammo_tf.fields import to_json
-from mammo_tf.files import Kind, claim, digest, write_json
+from mammo_tf.files import digest, write_json
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.runner import run

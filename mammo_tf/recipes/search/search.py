@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import mammo_tf
+from mammo_tf.claims import LOCK, Kind, claim, locked
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
-from mammo_tf.files import LOCK, Kind, claim, disk_errors, locked
+from mammo_tf.files import disk_errors
 from mammo_tf.recipes.inputs import open_data
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.runner import begun_with

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 from mammo_tf import files
+from mammo_tf.claims import LOCK
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc
-from mammo_tf.files import LOCK, read_json
+from mammo_tf.files import read_json
 from mammo_tf.recipes import load_recipe, run
 from mammo_tf.recipes.recipe_file import RecipeFile
 from mammo_tf.recipes.search import search as searching
