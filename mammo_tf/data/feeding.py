@@ -12,6 +12,7 @@ was begun anew. Here whoever is next is asked whether it lives, and every batch 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ ABOUT, PLACE = "about", "place among the feeders"
 START_ANEW = "Start it, then the run again, which goes on after the last whole epoch"
 AGAIN = "Run again: it goes on after the last whole epoch"
 FRAME = re.compile(r"\{\{.*?\}\} |\[Op:.*")  # of TensorFlow around what it says
+LOG = logging.getLogger("mammo_tf")
 service = tf.data.experimental.service
 
 
@@ -244,7 +246,7 @@ def _said(error: Exception) -> MammoError:
     if "dispatcher restart" in text:
         return MammoError("feeder_restarted", "a feeder was begun anew while it was needed", AGAIN)
     plain = FRAME.sub("", (text.splitlines() or [""])[0])
-    return MammoError("feeder_failed", f"TensorFlow's data service failed: {plain[:300].strip()}", AGAIN)
+    return MammoError("feeder_failed", f"TensorFlow's data service failed: {plain[:300].strip().rstrip('.')}", AGAIN)
 
 
 def check_addresses(addresses: Sequence[str]) -> None:
@@ -282,6 +284,8 @@ def _asked(address: str, name: str, spec: Any) -> tf.data.Dataset:
 
 def _wait_for(address: str, patience: float) -> None:
     until = time.monotonic() + patience
+    if not answers(address):
+        LOG.info("waits for the feeder %s", address)
     while not answers(address):
         if time.monotonic() > until:
             raise MammoError("feeder_lost", f"the feeder {address} does not answer", START_ANEW)

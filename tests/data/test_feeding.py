@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from mammo_tf.data import stream_errors
-from mammo_tf.data.feeding import Feeder, Feeders
+from mammo_tf.data.feeding import Feeder, Feeders, _ReadAhead
 from mammo_tf.data.streams import StageStream
 from mammo_tf.errors import MammoError
 from mammo_tf.records import Records
@@ -197,3 +197,24 @@ def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mammo_tf.data.feeding.answers", lambda address: False)
     with _deaf() as address, pytest.raises(MammoError, match="cannot be listened at"):
         Feeder((address,), 0)
+
+
+ANEW = "a feeder was begun anew while it was needed. Run again: it goes on after the last whole epoch"
+FAILED = "TensorFlow's data service failed: Expected 1 of 2. Run again: it goes on after the last whole epoch"
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("{{function_node a}} Unknown iteration client id 3. Caused by a dispatcher restart. [Op:B] name:", ANEW),
+        ("{{function_node b_device_/job:c}} Expected 1 of 2. [Op:A]", FAILED),
+        ("MammoError: picture 3 is damaged. Mend it\nTraceback", "picture 3 is damaged. Mend it"),
+    ],
+)
+def test_what_the_service_says_is_one_line(message: str, says: str) -> None:
+    def made() -> tf.data.Dataset:
+        raise tf.errors.UnknownError(None, None, message)
+
+    with pytest.raises(MammoError) as told:
+        _ReadAhead(made).next(lambda waited: None)
+    assert str(told.value) == says
