@@ -297,8 +297,10 @@ def test_bad_options_are_one_line(tmp_path: Path, capsys: Any) -> None:
     assert "AE@host:port" in told("--to", "PACS")
     assert "all three" in told("--to", "P@h:1", "--key", "k.pem")
     assert "all three" in told("--to", "P@h:1", "--tls-delivery")
-    assert "not a port" in told("--to", "P@h:1", "--port", "70000")
     assert "none.keras" in told("--to", "P@h:1")
+    with pytest.raises(SystemExit):
+        told("--to", "P@h:1", "--port", "70000")
+    assert "not a port from 0 to 65535" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
 
 

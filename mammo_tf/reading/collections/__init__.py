@@ -17,7 +17,6 @@ from typing import Any
 import pandas as pd
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.collection_tables import FETCH
 from mammo_tf.study import Reject, make_manifest
 from mammo_tf.study.cells import MISSING
 from mammo_tf.study.manifest import IDENTIFIERS
@@ -67,10 +66,10 @@ def collect(name: str, root: str | Path, **options: Any) -> tuple[pd.DataFrame, 
 
 
 def _somebodys(row: dict[str, Any]) -> dict[str, Any] | Reject:
-    """The row, or a reject where no manifest may hold it: its tables do not say whose picture it is."""
+    """The row, or a reject where no manifest may hold it: neither table nor header says whose picture it is."""
     for column in IDENTIFIERS:
         word = str(row.get(column, ""))
         if word in MISSING or (not word and column == "patient_id"):
-            said = f"{column} {word!r}, which programs write for a missing value" if word else f"no {column}"
-            return Reject(row["path"], "patient_missing", f"the collection's tables have {said}", FETCH)
+            said = f"{column} is {word!r}, which programs write for a missing value" if word else f"no {column}"
+            return Reject(row["path"], "patient_missing", said, "Correct the table, or fetch it again")
     return row
