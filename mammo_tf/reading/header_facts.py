@@ -31,6 +31,7 @@ from mammo_tf.study.cells import RANGES, YEARS
 MAGNIFIED_FROM = 1.3
 _NOT_SCREENING = "Leave it out: screening views alone are read"
 _NAME_LETTERS = 3
+_SLICES_MM = (0.01, 100.0)  # between slices; no breast has two that are farther apart
 
 
 def header_facts(
@@ -101,7 +102,7 @@ def header_facts(
         implant=_yes(header, "BreastImplantPresent"),
         spacing_mm=spacing,
         spacing_source=source,
-        slice_distance_mm=_slice_distance(header),
+        slice_distance_mm=_slice_distance(header, warnings),
         manufacturer=header.text("Manufacturer"),
         model=header.text("ManufacturerModelName"),
         voi=choose_raw_voi(voi) if raw else choose_voi(rules, voi),
@@ -221,11 +222,13 @@ def _spacing(
     return None, None
 
 
-def _slice_distance(header: DataSet) -> float | None:
+def _slice_distance(header: DataSet, warnings: list[str]) -> float | None:
     for holder in holders(header, "PixelMeasuresSequence"):
         for distance in holder.decimals("SpacingBetweenSlices")[:1]:
-            if distance > 0:
+            if _SLICES_MM[0] <= distance <= _SLICES_MM[1]:
                 return distance
+            if distance:
+                warnings.append(f"SpacingBetweenSlices of {distance:g} mm cannot be and is ignored")
     return None
 
 
