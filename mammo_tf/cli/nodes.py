@@ -9,7 +9,8 @@ import signal
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from mammo_tf.cli.shared import Commands, seed_number, tensorflow_loaded, whole_number
+from mammo_tf.cli.services import port_number
+from mammo_tf.cli.shared import Commands, tensorflow_loaded, whole_number
 from mammo_tf.errors import MammoError
 
 
@@ -56,7 +57,7 @@ def _options(one: ArgumentParser) -> None:
                      help="who receives the results, an AE or a DICOMweb service; may be repeated")  # fmt: skip
     one.add_argument("--spool", required=True, metavar="DIR",
                      help="where exams wait, readable by this user alone; receipts lie in DIR/log")  # fmt: skip
-    one.add_argument("--port", type=seed_number, default=11112, metavar="N", help="default 11112; 0: any free one")
+    one.add_argument("--port", type=port_number, default=11112, metavar="N", help="default 11112; 0: any free one")
     one.add_argument("--bind", default="127.0.0.1", metavar="HOST", help="address to listen at (default 127.0.0.1)")
     one.add_argument("--quiet", type=seconds, default=60.0, metavar="S",
                      help="an exam is complete when nothing came for so long (default 60)")  # fmt: skip

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from mammo_tf.errors import MammoError
 
 HEAD_BYTES, TAIL_BYTES = 1 << 16, 64
+BEGINS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # a marker that no entropy-coded bytes hold
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _FRAMES = {0xC0: "jpeg", 0xC1: "jpeg", 0xC2: "jpeg", 0xC3: "jpeg_lossless", 0xF7: "jpeg_ls"}
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from mammo_tf.errors import MammoError
+from mammo_tf.study.cells import RANGES
 from mammo_tf.study.table import each_csv_row
 from mammo_tf.study.workbook import sheet_rows
 
@@ -94,12 +96,23 @@ def whole(cell: str) -> str:
 
 
 def age_of(cell: str, where: str) -> str:
-    """An age in years, `61` or `61.0`, or "".
+    """An age in years, `61` or `61.0`, or "" where it is not known.
 
     Raises:
         MammoError: `table_broken`.
     """
     age = whole(cell)
-    if age and not (age.isdecimal() and int(age) <= 130):
+    if age and age.strip("0") and not possible_age(age):
         raise MammoError("table_broken", f"{where}: the age {cell[:80]!r} is not a number of years", FETCH)
-    return age
+    return possible_age(age)
+
+
+def possible_age(cell: str) -> str:
+    """An age in whole years, or "" where it cannot be; 0 is what programs write where they do not know it."""
+    low, high = RANGES["age"]
+    return str(int(cell)) if is_count(cell) and low <= int(cell) <= high else ""
+
+
+def is_count(cell: str) -> bool:
+    """Whether a cell is a whole number, of so many digits as a number of things has."""
+    return re.fullmatch(r"[0-9]{1,9}", cell) is not None

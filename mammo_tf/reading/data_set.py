@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 LONGEST_VALUE_BYTES = 1 << 20
 DEEPEST = 32
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 _SHORT_FORM = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_FORM = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 
@@ -86,7 +88,7 @@ class DataSet:
             MammoError: `bad_value` if one is not a finite number.
         """
         try:
-            values = [float(text) for text in self.texts(keyword)]
+            values = [decimal(text) for text in self.texts(keyword)]
         except ValueError:
             raise MammoError("bad_value", f"{keyword} is not a number") from None
         if not all(map(math.isfinite, values)):
@@ -126,6 +128,17 @@ class DataSet:
             stream = io.BytesIO(element.value)
             return parse_items(stream, len(element.value), form, depth=1, delimited=False)
         return element.items
+
+
+def decimal(text: str) -> float:
+    """A number written as text; Python's own `float` would take `1_0` for ten, too.
+
+    Raises:
+        ValueError: where it is none.
+    """
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(text)
+    return float(text)
 
 
 def read_exactly(stream: BinaryIO, count: int) -> bytes:

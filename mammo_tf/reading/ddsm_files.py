@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mammo_tf.errors import MammoError
+from mammo_tf.reading.collection_tables import is_count, possible_age
 
 FETCH = "Fetch it again"
 LARGEST_BYTES = 10_000_000
 STEPS = ((0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1))  # columns, rows
 PATHOLOGIES = ("MALIGNANT", "BENIGN", "BENIGN_WITHOUT_CALLBACK", "UNPROVEN")
+_FILMS = ("LEFT_CC", "LEFT_MLO", "RIGHT_CC", "RIGHT_MLO")
 _FILM = re.compile(
-    r"(LEFT|RIGHT)_(CC|MLO)\s+LINES\s+(\d+)\s+PIXELS_PER_LINE\s+(\d+)\s+BITS_PER_PIXEL\s+(\d+)\s+RESOLUTION\s+([\d.]+)"
+    r"(LEFT|RIGHT)_(CC|MLO)\s+LINES\s+(\d{1,6})\s+PIXELS_PER_LINE\s+(\d{1,6})\s+BITS_PER_PIXEL\s+(\d{1,2})"
+    r"\s+RESOLUTION\s+(\d{1,6}(?:\.\d*)?)"
     r"\s+(NON_OVERLAY|OVERLAY)"
 )
 Points = tuple[tuple[float, float], ...]
@@ -70,6 +73,8 @@ def read_ics(path: Path) -> Case:
     for line in _lines(path, "ics_broken"):
         word, _, rest = line.partition(" ")
         film = _FILM.match(line)
+        if film is None and word in _FILMS:
+            raise MammoError("ics_broken", f"{path} describes the film {word} in a way that is not known", FETCH)
         if film:
             side, view, rows, columns, bits, resolution, overlay = film.groups()
             films.append(
@@ -82,7 +87,7 @@ def read_ics(path: Path) -> Case:
     density = found.get("DENSITY", "")
     age = found.get("PATIENT_AGE", "")
     return Case(
-        found["filename"].upper(), age if age.isdecimal() and int(age) <= 130 else "",
+        found["filename"].upper(), possible_age(age),
         "ABCD"[int(density) - 1] if density in ("1", "2", "3", "4") else "", found.get("DIGITIZER", ""), tuple(films),
     )  # fmt: skip
 
@@ -132,7 +137,7 @@ def _abnormality(lines: Sequence[str], path: Path) -> Abnormality:
 def _corners(chain: Sequence[str], path: Path) -> Points:
     """The corners of a chain, which starts with a column and a row and ends with `#`."""
     numbers = chain[: chain.index("#")] if "#" in chain else []
-    if len(numbers) < 5 or not all(number.isdecimal() for number in numbers) or set(numbers[2:]) - set("01234567"):
+    if len(numbers) < 5 or not all(map(is_count, numbers)) or set(numbers[2:]) - set("01234567"):
         raise MammoError(
             "overlay_broken", f"{path} has a boundary that is not a column, a row and steps until #", FETCH
         )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.data_set import DataSet, holders
+from mammo_tf.reading.data_set import DataSet, decimal, holders
 from mammo_tf.reading.layout import Layout
 from mammo_tf.reading.shades import Shades
 
@@ -56,8 +56,10 @@ def display_rules(header: DataSet, shape: Layout, warnings: list[str]) -> Displa
     """
     transforms = holders(header, "PixelValueTransformationSequence")
     transform = next((holder for holder in transforms if holder.texts("RescaleSlope")), None)
-    slope = next(iter(transform.decimals("RescaleSlope")), 1.0) if transform else 1.0
-    intercept = next(iter(transform.decimals("RescaleIntercept")), 0.0) if transform else 0.0
+    slope = _one(transform, "RescaleSlope", 1.0) if transform else 1.0
+    intercept = _one(transform, "RescaleIntercept", 0.0) if transform else 0.0
+    if transform is None and any(any(holder.decimals("RescaleIntercept")) for holder in transforms):
+        warnings.append("Rescale Intercept without Rescale Slope is ignored")
     if slope == 0:
         raise MammoError("bad_value", "Rescale Slope is 0: every pixel would be equal")
     modality = next((_table(item, shape.signed) for item in header.sequence("ModalityLUTSequence")[:1]), None)
@@ -65,13 +67,19 @@ def display_rules(header: DataSet, shape: Layout, warnings: list[str]) -> Displa
     outputs = modality.entries if modality else np.array([slope * lowest + intercept, slope * highest + intercept])
     below_zero = bool(outputs.min() < 0)
     inverted = shape.photometric == "MONOCHROME1"
-    shown = header.text("PresentationLUTShape")
-    if shown in ("IDENTITY", "INVERSE") and (shown == "INVERSE") != inverted:
+    shown = header.text("PresentationLUTShape").upper()
+    if shown and shown != ("INVERSE" if inverted else "IDENTITY"):
         warnings.append("Presentation LUT Shape contradicts Photometric Interpretation, which decides")
     voi_holders = holders(header, "FrameVOILUTSequence")
-    tables = next(filter(None, (holder.sequence("VOILUTSequence") for holder in voi_holders)), ())
+    items = next(filter(None, (holder.sequence("VOILUTSequence") for holder in voi_holders)), ())
+    tables = tuple(_table(item, below_zero) for item in items)
+    for table in tables:
+        _doubt_scale(table, warnings)
     windowed = next((holder for holder in voi_holders if holder.texts("WindowCenter")), header)
-    function = windowed.text("VOILUTFunction") or "LINEAR"
+    functions = dict.fromkeys(word.upper() for word in windowed.texts("VOILUTFunction"))
+    function = next(iter(functions), "LINEAR")
+    if len(functions) > 1:
+        warnings.append("of several VOI LUT functions the first is taken for all windows")
     if function not in _FUNCTIONS:
         warnings.append("the VOI LUT function is unknown, LINEAR is taken")
         function = "LINEAR"
@@ -79,12 +87,27 @@ def display_rules(header: DataSet, shape: Layout, warnings: list[str]) -> Displa
         slope,
         intercept,
         modality,
-        tuple(_table(item, below_zero) for item in tables),
+        tables,
         _windows(windowed, function, warnings),
         function,
         inverted,
         _padding(header, shape),
     )
+
+
+def _one(holder: DataSet, keyword: str, untold: float) -> float:
+    values = holder.decimals(keyword)
+    if len(values) > 1:
+        raise MammoError("bad_value", f"{keyword} is {len(values)} numbers, not one")
+    return next(iter(values), untold)
+
+
+def _doubt_scale(table: Table, warnings: list[str]) -> None:
+    """Says where a table's entries are not of as many bits as its descriptor says: white is then not where it should
+    be."""
+    largest, full = int(table.entries.max()), table.full_scale
+    if not full // 2 <= largest <= full:
+        warnings.append(f"a look-up table of {full.bit_length()} bits has {largest} as its largest entry")
 
 
 def _range(shape: Layout) -> tuple[int, int]:
@@ -124,7 +147,7 @@ def _windows(holder: DataSet, function: str, warnings: list[str]) -> tuple[tuple
             warnings.append("a window is written with a decimal comma")
         try:
             # A decimal string has 16 characters, so digits beyond the 15th are a writer's noise.
-            centre, width = (float(f"{float(text.replace(',', '.')):.15g}") for text in pair)
+            centre, width = (float(f"{decimal(text.replace(',', '.')):.15g}") for text in pair)
         except ValueError:
             warnings.append("a window that is not a number is ignored")
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.code_stream import HEAD_BYTES, TAIL_BYTES
+from mammo_tf.reading.code_stream import BEGINS, HEAD_BYTES, TAIL_BYTES
 from mammo_tf.reading.dicom_file import DicomFile, PixelElement
 
 _ITEM = b"\xfe\xff\x00\xe0"
@@ -43,6 +43,16 @@ def ends_of(file: DicomFile, fragments: list[tuple[int, int]]) -> tuple[bytes, b
     head = file.stream.read(min(length, HEAD_BYTES))
     file.stream.seek(offset + max(0, length - TAIL_BYTES))
     return head, file.stream.read(min(length, TAIL_BYTES))
+
+
+def refuse_several(file: DicomFile, fragments: list[tuple[int, int]]) -> None:
+    """`bad_pixels` where a code stream begins in each of several fragments: a decoder reads the first alone."""
+    begun = 0
+    for offset, _ in fragments if len(fragments) > 1 else ():
+        file.stream.seek(offset)
+        begun += file.stream.read(4).startswith(BEGINS)
+    if begun > 1:
+        raise MammoError("bad_pixels", f"{begun} code streams where the header says one frame")
 
 
 def fragments_of_frames(file: DicomFile, pixels: PixelElement, frames: int) -> list[list[tuple[int, int]]]:

@@ -195,9 +195,23 @@ def _refuse_gaps(keys: Sequence[Any], positions: Sequence[float] | None) -> None
             refuse_gaps(varying[0], "")
 
 
+def _shared(header: DataSet) -> tuple[DataSet, ...]:
+    return header.sequence("SharedFunctionalGroupsSequence")
+
+
+def _rescale(holder: DataSet | None) -> tuple[float, float]:
+    slope, intercept = (holder.decimals(word)[:1] if holder else [] for word in ("RescaleSlope", "RescaleIntercept"))
+    return next(iter(slope), 1.0), next(iter(intercept), 0.0)
+
+
 def _refuse_rescales(header: DataSet) -> None:
-    transforms = [group.sequence("PixelValueTransformationSequence")[:1] for group in per_frame_groups(header)]
-    told = {(one.text("RescaleSlope"), one.text("RescaleIntercept")) for items in transforms for one in items}
+    """Refuses frames whose rescale differs, and one that is told for all of them and for a frame differently."""
+    frames = [group.sequence("PixelValueTransformationSequence")[:1] for group in per_frame_groups(header)]
+    shared = [group.sequence("PixelValueTransformationSequence")[:1] for group in _shared(header)]
+    of_all = [one for one in (header, *(item for items in shared for item in items)) if one.texts("RescaleSlope")]
+    told = {_rescale(one) for one in (*of_all, *(item for items in frames for item in items))}
+    if any(frames) and not all(frames) and not of_all:
+        told.add(_rescale(None))
     if len(told) > 1:
         raise rescale_differs("frames")
 

@@ -21,6 +21,7 @@ LIKELY_BITS = (8, 10, 12, 14)
 LOSSY = "JPEG is lossy: its grey values are not those of the machine"
 SMALL = "fewer than 64 pixels along a side: a cut-out?"
 INVERTED = "the background at the edge is the brightest part: black and white may be exchanged"
+EVEN = "every pixel is shown in the same grey: are window, table and padding those of this picture?"
 # The background of a picture whose polarity is wrong: as bright as the brightest pixels, even, and large. Of 719 real
 # pictures of four collections two are taken for inverted (films with a white border), and of their negatives 697.
 _BAND, _NEAR_WHITE, _EVEN, _SHARE, _CONTRAST = 0.05, 0.1, 0.05, 0.15, 0.15
@@ -89,6 +90,12 @@ def inverted_doubt(pixels: np.ndarray | Shades) -> list[str]:
     darkest, brightest = np.percentile(small, [5, 98])
     is_background = high - low < _EVEN and float((np.abs(small - ground) < _EVEN).mean()) > _SHARE
     return [INVERTED] if is_background and ground > max(brightest - _NEAR_WHITE, darkest + _CONTRAST) else []
+
+
+def even_doubt(pixels: np.ndarray | Shades) -> list[str]:
+    """The warning `EVEN`, where nothing is to be seen; every few rows and columns are looked at, then all."""
+    step = -(-max(pixels.shape) // _ACROSS)
+    return [EVEN] if np.ptp(pixels[::step, ::step]) == 0 and np.ptp(pixels[...]) == 0 else []
 
 
 def small_doubt(rows: int, columns: int) -> list[str]:

@@ -25,12 +25,13 @@ from mammo_tf.reading.object_kind import (
 )
 from mammo_tf.reading.side_and_view import TEXTS, side_and_view
 from mammo_tf.reading.vendor_words import modifiers_in
+from mammo_tf.study.cells import RANGES, YEARS
 
 # Contact views have 1.0 to 1.1, magnification views 1.5 and more.
 MAGNIFIED_FROM = 1.3
 _NOT_SCREENING = "Leave it out: screening views alone are read"
 _NAME_LETTERS = 3
-_YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+_SLICES_MM = (0.01, 100.0)  # between slices; no breast has two that are farther apart
 
 
 def header_facts(
@@ -68,7 +69,7 @@ def header_facts(
         refuse_raw(header, shape, modality, asked=for_processing)
     refuse_unusual(file, shape.bits_stored)
     modifiers = _modifiers(header)
-    magnification = _magnification(header)
+    magnification = _magnification(header, warnings)
     _refuse_diagnostic(file, tuple(modifiers), magnification)
     _refuse_described(file, magnification)
     told = side_and_view(header, laterality, view, warnings)
@@ -101,7 +102,7 @@ def header_facts(
         implant=_yes(header, "BreastImplantPresent"),
         spacing_mm=spacing,
         spacing_source=source,
-        slice_distance_mm=_slice_distance(header),
+        slice_distance_mm=_slice_distance(header, warnings),
         manufacturer=header.text("Manufacturer"),
         model=header.text("ManufacturerModelName"),
         voi=choose_raw_voi(voi) if raw else choose_voi(rules, voi),
@@ -112,7 +113,7 @@ def header_facts(
         partial=_yes(header, "PartialView"),
         synthetic_2d=bool(synthetic),
         burned_in=burned_in,
-        age=_age(header),
+        age=_age(header, warnings),
         for_processing=raw,
         evidence="; ".join((told.evidence, *_beside(modifiers, synthetic))),
         image_id=identified("image", header.text("SOPInstanceUID") or file.meta.text("MediaStorageSOPInstanceUID")),
@@ -186,11 +187,13 @@ def _beside(modifiers: dict[str, str], synthetic: str) -> list[str]:
     return [*found, *([f"kind: {synthetic}"] if synthetic else [])]
 
 
-def _magnification(header: DataSet) -> float | None:
+def _magnification(header: DataSet, warnings: list[str]) -> float | None:
     for holder in (header, *header.sequence("XRay3DAcquisitionSequence")):
         for factor in holder.decimals("EstimatedRadiographicMagnificationFactor")[:1]:
-            if factor > 0:
+            if factor >= 1:
                 return factor
+            if factor:  # what lies between tube and detector is never made smaller
+                warnings.append(f"a magnification factor of {factor:g} cannot be and is ignored")
     return None
 
 
@@ -209,22 +212,34 @@ def _spacing(
         except MammoError:
             values = [0.0]
         if len(values) == 2 and min(values) > 0:
-            return (values[0] / divisor, values[1] / divisor), source
-        if values:
+            low, high = RANGES["spacing_row_mm"]
+            row, column = values[0] / divisor, values[1] / divisor
+            if low <= min(row, column) and max(row, column) <= high:
+                return (row, column), source
+            warnings.append(f"{keyword} of {row:g} x {column:g} mm cannot be and is ignored")
+        elif values:
             warnings.append(f"{keyword} is not two positive numbers and is ignored")
     return None, None
 
 
-def _slice_distance(header: DataSet) -> float | None:
+def _slice_distance(header: DataSet, warnings: list[str]) -> float | None:
     for holder in holders(header, "PixelMeasuresSequence"):
         for distance in holder.decimals("SpacingBetweenSlices")[:1]:
-            if distance > 0:
+            if _SLICES_MM[0] <= distance <= _SLICES_MM[1]:
                 return distance
+            if distance:
+                warnings.append(f"SpacingBetweenSlices of {distance:g} mm cannot be and is ignored")
     return None
 
 
-def _age(header: DataSet) -> float | None:
+def _age(header: DataSet, warnings: list[str]) -> float | None:
     text = header.text("PatientAge")
-    if len(text) == 4 and text[:3].isdecimal() and text[3] in _YEARS:
-        return int(text[:3]) * _YEARS[text[3]]
+    if not (len(text) == 4 and text[:3].isdecimal() and text[3] in YEARS):
+        return None
+    years = int(text[:3]) * YEARS[text[3]]
+    low, high = RANGES["age"]
+    if low <= years <= high:
+        return years
+    if years:  # 0 is what programs write where they do not know it
+        warnings.append("an age that no woman has is ignored")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from mammo_tf.reading.fragments import ends_of, fragments_of_frames, pixels_of
 # The largest mammograms have about 35 million pixels (film at 43 micrometres).
 MOST_PIXELS = 100_000_000
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,12}")  # a whole number as text (IS) has twelve characters
 _COLOUR = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 
 
@@ -54,7 +56,8 @@ def layout(file: DicomFile) -> Layout:
         name: header.unsigned(name)
         for name in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
     }
-    photometric, samples = header.text("PhotometricInterpretation"), header.unsigned("SamplesPerPixel")
+    photometric = "\\".join(dict.fromkeys(header.texts("PhotometricInterpretation")))
+    samples = header.unsigned("SamplesPerPixel")
     if photometric in _COLOUR and samples in (1, 3):
         raise MammoError("colour", "the picture is in colour")
     if photometric not in MONOCHROME or samples not in (1, None):
@@ -110,10 +113,10 @@ def _as_compressed(file: DicomFile, shape: Layout) -> Layout:
 
 
 def _frames(file: DicomFile) -> int:
-    text = file.header.text("NumberOfFrames")
+    text = "\\".join(file.header.texts("NumberOfFrames"))
     if not text:
         return 1
-    if not text.lstrip("+-").isdecimal():
+    if not _WHOLE.fullmatch(text):
         raise MammoError("bad_value", "Number of Frames is not a number")
     if int(text) < 1:
         raise MammoError("bad_pixels", f"Number of Frames is {int(text)}")

@@ -14,7 +14,7 @@ from mammo_tf.reading.code_stream import TAIL_BYTES, read_code_stream
 from mammo_tf.reading.grey_scale import LOSSY, full_scale, inverted_doubt, unused_bits_doubt
 from mammo_tf.reading.layout import MOST_PIXELS
 from mammo_tf.reading.picture_head import Head, cut_short
-from mammo_tf.reading.tiff_planes import planes
+from mammo_tf.reading.tiff_planes import check_deflated, planes
 
 _JPEG = b"\xff\xd8\xff"
 _EXIF, _EXIF_BEGINS = b"\xff\xe1", b"Exif\0\0"
@@ -106,6 +106,8 @@ def _decoded(data: bytes, head: Head) -> np.ndarray:
     if head.orientation != _UPRIGHT:
         sentence = f"the {kind} says that it is to be turned before it is shown (orientation {head.orientation})"
         raise MammoError("turned", sentence, "Save it upright")
+    if kind == "TIFF" and head.depth == 8:
+        check_deflated(data)
     parts = [data] if head.planes == 1 else planes(data, head)
     layers = [_opened(part, head) for part in parts]
     pixels = layers[0] if head.planes == 1 else np.dstack(layers)

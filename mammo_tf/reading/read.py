@@ -14,7 +14,7 @@ from mammo_tf.reading.dicom_file import is_dicom, open_dicom, refusals
 from mammo_tf.reading.display import Display, display_rules, shades
 from mammo_tf.reading.facts import Facts, Picture
 from mammo_tf.reading.for_processing import attenuation
-from mammo_tf.reading.grey_scale import full_scale, inverted_doubt, unused_bits_doubt
+from mammo_tf.reading.grey_scale import even_doubt, full_scale, inverted_doubt, unused_bits_doubt
 from mammo_tf.reading.header_facts import check_given, header_facts
 from mammo_tf.reading.identity import keyed_hash
 from mammo_tf.reading.layout import Layout, layout
@@ -149,7 +149,8 @@ def read(
                     "the chest wall lies at the other side than Patient Orientation says",
                     "Give laterality and view in a table",
                 )
-            return Picture(found, replace(facts, warnings=(*facts.warnings, *doubt, *inverted_doubt(found))))
+            seen = [*file.warnings, *doubt, *even_doubt(found), *inverted_doubt(found)]
+            return Picture(found, replace(facts, warnings=tuple(dict.fromkeys((*facts.warnings, *seen)))))
 
 
 def white_of(

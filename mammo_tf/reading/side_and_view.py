@@ -68,19 +68,20 @@ def _sides(header: DataSet) -> list[_Element]:
     """The elements of the standard that say a side."""
     frames = (*header.sequence("SharedFunctionalGroupsSequence"), *per_frame_groups(header))
     anatomy = [item for group in frames for item in group.sequence("FrameAnatomySequence")]
-    words = [(name, header.text(name)) for name in ("ImageLaterality", "Laterality")]
-    words += [("FrameLaterality", word) for word in dict.fromkeys(item.text("FrameLaterality") for item in anatomy)]
+    words = [(name, word) for name in ("ImageLaterality", "Laterality") for word in header.texts(name)]
+    framed = dict.fromkeys(word for item in anatomy for word in item.texts("FrameLaterality"))
+    words += [("FrameLaterality", word) for word in framed]
     known = [(name, word.upper()) for name, word in words if word.upper() in SIDES]
     return [_Element(name, word, Said(side=SIDES[word])) for name, word in known]
 
 
 def _position(header: DataSet) -> list[_Element]:
-    word = header.text("ViewPosition")
-    return [_Element("ViewPosition", word.upper(), understood(word))] if understood(word).view else []
+    words = header.texts("ViewPosition")
+    return [_Element("ViewPosition", word.upper(), understood(word)) for word in words if understood(word).view]
 
 
 def _coded(header: DataSet) -> list[_Element]:
-    items = header.sequence("ViewCodeSequence")[:1]
+    items = header.sequence("ViewCodeSequence")
     found = [(item.text("CodeValue"), codes.VIEW_OF_CODE.get(code(item), "")) for item in items]
     return [
         _Element("ViewCodeSequence", f"{value} {word}", Said(view=word))

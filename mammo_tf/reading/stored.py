@@ -13,12 +13,21 @@ from pydicom.pixels import get_decoder
 from mammo_tf.errors import MammoError
 from mammo_tf.reading.code_stream import HEAD_BYTES, TAIL_BYTES, CodeStream, read_code_stream
 from mammo_tf.reading.dicom_file import CODE_STREAMS, RLE, DicomFile
-from mammo_tf.reading.fragments import encapsulated, ends_of, fragments_of_frames, joined, pixels_of
+from mammo_tf.reading.fragments import (
+    encapsulated,
+    ends_of,
+    fragments_of_frames,
+    joined,
+    pixels_of,
+    refuse_several,
+)
 from mammo_tf.reading.layout import Layout
 from mammo_tf.reading.rle import decode_rle, segment_bounds
 
 # Named, so that the answer does not hang on what else is installed (Pillow, GDCM).
 _PLUGINS = {"jpeg_ls": "pyjpegls"}
+BESIDE = "words hold more than the stored bits, which is ignored: an overlay, or is Bits Stored wrong?"
+_STEP = 8  # every such row and column is looked at for it
 _LOSSLESS_WORDS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80")
 # pydicom logs and warns with the values it stumbles over; none of them may leave this room. Set once and for all:
 # warnings.catch_warnings is not safe where several threads read.
@@ -37,6 +46,11 @@ def check_pixels(file: DicomFile, shape: Layout) -> None:
         due = shape.frame_bytes * shape.frames
         if pixels.length < due:
             raise MammoError("bad_pixels", f"{pixels.length} bytes of pixels where {due} are due")
+        if pixels.length >= 2 * due:
+            sentence = (
+                f"{pixels.length} bytes of pixels where {due} are due: Number of Frames or Bits Allocated is wrong"
+            )
+            raise MammoError("bad_pixels", sentence)
         if pixels.length > due + due % 2:
             file.warnings.append("bytes after the last pixel are ignored")
         if pixels.representation == "OW" and shape.bits_allocated == 8 and file.header.form.big_endian:
@@ -44,6 +58,8 @@ def check_pixels(file: DicomFile, shape: Layout) -> None:
         return
     groups = fragments_of_frames(file, pixels, shape.frames)
     if file.transfer_syntax in CODE_STREAMS:
+        if shape.frames == 1:
+            refuse_several(file, groups[0])
         head, tail = ends_of(file, groups[0])
         check_code_stream(head, tail, file.transfer_syntax, shape)
     elif file.transfer_syntax == RLE:
@@ -102,7 +118,16 @@ def _native(data: bytes, file: DicomFile, shape: Layout) -> np.ndarray:
         raise MammoError("truncated", "the file ends inside the pixels", "Fetch the file again")
     order = file.header.form.order
     words = np.frombuffer(data, dtype=f"{order}u{shape.bits_allocated // 8}").reshape(shape.rows, shape.columns)
-    return _cut(words.astype(words.dtype.newbyteorder("="), copy=False), shape)
+    words = words.astype(words.dtype.newbyteorder("="), copy=False)
+    _doubt_bits(words[::_STEP, ::_STEP], file, shape)
+    return _cut(words, shape)
+
+
+def _doubt_bits(words: np.ndarray, file: DicomFile, shape: Layout) -> None:
+    """Says where something lies next to the pixels in their words; what has a sign is written with it, or without."""
+    own = ((1 << shape.bits_stored) - 1) << (shape.high_bit + 1 - shape.bits_stored)
+    if not shape.signed and BESIDE not in file.warnings and (words & ~words.dtype.type(own)).any():
+        file.warnings.append(BESIDE)
 
 
 def _cut(words: np.ndarray, shape: Layout) -> np.ndarray:

@@ -12,7 +12,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.reading.display import Display, choose_voi, shades, show, shown_values
 from mammo_tf.reading.facts import Picture
 from mammo_tf.reading.frames import stored_part, volume_display, volume_facts
-from mammo_tf.reading.grey_scale import inverted_doubt
+from mammo_tf.reading.grey_scale import even_doubt, inverted_doubt
 from mammo_tf.reading.layout import Layout
 from mammo_tf.reading.read import white_of
 from mammo_tf.reading.shades import Shades
@@ -67,7 +67,9 @@ def project(
         stored = _reduced(found, extreme)
         scale, doubt = white_of(stored, shape, rules, name, stored_bits)
         pixels = shades(stored, scale, rules, name)
-    return Picture(pixels, replace(facts, warnings=(*facts.warnings, *doubt, *inverted_doubt(pixels))))
+    return Picture(
+        pixels, replace(facts, warnings=(*facts.warnings, *doubt, *even_doubt(pixels), *inverted_doubt(pixels)))
+    )
 
 
 def _what(path: Path) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_tf.json_text import parsed_json
 from mammo_tf.serving.client import ServedModel, ServedSignature, ServedTensor, Tensors
 from mammo_tf.serving.refusals import HTTP_STATUS, Code, RequestError
 
@@ -37,9 +39,10 @@ class RestRoad:
         """What `/metadata` tells; signatures with types that JSON lacks are left out."""
         answer = self._asked("GET", f"{_place(model)}/metadata", None, timeout_s)
         found = {}
-        for name, one in answer["metadata"]["signature_def"]["signature_def"].items():
-            if all(told["dtype"] in DTYPES for told in (*one["inputs"].values(), *one["outputs"].values())):
-                found[name] = ServedSignature(_tensors(one["inputs"]), _tensors(one["outputs"]))
+        with _understood():
+            for name, one in answer["metadata"]["signature_def"]["signature_def"].items():
+                if all(told["dtype"] in DTYPES for told in (*one["inputs"].values(), *one["outputs"].values())):
+                    found[name] = ServedSignature(_tensors(one["inputs"]), _tensors(one["outputs"]))
         return found
 
     def predict(
@@ -48,9 +51,11 @@ class RestRoad:
         """Asks `:predict` in columns."""
         columns = ", ".join(f"{json.dumps(key)}: {_json(values)}" for key, values in inputs.items())
         body = f'{{"signature_name": {json.dumps(name)}, "inputs": {{{columns}}}}}'
-        told = self._asked("POST", f"{_place(model)}:predict", body, timeout_s)["outputs"]
-        named = told if len(signature.outputs) > 1 else dict.fromkeys(signature.outputs, told)
-        return {key: _array(value, signature.outputs[key].dtype) for key, value in named.items()}
+        answer = self._asked("POST", f"{_place(model)}:predict", body, timeout_s)
+        with _understood():
+            told = answer["outputs"]
+            named = told if len(signature.outputs) > 1 else dict.fromkeys(signature.outputs, told)
+            return {key: _array(value, signature.outputs[key].dtype) for key, value in named.items()}
 
     def close(self) -> None:
         """Ends the connection."""
@@ -68,8 +73,10 @@ class RestRoad:
             raise RequestError(Code.UNKNOWN, sentence) from error
         except (httpx.TransportError, httpx.InvalidURL) as error:  # a connection that was lost is tried again
             raise RequestError(Code.UNAVAILABLE, str(error) or type(error).__name__) from error
+        except httpx.DecodingError as error:
+            raise RequestError(Code.UNKNOWN, f"its answer is not packed as it says ({error})") from error
         try:
-            told = response.json()
+            told = parsed_json(response.text)
         except ValueError:
             told = None
         if response.status_code == 200 and isinstance(told, dict):
@@ -77,6 +84,15 @@ class RestRoad:
         said = told.get("error") if isinstance(told, dict) else None
         code = CODES.get(response.status_code, Code.UNKNOWN)
         raise RequestError(code, str(said or f"HTTP {response.status_code}, and no word of TensorFlow Serving"))
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """What a server of something else answers is JSON too."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RequestError(Code.UNKNOWN, "it answers JSON, but not TensorFlow Serving's") from error
 
 
 def _place(model: ServedModel) -> str:
@@ -109,7 +125,10 @@ def _json(values: NDArray[Any]) -> str:
 
 def _array(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind != "O":
-        return np.array(value, dtype)
+        numbers = np.array(value)
+        if numbers.dtype.kind not in "biuf":  # null would become a nan
+            raise ValueError("no numbers")
+        return numbers.astype(dtype)
     found = np.array(value, object)
     flat = [base64.b64decode(one["b64"]) if isinstance(one, dict) else str(one).encode() for one in found.ravel()]
     coded = np.empty(len(flat), object)

@@ -17,6 +17,7 @@ from pynetdicom import AE
 from mammo_tf.errors import MammoError
 
 AE_TITLE = re.compile(r"[!-\[\]-~][ -\[\]-~]{0,15}")  # no backslash, no control character, not only blanks
+_ADDRESS = re.compile(r"(?:(?P<host>[^\s:\[\]/]+)|\[(?P<six>[0-9a-fA-F:.%]+)\]):(?P<port>[0-9]{1,5})")
 TOOK = (0x0000, 0xB000, 0xB006, 0xB007)  # success, and success with a warning
 
 
@@ -36,11 +37,10 @@ class Peer:
             MammoError: `peer_wrong`.
         """
         title, at, address = text.rpartition("@")
-        host, colon, port = address.rpartition(":")
-        number = int(port) if port.isdecimal() else 0
-        if not at or not colon or not host or not 0 < number < 65536:
+        found = _ADDRESS.fullmatch(address)
+        if not at or found is None or not 0 < int(found["port"]) < 65536:
             raise MammoError("peer_wrong", f"{text!r} is not AE@host:port", "Such as --to PACS@10.0.0.7:104")
-        return cls(checked_title(title), host.strip("[]"), number)
+        return cls(checked_title(title), found["host"] or found["six"], int(found["port"]))
 
     @property
     def key(self) -> str:

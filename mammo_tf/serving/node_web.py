@@ -35,16 +35,23 @@ class WebPeer:
         Raises:
             MammoError: `peer_wrong`, also for a password in the address, where others see it.
         """
-        parts = urlsplit(text)
-        if not parts.hostname or parts.query or parts.fragment:
-            remedy = "Such as https://archive/dicom-web"
+        remedy = "Such as https://archive/dicom-web"
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            sentence = "an address of a DICOMweb service has a host, and a port up to 65535"
+            raise MammoError("peer_wrong", sentence, remedy) from None
+        if not parts.hostname or port == 0 or parts.query or parts.fragment:
             raise MammoError("peer_wrong", "an address of a DICOMweb service has a host, and no query", remedy)
+        if parts.scheme not in ("http", "https"):
+            raise MammoError("peer_wrong", "an address of a DICOMweb service begins with https://", remedy)
         if parts.username or parts.password:
             raise MammoError("peer_wrong", f"{parts.hostname}: the address holds a password", f"Set {TOKEN} instead")
         if parts.scheme != "https" and not _is_here(parts.hostname):
             sentence = f"{parts.hostname}: http would send names, pictures and the token in the clear"
             raise MammoError("peer_wrong", sentence, "Use https; http is for this machine, where a proxy may stand")
-        return cls(text.rstrip("/"))
+        return cls(parts.geturl().rstrip("/"))  # the scheme in small letters, as dicomweb-client wants it
 
     @property
     def title(self) -> str:
@@ -90,4 +97,4 @@ def _is_here(host: str) -> bool:
 
 def parsed_peer(text: str) -> Peer | WebPeer:
     """`AE@host:port`, or the address of a DICOMweb service; errors as their `parsed`."""
-    return WebPeer.parsed(text) if text.startswith(("http://", "https://")) else Peer.parsed(text)
+    return WebPeer.parsed(text) if text.lower().startswith(("http://", "https://")) else Peer.parsed(text)

@@ -14,7 +14,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.serving.node_web import TOKEN, WebPeer
 
 STUDY, INSTANCE, DATE, MODALITIES = "0020000D", "00080018", "00080020", "00080061"
-UID = re.compile(r"[0-9.]{1,64}")
+UID = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")
 Listed = Mapping[str, Mapping[str, Any]]  # what QIDO-RS tells of one study or object
 
 
@@ -132,7 +132,7 @@ def checked(uid: str, place: str = "a word that was given") -> str:
     """
     if UID.fullmatch(uid) is None:
         sentence = f"{place} is not a Study Instance UID"
-        raise MammoError("uid_wrong", sentence, "It has digits and dots, at most 64")
+        raise MammoError("uid_wrong", sentence, "It is numbers with dots between, at most 64 characters")
     return uid
 
 

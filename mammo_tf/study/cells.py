@@ -113,7 +113,7 @@ def _one_of(column: str, known: Sequence[str]) -> Callable[[str], str]:
     def check(cell: str) -> str:
         if cell not in known:
             remedy = f"Known are {', '.join(known)}, or nothing"
-            raise MammoError("value_unknown", f"{column} {cell!r} is unknown", remedy)
+            raise MammoError("value_unknown", f"{column} {cell[:80]!r} is unknown", remedy)
         return cell
 
     return check
@@ -138,9 +138,9 @@ def number_of(column: str, cell: str) -> float:
     else:
         comma = _NUMBER.fullmatch(text.replace(",", ".", 1))
         remedy = "Write it with a decimal point" if comma else "Write the number alone, or leave the cell empty"
-        raise MammoError("number_expected", f"{column} {cell!r} is not a number", remedy)
+        raise MammoError("number_expected", f"{column} {cell[:80]!r} is not a number", remedy)
     if not math.isfinite(number) or not low <= number <= high:
-        sentence = f"{column} {cell!r} is not within {low:g} to {high:g}"
+        sentence = f"{column} {cell[:80]!r} is not within {low:g} to {high:g}"
         raise MammoError("number_range", sentence, "Correct it, or leave the cell empty")
     return number
 
@@ -160,9 +160,9 @@ def counted_number(column: str, cell: str) -> str:
     found = re.fullmatch(r"([0-9]{1,9})(\.0*)?", cell.strip())
     remedy = "Frames are counted from 1"
     if found is None:
-        raise MammoError("number_expected", f"{column} {cell!r} is not a whole number", remedy)
+        raise MammoError("number_expected", f"{column} {cell[:80]!r} is not a whole number", remedy)
     if int(found[1]) < 1:
-        raise MammoError("number_range", f"{column} {cell!r} is not a {column}", remedy)
+        raise MammoError("number_range", f"{column} {cell[:80]!r} is not a {column}", remedy)
     return str(int(found[1]))
 
 
@@ -171,7 +171,7 @@ def stored_bits(cell: str) -> str:
     text = cell.strip().removesuffix(".0")
     if not (text.isdecimal() and 1 <= int(text) <= 16):
         remedy = "Write the bits of a pixel's value, such as 12, or nothing"
-        raise MammoError("value_unknown", f"stored_bits {cell!r} is not a whole number from 1 to 16", remedy)
+        raise MammoError("value_unknown", f"stored_bits {cell[:80]!r} is not a whole number from 1 to 16", remedy)
     return str(int(text))
 
 
@@ -184,7 +184,7 @@ def leaves_root(place: str) -> bool:
 
 def _inside(cell: str) -> str:
     if leaves_root(cell):
-        raise outside(f"path {cell!r}")
+        raise outside(f"path {cell[:80]!r}")
     _nameable(f"path {cell[:80]!r}", cell)
     return cell
 

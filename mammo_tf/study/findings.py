@@ -71,8 +71,8 @@ def findings_from_json(text: str) -> tuple[Finding, ...]:
     if not text.strip():
         return ()
     try:
-        return tuple(_finding(row) for row in parsed_json(text, _once))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        return tuple(_finding(row) for row in _list(parsed_json(text, _once), "findings are", "a list, [...]"))
+    except (ValueError, TypeError, OverflowError) as error:
         raise MammoError(
             "findings_broken", f"findings {text[:80]!r} cannot be read: {error}", "See docs/manifest.md for the form"
         ) from error
@@ -86,7 +86,26 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _finding(row: dict[str, Any]) -> Finding:
+def _list(value: Any, what: str, form: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{what} {form}")
+    return value
+
+
+def _numbers(value: Any, what: str, count: int) -> tuple[float, ...]:
+    """Numbers as JSON has them: a text of digits, or true, is none."""
+    form = f"{count} numbers in a list"
+    if len(_list(value, what, form)) != count or any(type(one) not in (int, float) for one in value):
+        raise ValueError(f"{what} {form}")
+    return tuple(map(float, value))
+
+
+def _finding(row: Any) -> Finding:
+    if not isinstance(row, dict):
+        raise ValueError("a finding is {...}")
+    missing = [key for key in ("kind", "label") if key not in row]
+    if missing:
+        raise ValueError(f"a finding has a {missing[0]}")
     unknown = set(row) - {"kind", "label", "frame", *SHAPES}
     if unknown:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
@@ -102,11 +121,10 @@ def _finding(row: dict[str, Any]) -> Finding:
         raise ValueError("a mask is a path")
     for shape, length in (("box", 4), ("circle", 3)):
         if shape in shapes:
-            shapes[shape] = tuple(float(value) for value in shapes[shape])
-            if len(shapes[shape]) != length:
-                raise ValueError(f"a {shape} has {length} numbers")
+            shapes[shape] = _numbers(shapes[shape], f"a {shape} has", length)
     if "contour" in shapes:
-        shapes["contour"] = tuple((float(x), float(y)) for x, y in shapes["contour"])
+        corners = _list(shapes["contour"], "a contour has", "its corners in a list")
+        shapes["contour"] = tuple(_numbers(corner, "a corner has", 2) for corner in corners)
         if len(shapes["contour"]) < 3:
             raise ValueError("a contour has three corners or more")
     numbers = [

@@ -42,6 +42,7 @@ REFUSALS = tuple(
         ("file_missing", "a table names a file that is not there", "put it there"),
         ("not_a_file", "a folder, a socket or a device", "name its files"),
         ("unreadable", "the disk or its permissions do not let it be read", "mend that"),
+        ("patient_missing", "neither table nor header says whose it is", _CORRECT),
         ("path_not_text", "the path is not UTF-8", "rename it"),
         ("path_outside", "the path leaves the data root", "move it, or correct the table"),
         ("value_unknown", "the file has a name that no table can write", "rename it"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.collection_tables import age_of, header_of, meant, rows_of, whole, with_header
+from mammo_tf.reading.collection_tables import age_of, header_of, meant, possible_age, rows_of, whole, with_header
 
 
 def test_tables_are_found_by_header_whatever_their_names(tmp_path: Path) -> None:
@@ -51,8 +51,13 @@ def test_words_and_numbers_of_cells() -> None:
     assert [whole(cell) for cell in ("61.0", "61", "6.5", "4a", "", "1.", "x.0")] == [
         "61", "61", "6.5", "4a", "", "1", "x.0",
     ]  # fmt: skip
-    assert age_of("61.0", "here") == "61"
+    assert [age_of(cell, "here") for cell in ("61.0", "061", "", "0", "0.0")] == ["61", "61", "", "", ""]
+    assert [possible_age(cell) for cell in ("0", "131", "9" * 5000, "nan", "²", "٣")] == [""] * 6
     assert meant("Left", {"left": "L"}, "here", "side") == "L"
-    for call in (lambda: age_of("131", "row 2"), lambda: meant("up", {"left": "L"}, "row 2", "side")):
+    for call in (
+        lambda: age_of("131", "row 2"),
+        lambda: age_of("9" * 5000, "row 2"),
+        lambda: meant("up", {"left": "L"}, "row 2", "side"),
+    ):
         with pytest.raises(MammoError, match="row 2"):
             call()

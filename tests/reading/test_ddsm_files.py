@@ -56,6 +56,12 @@ def test_a_case(tmp_path: Path) -> None:
     assert (right.side, right.view, right.resolution_um, right.has_overlay) == ("R", "MLO", 43.5, False)
 
 
+@pytest.mark.parametrize("age", ["0", "131", "unknown", "9" * 5000])
+def test_an_age_that_cannot_be_is_not_known(age: str, tmp_path: Path) -> None:
+    (tmp_path / "a.ics").write_text(ICS.replace("PATIENT_AGE 42", f"PATIENT_AGE {age}"))
+    assert read_ics(tmp_path / "a.ics").age == ""
+
+
 def test_the_boundary_of_an_abnormality_is_walked_from_its_first_pixel(tmp_path: Path) -> None:
     (tmp_path / "a.OVERLAY").write_text(OVERLAY)
     first, second = read_overlay(tmp_path / "a.OVERLAY")
@@ -75,7 +81,10 @@ def test_an_overlay_without_abnormalities_has_none(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("filename", "name", "names no case or no film"),
-        ("LINES", "ROWS", "names no case or no film"),
+        ("_", "-", "names no case or no film"),
+        ("LINES", "ROWS", "describes the film LEFT_CC in a way"),
+        ("43.5", "4.3.5", "describes the film RIGHT_MLO in a way"),
+        ("4664", "9" * 5000, "describes the film RIGHT_MLO in a way"),
     ],
 )
 def test_a_case_that_cannot_be_read_is_one_line(old: str, new: str, message: str, tmp_path: Path) -> None:

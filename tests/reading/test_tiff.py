@@ -89,6 +89,22 @@ def refusal(data: bytes, folder: Path, **told: int) -> MammoError:
     return caught.value
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("big", [False, True], ids=["classic", "BigTIFF"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("at", [0, 3])
+def test_damage_inside_a_deflated_tiff_is_refused(dtype: type, big: bool, order: str, at: int, tmp_path: Path) -> None:
+    """OpenCV hands out black for a strip of 8 bits that cannot be inflated."""
+    values = np.random.default_rng(0).integers(0, 256, (20, 36)).astype(dtype)
+    stored = values.astype(values.dtype.newbyteorder(order))
+    strips = [zlib.compress(stored[row : row + 5].tobytes()) for row in range(0, 20, 5)]
+    tags = {259: 8, 278: 5}
+    whole = read(tiff(values, tags=tags, data=strips, order=order, big=big), tmp_path)
+    np.testing.assert_array_equal(whole.pixels, (values / np.iinfo(dtype).max).astype(np.float32))
+    strips[at] = strips[at][:20] + bytes(20) + strips[at][40:]
+    assert refusal(tiff(values, tags=tags, data=strips, order=order, big=big), tmp_path).code == "bad_pixels"
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("big", [False, True], ids=["classic", "BigTIFF"])
 @pytest.mark.parametrize("values", [EIGHT, SIXTEEN], ids=["8 bit", "16 bit"])

@@ -121,6 +121,33 @@ def test_slices_that_do_not_make_one_scale_or_stand_there_twice(tmp_path: Path) 
     assert caught.value.code == "rescale_differs"
 
 
+@pytest.mark.parametrize("where", ["one frame", "header"])
+def test_frames_of_which_one_has_another_scale_are_refused(where: str, tmp_path: Path) -> None:
+    made = pydicom.dcmread(DBT / "ordered.dcm")
+    other = pydicom.Dataset()
+    other.RescaleSlope, other.RescaleIntercept = 2, 0
+    if where == "header":
+        made.update(other)
+    else:
+        made.PerFrameFunctionalGroupsSequence[3].PixelValueTransformationSequence = [other]
+    made.save_as(tmp_path / "a.dcm")
+    with pytest.raises(MammoError) as caught:
+        reading.project(tmp_path / "a.dcm")
+    assert caught.value.code == "rescale_differs"
+
+
+def test_a_volume_on_which_nothing_is_to_be_seen_and_a_distance_that_cannot_be_are_told(tmp_path: Path) -> None:
+    made = pydicom.dcmread(DBT / "ordered.dcm")
+    made.add_new("PixelPaddingValue", "US", 0)
+    made.add_new("PixelPaddingRangeLimit", "US", 65535)
+    made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 1000
+    made.save_as(tmp_path / "a.dcm")
+    facts = reading.project(tmp_path / "a.dcm").facts
+    assert facts.slice_distance_mm is None
+    for words in ("same grey", "SpacingBetweenSlices of 1000 mm"):
+        assert any(words in warning for warning in facts.warnings)
+
+
 def test_one_series_of_a_folder_that_holds_several(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     for number, name in enumerate(("ct_per_slice", "sc_per_slice")):

@@ -222,6 +222,38 @@ def test_what_the_status_of_an_answer_means(status: int, text: str, code: Code) 
     assert caught.value.sentence
 
 
+NO_ANSWERS = (
+    "{}", '{"metadata": []}', '{"metadata": {"signature_def": {"signature_def": {"a": {}}}}}', "[" * 100_000,
+    '{"a": ' * 100_000, '{"metadata": {"signature_def": {"signature_def": {"a": {"inputs": 1, "outputs": 2}}}}}',
+    '{"outputs": {}}', '{"outputs": "a"}', '{"outputs": [null]}', '{"outputs": [[1], [2, 3]]}', '{"outputs": null}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_ANSWERS)
+def test_json_of_another_kind_of_server_is_one_line(text: str) -> None:
+    road = RestRoad("http://server")
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text=text))
+    road._client = httpx.Client(base_url="http://server", transport=transport)
+    number = ServedTensor(np.dtype("float32"), (1,))
+    one = ServedSignature({"x": number}, {"y": number})
+    for ask in (
+        lambda: road.signatures(ServedModel("half"), 1),
+        lambda: road.predict(ServedModel("half"), "a", one, {"x": np.zeros(1, np.float32)}, 1),
+    ):
+        with pytest.raises(RequestError, match="TensorFlow Serving") as caught:
+            ask()
+        assert caught.value.code in (Code.UNKNOWN, Code.OK)
+
+
+def test_an_answer_that_is_not_packed_as_it_says_is_one_line() -> None:
+    road = RestRoad("http://server")
+    packed = {"headers": {"Content-Encoding": "gzip"}, "stream": httpx.ByteStream(b"{}")}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, **packed))
+    road._client = httpx.Client(base_url="http://server", transport=transport)
+    with pytest.raises(RequestError, match="not packed as it says"):
+        road.signatures(ServedModel("half"), 1)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as one:
         return int(one.getsockname()[1])

@@ -192,6 +192,12 @@ def test_bad_words_and_a_service_that_is_not_there(service: Service, tmp_path: P
         ("https://me:word@archive/dicom-web", "1.2", "archive: the address holds a password"),
         ("http://archive/dicom-web", "1.2", "archive: http would send names"),
         ("archive", "1.2", "an address of a DICOMweb service has a host"),
+        ("http://[::1", "1.2", "an address of a DICOMweb service has a host, and a port up to 65535"),
+        ("https://archive:99999", "1.2", "an address of a DICOMweb service has a host, and a port up to 65535"),
+        ("https://archive:x", "1.2", "an address of a DICOMweb service has a host, and a port up to 65535"),
+        ("ftp://archive", "1.2", "an address of a DICOMweb service begins with https://"),
+        (service.url.replace("http", "HTTP"), "1.2", "127.0.0.1 did not answer to the end (ConnectionError)"),
+        *((service.url, uid, "a word that was given is not a Study Instance UID") for uid in ("..", "1..2", "1.2.")),
     ):
         assert main(["fetch", url, "--study", uid, "-o", str(tmp_path / "fetched")]) == 2
         (line,) = capsys.readouterr().err.splitlines()

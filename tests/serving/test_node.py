@@ -243,6 +243,7 @@ def test_results_go_to_a_dicomweb_service(scorer: Scorer, exams: Path, tmp_path:
 def test_addresses_are_read_and_passwords_in_them_refused() -> None:
     assert parsed_peer("https://archive/dicom-web/") == WebPeer("https://archive/dicom-web")
     assert parsed_peer("https://archive/dicom-web").title == "archive"
+    assert parsed_peer("HTTPS://archive/dicom-web") == WebPeer("https://archive/dicom-web")
     assert parsed_peer("PACS@h:1") == Peer("PACS", "h", 1)
     for host in ("localhost", "127.0.0.1", "[::1]"):
         assert parsed_peer(f"http://{host}:8042/dicom-web").title in ("localhost", "127.0.0.1", "::1")
@@ -254,7 +255,24 @@ def test_addresses_are_read_and_passwords_in_them_refused() -> None:
         assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["PACS", "PACS@host", "PACS@host:0", "PACS@host:70000", "@host:1", "A\\B@h:1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PACS",
+        "PACS@host",
+        "PACS@host:0",
+        "PACS@host:70000",
+        "@host:1",
+        "A\\B@h:1",
+        "PACS@[::1",
+        "PACS@::1:104",
+        "PACS@ host:104",
+        "PACS@host:１",
+        "PACS@host:" + "9" * 5000,
+        "PACS@[]:104",
+        "PACS@h/x:104",
+    ],
+)
 def test_a_peer_is_a_title_a_host_and_a_port(text: str) -> None:
     with pytest.raises(MammoError):
         Peer.parsed(text)
@@ -280,6 +298,9 @@ def test_bad_options_are_one_line(tmp_path: Path, capsys: Any) -> None:
     assert "all three" in told("--to", "P@h:1", "--key", "k.pem")
     assert "all three" in told("--to", "P@h:1", "--tls-delivery")
     assert "none.keras" in told("--to", "P@h:1")
+    with pytest.raises(SystemExit):
+        told("--to", "P@h:1", "--port", "70000")
+    assert "not a port from 0 to 65535" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
 
 

@@ -116,5 +116,13 @@ def test_what_no_picture_can_be_is_told_before_any_is_read(column: str, cell: st
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("column", ["label", "age", "frame", "stored_bits", "path"])
+def test_a_cell_as_long_as_a_book_is_told_in_a_line(column: str) -> None:
+    cell = "../" + "x" * 100_000
+    with pytest.raises(MammoError) as caught:
+        check_cells(pd.DataFrame({column: [cell]}, dtype="str"), [2], Path("m.csv"), WORDS)
+    assert len(str(caught.value)) < 400
+
+
 def test_views_are_those_that_headers_tell() -> None:
     assert set(VIEWS) == set(VIEW_WORDS)

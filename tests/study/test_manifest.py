@@ -128,14 +128,25 @@ def test_findings_travel_as_json() -> None:
         '[{"kind": "m", "label": "benign", "mask": 5}]',
         '[{"kind": "m", "label": "Benign"}]',
         '[{"kind": "m", "label": "benign", "circle": [1e12, 0, 1]}]',
+        "{}",
+        '""',
+        "[null]",
+        '{"kind": "m", "label": "benign"}',
+        '[{"kind": "m", "label": "benign", "box": "1234"}]',
+        '[{"kind": "m", "label": "benign", "box": ["1_0", "1", "20", "20"]}]',
+        '[{"kind": "m", "label": "benign", "box": [true, true, 10, 10]}]',
+        '[{"kind": "m", "label": "benign", "box": {"1": 0, "2": 0, "3": 0, "4": 0}}]',
+        '[{"kind": "m", "label": "benign", "contour": ["12", "34", "56"]}]',
+        '[{"kind": "m", "label": "benign", "contour": {"12": 0, "34": 0, "56": 0}}]',
         "[" * 100_000,
         '[{"kind": "m", "label": "benign", "circle": [1' + "0" * 400 + ", 0, 1]}]",
         '[{"kind": "m", "label": "benign", "circle": [1' + "0" * 5000 + ", 0, 1]}]",
     ],
 )
 def test_broken_findings_are_told(text: str) -> None:
-    with pytest.raises(MammoError, match="cannot be read"):
+    with pytest.raises(MammoError, match="cannot be read") as caught:
         findings_from_json(text)
+    assert "object" not in caught.value.sentence  # a word of Python, not of tables
 
 
 def test_which_labels_are_positive() -> None:

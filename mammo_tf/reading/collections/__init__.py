@@ -18,6 +18,8 @@ import pandas as pd
 
 from mammo_tf.errors import MammoError
 from mammo_tf.study import Reject, make_manifest
+from mammo_tf.study.cells import MISSING
+from mammo_tf.study.manifest import IDENTIFIERS
 
 
 def names() -> list[str]:
@@ -57,7 +59,17 @@ def collect(name: str, root: str | Path, **options: Any) -> tuple[pd.DataFrame, 
     if unknown:
         remedy = f"It takes {', '.join(taken)}" if taken else "It takes none"
         raise MammoError("option_unknown", f"the collection {name} takes no option {unknown[0]!r}", remedy)
-    found = list(rows(Path(root), **options))
+    found = [row if isinstance(row, Reject) else _somebodys(row) for row in rows(Path(root), **options)]
     return make_manifest([row for row in found if not isinstance(row, Reject)]), [
         row for row in found if isinstance(row, Reject)
     ]
+
+
+def _somebodys(row: dict[str, Any]) -> dict[str, Any] | Reject:
+    """The row, or a reject where no manifest may hold it: neither table nor header says whose picture it is."""
+    for column in IDENTIFIERS:
+        word = str(row.get(column, ""))
+        if word in MISSING or (not word and column == "patient_id"):
+            said = f"{column} is {word!r}, which programs write for a missing value" if word else f"no {column}"
+            return Reject(row["path"], "patient_missing", said, "Correct the table, or fetch it again")
+    return row

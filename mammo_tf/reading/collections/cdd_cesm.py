@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.collection_tables import FETCH, meant, rows_of, whole, with_header
+from mammo_tf.reading.collection_tables import FETCH, meant, possible_age, rows_of, whole, with_header
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import CDD_CESM, table_missing
 from mammo_tf.reading.listed_pictures import ABSENT, facts_cells, looked_at, placed
@@ -165,8 +165,7 @@ def _density(cells: Mapping[str, str]) -> str:
 
 
 def _age(cells: Mapping[str, str]) -> str:
-    age = whole(cells.get("Age", ""))
-    return age if age.isdecimal() and int(age) <= 130 else ""
+    return possible_age(whole(cells.get("Age", "")))
 
 
 def _together(one: Told, other: Told, where: str) -> Told:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
 from mammo_tf.guard import each_file
-from mammo_tf.reading.collection_tables import FETCH, age_of, meant, rows_of, with_header
+from mammo_tf.reading.collection_tables import FETCH, age_of, is_count, meant, rows_of, with_header
 from mammo_tf.reading.dicom_file import open_dicom, refusals
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import CMMD, table_missing
@@ -195,7 +195,7 @@ def _breasts(path: Path) -> dict[Side, Breast]:
     found: dict[Side, Breast] = {}
     for where, cells in rows_of(path, _COLUMNS):
         woman, side = cells["ID1"].upper(), meant(cells["LeftRight"], _SIDES, where, "LeftRight")
-        if not _WOMAN.fullmatch(woman) or not cells["number"].removesuffix(".0").isdecimal():
+        if not _WOMAN.fullmatch(woman) or not is_count(cells["number"].removesuffix(".0")):
             said = f"ID1 {cells['ID1'][:80]!r}, number {cells['number'][:80]!r}"
             raise MammoError("table_broken", f"{where}: cannot be read: {said}", FETCH)
         meant(cells["classification"], _LABELS, where, "classification")
@@ -211,7 +211,7 @@ def _series(path: Path) -> list[tuple[str, int]]:
     found = []
     for where, cells in rows_of(path, _SERIES_LIST):
         place, number = cells["File Location"].replace("\\", "/").removeprefix("./"), cells["Number of Images"]
-        if not number.isdecimal():
+        if not is_count(number):
             raise MammoError("table_broken", f"{where}: Number of Images {number[:80]!r} is not a number", FETCH)
         if _WOMAN.fullmatch(cells["Subject ID"]):
             found.append((place, int(number)))

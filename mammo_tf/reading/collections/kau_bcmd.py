@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from mammo_tf.errors import MammoError
-from mammo_tf.reading.collection_tables import FETCH, meant, rows_of, whole, with_header
+from mammo_tf.reading.collection_tables import FETCH, meant, possible_age, rows_of, whole, with_header
 from mammo_tf.reading.facts import Facts
 from mammo_tf.reading.known_tables import KAU_BCMD, table_missing
 from mammo_tf.reading.listed_pictures import ABSENT, facts_cells, looked_at, placed
@@ -145,4 +145,4 @@ def _birads(cell: str, where: str) -> str:
 
 def _age(cells: Mapping[str, str]) -> str:
     match = re.match(r"\d{1,3}(?!\d)", cells.get("Patient age", ""))
-    return match[0] if match and int(match[0]) <= 130 else ""
+    return possible_age(match[0]) if match else ""

@@ -13,7 +13,7 @@ from mammo_tf import reading
 from mammo_tf.errors import MammoError
 from mammo_tf.reading import collections
 from mammo_tf.reading.collections import embed
-from mammo_tf.study import findings_from_json
+from mammo_tf.study import findings_from_json, read_manifest, write_manifest
 
 CLINICAL = """empi_anon,acc_anon,numfind,side,asses,tissueden,bside,path1,path2,path_severity,age_at_study,RACE_DESC
 10.0,100.0,1,L,S,3.0,L,ID,DC,0.0,61.7,African American
@@ -82,6 +82,25 @@ def test_pathology_counts_before_assessments_side_by_side(root: Path) -> None:
     listed = [*table["path"], *(reject.path for reject in rejects if reject.code != "file_missing")]
     assert sorted(listed) == files
     assert reading.read_row(rows.loc["1.2.0"].to_dict(), root).facts.laterality == "L"
+
+
+@pytest.mark.parametrize("patient", ["", "nan"])
+def test_a_picture_of_nobody_is_a_reject(patient: str, root: Path) -> None:
+    path = root / "tables/EMBED_OpenData_metadata_reduced.csv"
+    path.write_text(path.read_text().replace("\n10,100,", f"\n{patient},100,", 1))
+    table, rejects = collections.collect("embed", root)
+    assert "1.2.0" not in set(table["image_id"]) and "1.2.1" in set(table["image_id"])
+    assert [one.path for one in rejects if one.code == "patient_missing"] == ["images/10/1.2.0.dcm"]
+    write_manifest(table, root / "manifest.csv")
+    assert len(read_manifest(root / "manifest.csv")) == len(table)
+
+
+def test_an_age_of_0_is_not_known(root: Path) -> None:
+    path = root / "tables/EMBED_OpenData_clinical_reduced.csv"
+    path.write_text(path.read_text().replace(",61.7,", ",0,"))
+    table, _ = collections.collect("embed", root)
+    write_manifest(table, root / "manifest.csv")
+    assert read_manifest(root / "manifest.csv").set_index("image_id")["age"].isna()["1.2.0"]
 
 
 def test_spot_views_of_the_table_are_let_in_where_that_is_asked(root: Path) -> None:
