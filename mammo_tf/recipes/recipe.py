@@ -16,6 +16,7 @@ from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
 from mammo_tf.evaluation.intervals import METHODS
 from mammo_tf.evaluation.levels import AGGREGATES
 from mammo_tf.fields import from_json, to_json
+from mammo_tf.files import NAME_BYTES, is_folder_name
 from mammo_tf.imaging.histogram import RULES
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
@@ -224,6 +225,7 @@ class Evaluation:
         calibrations = ("", *CALIBRATIONS)
         _check(self.calibration in calibrations, f"calibrations are {', '.join(CALIBRATIONS)}, or empty")
         _check(self.interval in METHODS, f"intervals are {', '.join(METHODS)}")
+        _ = self.resampling  # refuses what is wrong with it before anything is trained
         aggregates = set(self.aggregates.values())
         _check(aggregates <= set(AGGREGATES), f"aggregates are {', '.join(AGGREGATES)}")
 
@@ -266,6 +268,7 @@ class Recipe:
     needs_start: bool = False
 
     def __post_init__(self) -> None:
+        _check(is_folder_name(self.name), f"name is that of a folder, of at most {NAME_BYTES} bytes, not {self.name!r}")
         names = [stage.name for stage in self.stages]
         _check(len(set(names)) == len(names), f"stages have different names, not {', '.join(names)}")
         _check(

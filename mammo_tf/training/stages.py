@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from mammo_tf.errors import MammoError
+from mammo_tf.files import NAME_BYTES, is_folder_name
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.models.rebuild import rebuild
 from mammo_tf.training.computation import Computation
@@ -84,6 +85,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         rules = (
+            (is_folder_name(self.name), f"name is that of a folder, of at most {NAME_BYTES} bytes"),
             (self.rate > 0, "rate is above 0"),
             (self.epochs >= 1, "epochs is 1 or more"),
             (self.weight_decay is None or self.weight_decay >= 0, "weight_decay is 0 or more"),

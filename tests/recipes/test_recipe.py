@@ -179,6 +179,10 @@ def test_fields_that_belong_together_are_checked_together() -> None:
         ("task.kind", "clasification", "Did you mean classification"),
         ("phases.0.stages.stage_1.monitor", "val_dice", "a classification gives val_loss, val_auc"),
         ("phases.0.stages.stage_1.epochs", "2.5", "not a whole number"),
+        ("phases.0.stages.stage_1.name", "../../other", "name is that of a folder"),
+        ("name", "a/b", "name is that of a folder, of at most 100 bytes, not 'a/b'"),
+        ("evaluation.replicates", "0", "0 resamples make no interval"),
+        ("evaluation.replicates", "99999999999", "Take 1000 or more, up to 10000000"),
     ],
 )
 def test_a_wrong_field_is_told(path: str, text: str, message: str) -> None:
@@ -215,6 +219,21 @@ def test_a_recipe_file_has_dataclasses_of_its_own(tmp_path: Path) -> None:
         "def recipe():\n    return replace(whole_image.recipe(), name=f'mine_{Mine().epochs}')\n"
     )
     assert load_recipe(tmp_path / "own.py").name == "mine_7"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", " a", "a\nb", "a\0", "\ud800", "\u00fc" * 51])
+def test_names_that_no_folder_can_have(name: str) -> None:
+    for made in (lambda: Stage(name, ("all",), 1e-3, 1), lambda: Recipe(name, "")):
+        with pytest.raises(MammoError, match="name is that of a folder"):
+            made()
+
+
+def test_stages_that_are_named_by_digits() -> None:
+    """A name counts before a number, and may be given one."""
+    stages = tuple(Stage(name, ("all",), 1e-3, 1) for name in ("1", "0"))
+    recipe = Recipe("x", "", phases=(Phase(stages),))
+    assert [stage.epochs for stage in set_field(recipe, recipe.path("stages.1.epochs"), "7").stages] == [7, 1]
+    assert set_field(recipe, recipe.path("stages.0.name"), "12").stages[1].name == "12"
 
 
 def test_stages_have_names_of_their_own() -> None:
