@@ -110,6 +110,11 @@ def test_a_recipe_can_hold_it() -> None:
         (lambda: Deformation(scale=(0.0, 1.0)), "scale runs from 0, and it is above 0"),
         (lambda: Deformation(rotation=-5.0), "rotation runs from 5 to -5"),
         (lambda: Deformation(probability=-0.1), "probability is -0.1"),
+        (lambda: Augmentation(rotation=-1.0), "rotation is -1, not from 0 to 360"),
+        (lambda: Augmentation(shift=5.0), "shift is 5, not from 0 to 1"),
+        (lambda: Augmentation(zoom=1.0), "zoom is 1, not from 0 to 0.99"),
+        (lambda: Augmentation(shear=float("nan")), "shear is nan"),
+        (lambda: Augmentation(shift_pixels=1e300), "shift_pixels is 1e\\+300"),
         (lambda: replace(big_aug(), intensity=(StackedTransformations(),) * 2), "draw a column of the same name"),
     ],
 )
