@@ -295,8 +295,9 @@ def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
     Args:
         recipe: a dataclass.
         settings: path and text of each; a path is names joined by dots, an element of a tuple is named by its field
-            `name` or else by its number; the text is JSON, or plain text for a field that takes text. Another `kind` begins with
-            the defaults of its class, wherever it stands among the settings, and so does a group that was null.
+            `name` or else by its number; the text is JSON, or plain text for a field that takes text. Another `kind`
+            begins with the defaults of its class, wherever it stands among the settings, and so does a group that was
+            null.
 
     Raises:
         MammoError: `field_unknown` with the nearest path, `field_wrong`, and what the recipe says of its values.
