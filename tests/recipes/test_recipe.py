@@ -219,6 +219,9 @@ def test_recipe_files_that_are_none(tmp_path: Path) -> None:
         load_recipe(path)
     with pytest.raises(MammoError, match="has no variant 'as-run'. It has recipe"):
         load_recipe(path, "as-run")
+    path.write_text("def recipe():\n    assert False\n")
+    with pytest.raises(MammoError, match="recipe fails: AssertionError"):
+        load_recipe(path)
     for text in ("import sys\nsys.exit(0)\n", "def recipe():\n    exit('no')\n"):
         path.write_text(text)
         with pytest.raises(MammoError) as caught:
