@@ -294,9 +294,10 @@ def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
 
     Args:
         recipe: a dataclass.
-        settings: path and text of each; a path is names joined by dots, an element of a tuple is named by its number or
-            by its field `name`; the text is JSON, or plain text for a field that takes text. Another `kind` begins with
-            the defaults of its class, wherever it stands among the settings, and so does a group that was null.
+        settings: path and text of each; a path is names joined by dots, an element of a tuple is named by its field
+            `name` or else by its number; the text is JSON, or plain text for a field that takes text. Another `kind`
+            begins with the defaults of its class, wherever it stands among the settings, and so does a group that was
+            null.
 
     Raises:
         MammoError: `field_unknown` with the nearest path, `field_wrong`, and what the recipe says of its values.
@@ -305,12 +306,13 @@ def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
     texts = {}
     begun: list[Any] = []  # places that were null or of another kind: their fields are not known before they are read
     for path, text in sorted(settings, key=lambda setting: setting[0].split(".")[-1] != KIND):
-        place, parts = tree, path.split(".")
+        place, parts, keys = tree, path.split("."), []
         for number, part in enumerate(parts):
             ends = number + 1 == len(parts)
             key = part if ends and any(place is one for one in begun) else _key(place, part)
             if key is None:
                 raise unknown_field(path, _paths(tree))
+            keys.append(str(key))
             if not ends:
                 if place[key] is None:
                     place[key] = {}
@@ -321,7 +323,7 @@ def set_fields(recipe: Value, settings: Iterable[tuple[str, str]]) -> Value:
             begun.append(place)
         place[key] = _parsed(text)
         if place[key] != text:
-            texts[path] = (place, key, text)
+            texts[".".join(keys)] = (place, key, text)
     first: MammoError | None = None
     while True:
         try:
@@ -366,10 +368,10 @@ def _key(place: Any, part: str) -> Any:
     if isinstance(place, dict):
         return part if part in place else None
     if isinstance(place, list):
-        if part.isdigit() and int(part) < len(place):
-            return int(part)
         named = [number for number, item in enumerate(place) if isinstance(item, dict) and item.get("name") == part]
-        return named[0] if named else None
+        if named:
+            return named[0]
+        return int(part) if part in map(str, range(len(place))) else None
     return None
 
 

@@ -28,6 +28,13 @@ DAMAGED = (  # what readers of NumPy's and Keras' archives raise for files that 
     SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 LOG = logging.getLogger("mammo_tf")
+NAME_BYTES = 100  # of what a recipe calls something that becomes a folder: others stand around it
+
+
+def is_folder_name(text: str) -> bool:
+    """Whether a text can be the name of one folder, in the folder where it should be, and stand in a line."""
+    plain = text.isprintable() and text == text.strip() and not set(text) & set("/\\")
+    return plain and text not in ("", ".", "..") and len(text.encode()) <= NAME_BYTES
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from mammo_tf.data.intensity_changes import IntensityChange
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.warp import INTERPOLATIONS, random_affine
 
+# Beyond these nothing of a picture is left, or it is turned inside out.
+MOST = {"rotation": 360.0, "shift": 1.0, "zoom": 0.99, "shear": 1.5, "shift_pixels": 1e5}
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -51,8 +54,10 @@ class Augmentation:
             raise MammoError("augmentation_wrong", f"interpolation {self.interpolation!r} is not one of {known}")
         if self.fill != "nearest" and not (isinstance(self.fill, float | int) and 0 <= self.fill <= 1):
             raise MammoError("augmentation_wrong", f"fill {self.fill!r} is neither 'nearest' nor a number in [0, 1]")
-        if not (np.isfinite(self.shift_pixels) and self.shift_pixels >= 0):
-            raise MammoError("augmentation_wrong", f"shift_pixels is {self.shift_pixels:g}, and it is 0 or more")
+        for name, most in MOST.items():
+            if not 0 <= getattr(self, name) <= most:
+                sentence = f"{name} is {getattr(self, name):g}, not from 0 to {most:g}"
+                raise MammoError("augmentation_wrong", sentence)
         if len(set(self.columns)) < len(self.columns):
             sentence = f"two parts of an augmentation draw a column of the same name: {', '.join(self.columns)}"
             raise MammoError("augmentation_wrong", sentence)

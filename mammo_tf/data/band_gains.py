@@ -38,8 +38,9 @@ class BandGains:
     scales: tuple[float, ...] = SCALES
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.spread) and self.spread > 0):
-            raise MammoError("augmentation_wrong", f"the spread of band_gains is {self.spread:g}, not above 0")
+        if not 0 < self.spread <= 1000:
+            sentence = f"the spread of band_gains is {self.spread:g}, not above 0, up to 1000"
+            raise MammoError("augmentation_wrong", sentence)
         plan(self.scales)
 
     def draw(self, generator: np.random.Generator, count: int) -> dict[str, NDArray[np.float64]]:

@@ -13,6 +13,8 @@ from mammo_tf.data.ranges import applied, check_range
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.deformation import deformed_places, elastic_displacement, sampled
 
+SMALLEST = 0.01  # scale: of less nothing is left
+
 
 @dataclass(frozen=True)
 class Deformation:
@@ -37,10 +39,11 @@ class Deformation:
 
     def __post_init__(self) -> None:
         check_range("rotation", (-self.rotation, self.rotation))
-        for name in ("scale", "smoothing", "strength"):
-            check_range(name, getattr(self, name), 0.0)
-        if not self.scale[0] > 0:
-            raise MammoError("augmentation_wrong", f"scale runs from {self.scale[0]:g}, and it is above 0")
+        for name, most in (("scale", 100.0), ("smoothing", 1000.0), ("strength", 1e6)):
+            check_range(name, getattr(self, name), 0.0, most)
+        if not self.scale[0] >= SMALLEST:
+            sentence = f"scale runs from {self.scale[0]:g}, and it is above 0, {SMALLEST:g} or more"
+            raise MammoError("augmentation_wrong", sentence)
         if not 0 <= self.probability <= 1:
             raise MammoError("augmentation_wrong", f"probability is {self.probability:g}, not from 0 to 1")
 

@@ -13,7 +13,7 @@ from mammo_tf.data.augmentation import NO_AUGMENTATION, Augmentation
 from mammo_tf.data.image_patches import after
 from mammo_tf.data.patch_sources import breast_of, frame_of, image_key
 from mammo_tf.data.plans import Draws, Plan, cycled, generator_of, plan_columns
-from mammo_tf.data.sampling import SAMPLINGS, TRAIN, VALIDATION, Cases, PlanMaker
+from mammo_tf.data.sampling import MOST_SAMPLES, SAMPLINGS, TRAIN, VALIDATION, Cases, PlanMaker
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging.tiles import Tiling, placed_tiles
 from mammo_tf.progress import track
@@ -139,8 +139,9 @@ class TileSampling:
     samples: int | None = None
 
     def __post_init__(self) -> None:
-        if self.samples is not None and self.samples < 1:
-            raise MammoError("recipe_wrong", f"plan.samples is {self.samples}, and it is 1 or more")
+        if self.samples is not None and not 1 <= self.samples <= MOST_SAMPLES:
+            sentence = f"plan.samples is {self.samples}, and it is 1 or more, up to {MOST_SAMPLES}"
+            raise MammoError("recipe_wrong", sentence)
 
     def size(self, prepared: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of what the network sees."""

@@ -56,8 +56,8 @@ class Gamma:
     spread: float = 0.2
 
     def __post_init__(self) -> None:
-        if not self.spread > 0:
-            raise MammoError("augmentation_wrong", f"the spread of gamma is {self.spread:g}, not above 0")
+        if not 0 < self.spread <= 1000:
+            raise MammoError("augmentation_wrong", f"the spread of gamma is {self.spread:g}, not above 0, up to 1000")
 
     def draw(self, generator: np.random.Generator, count: int) -> dict[str, NDArray[np.float64]]:
         """Columns of `count` draws: `gamma`, float64 `[count]`."""

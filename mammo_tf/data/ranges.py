@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from mammo_tf.errors import MammoError
 
 
-def check_range(name: str, limits: tuple[float, float], least: float | None = None) -> None:
-    """Refuses a range whose ends are not in order, not finite, or below `least`.
+def check_range(name: str, limits: tuple[float, float], least: float | None = None, most: float = 1000.0) -> None:
+    """Refuses a range whose ends are not in order, not finite, below `least`, or further from 0 than `most`.
 
     Raises:
         MammoError: `augmentation_wrong`.
@@ -19,6 +19,8 @@ def check_range(name: str, limits: tuple[float, float], least: float | None = No
         raise MammoError("augmentation_wrong", f"{name} runs from {low:g} to {high:g}, which is no range")
     if least is not None and low < least:
         raise MammoError("augmentation_wrong", f"{name} runs from {low:g}, below {least:g}")
+    if max(abs(low), abs(high)) > most:
+        raise MammoError("augmentation_wrong", f"{name} runs from {low:g} to {high:g}, beyond {most:g}")
 
 
 def applied(

@@ -86,6 +86,14 @@ class PlanMaker(Protocol):
 
 
 Sampling = Annotated[PlanMaker, SAMPLINGS]
+MOST_PIXELS, MOST_CLASSES, MOST_PATCHES = 65_536, 10_000, 10_000
+MOST_SAMPLES = 10_000_000  # of an epoch
+
+
+def _check_samples(samples: int | None, draws: int = 1) -> None:
+    if (samples or 1) > MOST_SAMPLES or draws > MOST_PATCHES:
+        sentence = f"an epoch has at most {MOST_SAMPLES} samples, and an image {MOST_PATCHES} draws"
+        raise MammoError("recipe_wrong", sentence)
 
 
 @SAMPLINGS.register
@@ -154,6 +162,18 @@ class PatchSampling:
     def __post_init__(self) -> None:
         if not self.classes or min(self.classes.values()) < 1:
             raise MammoError("recipe_wrong", "classes of patches are numbered from 1 on; background is 0")
+        if max(self.classes.values()) > MOST_CLASSES:
+            raise MammoError("recipe_wrong", f"classes of patches are numbered up to {MOST_CLASSES}")
+        if not (min(self.rows, self.columns) >= 1 and max(self.rows, self.columns) <= MOST_PIXELS):
+            size = f"{self.rows}x{self.columns}"
+            raise MammoError("recipe_wrong", f"patches have 1 pixel or more each way, up to {MOST_PIXELS}, not {size}")
+        counts = (self.lesion_patches, self.background_patches)
+        if not (min(counts) >= 0 and max(counts) <= MOST_PATCHES):
+            raise MammoError(
+                "recipe_wrong", f"lesion_patches and background_patches are 0 or more, up to {MOST_PATCHES}"
+            )
+        if not 0 <= self.jitter <= 1000:
+            raise MammoError("recipe_wrong", f"jitter of patches is 0 or more, up to 1000, not {self.jitter:g}")
         if not 0 <= self.background_overlap <= 1:
             value = f"{self.background_overlap:g}"
             raise MammoError("recipe_wrong", f"background_overlap of patches lies between 0 and 1, not at {value}")
@@ -249,6 +269,7 @@ class ImagePatchSampling:
         numbers = (self.rows, self.columns, self.draws, self.pixels, self.mm, self.samples)
         if min(number for number in numbers if number is not None) <= 0:
             raise MammoError("recipe_wrong", "sizes, samples and draws of patches are above 0")
+        _check_samples(self.samples, self.draws)
         if self.breast_level is not None and not 0 <= self.breast_level < 1:
             raise MammoError("recipe_wrong", f"plan.breast_level is {self.breast_level:g}, not from 0 to below 1")
 

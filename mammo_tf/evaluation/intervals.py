@@ -17,6 +17,7 @@ from mammo_tf.errors import MammoError
 Statistic = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 METHODS = ("percentile", "bca")
 ROUNDING = 1e-12  # numbers no further apart are the same
+MOST_REPLICATES = 10_000_000  # more come to no end
 CHUNK = 64  # resamples that are held at once
 
 
@@ -66,8 +67,9 @@ class Resampling:
 
     def __post_init__(self) -> None:
         _check_method(self.method)
-        if self.replicates < 1:
-            raise MammoError("replicates_wrong", f"{self.replicates} resamples make no interval", "Take 1000 or more")
+        if not 1 <= self.replicates <= MOST_REPLICATES:
+            remedy = f"Take 1000 or more, up to {MOST_REPLICATES}"
+            raise MammoError("replicates_wrong", f"{self.replicates} resamples make no interval", remedy)
 
     def words(self, patients: NDArray[Any]) -> str:
         """For the reader of a number."""

@@ -5,6 +5,7 @@ Layers are named, ordered and counted as in `tests/golden/end2end/models_1152x89
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -13,13 +14,31 @@ from keras import layers
 
 from mammo_tf.errors import MammoError
 from mammo_tf.models.backbones import BACKBONES, RESIDUAL_BACKBONES, resnet50_blocks, scaled
-from mammo_tf.models.networks import NETWORKS, Shape, described, description_of
+from mammo_tf.models.networks import MOST, NETWORKS, Shape, described, description_of
 from mammo_tf.models.replacements import Replacement, kept, with_replacements
 from mammo_tf.models.residual import ResidualBlock
 from mammo_tf.models.tops import TOPS
 
 BODY = "model_1"
 SMOKE_WIDTH = 1 / 32
+WIDEST = 16
+
+
+def _check_numbers(kind: str, width: float, dropout: float, weight_decay: float, classes: int = 1) -> None:
+    """Refuses numbers that no network can be built with.
+
+    Raises:
+        MammoError: `network_wrong`.
+    """
+    rules = (
+        (0 < width <= WIDEST, f"width is above 0, up to {WIDEST}, not {width:g}"),
+        (0 <= dropout < 1, f"dropout lies from 0 to below 1, not at {dropout:g}"),
+        (0 <= weight_decay < math.inf, f"weight_decay is 0 or more, not {weight_decay:g}"),
+        (1 <= classes <= MOST, f"classes is 1 or more, up to {MOST}, not {classes}"),
+    )
+    for right, rule in rules:
+        if not right:
+            raise MammoError("network_wrong", f"{kind}: {rule}")
 
 
 @NETWORKS.register
@@ -43,6 +62,9 @@ class End2End:
     dropout: float = 0.0
     weight_decay: float = 0.001
     replaced: tuple[Replacement, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_numbers(self.kind, self.width, self.dropout, self.weight_decay)
 
     def build(self, shape: Shape) -> keras.Model:
         """The network, its weights drawn again; errors as `end2end` and `with_replacements`."""
@@ -99,6 +121,9 @@ class PatchClassifier:
     weight_decay: float = 0.0
     replaced: tuple[Replacement, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_numbers(self.kind, self.width, self.dropout, self.weight_decay, self.classes)
+
     def build(self, shape: Shape) -> keras.Model:
         """The network, its weights drawn again; errors as `patch_classifier` and `with_replacements`."""
         plain = patch_classifier(self.backbone, shape, self.classes, self.width, self.dropout, self.weight_decay)
@@ -145,10 +170,11 @@ def end2end(
         parameters for VGG16 "512x1", 29,710,146 with the residual top, 40,942,466 for ResNet50 with the residual top.
 
     Raises:
-        MammoError: `backbone_unknown`, `top_unknown`, `size_too_small`.
+        MammoError: `backbone_unknown`, `top_unknown`, `size_too_small`, `network_wrong`.
     """
+    description = End2End(backbone, top, width, dropout, weight_decay)
     model = _classifier(body(backbone, input_shape[2], width), top, input_shape, width, dropout, weight_decay)
-    return described(model, End2End(backbone, top, width, dropout, weight_decay))
+    return described(model, description)
 
 
 def end2end_from_patch(
@@ -183,6 +209,7 @@ def patch_classifier(
     has 14,717,253 parameters, ResNet50 23,597,957.
     """
     _check_backbone(backbone)
+    description = PatchClassifier(backbone, classes, width, dropout, weight_decay)
     inputs = keras.Input(input_shape, name="input_1")
     tensor = _run_backbone(backbone, inputs, width)
     tensor = layers.GlobalAveragePooling2D(name="global_average_pooling2d_1")(tensor)
@@ -192,7 +219,7 @@ def patch_classifier(
         kernel_regularizer=keras.regularizers.L2(weight_decay), dtype=_output_dtype(), name="dense_1",
     )(tensor)  # fmt: skip
     model = keras.Model(inputs, tensor, name="patch_classifier")
-    return described(model, PatchClassifier(backbone, classes, width, dropout, weight_decay))
+    return described(model, description)
 
 
 def body(backbone: str, channels: int = 3, width: float = 1.0) -> keras.Model:

@@ -87,7 +87,8 @@ def read_legacy(path: str | Path) -> LegacyImport:
         raise MammoError("file_missing", f"{path} is not there")
     if zipfile.is_zipfile(path):
         sentence = f"{path} is a Keras 3 file (.keras) already"
-        raise MammoError("not_a_legacy_file", sentence, "Give it to mammo-tf run --start as it is")
+        named = "as it is" if path.suffix == ".keras" else "under a name that ends in .keras"
+        raise MammoError("not_a_legacy_file", sentence, f"Give it to mammo-tf run --start {named}")
     try:
         with h5py.File(path, "r") as file:
             if "model_weights" not in file or "model_config" not in file.attrs:

@@ -16,6 +16,7 @@ from mammo_tf.fields import Kinds
 Shape = tuple[int | None, int | None, int]
 ATTRIBUTE = "network_description"
 NETWORKS = Kinds()
+MOST = 10_000  # filters, blocks, branches, classes: more come to no end
 
 
 class Description(Protocol):

@@ -8,6 +8,7 @@ from typing import Any
 from keras import layers
 
 from mammo_tf.errors import MammoError
+from mammo_tf.models.networks import MOST
 from mammo_tf.models.normalization import EPSILON, MOMENTUM, MultiBatchNormalization, MultiLayerNormalization
 
 NORMS = ("none", "batch", "layer", "instance")
@@ -27,8 +28,8 @@ def check_norm(kind: str, norm: str, branches: int = 1, own_statistics: bool = F
     """
     if norm not in NORMS:
         raise MammoError("network_wrong", f"the norm of a {kind} is one of {', '.join(NORMS)}, not {norm!r}")
-    if branches < 1:
-        raise MammoError("network_wrong", f"a {kind} has one branch or more, not {branches}")
+    if not 1 <= branches <= MOST:
+        raise MammoError("network_wrong", f"a {kind} has one branch or more, up to {MOST}, not {branches}")
     if branches > 1 and norm not in APART:
         sentence = f"a {kind} with norm {norm!r} has nothing that could keep {branches} branches apart"
         raise MammoError("network_wrong", sentence, f"Take one branch, or the norm {' or '.join(APART)}")

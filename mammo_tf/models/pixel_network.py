@@ -9,7 +9,7 @@ from keras import layers
 
 from mammo_tf.errors import MammoError
 from mammo_tf.models.branch_network import PictureMean
-from mammo_tf.models.networks import Description, Shape, described
+from mammo_tf.models.networks import MOST, Description, Shape, described
 from mammo_tf.models.norms import Normalise, normaliser
 
 PROBABILITIES, LOGITS = "probabilities", "logits"  # what a network ends in
@@ -87,11 +87,11 @@ def finish(entry: Entry, output: Any, description: Description) -> keras.Model:
 
 
 def check_counts(kind: str, **counts: int) -> None:
-    """Refuses a number below 1.
+    """Refuses a number below 1, or above any that a network has.
 
     Raises:
         MammoError: `network_wrong`.
     """
     for name, count in counts.items():
-        if count < 1:
-            raise MammoError("network_wrong", f"{name} of a {kind} is 1 or more, not {count}")
+        if not 1 <= count <= MOST:
+            raise MammoError("network_wrong", f"{name} of a {kind} is 1 or more, up to {MOST}, not {count}")

@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from mammo_tf.errors import MammoError
-from mammo_tf.models.networks import NETWORKS, Shape, described
+from mammo_tf.models.networks import MOST, NETWORKS, Shape, described
 from mammo_tf.models.residual import ResidualBlock
 
 EXPANSION = 4
@@ -44,8 +44,10 @@ class ResNetPatch:
         if not self.blocks or min(self.blocks) < 1:
             sentence = f"each stage of a resnet_patch has one block or more, not {tuple(self.blocks)}"
             raise MammoError("blocks_wrong", sentence)
-        if self.width < 1:
-            raise MammoError("width_wrong", f"a resnet_patch has one filter or more, not {self.width}")
+        if max(self.blocks) > MOST:
+            raise MammoError("blocks_wrong", f"each stage of a resnet_patch has at most {MOST} blocks")
+        if not 1 <= self.width <= MOST:
+            raise MammoError("width_wrong", f"a resnet_patch has one filter or more, up to {MOST}, not {self.width}")
         if not 0 <= self.weight_decay < math.inf:
             raise MammoError("decay_wrong", f"weight_decay of a resnet_patch is 0 or more, not {self.weight_decay:g}")
 

@@ -21,6 +21,7 @@ from mammo_tf.errors import MammoError
 from mammo_tf.models.branch_network import PictureMean
 from mammo_tf.models.networks import NETWORKS, Shape, described
 from mammo_tf.models.normalization import ELEMENT, REDUCTIONS, MultiLayerNormalization
+from mammo_tf.models.pixel_network import check_counts
 from mammo_tf.models.swin_layers import (
     AddPosition,
     DepthToSpace,
@@ -68,12 +69,14 @@ class SwinUnet:
                 sentence = f"the reduction {self.reduction!r} of a swin_unet belongs to several branches"
             raise MammoError("network_wrong", sentence)
         counts = (self.classes, self.patch_size, self.embed_dim, self.window, self.branches, *self.depths, *self.heads)
-        if min(counts) < 1:
-            raise MammoError("network_wrong", f"the numbers of a swin_unet are 1 or more: {self}")
+        for count in counts:
+            check_counts(self.kind, **{"every number": count})
         for stage, heads in enumerate(self.heads):
             if (self.embed_dim * 2**stage) % heads:
                 sentence = f"{heads} heads do not divide the {self.embed_dim * 2**stage} features of stage {stage + 1}"
                 raise MammoError("network_wrong", f"swin_unet: {sentence}")
+        if not 0 < self.mlp_ratio <= 100:
+            raise MammoError("network_wrong", f"mlp_ratio is above 0, up to 100, not {self.mlp_ratio:g}")
         if not 0 <= self.drop_path < 1:
             raise MammoError("network_wrong", f"drop_path lies from 0 to below 1, not at {self.drop_path:g}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from mammo_tf.evaluation.calibration import METHODS as CALIBRATIONS
 from mammo_tf.evaluation.intervals import METHODS
 from mammo_tf.evaluation.levels import AGGREGATES
 from mammo_tf.fields import from_json, to_json
+from mammo_tf.files import NAME_BYTES, is_folder_name
 from mammo_tf.imaging.histogram import RULES
 from mammo_tf.imaging.preprocessing import PRESETS
 from mammo_tf.models import End2End, Network
@@ -38,7 +38,14 @@ def _counted(branches: int) -> str:
     return "one branch" if branches == 1 else f"{branches} branches"
 
 
+MOST_IMAGES = 65_536  # in a batch, and batches of an update
+LAST_SEED = 2**31 - 1
+FARTHEST = 1e6  # of grey levels in front of a network
 WHITE_LEVEL = 255.0  # white in front of a network, where a recipe says nothing else
+
+
+def _is_level(value: str | float) -> bool:
+    return not isinstance(value, str) and abs(value) <= FARTHEST
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,8 @@ class Preparation:
     accept_copies: bool = False
 
     def __post_init__(self) -> None:
-        _check(0 < self.white < math.inf, f"preparation.white is above 0, not {self.white:g}")
+        white = f"preparation.white is from {1 / FARTHEST:g} to {FARTHEST:g}, not {self.white:g}"
+        _check(1 / FARTHEST <= self.white <= FARTHEST, white)
         same = self.preset != FROM_START or self.white == WHITE_LEVEL
         _check(same, "preparation.white is that of the start model where preparation.preset is 'start'")
         thick = self.slab_slices is not None or self.slab_mm is not None
@@ -114,8 +122,8 @@ class Preparation:
         presets = (*PRESETS, FROM_START)
         _check(self.preset in presets, f"preparation.preset is one of {', '.join(presets)}")
         _check(
-            not isinstance(self.mean, str) or self.mean in (FROM_START, FROM_TRAINING),
-            f"preparation.mean is a number, {FROM_TRAINING} or {FROM_START}",
+            self.mean in (FROM_START, FROM_TRAINING) or _is_level(self.mean),
+            f"preparation.mean is a number up to {FARTHEST:g}, {FROM_TRAINING} or {FROM_START}",
         )
         _check(
             (self.rows is None) == (self.columns is None), "preparation.rows and preparation.columns are given together"
@@ -148,11 +156,11 @@ class Training:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check(self.batch_size >= 1, "training.batch_size is 1 or more")
-        _check(self.seed >= 0, "training.seed is 0 or more")
+        _check(1 <= self.batch_size <= MOST_IMAGES, f"training.batch_size is 1 or more, up to {MOST_IMAGES}")
+        _check(0 <= self.seed <= LAST_SEED, f"training.seed is 0 or more, up to {LAST_SEED}")
         _check(self.class_balance in BALANCES, f"training.class_balance is one of {', '.join(BALANCES)}")
         _check(self.precision in PRECISIONS, f"training.precision is one of {', '.join(PRECISIONS)}")
-        _check(self.accumulate >= 1, "training.accumulate is 1 or more")
+        _check(1 <= self.accumulate <= MOST_IMAGES, f"training.accumulate is 1 or more, up to {MOST_IMAGES}")
 
     @property
     def computation(self) -> Computation:
@@ -180,7 +188,8 @@ class Phase:
 
     def __post_init__(self) -> None:
         _check(bool(self.stages), "a phase has a stage")
-        _check(self.batch_size is None or self.batch_size >= 1, "a phase's batch_size is 1 or more")
+        size = self.batch_size
+        _check(size is None or 1 <= size <= MOST_IMAGES, f"a phase's batch_size is 1 or more, up to {MOST_IMAGES}")
         classes = getattr(self.network, "classes", None)
         if self.plan.class_count is not None and classes is not None:
             _check(
@@ -221,9 +230,11 @@ class Evaluation:
     plan: Sampling | None = None
 
     def __post_init__(self) -> None:
+        _check(self.mean is None or _is_level(self.mean), f"evaluation.mean is a number up to {FARTHEST:g}")
         calibrations = ("", *CALIBRATIONS)
         _check(self.calibration in calibrations, f"calibrations are {', '.join(CALIBRATIONS)}, or empty")
         _check(self.interval in METHODS, f"intervals are {', '.join(METHODS)}")
+        _ = self.resampling  # refuses what is wrong with it before anything is trained
         aggregates = set(self.aggregates.values())
         _check(aggregates <= set(AGGREGATES), f"aggregates are {', '.join(AGGREGATES)}")
 
@@ -266,6 +277,7 @@ class Recipe:
     needs_start: bool = False
 
     def __post_init__(self) -> None:
+        _check(is_folder_name(self.name), f"name is that of a folder, of at most {NAME_BYTES} bytes, not {self.name!r}")
         names = [stage.name for stage in self.stages]
         _check(len(set(names)) == len(names), f"stages have different names, not {', '.join(names)}")
         _check(

@@ -37,7 +37,7 @@ class RecipeFile:
         except MammoError:
             raise
         except (Exception, SystemExit) as error:  # a recipe is the user's own code, and may raise anything
-            raise MammoError("not_a_recipe", f"{self.path} cannot be run as a recipe: {error}") from error
+            raise MammoError("not_a_recipe", f"{self.path} cannot be run as a recipe: {_told(error)}") from error
         self.functions = {
             name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == MODULE
         }
@@ -62,7 +62,12 @@ class RecipeFile:
         except MammoError:
             raise
         except (Exception, SystemExit) as error:  # as above
-            raise MammoError("not_a_recipe", f"{self.path}: {name} fails: {error}") from error
+            raise MammoError("not_a_recipe", f"{self.path}: {name} fails: {_told(error)}") from error
         if not isinstance(made, kind):
             raise MammoError("not_a_recipe", f"{self.path}: {name} gives no {kind.__name__}")
         return made
+
+
+def _told(error: BaseException) -> str:
+    """What an exception says, or its name where it says nothing."""
+    return str(error) or type(error).__name__

@@ -90,9 +90,11 @@ def run_examples(folder: Path) -> tuple[Example, ...]:
 
 def run_facts(folder: Path) -> dict[str, str]:
     """What was run, where, and with what."""
-    recipe, found = check_format(folder / RUN.file), read_json(folder / ENVIRONMENT)
-    card = read_card(folder / RUN_MODEL) if (folder / RUN_MODEL).is_file() else ModelCard()
+    recipe = check_format(folder / RUN.file)
+    with as_written(folder / RUN_MODEL):
+        card = read_card(folder / RUN_MODEL) if (folder / RUN_MODEL).is_file() else ModelCard()
     with as_written(folder / ENVIRONMENT):
+        found = read_json(folder / ENVIRONMENT)
         threads = found.get("threads")  # folders of earlier versions do not tell
         facts = {
             "command": found["command"],

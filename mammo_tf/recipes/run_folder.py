@@ -49,9 +49,18 @@ def claim(folder: Path, recipe: Recipe, asked: dict[str, str], overwrite: bool =
         check_format(folder / RUN.file)
     make_room, begin_anew = partial(_make_room, folder, overwrite), partial(_begin_anew, folder, overwrite)
     with claims.claim(folder, RUN, wanted, make_room=make_room, begin_anew=begin_anew) as again:
-        if not (again and (folder / ENVIRONMENT).is_file()):
+        if not (again and _is_told(folder / ENVIRONMENT)):
             write_json(folder / ENVIRONMENT, environment())
         yield
+
+
+def _is_told(path: Path) -> bool:
+    """Whether a file of JSON is there and can be read."""
+    try:
+        read_json(path)
+    except MammoError:
+        return False
+    return True
 
 
 def _as_written(path: Path, recipe: Recipe) -> Any:
@@ -87,10 +96,13 @@ def as_written(path: Path) -> Iterator[None]:
     """Tells a file of a run that cannot be made sense of in a line, while the body reads it.
 
     Raises:
-        MammoError: `run_damaged`.
+        MammoError: `run_damaged`; what the body raises, with a remedy.
     """
     try:
         yield
+    except MammoError as error:
+        remedy = error.remedy or "Run mammo-tf run again, which writes it anew"
+        raise MammoError(error.code, error.sentence, remedy) from error
     except DAMAGED as error:
         sentence = f"{path} is not what a run wrote ({error!r})"
         raise MammoError("run_damaged", sentence, "Remove it and run mammo-tf run again") from error

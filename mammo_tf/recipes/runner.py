@@ -20,7 +20,7 @@ from mammo_tf.recipes.proof import known_patients
 from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.results import RunResult, Trained
 from mammo_tf.recipes.run_folder import claim
-from mammo_tf.recipes.scores import measured, trained_card
+from mammo_tf.recipes.scores import EVALUATED, measured, trained_card
 from mammo_tf.recipes.start import check_channels, check_start, load_start
 from mammo_tf.recipes.together import agreed, check_records, check_together
 from mammo_tf.recipes.trainer import Trainer, cases_of
@@ -197,6 +197,9 @@ def _trained(
     steps = network_input(recipe, records, origin, geometry)
     if origin is not None:
         check_channels(origin, steps)
+    if recipe.phases and recipe.evaluation.plan is not None:
+        for split in EVALUATED:  # a plan that the pictures do not allow is refused before anything is trained
+            recipe.scoring.scoring_plan(records, cases_of(records, recipe, split))
     for remark in filter(None, (left_unmatched(origin, steps), other_machines(recipe, records))):
         say(remark)
     say(f"{len(records)} images of {records.size[0]}x{records.size[1]} pixels, {_counts(records, recipe)}")

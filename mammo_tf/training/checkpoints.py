@@ -60,14 +60,15 @@ class BestWeights(keras.callbacks.Callback):
             model.set_weights([arrays[str(number)] for number in range(len(arrays))])
 
 
-def check_finite(weights: Iterable[np.ndarray], when: str) -> None:
+def check_finite(
+    weights: Iterable[np.ndarray], when: str, remedy: str = "Lower the learning rate, or train in float32"
+) -> None:
     """Refuses weights that are not finite: a network with one gives nothing, or not-a-number, for ever.
 
     Raises:
         MammoError: `weights_not_finite`.
     """
     if not all(np.isfinite(array).all() for array in weights if array.dtype.kind == "f"):
-        remedy = "Lower the learning rate, or train in float32"
         raise MammoError("weights_not_finite", f"weights are not finite {when}", remedy)
 
 

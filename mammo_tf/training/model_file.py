@@ -16,13 +16,14 @@ from mammo_tf.evaluation import Calibration
 from mammo_tf.files import DAMAGED, atomic_path
 from mammo_tf.imaging.preprocessing import Preprocessing
 from mammo_tf.json_text import parsed_json
-from mammo_tf.models import described, description_of
+from mammo_tf.models import described, description_of, weights_digest
 from mammo_tf.training.checkpoints import check_finite
 from mammo_tf.training.model_card import CardCalibration, ModelCard, Threshold
 from mammo_tf.training.tasks import Classification
 from mammo_tf.training.training_domain import TrainingDomain
 
 ENTRY = "mammo_tf.json"
+AGAIN = "Copy it again from where it was made, or name another"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def load_model(path: str | Path) -> ModelFile:
     """Reads a `.keras` file, ours or anyone's; no code in it is run.
 
     Raises:
-        MammoError: `file_missing`, `not_a_model`; those of `ModelCard.from_json`.
+        MammoError: `file_missing`, `not_a_model`, `weights_not_finite`; those of `ModelCard.from_json`.
     """
     path = Path(path)
     if not path.is_file():
@@ -79,12 +80,17 @@ def load_model(path: str | Path) -> ModelFile:
         raise MammoError(
             "not_a_model", f"{path} is not a .keras file", "Convert a Keras 2 .h5 file with mammo-tf import-legacy"
         )
+    if not zipfile.is_zipfile(path):
+        raise MammoError("not_a_model", f"{path} is no .keras file, or only a part of one", AGAIN)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         card = read_card(path)
     except DAMAGED as error:
         first = str(error).strip().splitlines()
-        raise MammoError("not_a_model", f"{path} cannot be loaded: {first[0] if first else error!r}") from error
+        raise MammoError("not_a_model", f"{path} cannot be loaded: {first[0] if first else error!r}", AGAIN) from error
+    check_finite(model.get_weights(), f"in {path}", AGAIN)
+    if card.weights and card.weights != weights_digest(model):
+        raise MammoError("not_a_model", f"{path} holds other weights than those that its card tells of", AGAIN)
     return ModelFile(described(model, card.network), card)
 
 
@@ -101,7 +107,7 @@ def read_card(path: str | Path) -> ModelCard:
     except MammoError as error:
         raise MammoError(error.code, f"{path}: {error.sentence}", error.remedy) from error
     except DAMAGED as error:
-        raise MammoError("not_a_model", f"{path} cannot be read: {error}") from error
+        raise MammoError("not_a_model", f"{path} cannot be read: {error}", AGAIN) from error
 
 
 def is_whole(path: Path) -> bool:

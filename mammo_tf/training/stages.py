@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from mammo_tf.errors import MammoError
+from mammo_tf.files import NAME_BYTES, is_folder_name
 from mammo_tf.models.groups import set_trainable
 from mammo_tf.models.rebuild import rebuild
 from mammo_tf.training.computation import Computation
@@ -24,6 +25,8 @@ OPTIMIZERS = {
 COUPLED = {"adam": CoupledAdam, "nadam": CoupledNadam, "sgd": CoupledSGD, "lamb": CoupledLamb}
 DECAYS = ("l2", "decoupled", "coupled")
 STATISTICS = ("epoch", "last_batch")
+MOST_EPOCHS = 1_000_000
+LEAST, MOST = 1e-37, 1e37  # of numbers that float32 keeps apart from 0 and from infinity
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,14 @@ class Stage:
 
     def __post_init__(self) -> None:
         rules = (
+            (is_folder_name(self.name), f"name is that of a folder, of at most {NAME_BYTES} bytes"),
             (self.rate > 0, "rate is above 0"),
-            (self.epochs >= 1, "epochs is 1 or more"),
+            (
+                all(map(_computable, (self.rate, self.weight_decay, self.clip_norm))),
+                f"rate, weight_decay and clip_norm are from {LEAST:g} to {MOST:g}",
+            ),
+            (self.rate_floor >= 0, "rate_floor is 0 or more"),
+            (1 <= self.epochs <= MOST_EPOCHS, f"epochs is 1 or more, up to {MOST_EPOCHS}"),
             (self.weight_decay is None or self.weight_decay >= 0, "weight_decay is 0 or more"),
             (self.dropout is None or 0 <= self.dropout < 1, "dropout lies from 0 to below 1"),
             (self.decay in DECAYS, f"decay is one of {', '.join(DECAYS)}"),
@@ -110,6 +119,11 @@ class Stage:
     def kept(self) -> str:
         """The figure that decides which epoch's weights are kept."""
         return self.keep or self.monitor
+
+
+def _computable(number: float | None) -> bool:
+    """Whether a network can compute with a number that is not 0."""
+    return not number or LEAST <= number <= MOST
 
 
 def prepare_stage(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mammo_tf.data import Patches, patch_sheets
 from mammo_tf.data.augmentation import NO_AUGMENTATION
 from mammo_tf.data.patches import Lesion, Sheet
-from mammo_tf.data.sampling import Cases, PatchSampling
+from mammo_tf.data.sampling import Cases, ImagePatchSampling, PatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.records import Records, open_records, prepare
@@ -95,5 +95,17 @@ def test_pictures_without_room_for_background_are_told(listed: Records) -> None:
     sampling = PatchSampling(CLASSES, 72, 72)
     with pytest.raises(MammoError, match="no picture of split train has room for background of 72x72 pixels"):
         sampling.plans(listed, cases, NO_AUGMENTATION, False, 0)
+    for wrong, words in (
+        ({"rows": 0}, "patches have 1 pixel or more each way, up to 65536, not 0x224"),
+        ({"lesion_patches": 10**12}, "0 or more, up to 10000"),
+        ({"background_patches": -1}, "0 or more, up to 10000"),
+        ({"jitter": -1.0}, "jitter of patches is 0 or more, up to 1000, not -1"),
+        ({"classes": {"malignant": 10**12}}, "numbered up to 10000"),
+    ):
+        with pytest.raises(MammoError, match=words):
+            PatchSampling(**wrong)
+    for count in ({"samples": 10**12}, {"draws": 10**12}):
+        with pytest.raises(MammoError, match="an epoch has at most 10000000 samples"):
+            ImagePatchSampling(**count)
     with pytest.raises(MammoError, match="background_overlap of patches lies between 0 and 1, not at 2"):
         PatchSampling(background_overlap=2)

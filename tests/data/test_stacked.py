@@ -16,6 +16,8 @@ from mammo_tf.data import (
     big_aug,
     inference_stream,
 )
+from mammo_tf.data.band_gains import BandGains
+from mammo_tf.data.intensity_changes import Gamma
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import convert, to_json
 from mammo_tf.imaging.stacking import blurred, sharpened
@@ -107,9 +109,19 @@ def test_a_recipe_can_hold_it() -> None:
         (lambda: StackedTransformations(noise=(-0.1, 1.0)), "noise runs from -0.1, below 0"),
         (lambda: StackedTransformations(contrast=(0.5, float("nan"))), "contrast runs from 0.5 to nan"),
         (lambda: StackedTransformations(probability=1.5), "probability is 1.5"),
+        (lambda: StackedTransformations(blur=(0.0, 1e9)), "blur runs from 0 to 1e.09, beyond 1000"),
+        (lambda: Deformation(smoothing=(1e300, 1e300)), "smoothing runs from 1e.300 to 1e.300, beyond 1000"),
+        (lambda: Deformation(scale=(1e-320, 1.0)), "and it is above 0, 0.01 or more"),
+        (lambda: Gamma(1e300), "the spread of gamma is 1e.300, not above 0, up to 1000"),
+        (lambda: BandGains(1e300), "the spread of band_gains is 1e.300"),
         (lambda: Deformation(scale=(0.0, 1.0)), "scale runs from 0, and it is above 0"),
         (lambda: Deformation(rotation=-5.0), "rotation runs from 5 to -5"),
         (lambda: Deformation(probability=-0.1), "probability is -0.1"),
+        (lambda: Augmentation(rotation=-1.0), "rotation is -1, not from 0 to 360"),
+        (lambda: Augmentation(shift=5.0), "shift is 5, not from 0 to 1"),
+        (lambda: Augmentation(zoom=1.0), "zoom is 1, not from 0 to 0.99"),
+        (lambda: Augmentation(shear=float("nan")), "shear is nan"),
+        (lambda: Augmentation(shift_pixels=1e300), "shift_pixels is 1e\\+300"),
         (lambda: replace(big_aug(), intensity=(StackedTransformations(),) * 2), "draw a column of the same name"),
     ],
 )

@@ -146,7 +146,7 @@ def test_wrong_arguments_are_told() -> None:
     for blocks in ((), (2, 0, 1)):
         with pytest.raises(MammoError, match="one block or more"):
             resnet_patch(blocks=blocks)
-    with pytest.raises(MammoError, match="one filter or more, not 0"):
+    with pytest.raises(MammoError, match="one filter or more, up to 10000, not 0"):
         resnet_patch(width=0)
     for decay in (-1e-4, float("nan")):
         with pytest.raises(MammoError, match="weight_decay of a resnet_patch is 0 or more"):

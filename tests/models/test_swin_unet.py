@@ -295,8 +295,8 @@ def test_wrong_descriptions() -> None:
         with pytest.raises(MammoError, match=words) as raised:
             SwinUnet(reduction=wrong)
         assert raised.value.code == "network_wrong"
-    for wrong in ({"heads": (5, 6, 12, 24)}, {"depths": (0, 1, 1, 1)}, {"drop_path": 1.0}):
-        with pytest.raises(MammoError, match="heads|1 or more|drop_path"):
+    for wrong in ({"heads": (5, 6, 12, 24)}, {"depths": (0, 1, 1, 1)}, {"drop_path": 1.0}, {"mlp_ratio": 0.0}):
+        with pytest.raises(MammoError, match="heads|1 or more|drop_path|mlp_ratio"):
             SwinUnet(**wrong)
     with pytest.raises(MammoError, match="starts from nothing|takes nothing"):
         SwinUnet().grow(keras.Sequential(name="other"), (64, 64, 1))

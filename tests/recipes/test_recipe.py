@@ -117,7 +117,10 @@ def test_white_is_a_field(preset: str) -> None:
     assert plain.geometry_steps == unit.geometry_steps
     own = set_field(set_field(recipe, "preparation.white", "1"), "preparation.auto_levels", "true")
     assert geometry_of(own, None, None).intensity_steps[0] == MaximumScale(1.0)
-    for preparation, words in (({"white": 0.0}, "above 0, not 0"), ({"white": 1.0, "preset": "start"}, "start model")):
+    for preparation, words in (
+        ({"white": 0.0}, "from 1e-06 to 1e.06, not 0"),
+        ({"white": 1.0, "preset": "start"}, "start model"),
+    ):
         with pytest.raises(MammoError, match=words):
             Preparation(**preparation)  # type: ignore[arg-type]
 
@@ -179,6 +182,24 @@ def test_fields_that_belong_together_are_checked_together() -> None:
         ("task.kind", "clasification", "Did you mean classification"),
         ("phases.0.stages.stage_1.monitor", "val_dice", "a classification gives val_loss, val_auc"),
         ("phases.0.stages.stage_1.epochs", "2.5", "not a whole number"),
+        ("phases.0.stages.stage_1.name", "../../other", "name is that of a folder"),
+        ("phases.0.stages.stage_1.rate", "1e-320", "rate, weight_decay and clip_norm are from 1e-37 to 1e"),
+        ("phases.0.stages.stage_1.weight_decay", "1e39", "are from 1e-37 to"),
+        ("phases.0.stages.stage_1.clip_norm", "1e300", "are from 1e-37 to"),
+        ("phases.0.stages.stage_1.rate_floor", "-1", "rate_floor is 0 or more"),
+        ("name", "a/b", "name is that of a folder, of at most 100 bytes, not 'a/b'"),
+        ("phases.0.stages.stage_1.epochs", "99999999999", "epochs is 1 or more, up to 1000000"),
+        ("phases.0.batch_size", "99999999999999999999", "batch_size is 1 or more, up to 65536"),
+        ("training.batch_size", "2147483648", "training.batch_size is 1 or more, up to 65536"),
+        ("training.accumulate", "2147483648", "training.accumulate is 1 or more, up to 65536"),
+        ("training.seed", "4294967296", "training.seed is 0 or more, up to 2147483647"),
+        ("preparation.mean", "1e300", "preparation.mean is a number up to"),
+        ("evaluation.mean", "-1e300", "evaluation.mean is a number up to"),
+        ("network.dropout", "1", "end2end: dropout lies from 0 to below 1, not at 1"),
+        ("network.weight_decay", "-1", "end2end: weight_decay is 0 or more, not -1"),
+        ("network.width", "1e300", "end2end: width is above 0, up to 16, not 1e.300"),
+        ("evaluation.replicates", "0", "0 resamples make no interval"),
+        ("evaluation.replicates", "99999999999", "Take 1000 or more, up to 10000000"),
     ],
 )
 def test_a_wrong_field_is_told(path: str, text: str, message: str) -> None:
@@ -198,6 +219,9 @@ def test_recipe_files_that_are_none(tmp_path: Path) -> None:
         load_recipe(path)
     with pytest.raises(MammoError, match="has no variant 'as-run'. It has recipe"):
         load_recipe(path, "as-run")
+    path.write_text("def recipe():\n    assert False\n")
+    with pytest.raises(MammoError, match="recipe fails: AssertionError"):
+        load_recipe(path)
     for text in ("import sys\nsys.exit(0)\n", "def recipe():\n    exit('no')\n"):
         path.write_text(text)
         with pytest.raises(MammoError) as caught:
@@ -215,6 +239,21 @@ def test_a_recipe_file_has_dataclasses_of_its_own(tmp_path: Path) -> None:
         "def recipe():\n    return replace(whole_image.recipe(), name=f'mine_{Mine().epochs}')\n"
     )
     assert load_recipe(tmp_path / "own.py").name == "mine_7"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", " a", "a\nb", "a\0", "\ud800", "\u00fc" * 51])
+def test_names_that_no_folder_can_have(name: str) -> None:
+    for made in (lambda: Stage(name, ("all",), 1e-3, 1), lambda: Recipe(name, "")):
+        with pytest.raises(MammoError, match="name is that of a folder"):
+            made()
+
+
+def test_stages_that_are_named_by_digits() -> None:
+    """A name counts before a number, and may be given one."""
+    stages = tuple(Stage(name, ("all",), 1e-3, 1) for name in ("1", "0"))
+    recipe = Recipe("x", "", phases=(Phase(stages),))
+    assert [stage.epochs for stage in set_field(recipe, recipe.path("stages.1.epochs"), "7").stages] == [7, 1]
+    assert set_field(recipe, recipe.path("stages.0.name"), "12").stages[1].name == "12"
 
 
 def test_stages_have_names_of_their_own() -> None:

@@ -39,6 +39,19 @@ def test_a_run_without_its_recipe(content: str | None, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment.json", "prepared", "recipe.json"]
 
 
+@pytest.mark.parametrize("content", [None, "", '{"packages": '])
+def test_a_lost_environment_is_told_again(content: str | None, tmp_path: Path) -> None:
+    """Else every later run would be measured, and end without a report."""
+    place = tmp_path / "environment.json"
+    with claim(tmp_path, RECIPE, {}):
+        (tmp_path / "checkpoints").mkdir()
+    place.unlink()
+    if content is not None:
+        place.write_text(content)
+    with claim(tmp_path, RECIPE, {}):
+        assert "packages" in read_json(place)
+
+
 def test_a_recipe_that_has_gained_a_field_is_the_same_recipe(tmp_path: Path) -> None:
     """Written before the field was there, the folder goes on as long as the field has its default."""
     recipe = replace(RECIPE, task=Segmentation())

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammo_tf.data import Augmentation, PatchSampling
+from mammo_tf.data import Augmentation, ImagePatchSampling, PatchSampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import auc, read_metrics, read_predictions
 from mammo_tf.fields import set_fields
@@ -297,6 +297,10 @@ def test_phases_that_do_not_fit_are_told_before_they_are_trained(records: Record
     wrong = replace(BASELINE, phases=(Phase((stage,), PatchSampling({"malignant": 2}, 128, 128)),))
     with pytest.raises(MammoError, match="gives 2; its plan has 3 classes"):
         run(wrong, tmp_path / "run", records.folder)
+    scored = replace(BASELINE, evaluation=replace(BASELINE.evaluation, plan=ImagePatchSampling(pixels=1024)))
+    with pytest.raises(MammoError, match="does not fit into the image"):
+        run(scored, tmp_path / "run", records.folder)
+    assert not (tmp_path / "run" / "log.csv").exists()
     assert not (tmp_path / "run" / "model.keras").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,5 +110,21 @@ def test_bad_cards_are_told(tmp_path: Path) -> None:
         with pytest.raises(MammoError, match=message):
             ModelCard.from_json(wrong)
     shutil.copy(Path(__file__), tmp_path / "text.keras")
-    with pytest.raises(MammoError, match="cannot be loaded"):
+    with pytest.raises(MammoError, match="is no .keras file, or only a part of one. Copy it again"):
         load_model(tmp_path / "text.keras")
+
+
+def test_a_card_of_other_weights_and_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    """Their scores would look like any others."""
+    path, other = tmp_path / "own.keras", tmp_path / "other.keras"
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    save_model(path, model)
+    entry = zipfile.ZipFile(path).read("mammo_tf.json")
+    for value, words in ((1.0, "holds other weights than those that its card tells of"), (np.nan, "not finite in")):
+        model.set_weights([np.full_like(weight, value) for weight in model.get_weights()])
+        model.save(other)
+        with zipfile.ZipFile(other, "a") as archive:
+            archive.writestr("mammo_tf.json", entry)
+        with pytest.raises(MammoError, match=words):
+            load_model(other)
+    assert load_model(path).card.weights
