@@ -134,7 +134,7 @@ def test_names_of_normalisations() -> None:
         ("group", 1, False, "is one of none, batch, layer, instance, not 'group'"),
         ("instance", 2, False, "nothing that could keep 2 branches apart"),
         ("none", 3, False, "nothing that could keep 3 branches apart"),
-        ("batch", 0, False, "one branch or more, not 0"),
+        ("batch", 0, False, "one branch or more, up to 10000, not 0"),
         ("layer", 2, True, "belong to the norm 'batch' with several branches"),
         ("batch", 1, True, "belong to the norm 'batch' with several branches"),
     ],

@@ -50,7 +50,7 @@ BOTH = (TABLE_6, OWN)
 def test_the_configurations_are_those_of_their_pages(number: int) -> None:
     """Table 6 stands in two places: the page to read, and the experiment that needs it in the package."""
     page, ours = load_recipe(PAGES[number]), configuration(number, TABLE_6, COLLECTIONS)
-    assert replace(page, name="", about="") == replace(ours, name="", about="")
+    assert replace(page, name="same", about="") == replace(ours, name="same", about="")
 
 
 def test_as_run_is_its_page_but_for_the_cohorts_constants() -> None:
@@ -63,7 +63,7 @@ def test_as_run_is_its_page_but_for_the_cohorts_constants() -> None:
 def test_as_run_both_configurations_train_the_same_layers() -> None:
     """So one row stands for both."""
     one, two = (load_recipe(PAGES[number], "as-run") for number in (1, 2))
-    assert replace(one, name="", about="", phases=()) == replace(two, name="", about="", phases=())
+    assert replace(one, name="same", about="", phases=()) == replace(two, name="same", about="", phases=())
     assert one.stages[1] == two.stages[1]
     assert replace(one.stages[0], trainable=()) == replace(two.stages[0], trainable=())
     model = end2end("vgg16", "512x1", (128, 128, 3), 1 / 32)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammo_tf import files
+from mammo_tf import claims
 from mammo_tf.claims import LOCK
 from mammo_tf.cli.main import main
 from mammo_tf.errors import MammoError
@@ -291,7 +291,7 @@ def test_a_trial_that_another_process_works_at_is_left_to_it(
 def test_a_file_system_without_locks_is_told(
     whole, recipe, space: Space, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_take_lock", lambda *_: None)
+    monkeypatch.setattr(claims, "_take_lock", lambda *_: None)
     told: list[str] = []
     search_trials(recipe, space, SEARCH, whole[0].folder, records.folder, say=told.append)
     assert [line for line in told if "has no locks: one process at a time" in line]
