@@ -31,15 +31,13 @@ def asked_of(records: Any) -> Any:
     return StageStream(records, whole_images(records), BATCH, records.preprocessing)
 
 
-def feeder(folder: str, addresses: list[str], number: int) -> None:
+def feeder(folder: str, address: str) -> None:
     """A feeder's side."""
     from mammo_tf.data.feeding import Feeder
     from mammo_tf.records import open_records
 
-    one = Feeder(addresses, number)
-    one.offer(asked_of(open_records(folder)))
-    one.tell(ABOUT)
-    one.wait()
+    records = open_records(folder)
+    Feeder(address, ABOUT, lambda wish: asked_of(records)).wait()
 
 
 def stream_of(records: Any, addresses: tuple[str, ...]) -> Any:
@@ -68,11 +66,10 @@ def main() -> None:
     asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--rows", type=int, default=1152)
     asked.add_argument("--columns", type=int, default=896)
-    asked.add_argument("--feeder", nargs="+", help=argparse.SUPPRESS)
+    asked.add_argument("--feeder", nargs=2, help=argparse.SUPPRESS)
     options = asked.parse_args()
     if options.feeder:
-        folder, number, *addresses = options.feeder
-        feeder(folder, addresses, int(number))
+        feeder(*options.feeder)
         return
     with tempfile.TemporaryDirectory() as room:
         records = make_records(Path(room) / "films", options.images, (options.rows, options.columns))
@@ -81,8 +78,8 @@ def main() -> None:
         for count in (1, 2):
             addresses = tuple(f"127.0.0.1:{PORT + 10 * count + 2 * number}" for number in range(count))
             sides[f"{count} feeder{'s' * (count > 1)}"] = addresses
-            for number in range(count):
-                words = [__file__, "--feeder", str(records.folder), str(number), *addresses]
+            for address in addresses:
+                words = [__file__, "--feeder", str(records.folder), address]
                 processes.append(subprocess.Popen([sys.executable, *words]))
         try:
             firsts = [next(iter(stream_of(records, addresses)))["image"].numpy() for addresses in sides.values()]

@@ -75,17 +75,22 @@ def test_every_pod_of_the_set_is_a_feeder_of_the_list(feeding: dict[str, Any]) -
     feeders, name = feeding["StatefulSet"]["spec"], feeding["Service"]["metadata"]["name"]
     assert feeders["serviceName"] == name == feeding["StatefulSet"]["metadata"]["name"]
     (container,) = feeders["template"]["spec"]["containers"]
-    asked = _asked([word.replace("$(ORDINAL)", "1") for word in container["args"]])
-    check_addresses(asked.feeders)
-    assert asked.feeders == tuple(f"{name}-{number}.{name}:5050" for number in range(feeders["replicas"]))
+    (pod,) = container["env"]
+    assert (pod["name"], pod["valueFrom"]["fieldRef"]["fieldPath"]) == ("POD", "metadata.name")
+    found = [
+        _asked([word.replace("$(POD)", f"{name}-{number}") for word in container["args"]])
+        for number in range(feeders["replicas"])
+    ]
     ports = {5050, 5051}
     assert {one["containerPort"] for one in container["ports"]} == ports
     assert {one["port"] for one in feeding["Service"]["spec"]["ports"]} == ports
     (rule,) = feeding["NetworkPolicy"]["spec"]["ingress"]
     assert {one["port"] for one in rule["ports"]} == ports and rule["from"]
-    assert asked.data in [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert found[0].data in [mount["mountPath"] for mount in container["volumeMounts"]]
     comment = (FOLDER / "kubernetes_feeding.yaml").read_text(encoding="utf-8").split("#   mammo-tf ")[1].split("\n")[0]
-    assert _asked(comment.split()).feeders == asked.feeders
+    trainer = _asked(comment.split())
+    check_addresses(trainer.feeders)
+    assert trainer.feeders == tuple(one.address for one in found)
 
 
 def test_compose_starts_every_feeder_that_its_training_names() -> None:
@@ -93,10 +98,8 @@ def test_compose_starts_every_feeder_that_its_training_names() -> None:
     asked = {name: _asked(one["command"]) for name, one in services["services"].items()}
     trainer = asked.pop("trainer")
     check_addresses(trainer.feeders)
+    assert trainer.feeders == tuple(one.address for one in asked.values())
     assert [address.partition(":")[0] for address in trainer.feeders] == list(asked)
-    assert [one.feeder for one in asked.values()] == list(range(len(trainer.feeders)))
-    assert {(one.feeders, one.data, one.recipe) for one in asked.values()} == {
-        (trainer.feeders, trainer.data, trainer.recipe)
-    }
+    assert {(one.data, one.recipe) for one in asked.values()} == {(trainer.data, trainer.recipe)}
     assert services["networks"]["feeding"]["internal"]
     assert not any("ports" in one for one in services["services"].values())

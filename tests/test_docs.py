@@ -125,9 +125,9 @@ NOT_HERE = {
     "curl -s -d @request.json http://127.0.0.1:8501/v1/models/config2:predict": "run by tests/serving/test_deploy.py",
     "mammo-tf run end2end_baseline --data /data/prepared -o /runs/joint --workers-file workers.txt --worker 0": "on "
     "several machines: tests/training/test_cluster.py runs two on this one",
-    "mammo-tf feed end2end_baseline --data /data/prepared --feeders cpu1:5050,cpu2:5050 --feeder 0": "on several "
-    "machines: tests/training/test_cluster.py runs two on this one",
-    "mammo-tf feed end2end_baseline --data /data/prepared --feeders cpu1:5050,cpu2:5050 --feeder 1": "the same",
+    "mammo-tf feed end2end_baseline --data /data/prepared --address cpu1:5050": "on several machines: "
+    "tests/training/test_cluster.py runs two on this one",
+    "mammo-tf feed end2end_baseline --data /data/prepared --address cpu2:5050": "the same",
     "mammo-tf run end2end_baseline --data /data/prepared -o /runs/fed --feeders cpu1:5050,cpu2:5050": "the same",
     "docker compose -f deploy/compose.yaml --profile cpu up": "no Docker here; tests/serving/test_deploy.py reads it",
     "mammo-tf node saved_models/config2 --ae-title MAMMO_TF --from PACS --to PACS@10.0.0.7:104 "

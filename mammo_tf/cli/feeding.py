@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from mammo_tf.cli.shared import Commands, counted, process_number, seed_number, tensorflow_loaded, whole_number
-from mammo_tf.cli.training import addresses, asked_recipe, recipe_options
+from mammo_tf.cli.shared import Commands, tensorflow_loaded
+from mammo_tf.cli.training import asked_recipe, recipe_options
 
 
 def add(commands: Commands) -> None:
@@ -18,14 +18,8 @@ def _options(one: ArgumentParser) -> None:
     recipe_options(one)
     one.add_argument("--data", required=True, metavar="DIR", help="records, the same as those of the run")
     one.add_argument(
-        "--feeders", type=addresses, required=True, metavar="HOST:PORT,...",
-        help="all feeders, as the run reaches them; each takes its port and the next one",
-    )  # fmt: skip
-    one.add_argument("--feeder", type=seed_number, default=0, metavar="N", help="which of them this is, from 0 (0)")
-    one.add_argument(
-        "--machines", type=process_number, default=1, metavar="N", help="that train together, as of --workers-file (1)"
+        "--address", required=True, metavar="HOST:PORT", help="as the run reaches it; takes this port and the next one"
     )
-    one.add_argument("--devices", type=whole_number, default=1, metavar="N", help="of each of several machines (1)")
 
 
 def feed(options: Namespace) -> None:
@@ -38,9 +32,8 @@ def feed(options: Namespace) -> None:
     recipe = asked_recipe(options)
     data = local(str(options.data))
     origin, asked = begun_with(recipe, data, options.start)
-    feeder = fed(recipe, data, origin, asked, options.feeders, options.feeder, options.machines, options.devices, print)
-    place = f"{options.feeders[options.feeder]}, {options.feeder + 1} of {counted(len(options.feeders), 'feeder')}"
-    print(f"feeds {recipe.name} at {place}", flush=True)
+    feeder = fed(recipe, data, options.address, origin, asked, print)
+    print(f"feeds {recipe.name} at {options.address}", flush=True)
     try:
         feeder.wait()
     except KeyboardInterrupt:

@@ -1,9 +1,10 @@
 """Batches that other processes make, of this machine or others, over tf.data's service; to the bit those of the stream.
 
 tf.data's service runs a pipeline in processes of its own, and ours calls functions in Python, which only the process
-that made them can run. So a feeder makes its pipelines itself and registers them with a dispatcher in the same
-process, and who trains asks for them by name. Each feeder has a service to itself and makes every n-th batch, and the
-batches are taken in turn: their order, and what they show, are those of one process.
+that made them can run. So a feeder makes its pipelines itself, once they are asked for, and registers them with a
+dispatcher in the same process; who trains takes them by name. What it asks with is a dataset too, of one element: it
+calls the one function whose number the feeder has told. Each feeder has a service to itself and makes every n-th batch,
+and the batches are taken in turn: their order, and what they show, are those of one process.
 
 The service's own client waits for ever for a process that has died, and counts its elements from 0 again for one that
 was begun anew. Here whoever is next is asked whether it lives, and every batch says which one it is.
@@ -16,15 +17,16 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import count
 from queue import Empty, Full, Queue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import tensorflow as tf
 
+from mammo_tf.data.shares import Share
 from mammo_tf.data.streams import RAISED, StageStream
 from mammo_tf.errors import MammoError
 from mammo_tf.launcher import address_parts, answers
@@ -32,12 +34,42 @@ from mammo_tf.launcher import address_parts, answers
 BEGINNING, PATIENCE, DEADLINE = 60.0, 10.0, 600.0  # seconds: of silence before and after the beginning; without a batch
 POLL, LOOK = 0.2, 2.0  # seconds
 AHEAD = 2  # batches that wait to be taken
-ABOUT, PLACE = "about", "place among the feeders"
+ABOUT, TOKEN = "about", "token"
 START_ANEW = "Start it, then the run again, which goes on after the last whole epoch"
 AGAIN = "Run again: it goes on after the last whole epoch"
 FRAME = re.compile(r"\{\{.*?\}\} |\[Op:.*")  # of TensorFlow around what it says
 LOG = logging.getLogger("mammo_tf")
 service = tf.data.experimental.service
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which batches of a recipe a feeder is asked for.
+
+    Attributes:
+        stage: counted through the recipe.
+        first_epoch: from which epoch of it on.
+        number, machines, devices: as of `Share`.
+        part, parts: every `parts`-th batch, as of `StageStream.cut`.
+    """
+
+    stage: int
+    first_epoch: int
+    number: int = 0
+    machines: int = 1
+    devices: int = 1
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def share(self) -> Share:
+        """The machine's part of every batch."""
+        return Share(self.number, self.machines, self.devices)
+
+    @property
+    def text(self) -> str:
+        """The wish as JSON, by which its batches are called too."""
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 class Feeder:
@@ -47,20 +79,16 @@ class Feeder:
     and not before: TensorFlow's destructor keeps Python's lock while it waits for threads that need it.
 
     Args:
-        addresses: `host:port` of every feeder, as others reach it; the worker takes the port behind.
-        number: of this one among them, from 0.
+        address: `host:port` as others reach it; the worker takes the port behind.
+        about: what decides the batches, by what it is.
+        stream_of: gives what is asked for.
 
     Raises:
         MammoError: `address_wrong`, `address_taken`.
     """
 
-    def __init__(self, addresses: Sequence[str], number: int) -> None:
-        check_addresses(addresses)
-        if not 0 <= number < len(addresses):
-            sentence = f"there is no feeder {number} among {len(addresses)}, which are counted from 0"
-            raise MammoError("address_wrong", sentence, "Name this one's place with --feeder")
-        self.number, self.count = number, len(addresses)
-        address = addresses[number]
+    def __init__(self, address: str, about: Mapping[str, str], stream_of: Callable[[Wish], StageStream]) -> None:
+        check_addresses((address,))
         host, port = address_parts(address)
         for one in (port, port + 1):
             if answers(f"127.0.0.1:{one}"):
@@ -74,24 +102,33 @@ class Feeder:
         except (RuntimeError, tf.errors.OpError) as error:
             sentence = f"ports {port} and {port + 1} cannot be listened at ({error!s:.100})"
             raise MammoError("address_taken", sentence, "Take another port, above 1024") from error
+        self._stream_of, self._change = stream_of, Lock()
+        self._offered: dict[str, tf.data.Dataset] = {}  # the service does not keep a dataset's functions in Python
+        self._graph = tf.Graph()  # it keeps the function that others call by the number of its operation
+        with self._graph.as_default():
+            called = tf.numpy_function(self._offer, [tf.constant("")], tf.string)
+        told = {**about, TOKEN: tf.compat.as_text(called.op.get_attr("token"))}
+        self._register(ABOUT, tf.data.Dataset.from_tensors(json.dumps(told)))
 
-    def offer(self, asked: StageStream) -> None:
-        """Lets others ask for this feeder's batches of a stage from an epoch on."""
-        first = asked.first_batch + (self.number - asked.first_batch) % self.count
-        numbers = tf.data.Dataset.counter(first, self.count, dtype=tf.int64)
-        self._register(_name(asked), tf.data.Dataset.zip((numbers, asked.cut(self.number, self.count))))
+    def _offer(self, text: bytes) -> bytes:
+        """Registers what a wish asks for, once."""
+        wish = Wish(**json.loads(text))
+        with self._change:
+            if wish.text not in self._offered:
+                asked = self._stream_of(wish)
+                first = asked.first_batch + (wish.part - asked.first_batch) % wish.parts
+                numbers = tf.data.Dataset.counter(first, wish.parts, dtype=tf.int64)
+                offered = tf.data.Dataset.zip((numbers, asked.cut(wish.part, wish.parts)))
+                self._register(wish.text, offered)
+                self._offered[wish.text] = offered
+        return text
 
-    def tell(self, about: Mapping[str, str]) -> None:
-        """Says what decides the batches, by what it is, and so that all are offered."""
-        place = {PLACE: _place(self.number, self.count)}
-        self._register(ABOUT, tf.data.Dataset.from_tensors(json.dumps({**about, **place})))
+    def _register(self, name: str, dataset: tf.data.Dataset) -> None:
+        service.register_dataset(self._dispatcher.target, dataset, compression=None, dataset_id=name)
 
     def wait(self) -> None:
         """Waits until the process is told to end."""
         Event().wait()  # the dispatcher's own waiting heeds no signal
-
-    def _register(self, name: str, dataset: tf.data.Dataset) -> None:
-        service.register_dataset(self._dispatcher.target, dataset, compression=None, dataset_id=name)
 
 
 @dataclass(frozen=True)
@@ -99,7 +136,7 @@ class Feeders:
     """Who makes the batches of a training.
 
     Attributes:
-        addresses: `host:port` of every feeder, in the order that all of them were told.
+        addresses: `host:port` of every feeder.
         about: what must be the same there as here, by what it is.
         beginning: seconds to wait for a feeder that was not started yet.
         patience: seconds for which one may be silent later on.
@@ -115,22 +152,25 @@ class Feeders:
     def __post_init__(self) -> None:
         check_addresses(self.addresses)
 
-    def check(self) -> None:
+    def check(self) -> tuple[str, ...]:
         """Refuses feeders that would make other batches than this process.
+
+        Returns:
+            By which function each is asked.
 
         Raises:
             MammoError: `feeder_lost`, `feeder_differs`.
         """
-        for number, address in enumerate(self.addresses):
-            wanted = {**self.about, PLACE: _place(number, len(self.addresses))}
-            found = self._told(address)
-            for what, value in wanted.items():
+        told = [self._told(address) for address in self.addresses]
+        for address, found in zip(self.addresses, told, strict=True):
+            for what, value in self.about.items():
                 if found.get(what) != value:
                     own = f"({found.get(what)!s:.12}, not {value[:12]})"
                     raise MammoError(
                         "feeder_differs", f"the feeder {address} has another {what} than this run {own}",
                         "Start all feeders and the run with the same recipe, options, files and package",
                     )  # fmt: skip
+        return tuple(found[TOKEN] for found in told)
 
     def _told(self, address: str) -> dict[str, str]:
         """What a feeder says about itself, once it has begun."""
@@ -156,25 +196,47 @@ class Feeders:
         Raises:
             MammoError: those of `check`; while running `feeder_lost`, `feeder_restarted`, `feeder_failed`.
         """
-        self.check()
-        return asked.finished(self._cut(asked))
+        parts, share = len(self.addresses), asked.share
+        wishes = [
+            Wish(asked.stage, asked.first_epoch, share.number, share.machines, share.devices, part, parts).text
+            for part in range(parts)
+        ]
+        for address, token, wish in zip(self.addresses, self.check(), wishes, strict=True):
+            self._wish(address, token, wish)
+        return asked.finished(self._cut(asked, wishes))
 
-    def _cut(self, asked: StageStream) -> tf.data.Dataset:
+    def _wish(self, address: str, token: str, wish: str) -> None:
+        """Has a feeder offer what is wished."""
+        text = tf.TensorSpec((), tf.string)
+
+        def called() -> tf.data.Dataset:
+            asking = tf.data.Dataset.from_tensors(wish).map(
+                lambda one: tf.ensure_shape(tf.raw_ops.PyFunc(input=[one], token=token, Tout=[tf.string])[0], ())
+            )
+            name = f"{token}: {wish}"
+            service.register_dataset(f"grpc://{address}", asking, compression=None, dataset_id=name)
+            return _asked(address, name, text)
+
+        answer = _ReadAhead(called)
+        try:
+            answer.next(partial(self._look, address, self.deadline))
+        finally:
+            answer.end()
+
+    def _cut(self, asked: StageStream, wishes: Sequence[str]) -> tf.data.Dataset:
         spec = asked.cut().element_spec
-        name, first_batch = _name(asked), asked.first_batch
-        both = (tf.TensorSpec((), tf.int64), spec)
-        count_of = len(self.addresses)
+        both, first_batch, parts = (tf.TensorSpec((), tf.int64), spec), asked.first_batch, len(wishes)
 
         def in_turn() -> tf.data.Dataset:
-            given = [_asked(address, name, both) for address in self.addresses]
-            order = tf.data.Dataset.counter(first_batch, dtype=tf.int64).map(lambda number: number % count_of)
-            return given[0] if count_of == 1 else tf.data.Dataset.choose_from_datasets(given, order)
+            given = [_asked(address, wish, both) for address, wish in zip(self.addresses, wishes, strict=True)]
+            order = tf.data.Dataset.counter(first_batch, dtype=tf.int64).map(lambda number: number % parts)
+            return given[0] if parts == 1 else tf.data.Dataset.choose_from_datasets(given, order)
 
         def taken() -> Iterator[Any]:
             whole = _ReadAhead(in_turn)
             try:
                 for number in count(first_batch):
-                    address = self.addresses[number % count_of]
+                    address = self.addresses[number % parts]
                     found, batch = whole.next(partial(self._look, address, self.deadline))
                     if int(found) != number:
                         sentence = f"the feeder {address} gives batch {int(found)} for {number}: it was begun anew"
@@ -265,16 +327,6 @@ def check_addresses(addresses: Sequence[str]) -> None:
             sentence = f"{address} is taken: a feeder has the port of its address and the next one"
             raise MammoError("address_wrong", sentence, "Leave a port between feeders of one machine")
         taken |= own
-
-
-def _place(number: int, count: int) -> str:
-    return f"{number + 1} of {count}"
-
-
-def _name(asked: StageStream) -> str:
-    share = asked.share
-    machine = f"machine {share.number} of {share.machines} with {share.devices}"
-    return f"stage {asked.stage} from epoch {asked.first_epoch}, {machine}"
 
 
 def _asked(address: str, name: str, spec: Any) -> tf.data.Dataset:

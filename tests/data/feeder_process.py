@@ -1,15 +1,17 @@
-"""A process with feeders in it, that does what it reads from standard input, a JSON object a line; and what they give.
+"""A process with feeders in it, which it makes as standard input says, a JSON list a line; and what they give.
 
 Feeders end with their process alone, so they are not made in that of the tests.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +58,10 @@ class FeederProcess:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
-    def do(self, addresses: tuple[str, ...], number: int = 0, **what: Any) -> None:
-        """Makes a feeder, unless it is there; `offer` lists arguments of `asked_of`, `tell` has what decides."""
+    def feed(self, address: str, about: dict[str, str], masks: str = "") -> None:
+        """Makes a feeder, once it is there; `about` is what it tells of itself, `masks` as of `asked_of`."""
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"addresses": addresses, "number": number, **what}) + "\n")
+        self.process.stdin.write(json.dumps([address, about, masks]) + "\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline().strip() == "done"
 
@@ -70,17 +72,18 @@ class FeederProcess:
 
 def main(folder: str) -> None:
     """Reads and does."""
-    from mammo_tf.data.feeding import Feeder
+    from mammo_tf.data.feeding import Feeder, Wish
 
-    records, feeders = open_records(folder), {}
+    records, feeders = open_records(folder), []
+
+    def stream_of(wish: Wish, masks: str) -> StageStream:
+        gc.collect()  # what nobody keeps of what was offered before is gone
+        share = (wish.number, wish.machines, wish.devices)
+        return asked_of(records, masks, share, stage=wish.stage, first_epoch=wish.first_epoch)
+
     for line in sys.stdin:
-        told = json.loads(line)
-        key = (tuple(told["addresses"]), told["number"])
-        feeder = feeders[key] = feeders.get(key) or Feeder(*key)
-        for arguments in told.get("offer", ()):
-            feeder.offer(asked_of(records, **arguments))
-        if "tell" in told:
-            feeder.tell(told["tell"])
+        address, about, masks = json.loads(line)
+        feeders.append(Feeder(address, about, partial(stream_of, masks=masks)))
         print("done", flush=True)
     os._exit(0)
 

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from mammo_tf.data import stream_errors
-from mammo_tf.data.feeding import Feeder, Feeders, _ReadAhead
+from mammo_tf.data.feeding import Feeder, Feeders, Wish, _ReadAhead
 from mammo_tf.data.streams import StageStream
 from mammo_tf.errors import MammoError
 from mammo_tf.records import Records
@@ -63,23 +63,24 @@ def _assert_same(found: list[dict[str, np.ndarray]], expected: list[dict[str, np
             assert one[name].dtype == other[name].dtype
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_feeders_give_the_batches_of_the_stream(records: Records, feeders: FeederProcess, count: int) -> None:
-    """Two epochs of four batches; five feeders are more than an epoch has batches. From the second epoch on too."""
+@pytest.mark.parametrize(("count", "epochs"), [(1, (0, 10**6)), (2, (0, 1, 0)), (5, (1,))])
+def test_feeders_give_the_batches_of_the_stream(
+    records: Records, feeders: FeederProcess, count: int, epochs: tuple[int, ...]
+) -> None:
+    """Two epochs of four batches; five feeders are more than an epoch has batches. From later epochs too, and again."""
     addresses = _addresses(count)
-    asked = [{"first_epoch": first, "masks": "bright", "stage": 1} for first in (0, 1)]
-    for number in range(count):
-        feeders.do(addresses, number, offer=asked, tell=ABOUT)
-    for arguments in asked:
-        one = asked_of(records, **arguments)
+    for address in addresses:
+        feeders.feed(address, ABOUT, "bright")
+    for first in epochs:
+        one = asked_of(records, "bright", stage=1, first_epoch=first)
         expected = _batches(one.finished(one.cut()), 9)
         _assert_same(_batches(Feeders(addresses, ABOUT).stream(one), 9), expected)
 
 
 def test_every_machine_gets_its_own_part(records: Records, feeders: FeederProcess) -> None:
-    addresses, asked = _addresses(1), [{"share": (number, 2, 2)} for number in range(2)]
-    feeders.do(addresses, offer=asked, tell=ABOUT)
-    streams = [asked_of(records, **arguments) for arguments in asked]
+    addresses = _addresses(1)
+    feeders.feed(*addresses, ABOUT)
+    streams = [asked_of(records, share=(number, 2, 2)) for number in range(2)]
     found = [_batches(Feeders(addresses, ABOUT).stream(one), 10) for one in streams]
     for batches, one in zip(found, streams, strict=True):
         assert {len(batch["label"]) for batch in batches} == {2}
@@ -104,7 +105,7 @@ def test_parts_of_a_stream_are_every_nth_batch(records: Records) -> None:
 def fed(records: Records, feeders: FeederProcess) -> tuple[tuple[str, ...], StageStream]:
     """One feeder's address, and what it offers."""
     addresses = _addresses(1)
-    feeders.do(addresses, offer=[{}], tell=ABOUT)
+    feeders.feed(*addresses, ABOUT)
     return addresses, asked_of(records)
 
 
@@ -120,13 +121,6 @@ def test_a_feeder_of_something_else_is_refused(fed: Any, about: dict[str, str], 
     addresses, asked = fed
     with pytest.raises(MammoError, match=told):
         Feeders(addresses, ABOUT | about).stream(asked)
-
-
-def test_a_feeder_that_was_told_another_list_is_refused(fed: Any) -> None:
-    (address,), asked = fed
-    other = _addresses(1)[0]
-    with pytest.raises(MammoError, match=r"another place among the feeders than this run \(1 of 1, not 1 of 2\)"):
-        Feeders((address, other), ABOUT).stream(asked)
 
 
 def test_nobody_there(records: Records) -> None:
@@ -147,17 +141,22 @@ def test_somebody_else_listens_there(records: Records) -> None:
         Feeders((address,), ABOUT, beginning=1.0).stream(asked_of(records))
 
 
-def test_a_feeder_that_makes_ready_is_waited_for(records: Records, feeders: FeederProcess) -> None:
+def test_a_feeder_that_is_not_there_yet_is_waited_for(records: Records, feeders: FeederProcess) -> None:
     addresses, asked = _addresses(1), asked_of(records)
-    feeders.do(addresses)
-    with pytest.raises(MammoError, match="has not made ready within 1 s"):
-        Feeders(addresses, ABOUT, deadline=1.0).stream(asked)
     found: list[tf.data.Dataset] = []
     waits = Thread(target=lambda: found.append(Feeders(addresses, ABOUT).stream(asked)))
     waits.start()
-    feeders.do(addresses, offer=[{}], tell=ABOUT)
+    feeders.feed(*addresses, ABOUT)
     waits.join(30)
     _assert_same(_batches(found[0], 2), _batches(asked.finished(asked.cut()), 2))
+
+
+def test_a_service_that_is_no_feeder(records: Records, monkeypatch: pytest.MonkeyPatch, feeders: FeederProcess) -> None:
+    (address,) = _addresses(1)
+    feeders.feed(address, ABOUT)
+    monkeypatch.setattr("mammo_tf.data.feeding.ABOUT", "something that it does not have")
+    with pytest.raises(MammoError, match="has not made ready within 1 s"):
+        Feeders((address,), ABOUT, deadline=1.0).stream(asked_of(records))
 
 
 def test_a_feeder_that_begins_anew_is_noticed(fed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,11 +171,15 @@ def test_a_feeder_that_begins_anew_is_noticed(fed: Any, monkeypatch: pytest.Monk
 
 
 def test_what_a_feeder_cannot_read_is_told_in_a_line(records: Records, feeders: FeederProcess) -> None:
-    addresses, asked = _addresses(1), {"masks": "damaged"}
-    feeders.do(addresses, offer=[asked], tell=ABOUT)
-    stream = Feeders(addresses, ABOUT).stream(asked_of(records, **asked))
+    addresses = _addresses(1)
+    feeders.feed(*addresses, ABOUT, "damaged")
+    stream = Feeders(addresses, ABOUT).stream(asked_of(records, "damaged"))
     with pytest.raises(MammoError, match=r"^picture \d+ is damaged\. Prepare it again$"), stream_errors():
         next(iter(stream))
+
+
+def _nothing(wish: Wish) -> StageStream:
+    raise MammoError("stage_unknown", "nothing is offered")
 
 
 def test_addresses_leave_room_for_two_ports() -> None:
@@ -185,18 +188,16 @@ def test_addresses_leave_room_for_two_ports() -> None:
     with pytest.raises(MammoError, match="leaves no port for its worker"):
         Feeders(("a:65535",))
     with pytest.raises(MammoError, match="'a' is not an address"):
-        Feeder(("a",), 0)
-    with pytest.raises(MammoError, match="no feeder 1 among 1"):
-        Feeder(("127.0.0.1:5000",), 1)
+        Feeder("a", ABOUT, _nothing)
     assert Feeders(("a:5000", "b:5000", "a:5002")).addresses
 
 
 def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with _deaf() as address, pytest.raises(MammoError, match="something listens at port"):
-        Feeder((address,), 0)
+        Feeder(address, ABOUT, _nothing)
     monkeypatch.setattr("mammo_tf.data.feeding.answers", lambda address: False)
     with _deaf() as address, pytest.raises(MammoError, match="cannot be listened at"):
-        Feeder((address,), 0)
+        Feeder(address, ABOUT, _nothing)
 
 
 ANEW = "a feeder was begun anew while it was needed. Run again: it goes on after the last whole epoch"

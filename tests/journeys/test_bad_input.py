@@ -103,15 +103,15 @@ def test_sizes_settings_and_start_models(records: Records, tmp_path: Path, capsy
 def test_feeders(records: Records, films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a run, and what makes its batches."""
     output, name, one = str(tmp_path / "run"), "end2end_baseline", ("--feeders", "127.0.0.1:5050")
+    place = ("--address", "127.0.0.1:5050")
     given = ("--data", str(records.folder))
     for words, says in (
         (("run", name, *given, "-o", output, *one, "--smoke"), "--feeders make the batches of a recipe as it is"),
         (("run", name, *given, "-o", output, *one, "--scale", "linear"), "--feeders make the batches"),
         (("run", name, "--data", str(films), "-o", output, *one), "Feeders make batches of records: prepare first"),
-        (("feed", name, "--data", str(films), *one), "Feeders make batches of records: prepare first"),
-        (("feed", name, *given, *one, "--feeder", "1"), "there is no feeder 1 among 1"),
-        (("feed", name, *given, *one, "--machines", "7"), "cannot be shared out evenly to 7 devices"),
-        (("feed", name, *given, "--feeders", "a:1,a:2"), "a:2 is taken"),
+        (("feed", name, "--data", str(films), *place), "Feeders make batches of records: prepare first"),
+        (("feed", name, *given, "--address", "nowhere"), "'nowhere' is not an address"),
+        (("run", name, *given, "-o", output, "--feeders", "a:1,a:2"), "a:2 is taken"),
     ):
         assert says in fails(capsys, *words)
     assert "',' names no address" in fails(capsys, "run", name, *given, "--feeders", ",")

@@ -215,16 +215,13 @@ class Feeding:
 
     def __init__(self, workers: Workers, *more: str) -> None:
         self.addresses, self.processes = ",".join(_ports_with_next(2)), {}
-        self.words = (
-            "feed", str(workers.folder / "recipe.py"), "--data", str(workers.records.folder),
-            "--feeders", self.addresses, *more,
-        )  # fmt: skip
+        self.words = ("feed", str(workers.folder / "recipe.py"), "--data", str(workers.records.folder), *more)
         for number in (0, 1):
             self.start(number)
 
     def start(self, number: int) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "mammo_tf", *self.words, "--feeder", str(number)]
+        command = [sys.executable, "-m", "mammo_tf", *self.words, "--address", self.addresses.split(",")[number]]
         self.processes[number] = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
     def end(self) -> list[tuple[int, str]]:
@@ -305,7 +302,7 @@ def test_a_feeder_of_another_recipe_is_refused(records: Records, tmp_path: Path)
 def test_two_machines_are_fed(records: Records, tmp_path: Path) -> None:
     """Each has its own part of every batch; what comes out is that of two machines that read for themselves."""
     whole, fed = (Workers(tmp_path, records, name) for name in ("whole", "fed"))
-    feeding = Feeding(fed, "--machines", "2")
+    feeding = Feeding(fed)
     for workers, more in ((whole, ()), (fed, ("--feeders", feeding.addresses))):
         for number in (1, 0):
             workers.start(number, *more)
