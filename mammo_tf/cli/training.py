@@ -83,7 +83,8 @@ def asked_recipe(options: Namespace, short: bool = False) -> Recipe:
         short: as a smoke run has it.
     """
     from mammo_tf.fields import set_fields
-    from mammo_tf.recipes.recipe import load_recipe, smoke
+    from mammo_tf.recipes.recipe import load_recipe
+    from mammo_tf.recipes.smoke_recipe import smoke
 
     recipe = load_recipe(options.recipe, options.variant)
     if short:

@@ -7,9 +7,9 @@ from mammo_tf.recipes.recipe import (
     Recipe,
     Training,
     load_recipe,
-    smoke,
 )
 from mammo_tf.recipes.runner import RunResult, Trained, measure, run, train
+from mammo_tf.recipes.smoke_recipe import smoke
 
 __all__ = [
     "Evaluation",

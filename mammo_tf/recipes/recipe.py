@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mammo_tf.data import BALANCES, Augmentation, ImagePatchSampling, TileSampling, WholeImageSampling
+from mammo_tf.data import BALANCES, Augmentation, TileSampling, WholeImageSampling
 from mammo_tf.data.sampling import PlanMaker, Sampling
 from mammo_tf.errors import MammoError
 from mammo_tf.evaluation import OperatingRule, Resampling
@@ -24,8 +24,6 @@ from mammo_tf.study import Projection
 from mammo_tf.training import PRECISIONS, AnyTask, Classification, Computation, Segmentation, Stage
 
 FORMAT = 2
-SMOKE_SIZE, SMOKE_BATCH = (128, 128), 8
-SMOKE_CANVAS = (192, 160)  # where pictures keep their pixels
 FROM_START, FROM_TRAINING = "start", "training"
 
 
@@ -356,43 +354,6 @@ class Recipe:
             {name: item for name, item in value.items() if name != "format"} if isinstance(value, Mapping) else value
         )
         return from_json(cls, plain)
-
-
-def smoke_size(recipe: Recipe) -> tuple[int, int]:
-    """Rows and columns of the prepared pictures of a smoke run."""
-    return SMOKE_CANVAS if isinstance(recipe.scoring, ImagePatchSampling | TileSampling) else SMOKE_SIZE
-
-
-def smoke(recipe: Recipe) -> Recipe:
-    """The same road in about twenty seconds: 128x128 pixels or 32x32 of patches, small networks, one epoch a stage.
-
-    Args:
-        recipe: any.
-    """
-
-    def short(phase: Phase) -> Phase:
-        return replace(
-            phase,
-            stages=tuple(replace(stage, epochs=1) for stage in phase.stages),
-            plan=phase.plan.small(),
-            network=None if phase.network is None else phase.network.small(),
-            batch_size=None if phase.batch_size is None else SMOKE_BATCH,
-        )
-
-    rows, columns = smoke_size(recipe)
-    return replace(
-        recipe,
-        name=f"{recipe.name}-smoke",
-        phases=tuple(map(short, recipe.phases)),
-        network=recipe.network.small(),
-        preparation=replace(recipe.preparation, rows=rows, columns=columns),
-        training=replace(recipe.training, batch_size=SMOKE_BATCH),
-        evaluation=replace(
-            recipe.evaluation,
-            replicates=100,
-            plan=None if recipe.evaluation.plan is None else recipe.evaluation.plan.small(),
-        ),
-    )
 
 
 def load_recipe(path: str | Path, variant: str = "recipe") -> Recipe:

@@ -9,8 +9,9 @@ import keras
 from mammo_tf.imaging import Preprocessing
 from mammo_tf.models import started_as
 from mammo_tf.phantom import CONSPICUOUS, PatientGroup, make_study
-from mammo_tf.recipes.recipe import Recipe, smoke_size
+from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.scores import patch_input
+from mammo_tf.recipes.smoke_recipe import smoke_size
 from mammo_tf.training import ModelCard, save_model
 
 SITE = "ffdm_site_1"
@@ -21,7 +22,7 @@ def smoke_material(recipe: Recipe, folder: Path, start: str | Path | None) -> tu
     """A manifest of ten synthetic patients, and a random start model where the recipe needs one and has none.
 
     Args:
-        recipe: a smoke recipe, see `recipe.smoke`.
+        recipe: a smoke recipe, see `smoke_recipe.smoke`.
         folder: where both go; what is there already is used again.
         start: the start model that was named, if any.
     """

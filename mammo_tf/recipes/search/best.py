@@ -9,11 +9,12 @@ from pathlib import Path
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import set_fields
 from mammo_tf.files import atomic_path
-from mammo_tf.recipes.recipe import Recipe, load_recipe, smoke
+from mammo_tf.recipes.recipe import Recipe, load_recipe
 from mammo_tf.recipes.search.search import Ground
 from mammo_tf.recipes.search.space import Json, with_values
 from mammo_tf.recipes.search.trial_log import Trial
 from mammo_tf.recipes.search.trials import shortened
+from mammo_tf.recipes.smoke_recipe import smoke
 
 FILE = """{comment}
 {source}

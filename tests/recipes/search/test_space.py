@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from mammo_tf.errors import MammoError
 from mammo_tf.fields import to_json
 from mammo_tf.pipelines import shipped
-from mammo_tf.recipes.recipe import Recipe, smoke
+from mammo_tf.recipes.recipe import Recipe
 from mammo_tf.recipes.recipe_file import RecipeFile
 from mammo_tf.recipes.search import Number, OneOf, Space, When, Whole
 from mammo_tf.recipes.search.importance import position
 from mammo_tf.recipes.search.objective import objective_of
 from mammo_tf.recipes.search.space import with_values
+from mammo_tf.recipes.smoke_recipe import smoke
 
 
 @dataclass(frozen=True)
